@@ -1,0 +1,74 @@
+"""Files that are either the old one or the new one, whatever ends the process."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+
+from harness.errors import IsobenchError
+
+_HINTS = {
+    errno.ENOSPC: "make room on that file system, then go on with --resume",
+    errno.EDQUOT: "the disk quota is used up: make room, then go on with --resume",
+    errno.EROFS: "that file system is read-only: choose another folder with --out",
+    errno.EACCES: "choose a folder that you may write to with --out",
+    errno.EPERM: "choose a folder that you may write to with --out",
+}
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Make `path` hold `data`, or leave it as it was.
+
+    The new content is written beside `path`, synced, renamed over it, and the directory is
+    synced, because rename(2) alone is not durable. Raises IsobenchError when the disk refuses;
+    the old file is then intact and nothing is left beside it.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        _write_and_sync(partial, data)
+        partial.replace(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        _discard(partial)
+        raise refusal(path, error) from error
+    except BaseException:
+        _discard(partial)
+        raise
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what a killed writer left. Call only while no other writer can be at work."""
+    for partial in folder.glob(".*.partial"):
+        _discard(partial)
+
+
+def refusal(path: Path, error: OSError) -> IsobenchError:
+    """Return the error that tells a user why `path` could not be written, and the way out."""
+    reason = error.strerror or str(error)
+    return IsobenchError(
+        f"cannot write {path}: {reason}",
+        hint=_HINTS.get(error.errno or 0, "choose another folder with --out"),
+    )
+
+
+def _write_and_sync(path: Path, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _discard(path: Path) -> None:
+    # Best effort: the error that brought us here is the one to tell.
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

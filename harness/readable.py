@@ -1,0 +1,124 @@
+"""Numbers and names as a human reads them. Pure."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+NONE = "\N{EN DASH}"
+
+
+def count(value: float) -> str:
+    """Three significant digits with thousands set apart: 14,200, 105, 7.4, 0.002."""
+    if not math.isfinite(value):
+        return NONE
+    if value == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    rounded = round(value, digits)
+    text = f"{rounded:,.{max(0, digits)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with two or three digits: 7.4%, 63%, 104%."""
+    if not math.isfinite(share):
+        return NONE
+    value = 100 * share
+    if 0 < value < 0.01:
+        return "<0.01%"
+    return f"{value:.2f}%" if value < 1 else f"{value:.1f}%" if value < 10 else f"{value:,.0f}%"
+
+
+def percent_range(low: float, high: float) -> str:
+    """Return an interval of shares: 7.0-7.9%; empty where there is none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    return f"{percent(low).removesuffix('%')}\N{EN DASH}{percent(high)}"
+
+
+def plus_minus(low: float, high: float) -> str:
+    """Return half the width of an interval as a share of its middle: ±3%; empty if none."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    width = math.sqrt(high / low) - 1
+    return f"±{100 * width:.1f}%" if width < 0.0995 else f"±{100 * width:.0f}%"
+
+
+def duration(microseconds: float) -> str:
+    """Return a time in the unit that suits it: 58 µs, 9.1 ms, 1.2 s."""
+    for limit, divisor, unit in ((1e3, 1, "µs"), (1e6, 1e3, "ms"), (math.inf, 1e6, "s")):
+        if microseconds < limit:
+            return f"{count(microseconds / divisor)} {unit}"
+    return NONE
+
+
+def milliseconds(value: float) -> str:
+    """As `duration`, from milliseconds."""
+    return duration(1000 * value)
+
+
+def load_words(load: str) -> str:
+    """Return a load in words: "closed:8" is "8 users", "open:500" is "500 requests/s"."""
+    kind, _, number = load.partition(":")
+    if kind == "closed":
+        return "1 user" if number == "1" else f"{number} users"
+    return f"{number} requests/s offered" if kind == "open" else load
+
+
+def connection_words(connection: str) -> str:
+    """Return how connections are handled, in words."""
+    return {"close": "one connection per request", "keep-alive": "connections kept alive"}.get(
+        connection, connection
+    )
+
+
+def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    """Return rows of a summary as texts, under headings with units; one row for each.
+
+    The last column is the verdict, the first two are names, all between are numbers.
+    """
+    vs = f"ratio_to_{baseline}"
+    return pd.DataFrame(
+        [
+            {
+                "target": row["target"],
+                "runs as": row["runs_as"],
+                "req/s": count(row["requests_per_second"]),
+                "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"])
+                or NONE,
+                f"vs {baseline}": percent(row[vs]),
+                "interval": percent_range(row[f"{vs}_low"], row[f"{vs}_high"]) or NONE,
+                "p50": milliseconds(row["p50_ms"]),
+                "p90": milliseconds(row["p90_ms"]),
+                "p99": milliseconds(row["p99_ms"]),
+                "p99.9": milliseconds(row["p999_ms"]),
+                "CPU/req": duration(row["server_cpu_us_per_request"]),
+                "req/s per core": count(row["capacity_per_core"]),
+                "memory": _with_unit(row["memory_mib"], "MiB"),
+                "forks/req": count(row["forks_per_request"]),
+                "errors": f"{row['errors']:,}",
+                "verdict": row["verdict"],
+            }
+            for row in rows.to_dict("records")
+        ]
+    )
+
+
+def table_markdown(table: pd.DataFrame) -> str:
+    """Return a table of texts as a GitHub table: first two and last column left, others right."""
+    columns = list(table.columns)
+    marks = [
+        ":--" if place < 2 or place == len(columns) - 1 else "--:" for place in range(len(columns))
+    ]
+    lines = [columns, marks, *table.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+
+
+def _with_unit(value: float, unit: str) -> str:
+    return f"{count(value)} {unit}" if math.isfinite(value) else NONE
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,316 @@
+"""The results folder: the contract between the harness, the reports and other people's tools.
+
+A run writes it, one trial at a time; nothing in it is ever overwritten by another run. What a
+reader needs besides is offered here too, so that `reports` has one door.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from harness import tables
+from harness.durable import refusal, remove_partials, replace_file
+from harness.errors import IsobenchError
+from harness.histogram import Histogram
+from harness.manifest import Caution, Manifest, Skipped, Target
+from harness.readable import count, duration, percent, percent_range, readable
+from harness.stats import quantile_ranks
+from harness.summary import (
+    BASELINE,
+    Condition,
+    by_condition,
+    cautions,
+    histograms,
+    summarise,
+    write_summary,
+)
+
+__all__ = [
+    "BASELINE",
+    "Caution",
+    "Condition",
+    "Histogram",
+    "IsobenchError",
+    "Manifest",
+    "ResultsFolder",
+    "Skipped",
+    "Target",
+    "TrialRow",
+    "by_condition",
+    "cautions",
+    "count",
+    "duration",
+    "histograms",
+    "percent",
+    "percent_range",
+    "quantile_ranks",
+    "readable",
+    "replace_file",
+    "summarise",
+    "write_summary",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRow:
+    """A row of trials.parquet; docs/results.md describes each column.
+
+    `verdict` is "ok" or "void: " and the reason. A void trial has no numbers; `first_error`
+    then holds the evidence.
+    """
+
+    trial: str
+    block: int
+    position: int
+    target: str
+    kind: str
+    runs_as: str
+    workload: str
+    load: str
+    connection: str
+    tenants: int
+    popularity: str
+    started_at: str
+    verdict: str
+    measured_s: float | None = None
+    requests: int | None = None
+    errors: int | None = None
+    first_error: str | None = None
+    requests_per_second: float | None = None
+    mean_ms: float | None = None
+    p50_ms: float | None = None
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    served: int | None = None
+    sent: int | None = None
+    server_cpu_us_per_request: float | None = None
+    server_cpu_source: str | None = None
+    forks_per_request: float | None = None
+    context_switches_per_request: float | None = None
+    page_faults_per_request: float | None = None
+    memory_mib: float | None = None
+    processes: int | None = None
+    generator_cpu_share: float | None = None
+    steal_share: float | None = None
+    startup_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""
+        if self.verdict != "ok" and not self.verdict.startswith("void: "):
+            raise ValueError(f"verdict {self.verdict!r} is neither ok nor void: reason")
+        if self.verdict == "ok" and not self.requests_per_second:
+            raise ValueError(f"trial {self.trial} is ok but has no requests per second")
+
+
+class ResultsFolder:
+    """One run's results. Make one with `create` or `open`, and close it.
+
+    A writable folder holds an exclusive lock on the directory until `close`: one writer only.
+    Readers take no lock, since every file in it is replaced as a whole.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, lock: int | None) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._lock = lock
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest) -> ResultsFolder:
+        """Start a folder for a new run, writable.
+
+        Raises IsobenchError where there are results already, another run writes there, or the
+        disk refuses.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refusal(path, error) from error
+        lock = _lock(path)
+        try:
+            _refuse_results(path)
+            replace_file(path / "run.json", manifest.to_json().encode())
+        except BaseException:
+            os.close(lock)
+            raise
+        return cls(path, manifest, lock)
+
+    @classmethod
+    def open(cls, path: Path, *, writable: bool = False) -> ResultsFolder:
+        """Open the folder of an earlier run, to read it, or to go on with it.
+
+        Raises IsobenchError where it is no results folder, its run.json is damaged or of a
+        newer schema, or (`writable`) another run writes there.
+        """
+        if not writable:
+            return cls(path, _read_manifest(path), lock=None)
+        _read_manifest(path)
+        lock = _lock(path)
+        try:
+            remove_partials(path)
+            # Anew: the run that held the lock before may have changed it.
+            return cls(path, _read_manifest(path), lock)
+        except BaseException:
+            os.close(lock)
+            raise
+
+    def close(self) -> None:
+        """Release the lock. Closing twice is harmless."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def append_trial(
+        self, row: TrialRow, service_us: ArrayLike = (), response_us: ArrayLike = ()
+    ) -> None:
+        """Write a trial down, durably, before the next begins.
+
+        `service_us`, `response_us`: a latency a request in microseconds, from the actual and
+        from the intended time of sending; empty where there is none, as in a void trial.
+        Raises ValueError where the trial is there already.
+        """
+        self._must_be_writable()
+        if row.trial in set(self.trials()["trial"]):
+            raise ValueError(f"trial {row.trial} is there already")
+        clocks = {"service": service_us, "response": response_us}
+        latency = [
+            _latency_row(row, clock, values) for clock, values in clocks.items() if _any(values)
+        ]
+        # The trial's row comes last and is what makes the trial count: killed in between, the
+        # histogram has no trial, is not shown, and is replaced when the trial is repeated.
+        if latency:
+            tables.replace_rows(self.path, "latency", "trial", latency)
+        tables.append(self.path, "trials", [asdict(row)])
+
+    def append_table(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
+        """Add rows to phases, costs, attacks or density. Raises ValueError for another name."""
+        self._must_be_writable()
+        if name not in tables.SCHEMAS.keys() - {"trials", "latency"}:
+            raise ValueError(f"no table {name!r} to append to")
+        tables.append(self.path, name, rows)
+
+    def trials(self) -> pd.DataFrame:
+        """Return trials.parquet."""
+        return tables.read(self.path, "trials")
+
+    def latency(self) -> pd.DataFrame:
+        """Return latency.parquet without the histograms whose trial never ended."""
+        latency = tables.read(self.path, "latency")
+        return latency[latency["trial"].isin(self.trials()["trial"])].reset_index(drop=True)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return any table by its name; no rows where it was never written."""
+        return tables.read(self.path, name)
+
+    def summary(self, baseline: str = BASELINE) -> pd.DataFrame:
+        """Return the frame of summary.csv, made anew from the trials."""
+        return summarise(self.trials(), self.latency(), baseline)
+
+    def update(self, **changes: Any) -> None:
+        """Replace members of the manifest and write run.json anew."""
+        self._must_be_writable()
+        manifest = replace(self.manifest, **changes)
+        replace_file(self.path / "run.json", manifest.to_json().encode())
+        self.manifest = manifest
+
+    def finish(self, warnings: Iterable[Caution] = ()) -> None:
+        """Mark the run as ended well, now, and add what was learned about it on the way."""
+        self.update(
+            finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            warnings=(*self.manifest.warnings, *warnings),
+        )
+
+    def _must_be_writable(self) -> None:
+        if self._lock is None:
+            raise RuntimeError(f"{self.path} was opened to be read, or is closed")
+
+
+def _lock(path: Path) -> int:
+    # The directory itself: a lock file would be one more file, and run.json is replaced.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise refusal(path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise IsobenchError(
+            f"another isobench writes to {path}",
+            hint="wait for it to end, or choose another folder with --out",
+        ) from error
+    return descriptor
+
+
+def _refuse_results(path: Path) -> None:
+    ours = [path / "run.json", *(tables.table_path(path, name) for name in tables.SCHEMAS)]
+    if found := [file.name for file in ours if file.exists()]:
+        raise IsobenchError(
+            f"{path} already holds results ({found[0]}), which are never overwritten",
+            hint=f"go on with them by --resume {path}, or choose another folder with --out",
+        )
+
+
+def _read_manifest(path: Path) -> Manifest:
+    file = path / "run.json"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise IsobenchError(
+            f"{path} is not a results folder: it has no run.json",
+            hint="name the folder that a run wrote, such as results/<run-id>",
+        ) from error
+    except OSError as error:
+        raise IsobenchError(
+            f"cannot read {file}: {error.strerror}", hint="see its owner and permissions"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise IsobenchError(
+            f"{file} is damaged: {error}",
+            hint="restore it from a copy, or measure again with another --out",
+        ) from error
+    return Manifest.from_json(text, source=str(file))
+
+
+def _any(values: ArrayLike) -> bool:
+    return len(values) > 0  # type: ignore[arg-type]
+
+
+def _latency_row(row: TrialRow, clock: str, latencies_us: ArrayLike) -> dict[str, object]:
+    latencies = np.asarray(latencies_us, dtype=np.float64)
+    histogram = Histogram.of(latencies)
+    return {
+        "trial": row.trial,
+        "target": row.target,
+        "workload": row.workload,
+        "load": row.load,
+        "connection": row.connection,
+        "block": row.block,
+        "clock": clock,
+        "count": histogram.count,
+        "min_us": float(latencies.min()),
+        "max_us": float(latencies.max()),
+        "hdr": histogram.to_text(),
+    }

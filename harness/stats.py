@@ -1,0 +1,116 @@
+"""Intervals. Pure: numbers in, numbers out.
+
+Strategy
+========
+
+**Blocks are the replicates, requests are not** (rule 7 of docs/measuring.md). A trial of ten
+seconds holds a hundred thousand requests, but one server start, one memory layout, one stretch
+of the host's weather. Its requests share all of these, so an interval from requests is far too
+narrow: it tells how well *this* trial was measured, not what another trial would give (Kalibera
+and Jones 2013; Mytkowicz et al. 2009). Everything here takes one number a block.
+
+**Logarithms.** Rates, times and ratios are positive and their errors multiply: "5% slower"
+is as likely as "5% faster". On the log scale that is symmetric, the mean is the geometric mean,
+the interval never reaches below zero, and the ratio A/B is exactly 1/(B/A).
+
+**Ratios are paired.** Both targets of a ratio ran in the same block, minutes apart, so what
+slowed the whole block cancels. The ratio is taken in each block; the interval is that of the
+log ratios.
+
+**Student's t, not the bootstrap.** With five blocks a percentile bootstrap resamples five
+numbers: its spread is too small by sqrt((n-1)/n) and its tails are those of a normal
+distribution, not of t with four degrees of freedom. Together they make it cover about 84% where
+95% is claimed (tests/harness/test_stats.py shows both). The bootstrap asks for no distribution,
+but with five numbers it has no way to learn one either.
+
+**Quantiles.** The order-statistic interval is exact for any distribution as long as the
+latencies are independent. Within a closed loop they are not: a stall delays every user at once.
+So `quantile_ranks` decides only whether a sample is large enough for a quantile to be shown,
+and gives the interval "within the sample"; the p99 interval that a report shows comes from the
+p99 of each block, by `geometric_interval`, like every other interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the range that holds the true value with the stated confidence.
+
+    `low` and `high` are NaN where there is no interval, as from one block.
+    """
+
+    low: float
+    mid: float
+    high: float
+
+    @property
+    def width(self) -> float:
+        """Half the interval as a share of `mid`, on the log scale: 0.05 reads "+-5%"."""
+        return math.sqrt(self.high / self.low) - 1
+
+
+NOTHING = Interval(math.nan, math.nan, math.nan)
+
+
+def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Return the geometric mean of one value a block, with Student's t interval on the logs.
+
+    No value gives NaN throughout; one value gives no low and high. Raises ValueError for a
+    value that is not a positive number.
+    """
+    if len(values) == 0:
+        return NOTHING
+    logs = np.log(_positive(values))
+    mid = float(logs.mean())
+    if len(logs) == 1:
+        return Interval(math.nan, math.exp(mid), math.nan)
+    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    reach = float(stats.t.ppf(0.5 + confidence / 2, len(logs) - 1)) * error
+    return Interval(math.exp(mid - reach), math.exp(mid), math.exp(mid + reach))
+
+
+def ratio_interval(
+    values: Sequence[float], baseline: Sequence[float], confidence: float = CONFIDENCE
+) -> Interval:
+    """Return values/baseline, paired block by block: the two have one entry for each block.
+
+    Raises ValueError where the lengths differ or a value is not a positive number.
+    """
+    if len(values) != len(baseline):
+        raise ValueError(f"{len(values)} blocks cannot be paired with {len(baseline)}")
+    if len(values) == 0:
+        return NOTHING
+    return geometric_interval((_positive(values) / _positive(baseline)).tolist(), confidence)
+
+
+def quantile_ranks(
+    count: int, quantile: float, confidence: float = CONFIDENCE
+) -> tuple[int, int] | None:
+    """Return the ranks, from 1, whose order statistics enclose the quantile of the population.
+
+    The number of `count` independent values at or below it is binomial (David and Nagaraja,
+    *Order Statistics*, 7.1). None where the sample is too small for both ends to exist.
+    """
+    if count < 1:
+        return None
+    tail = (1 - confidence) / 2
+    low = int(stats.binom.ppf(tail, count, quantile))
+    high = int(stats.binom.ppf(1 - tail, count, quantile)) + 1
+    return (low, high) if low >= 1 and high <= count else None
+
+
+def _positive(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    array = np.asarray(values, dtype=np.float64)
+    if not (np.isfinite(array) & (array > 0)).all():
+        raise ValueError("an interval on logarithms needs positive numbers")
+    return array

@@ -1,0 +1,322 @@
+"""From trials to one row for each target, workload and load: summary.csv. Pure but for writing."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from harness.durable import replace_file
+from harness.histogram import Histogram
+from harness.manifest import Caution
+from harness.readable import connection_words, load_words, readable, table_markdown
+from harness.stats import Interval, geometric_interval, quantile_ranks, ratio_interval
+
+if TYPE_CHECKING:
+    from harness.results import ResultsFolder
+
+BASELINE = "dso"
+
+# Above this the generator had no time left in the median block: the target may be faster.
+GENERATOR_LIMIT = 0.95
+# Wider than this, or more of the processor stolen by the hypervisor, and a row is "noisy".
+WIDTH_LIMIT = 0.15
+STEAL_LIMIT = 0.05
+
+
+class Condition(NamedTuple):
+    """What a target was measured under. Only rows of the same condition compare."""
+
+    workload: str
+    load: str
+    connection: str
+    tenants: int
+    popularity: str
+
+    def words(self) -> str:
+        """Return the condition as a heading."""
+        tenants = "1 tenant" if self.tenants == 1 else f"{self.tenants} tenants"
+        connection = connection_words(self.connection)
+        return f"{self.workload}, {load_words(self.load)}, {connection}, {tenants}"
+
+
+_CONDITION = list(Condition._fields)
+
+Key = tuple[str, Condition]
+
+
+def columns(baseline: str = BASELINE) -> list[str]:
+    """Return the columns of summary.csv, in order."""
+    ratio = f"ratio_to_{baseline}"
+    return [
+        *("target", "kind", "runs_as", "workload", "load", "connection", "trials"),
+        *("requests_per_second", "requests_per_second_low", "requests_per_second_high"),
+        *(ratio, f"{ratio}_low", f"{ratio}_high"),
+        *("p50_ms", "p90_ms", "p99_ms", "p99_ms_low", "p99_ms_high"),
+        *("server_cpu_us_per_request", "capacity_per_core", "memory_mib", "forks_per_request"),
+        *("errors", "verdict"),
+        *("tenants", "popularity", "p999_ms", "p99_ms_sample_low", "p99_ms_sample_high"),
+        *("context_switches_per_request", "page_faults_per_request"),
+        *("generator_cpu_share", "steal_share", "startup_s"),
+    ]
+
+
+def summarise(
+    trials: pd.DataFrame, latency: pd.DataFrame, baseline: str = BASELINE
+) -> pd.DataFrame:
+    """Return a row for each target and condition, best rate first within a condition.
+
+    Rates, times and their intervals are geometric means over blocks (harness.stats says why);
+    other numbers are medians over blocks. Void trials count in `errors` and nowhere else. What
+    is not known is NaN: every ratio where the baseline is missing, every interval from one block.
+    """
+    merged = histograms(trials, latency)
+    rows = [
+        _row(key, group, _baseline_rates(trials, key[1], baseline), merged.get(key), baseline)
+        for key, group in _groups(trials)
+    ]
+    rows.sort(key=_order)
+    return pd.DataFrame(rows, columns=columns(baseline))
+
+
+def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogram]:
+    """Return the latencies of each target and condition, merged over the blocks.
+
+    The clock is "response" where a trial has one (open loads), else "service".
+    """
+    good = trials[trials["verdict"] == "ok"][["trial", "tenants", "popularity"]]
+    chosen = (
+        latency.assign(rank=latency["clock"] != "response")
+        .sort_values(["trial", "rank"])
+        .drop_duplicates("trial")
+        .merge(good, on="trial")
+    )
+    return {
+        key: Histogram.merged(Histogram.from_text(text) for text in group["hdr"])
+        for key, group in _groups(chosen)
+    }
+
+
+def by_condition(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]]:
+    """Split a summary into its conditions, in its order."""
+    for key, rows in summary.groupby(_CONDITION, sort=False):
+        yield _condition(key), rows.reset_index(drop=True)
+
+
+def cautions(summary: pd.DataFrame, baseline: str = BASELINE) -> list[Caution]:
+    """Return what the numbers themselves say against believing them."""
+    if summary.empty:
+        return [Caution("no trial has ended", "run again with --resume and this folder")]
+    return [
+        *_missing_baseline(summary, baseline),
+        *_one_block(summary),
+        *_verdicts(summary),
+    ]
+
+
+def write_summary(folder: ResultsFolder, baseline: str = BASELINE) -> pd.DataFrame:
+    """Write summary.csv and summary.md into the folder, and return the frame.
+
+    Raises IsobenchError where the disk refuses.
+    """
+    summary = folder.summary(baseline)
+    text = summary.to_csv(index=False, float_format="%.6g")
+    replace_file(folder.path / "summary.csv", text.encode())
+    replace_file(folder.path / "summary.md", markdown(summary, baseline).encode())
+    return summary
+
+
+def markdown(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
+    """Return the summary as GitHub tables, one for each condition, rounded for humans."""
+    parts = [
+        f"### {condition.words()}\n\n{table_markdown(readable(rows, baseline))}"
+        for condition, rows in by_condition(summary)
+    ]
+    return "\n".join(parts) or "No trial has ended.\n"
+
+
+def _groups(frame: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
+    for key, group in frame.groupby(["target", *_CONDITION], sort=False):
+        target, *condition = _tuple(key)
+        yield (str(target), _condition(condition)), group
+
+
+def _condition(values: object) -> Condition:
+    workload, load, connection, tenants, popularity = _tuple(values)
+    return Condition(str(workload), str(load), str(connection), int(tenants), str(popularity))
+
+
+def _tuple(values: object) -> tuple[Any, ...]:
+    return tuple(values)  # type: ignore[arg-type]
+
+
+def _row(
+    key: Key,
+    group: pd.DataFrame,
+    baseline_rates: pd.Series[float],
+    histogram: Histogram | None,
+    baseline: str,
+) -> dict[str, object]:
+    good = group[group["verdict"] == "ok"]
+    rate = geometric_interval(_per_block(good, "requests_per_second").tolist())
+    ratio = _ratio(_per_block(good, "requests_per_second"), baseline_rates)
+    p99 = geometric_interval(_per_block(good, "p99_ms").tolist())
+    cpu = geometric_interval(_per_block(good, "server_cpu_us_per_request").tolist()).mid
+    sample = _sample(histogram)
+    target, condition = key
+    return {
+        "target": target,
+        "kind": group["kind"].iloc[0],
+        "runs_as": group["runs_as"].iloc[0],
+        **condition._asdict(),
+        "trials": len(good),
+        **_named("requests_per_second", rate),
+        **_named(f"ratio_to_{baseline}", ratio),
+        "p50_ms": geometric_interval(_per_block(good, "p50_ms").tolist()).mid,
+        "p90_ms": geometric_interval(_per_block(good, "p90_ms").tolist()).mid,
+        **_named("p99_ms", p99),
+        "server_cpu_us_per_request": cpu,
+        "capacity_per_core": 1e6 / cpu,
+        "errors": _errors(group),
+        "verdict": _verdict(group, good, rate),
+        **sample,
+        **{
+            name: float(good[name].median())
+            for name in (
+                *("memory_mib", "forks_per_request", "context_switches_per_request"),
+                *("page_faults_per_request", "generator_cpu_share", "steal_share", "startup_s"),
+            )
+        },
+    }
+
+
+def _named(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.mid, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _per_block(good: pd.DataFrame, column: str) -> pd.Series[float]:
+    """One value a block, indexed by block. A block measured twice counts once.
+
+    Zero is no value: a rate, time or cost of zero was below what could be resolved.
+    """
+    known = good[good[column] > 0]
+    return known.groupby("block")[column].median().astype(float)
+
+
+def _baseline_rates(trials: pd.DataFrame, condition: Condition, baseline: str) -> pd.Series[float]:
+    same = (trials["verdict"] == "ok") & (trials["target"] == baseline)
+    for name, value in condition._asdict().items():
+        same &= trials[name] == value
+    return _per_block(trials[same], "requests_per_second")
+
+
+def _ratio(rates: pd.Series[float], baseline_rates: pd.Series[float]) -> Interval:
+    blocks = rates.index.intersection(baseline_rates.index)
+    return ratio_interval(rates.loc[blocks].tolist(), baseline_rates.loc[blocks].tolist())
+
+
+def _sample(histogram: Histogram | None) -> dict[str, float]:
+    """Return what only all the requests together can tell; NaN where they are too few."""
+    nan = math.nan
+    empty = {"p999_ms": nan, "p99_ms_sample_low": nan, "p99_ms_sample_high": nan}
+    if histogram is None:
+        return empty
+    ranks = quantile_ranks(histogram.count, 0.99)
+    if ranks:
+        empty["p99_ms_sample_low"] = histogram.at_rank(ranks[0]) / 1000
+        empty["p99_ms_sample_high"] = histogram.at_rank(ranks[1]) / 1000
+    if quantile_ranks(histogram.count, 0.999):
+        empty["p999_ms"] = histogram.quantile(0.999) / 1000
+    return empty
+
+
+def _errors(group: pd.DataFrame) -> int:
+    """Failed requests; a void trial counts as one at least."""
+    failed = group["errors"].astype(float).fillna(0)
+    return int(failed.clip(lower=(group["verdict"] != "ok").astype(float)).sum())
+
+
+def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
+    if good.empty:
+        return str(group["verdict"].mode().iloc[0])
+    if good["generator_cpu_share"].median() > GENERATOR_LIMIT:
+        return "generator-bound"
+    if rate.width > WIDTH_LIMIT or good["steal_share"].median() > STEAL_LIMIT:
+        return "noisy"
+    return "ok"
+
+
+def _order(row: dict[str, Any]) -> tuple[object, ...]:
+    rate = row["requests_per_second"]
+    fastest_first = math.inf if math.isnan(rate) else -rate
+    condition = (_natural(str(row[name])) for name in _CONDITION)
+    return (*condition, fastest_first, row["target"])
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """Sort key by which closed:8 comes before closed:16."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
+    without = [
+        condition.words()
+        for condition, rows in by_condition(summary)
+        if not (rows[rows["target"] == baseline]["trials"] > 0).any()
+    ]
+    if not without:
+        return []
+    return [
+        Caution(
+            f"{baseline} was not measured, so no ratio to it can be given: {'; '.join(without)}",
+            f"include {baseline} in --modes",
+        )
+    ]
+
+
+def _one_block(summary: pd.DataFrame) -> list[Caution]:
+    few = summary[summary["trials"] == 1]
+    if few.empty:
+        return []
+    return [
+        Caution(
+            f"one good block only, hence no interval: {_list(few)}",
+            "measure with --blocks 5 or more",
+        )
+    ]
+
+
+def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
+    verdict = summary["verdict"].astype(str)
+    for about, advice, rows in (
+        (
+            "no trial of these is valid",
+            "see first_error in trials.parquet, mend the cause, and run again",
+            summary[verdict.str.startswith("void")],
+        ),
+        (
+            "some trials of these were void and are left out",
+            "see first_error in trials.parquet",
+            summary[~verdict.str.startswith("void") & (summary["errors"] > 0)],
+        ),
+        (
+            "the load generator was busy all the time, so these may be faster than shown",
+            "compare them by CPU per request, or give the generator more cores",
+            summary[verdict == "generator-bound"],
+        ),
+        (
+            "the blocks differ a lot or the hypervisor took processor time",
+            "measure on a quieter machine, or with more --blocks and --seconds",
+            summary[verdict == "noisy"],
+        ),
+    ):
+        if not rows.empty:
+            yield Caution(f"{about}: {_list(rows)}", advice)
+
+
+def _list(rows: pd.DataFrame) -> str:
+    names: Sequence[str] = list(dict.fromkeys(rows["target"].astype(str)))
+    return ", ".join(names)

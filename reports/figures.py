@@ -1,0 +1,349 @@
+"""The figures: one function each, a summary in, a Figure out.
+
+Rates and costs of isolation modes lie up to three decades apart, so they are drawn on
+logarithmic axes, as points with stems rather than as bars: a bar's length claims a zero that
+such an axis does not have.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from harness.results import (
+    BASELINE,
+    Condition,
+    Histogram,
+    by_condition,
+    count,
+    duration,
+    percent,
+    quantile_ranks,
+)
+
+# Colours of the drawing itself; the page replaces them by those of its theme.
+INK = "#22272e"
+FAINT = "#c8ced6"
+PAPER = "#ffffff"
+
+# Paul Tol's "vibrant" scheme: distinct for the colour-blind, and legible on white and on black.
+# (The grey is darker than Tol's, for white paper.) Beyond seven targets the line style differs.
+COLOURS = ("#0077bb", "#ee7733", "#009988", "#cc3311", "#33bbee", "#ee3377", "#8a8a8a")
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+
+_WIDTH_IN = 7.6
+_ROW_IN = 0.30
+_STYLE: dict[Any, Any] = {
+    # Paths, not text: the same on a reader without the font.
+    "svg.fonttype": "path",
+    "svg.hashsalt": "isobench",
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "grid.alpha": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "xtick.minor.size": 0,
+    "ytick.major.size": 0,
+    "ytick.minor.size": 0,
+    "figure.facecolor": PAPER,
+    "axes.facecolor": "none",
+}
+
+Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Histograms = Mapping[tuple[str, Condition], Histogram]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a target is drawn, in every figure."""
+
+    colour: str
+    dash: str
+
+
+def looks(targets: Sequence[str]) -> dict[str, Look]:
+    """Give each target a look of its own, nearly the same from one run to the next.
+
+    A target prefers the place that its name hashes to (CRC 32, the same everywhere); where that
+    is taken it gets the next free one. All colours are used before a line style is.
+    """
+    taken: dict[int, str] = {}
+    for name in sorted(set(targets)):
+        turn = len(taken) // len(COLOURS)
+        start = zlib.crc32(name.encode()) % len(COLOURS)
+        places = (
+            turn * len(COLOURS) + (start + step) % len(COLOURS) for step in range(len(COLOURS))
+        )
+        taken[next(place for place in places if place not in taken)] = name
+    return {
+        name: Look(COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)])
+        for place, name in taken.items()
+    }
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """A column drawn as a point for each target."""
+
+    column: str
+    axis: str
+    note: str
+    label: Callable[[Row], str]
+    tick: Callable[[float], str]
+    log: bool = True
+
+
+def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
+    """Draw requests per second with intervals, and the ratio to the baseline."""
+
+    def label(row: Row) -> str:
+        ratio = percent(row[f"ratio_to_{baseline}"])
+        known = np.isfinite(row[f"ratio_to_{baseline}"])
+        bound = "≥ " if row["verdict"] == "generator-bound" else ""
+        of = f"  {ratio} of {baseline}" if known and row["target"] != baseline else ""
+        return f"{bound}{count(row['requests_per_second'])}{of}"
+
+    axis = "requests per second (log scale)"
+    measure = _Measure("requests_per_second", axis, "higher is better", label, count)
+    return _points(summary, measure)
+
+
+def cpu(summary: pd.DataFrame) -> Figure:
+    """Draw server CPU time per request."""
+    column = "server_cpu_us_per_request"
+    axis = "server CPU time per request (log scale)"
+    return _points(
+        summary,
+        _Measure(column, axis, "lower is better", lambda row: duration(row[column]), duration),
+    )
+
+
+def memory(summary: pd.DataFrame) -> Figure:
+    """Draw the memory of the whole pool."""
+    measure = _Measure(
+        "memory_mib",
+        "memory of all server processes, MiB (proportional set size)",
+        "lower is better",
+        lambda row: f"{count(row['memory_mib'])} MiB",
+        count,
+        log=False,
+    )
+    return _points(summary, measure)
+
+
+def latency(summary: pd.DataFrame, histograms: Histograms) -> Figure:
+    """Draw latency by percentile, as far as the number of requests supports it."""
+    conditions = [
+        (condition, rows)
+        for condition, rows in by_condition(summary)
+        if any((target, condition) in histograms for target in rows["target"])
+    ]
+    style = looks(summary["target"].tolist())
+    with mpl.rc_context(_STYLE):
+        heights = [max(2.6, 0.19 * len(rows) + 0.8) for _, rows in conditions]
+        figure, panels = _panels(heights)
+        for panel, (condition, rows) in zip(panels, conditions, strict=True):
+            panel.set_title(condition.words())
+            _latency_lines(panel, rows["target"].tolist(), condition, histograms, style)
+        panels[-1].set_xlabel("percentile of requests")
+    return figure
+
+
+def to_svg(figure: Figure) -> str:
+    """Return the figure as SVG, the same text each time."""
+    buffer = io.StringIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def to_png(figure: Figure) -> bytes:
+    """Return the figure as PNG at 160 dots an inch."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(_STYLE):
+        figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
+    conditions = [
+        (condition, rows[np.isfinite(rows[measure.column])].to_dict("records"))
+        for condition, rows in by_condition(summary)
+    ]
+    conditions = [(condition, rows) for condition, rows in conditions if rows]
+    style = looks(summary["target"].tolist())
+    with mpl.rc_context(_STYLE):
+        figure, panels = _panels([_ROW_IN * len(rows) + 0.1 for _, rows in conditions])
+        for panel, (condition, rows) in zip(panels, conditions, strict=True):
+            panel.set_title(condition.words())
+            for place, row in enumerate(rows):
+                _point(panel, place, row, measure, style[row["target"]])
+            _name_rows(panel, rows)
+        _share_x(panels, summary[measure.column], measure)
+        panels[-1].set_xlabel(f"{measure.axis}: {measure.note}")
+    return figure
+
+
+def _panels(heights_in: Sequence[float]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel a height, one above the other."""
+    heights = list(heights_in) or [1.0]
+    figure = Figure(
+        figsize=(_WIDTH_IN, sum(heights) + 0.62 * len(heights) + 0.4), layout="constrained"
+    )
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)
+    if not heights_in:
+        panels[0, 0].set_axis_off()
+        panels[0, 0].text(0.5, 0.5, "nothing was measured", ha="center", va="center")
+    return figure, list(panels[:, 0])
+
+
+def _point(panel: Axes, place: int, row: Row, measure: _Measure, look: Look) -> None:
+    value = float(row[measure.column])
+    low, high = (row.get(f"{measure.column}_{end}", np.nan) for end in ("low", "high"))
+    stem_from = 1e-9 if measure.log else 0
+    panel.plot(
+        [stem_from, value],
+        [place, place],
+        color=look.colour,
+        linewidth=6,
+        alpha=0.28,
+        solid_capstyle="butt",
+    )
+    if np.isfinite(low) and np.isfinite(high):
+        panel.plot([low, high], [place, place], color=look.colour, linewidth=2.2)
+    panel.plot(value, place, "o", color=look.colour, markersize=5.5)
+    panel.annotate(
+        measure.label(row),
+        (max(value, high) if np.isfinite(high) else value, place),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+    )
+
+
+def _name_rows(panel: Axes, rows: Sequence[Row]) -> None:
+    panel.set_yticks(range(len(rows)), [_short(row["target"]) for row in rows])
+    panel.set_ylim(len(rows) - 0.4, -0.6)
+    panel.grid(visible=False, axis="y")
+    panel.spines["left"].set_visible(False)
+
+
+def _share_x(panels: Sequence[Axes], values: pd.Series, measure: _Measure) -> None:
+    known = values[np.isfinite(values)]
+    if known.empty:
+        return
+    smallest, largest = float(known.min()), float(known.max())
+    for panel in panels:
+        if measure.log:
+            panel.set_xscale("log")
+            decades = max(np.log10(largest / smallest), 0.5)
+            # A third more to the right, for the labels.
+            panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (0.42 * decades))
+            panel.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            panel.set_xlim(0, largest * 1.2 or 1)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
+
+
+def _latency_lines(
+    panel: Axes,
+    targets: Sequence[str],
+    condition: Condition,
+    histograms: Histograms,
+    style: Mapping[str, Look],
+) -> None:
+    ends = []
+    for target in targets:
+        histogram = histograms.get((target, condition))
+        if histogram is None:
+            continue
+        shares = _supported_shares(histogram.count)
+        values = np.array(histogram.quantiles(shares.tolist())) / 1000
+        look = style[target]
+        panel.plot(_tail(shares), values, color=look.colour, linestyle=look.dash, linewidth=1.7)
+        ends.append((target, float(_tail(shares)[-1]), float(values[-1]), look.colour))
+    panel.set_yscale("log")
+    panel.set_ylabel("latency (log scale)\nlower is better")
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
+    panel.yaxis.set_minor_locator(NullLocator())
+    _percentile_axis(panel, max(end[1] for end in ends))
+    _label_ends(panel, ends)
+
+
+def _supported_shares(requests: int) -> Floats:
+    """Return shares from 0 to the last one whose interval fits into the sample."""
+    tails = np.logspace(0, 5, 101)
+    shares = 1 - 1 / tails
+    good = [share for share in shares[1:] if quantile_ranks(requests, float(share))]
+    return np.array([0.0, *good]) if good else np.array([0.0, 0.5])
+
+
+def _tail(shares: Floats) -> Floats:
+    """Place a percentile by the nines in it, as HdrHistogram's own plots do."""
+    return np.asarray(-np.log10(1 - shares))
+
+
+def _percentile_axis(panel: Axes, last: float) -> None:
+    marks = [0, 0.5, 0.9, 0.99, 0.999, 0.9999]
+    shown = [mark for mark in marks if _tail(np.array([mark]))[0] <= last + 1e-9]
+    panel.set_xticks([float(_tail(np.array([mark]))[0]) for mark in shown])
+    panel.set_xticklabels([f"{100 * mark:.6g}%" for mark in shown])
+    panel.set_xlim(0, last * 1.3)
+
+
+def _label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
+    """Write each name at the end of its line, pushed apart where they would overlap."""
+    panel.autoscale_view()
+    low, high = np.log10(panel.get_ylim())
+    span = high - low
+    step = span * 0.062 if len(ends) < 14 else span * 0.95 / len(ends)
+    places = _spread([np.log10(end[2]) for end in ends], step, high)
+    edge = max(end[1] for end in ends)
+    for (target, x, y, colour), place in zip(ends, places, strict=True):
+        panel.annotate(
+            _short(target),
+            (x, y),
+            xytext=(edge * 1.03, 10**place),
+            va="center",
+            fontsize=8.5,
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 0},
+        )
+
+
+def _spread(wanted: Sequence[float], step: float, top: float) -> list[float]:
+    """Return places near the wanted ones, at least `step` apart, none above `top`."""
+    places = [0.0] * len(wanted)
+    above = top + step
+    for index in sorted(range(len(wanted)), key=lambda i: -wanted[i]):
+        above = min(wanted[index], above - step)
+        places[index] = above
+    return places
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 28 else f"{name[:27]}…"

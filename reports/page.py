@@ -1,0 +1,196 @@
+"""report.html: one file that needs no other, with everything a reader needs to believe it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from harness.results import (
+    BASELINE,
+    Caution,
+    IsobenchError,
+    Manifest,
+    ResultsFolder,
+    by_condition,
+    cautions,
+    histograms,
+    readable,
+    replace_file,
+    write_summary,
+)
+from reports import figures, words
+
+FILES = {
+    "report.html": "this page",
+    "summary.csv": "the table of this page, unrounded",
+    "summary.md": "the table of this page, for GitHub",
+    "figures/": "the figures as SVG and PNG",
+    "trials.parquet": "a row for each trial",
+    "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
+    "run.json": "what was run, where and with what",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure of the page."""
+
+    name: str
+    heading: str
+    text: str
+    figure: Figure
+
+
+def write(folder: Path) -> Path:
+    """Write the summary, the figures and the page. Returns the path of the page."""
+    results = ResultsFolder.open(folder)
+    summary = write_summary(results)
+    shown = list(_figures(results, summary))
+    svgs = {item.name: figures.to_svg(item.figure) for item in shown}
+    _write_figures(folder, shown, svgs)
+    page = folder / "report.html"
+    replace_file(page, render(results.manifest, summary, shown, svgs).encode())
+    return page
+
+
+def render(
+    manifest: Manifest,
+    summary: pd.DataFrame,
+    shown: list[Shown],
+    svgs: Mapping[str, str],
+    baseline: str = BASELINE,
+) -> str:
+    """Return the page. Pure."""
+    environment = Environment(
+        loader=PackageLoader("reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    tables = [
+        (condition.words(), list(table.columns), table.to_numpy().tolist())
+        for condition, table in (
+            (condition, readable(rows, baseline)) for condition, rows in by_condition(summary)
+        )
+    ]
+    return environment.get_template("report.html.j2").render(
+        title=words.title(summary, baseline),
+        manifest=manifest,
+        findings=words.findings(summary, baseline),
+        cautions=[*_unfinished(manifest), *manifest.warnings, *cautions(summary, baseline)],
+        figures=[
+            (item.heading, item.text, Markup(inline(svgs[item.name], item.name))) for item in shown
+        ],
+        tables=tables,
+        machine=list(
+            flat(
+                {
+                    "machine": manifest.machine,
+                    "versions": manifest.versions,
+                    "interpreter": manifest.interpreter,
+                    "cores": manifest.cores,
+                }
+            )
+        ),
+        command=command(manifest),
+        files=FILES,
+        baseline=baseline,
+    )
+
+
+def command(manifest: Manifest) -> str:
+    """Return the command that repeats the run, with the seed it used."""
+    argv = list(manifest.argv)
+    if not any(word == "--seed" or word.startswith("--seed=") for word in argv):
+        argv += ["--seed", str(manifest.seed)]
+    return shlex.join(argv)
+
+
+def inline(svg: str, name: str) -> str:
+    """Return an SVG to be put into HTML: ids of its own, and colours that follow the theme."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    for colour, variable in (("INK", "ink"), ("FAINT", "faint"), ("PAPER", "paper")):
+        svg = svg.replace(getattr(figures, colour), f"var(--{variable})")
+    return svg
+
+
+def flat(facts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield nested facts as pairs of a dotted name and a text."""
+    for name, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple):
+            yield f"{prefix}{name}", ", ".join(map(str, value))
+        else:
+            yield f"{prefix}{name}", str(value)
+
+
+def _unfinished(manifest: Manifest) -> list[Caution]:
+    if manifest.finished_at:
+        return []
+    return [
+        Caution(
+            "this run has not finished: what follows is what it had measured so far",
+            "go on with it by --resume and its folder",
+        )
+    ]
+
+
+def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
+    if not (summary["trials"] > 0).any():
+        return
+    yield Shown(
+        "throughput",
+        "Throughput",
+        "The point is the estimate, the dark line its 95% interval.",
+        figures.throughput(summary),
+    )
+    merged = histograms(results.trials(), results.latency())
+    if merged:
+        yield Shown(
+            "latency",
+            "Latency",
+            "Each line ends where the number of requests no longer supports a percentile.",
+            figures.latency(summary, merged),
+        )
+    if summary["server_cpu_us_per_request"].notna().any():
+        yield Shown(
+            "cpu",
+            "CPU per request",
+            "All processes of the server, those that ended included, divided by the requests "
+            "answered. It holds on a noisy machine, and where the generator was the limit.",
+            figures.cpu(summary),
+        )
+    if summary["memory_mib"].notna().any():
+        yield Shown(
+            "memory",
+            "Memory",
+            "Shared pages are counted once (proportional set size), at the end of a trial.",
+            figures.memory(summary),
+        )
+
+
+def _write_figures(folder: Path, shown: list[Shown], svgs: Mapping[str, str]) -> None:
+    directory = folder / "figures"
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise IsobenchError(
+            f"cannot write {directory}: {error.strerror}",
+            hint="copy the results folder to a place that you may write to",
+        ) from error
+    for item in shown:
+        replace_file(directory / f"{item.name}.svg", svgs[item.name].encode())
+        replace_file(directory / f"{item.name}.png", figures.to_png(item.figure))

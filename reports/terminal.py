@@ -1,0 +1,47 @@
+"""The table that a run ends with: within 100 columns, one block of rows a condition."""
+
+from __future__ import annotations
+
+import pandas as pd
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.results import BASELINE, by_condition, readable
+
+# The columns of `readable` that fit, in order.
+_COLUMNS = ("target", "runs as", "req/s", "±", "vs", "p50", "p99", "CPU/req", "memory", "verdict")
+_NAMES = ("target", "runs as", "verdict")
+_STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
+
+
+def render_table(summary: pd.DataFrame, baseline: str = BASELINE) -> RenderableType:
+    """Return the summary as something that rich prints."""
+    if summary.empty:
+        return Text("No trial has ended.")
+    return Group(
+        *(
+            _table(condition.words(), readable(rows, baseline), baseline)
+            for condition, rows in by_condition(summary)
+        )
+    )
+
+
+def _table(title: str, rows: pd.DataFrame, baseline: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    names = [f"vs {baseline}" if name == "vs" else name for name in _COLUMNS]
+    for name in names:
+        right = name not in _NAMES
+        table.add_column(
+            name,
+            justify="right" if right else "left",
+            no_wrap=right,
+            overflow="fold",
+            max_width=24 if name in _NAMES else None,
+        )
+    for row in rows.to_dict("records"):
+        *cells, verdict = (str(row[name]) for name in names)
+        # Text, not str: a "[" in a name is not markup.
+        style = _STYLES.get(verdict, "red")
+        table.add_row(*map(Text, cells), Text(verdict, style=style))
+    return table

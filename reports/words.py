@@ -1,0 +1,149 @@
+"""The findings in plain sentences. Pure: a summary in, sentences out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.results import (
+    BASELINE,
+    Condition,
+    by_condition,
+    count,
+    duration,
+    percent,
+    percent_range,
+)
+
+Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
+
+IDENTITIES = {
+    "server": "the server itself",
+    "owner": "the owner of the site",
+    "client": "the client",
+}
+
+
+def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
+    """Return what the summary says: speed, cost, identity, then what could not be measured."""
+    measured = summary[summary["trials"] > 0]
+    sentences = [
+        sentence
+        for condition, rows in by_condition(measured)
+        for sentence in _of_condition(condition, rows.to_dict("records"), baseline)
+    ]
+    return [*sentences, *_identities(measured), *_unmeasured(summary)]
+
+
+def title(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
+    """Return the one line that a reader should remember."""
+    measured = summary[summary["trials"] > 0]
+    if measured.empty:
+        return "Nothing could be measured"
+    _, first = next(by_condition(measured))
+    rows = first.to_dict("records")
+    base = _named(rows, baseline)
+    owners = [row for row in rows if row["runs_as"] == "owner" and _known(row, baseline)]
+    if base is None or not owners:
+        return f"{_target(rows[0])} is the fastest: {_rate(rows[0])} requests per second"
+    best = owners[0]
+    return (
+        f"Running each script as its owner costs at least "
+        f"{percent(1 - best[f'ratio_to_{baseline}'])} of {baseline}'s throughput here"
+        if best[f"ratio_to_{baseline}"] < 1
+        else f"{best['target']} runs scripts as their owners and is as fast as {baseline} here"
+    )
+
+
+def _of_condition(condition: Condition, rows: Sequence[Row], baseline: str) -> Iterator[str]:
+    base = _named(rows, baseline)
+    others = [row for row in rows if row is not base]
+    lead = base or rows[0]
+    if base is None:
+        others = list(rows[1:])
+    opening = (
+        f"With {condition.words()}, {lead['target']} answered {_rate(lead)} requests per second"
+    )
+    compared = [_compared(row, baseline) for row in _telling(others)]
+    yield f"{opening}; {_join(compared)}." if compared else f"{opening}."
+    yield from _cost(lead, others)
+
+
+def _telling(rows: Sequence[Row]) -> list[Row]:
+    """Choose whom to name: all of a few, else the fastest and slowest of each identity."""
+    if len(rows) <= 5:
+        return list(rows)
+    chosen: list[Row] = []
+    for identity in IDENTITIES:
+        same = [row for row in rows if row["runs_as"] == identity]
+        chosen += same[:1] + same[1:][-1:]
+    return sorted(chosen, key=lambda row: -float(row["requests_per_second"]))
+
+
+def _compared(row: Row, baseline: str) -> str:
+    text = f"{row['target']} {_rate(row)}"
+    if not _known(row, baseline):
+        return text
+    ratio = f"ratio_to_{baseline}"
+    interval = percent_range(row[f"{ratio}_low"], row[f"{ratio}_high"])
+    within = f", interval {interval}" if interval else ""
+    return f"{text} ({percent(row[ratio])} of {baseline}{within})"
+
+
+def _cost(lead: Row, others: Sequence[Row]) -> Iterator[str]:
+    known = [row for row in (lead, *others) if math.isfinite(row["server_cpu_us_per_request"])]
+    if not known:
+        return
+    low, high = (f(known, key=_cpu) for f in (min, max))
+    if low is high:
+        yield f"A request cost {low['target']} {duration(_cpu(low))} of server CPU."
+        return
+    yield (
+        f"A request cost from {duration(_cpu(low))} of server CPU ({low['target']}) "
+        f"to {duration(_cpu(high))} ({high['target']})."
+    )
+
+
+def _identities(measured: pd.DataFrame) -> Iterator[str]:
+    parts = []
+    for identity, who in IDENTITIES.items():
+        names = list(dict.fromkeys(measured[measured["runs_as"] == identity]["target"]))
+        if names:
+            parts.append(f"{who} in {_join(names)}")
+    if parts:
+        yield f"Every response counted proved whose identity ran the script: {'; '.join(parts)}."
+
+
+def _unmeasured(summary: pd.DataFrame) -> Iterator[str]:
+    void = summary[summary["trials"] == 0]
+    for (target, verdict), _ in void.groupby(["target", "verdict"], sort=False):
+        yield f"{target} could not be measured ({verdict})."
+
+
+def _named(rows: Sequence[Row], name: str) -> Row | None:
+    return next((row for row in rows if row["target"] == name), None)
+
+
+def _known(row: Row, baseline: str) -> bool:
+    return math.isfinite(row[f"ratio_to_{baseline}"])
+
+
+def _target(row: Row) -> str:
+    return str(row["target"])
+
+
+def _rate(row: Row) -> str:
+    return count(row["requests_per_second"])
+
+
+def _cpu(row: Row) -> float:
+    return float(row["server_cpu_us_per_request"])
+
+
+def _join(parts: Sequence[str]) -> str:
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"

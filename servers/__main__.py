@@ -1,0 +1,207 @@
+"""`python -m servers MODE`: one server in the foreground. `isobench serve` makes the sites as well.
+
+Runs as root and executes tenants' code, so it binds to the loopback address unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from servers import containment, modes, requirements
+from servers.credentials import Identity, current
+from servers.mode import IsolationMode, Limits, Setting, Unavailable
+from servers.pool import Pool, WorkersFail
+from servers.sites import Sites
+
+_BACKLOG = 1024
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as given; `hint` says what to do."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+def main() -> int:
+    """Parse the command line, serve, and return the exit status: 0 done, 2 cannot serve."""
+    arguments = _parser().parse_args()
+    if arguments.list:
+        print(json.dumps([describe(name) for name in modes.names()]))
+        return 0
+    return _explained(lambda: _serve(arguments), arguments.control)
+
+
+def _explained(action: Callable[[], int], control: bool) -> int:
+    """Return what `action` returns; turn its refusal into a message and the exit status 2."""
+    try:
+        return action()
+    except (UsageError, Unavailable, WorkersFail) as error:
+        hint = getattr(error, "hint", "read what the server wrote above")
+        if control:
+            print(json.dumps({"ready": False, "reason": str(error), "hint": hint}), flush=True)
+        print(f"error: {error}\nhint: {hint}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m servers", description=__doc__)
+    add = parser.add_argument
+    add("mode", nargs="?", metavar="MODE", help="one of: " + ", ".join(modes.names()))
+    add("--list", action="store_true", help="describe all modes as JSON")
+    add("--check", action="store_true", help="only say whether this host can run the mode")
+    add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
+    add("--sites", type=Path, help="the directory of the tenants' sites")
+    add("--private", type=Path, help="an empty directory for the server's own files")
+    add("--workers", type=int, default=4, help="(default: %(default)s)")
+    add("--www", metavar="UID:GID", help="the server's own identity, when started as root")
+    add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
+    add("--no-code-cache", action="store_true", help="compile embedded scripts on each request")
+    add("--script-seconds", type=float, default=Limits().script, help="a script's time limit")
+    add("--client-seconds", type=float, default=Limits().client, help="a request's time to arrive")
+    add("--control", action="store_true", help="take commands on stdin, stop at its end")
+    return parser
+
+
+def describe(name: str) -> dict[str, object]:
+    """Return what reports and menus say about a mode."""
+    mode = modes.load(name)
+    return {
+        "name": name,
+        "precedent": mode.precedent,
+        "runs_as": mode.runs_as.value,
+        "summary": (mode.__doc__ or "").partition("\n")[0],
+        "options": {option: list(values) for option, values in mode.options.items()},
+    }
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    os.umask(0o022)
+    mode_class = _mode_class(arguments.mode)
+    sites = arguments.sites
+    if sites is None or not sites.is_dir():
+        raise UsageError(
+            f"{sites or '--sites'} is not a directory of sites",
+            "`isobench serve MODE` makes some; or name one with --sites DIR",
+        )
+    _leave_no_import_path()
+    made = None if arguments.private else tempfile.mkdtemp(prefix="isobench-private-")
+    private = Path(made or arguments.private).resolve()
+    setting = Setting(
+        sites=sites.resolve(),
+        www=_identity(arguments.www),
+        private=private,
+        code_cache=not arguments.no_code_cache,
+        limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
+        options=_options(mode_class, arguments.option),
+    )
+    mode = mode_class(setting)
+    visible = [Path(sys.base_prefix), Path(sys.base_exec_prefix), setting.sites, private]
+    try:
+        return containment.run_contained(
+            lambda: _explained(lambda: _in_containment(mode, arguments), arguments.control),
+            visible,
+            private,
+        )
+    finally:
+        if made:
+            for left in Path(made).iterdir():
+                left.unlink()
+            Path(made).rmdir()
+
+
+def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
+    """Check the host, prepare, and serve. In the server's own namespaces, where it has them."""
+    setting = mode.setting
+    sites = Sites(setting.sites)
+    requirements.readable_interpreter(setting)
+    mode.check_host()
+    if arguments.check:
+        return 0
+    listener = _listen(arguments.host, arguments.port)
+    mode.master_init()
+    host, port = listener.getsockname()[:2]
+    ready = {
+        "ready": True,
+        "mode": arguments.mode,
+        "host": host,
+        "port": port,
+        "workers": arguments.workers,
+        "www": {"uid": setting.www.uid, "gid": setting.www.gid, "groups": setting.www.groups},
+        "interpreter": sys.executable,
+        "own_pid_namespace": os.getpid() == 1,
+    }
+    control = sys.stdin if arguments.control else None
+    Pool(mode, listener, sites, arguments.workers, control).run(ready)
+    return 0
+
+
+def _mode_class(name: str | None) -> type[IsolationMode]:
+    try:
+        return modes.load(name or "")
+    except KeyError:
+        known = ", ".join(modes.names())
+        raise UsageError(f"there is no mode {name!r}", f"choose one of: {known}") from None
+
+
+def _options(mode: type[IsolationMode], texts: list[str]) -> dict[str, str]:
+    chosen = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if value not in mode.options.get(name, ()):
+            known = " ".join(
+                f"{option}={'|'.join(values)}" for option, values in mode.options.items()
+            )
+            raise UsageError(f"no such option: {text}", f"this mode's options: {known or 'none'}")
+        chosen[name] = value
+    return chosen
+
+
+def _identity(text: str | None) -> Identity:
+    """Return www's identity: as given, or that of an ordinary user who runs the server."""
+    if text is None:
+        if os.geteuid() == 0:
+            raise UsageError(
+                "root must say whom the server runs as",
+                "give --www UID:GID, two numbers that no user of this host has",
+            )
+        return current()
+    uid, colon, gid = text.partition(":")
+    if not (colon and uid.isdecimal() and gid.isdecimal()):
+        raise UsageError(f"not an identity: {text}", "give --www UID:GID, two numbers")
+    return Identity(int(uid), int(gid))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
+            "choose another --port, or 0 for any free one (`ss -ltnp` shows who has it)",
+        ) from error
+    return listener
+
+
+def _leave_no_import_path() -> None:
+    """Take the server's own packages off the import path: scripts see the standard library."""
+    extra = {*os.environ.get("PYTHONPATH", "").split(os.pathsep), "", os.getcwd()}
+    sys.path[:] = [
+        entry for entry in sys.path if entry not in extra and "site-packages" not in entry
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

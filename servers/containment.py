@@ -1,0 +1,147 @@
+"""The namespaces that a server lives and dies in.
+
+A parent-death signal does not reach a process that has changed its credentials (the kernel clears
+it, prctl(2)), and changing credentials is what these servers do. So a server is the first process
+of a pid namespace of its own: when it ends, whatever ends it, the kernel kills all the rest.
+
+Its mount namespace serves two ends, neither of which touches the host:
+
+- an interpreter below a closed directory (a home of mode 0700, say) becomes visible to tenants;
+- the setuid wrapper gets a file system that honours setuid bits.
+
+Where the host allows no new namespaces the server runs without; then `pool` alone cleans up, and
+SIGKILL of the master reaches only workers that kept their credentials.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from servers import linux
+from servers.credentials import Identity, drop_for_good
+
+_FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Path) -> int:
+    """Run `main` as the first process of new namespaces and return its exit status.
+
+    Each path of `visible` can be reached by every uid in there. `private` is an empty file system
+    in there, and as it was out here. Ends when `main` does; SIGTERM, SIGINT and SIGHUP are passed
+    on to it, and SIGKILL of this process kills it.
+    """
+    try:
+        _enter_namespaces()
+    except OSError:
+        return main()
+    alive, keep_alive = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(keep_alive)
+            _die_with_parent(alive)
+            _arrange_mounts(visible, private)
+            status = main()
+        except BaseException:
+            kind, error, trace = sys.exc_info()
+            if kind and error:
+                sys.__excepthook__(kind, error, trace)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    for number in _FORWARDED:
+        signal.signal(number, lambda received, _: os.kill(child, received))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return status if status >= 0 else 128 - status
+
+
+def _enter_namespaces() -> None:
+    """Make the namespaces; an ordinary user needs a user namespace first, and keeps its uid."""
+    flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS
+    uid, gid = os.geteuid(), os.getegid()
+    if uid == 0:
+        linux.unshare(flags)
+        return
+    linux.unshare(flags | linux.CLONE_NEWUSER)
+    process = Path("/proc/self")
+    (process / "setgroups").write_text("deny")
+    (process / "gid_map").write_text(f"{gid} {gid} 1")
+    (process / "uid_map").write_text(f"{uid} {uid} 1")
+
+
+def _die_with_parent(alive: int) -> None:
+    """Ask for a signal at the parent's death, then look whether it came too late.
+
+    getppid cannot tell: in a new pid namespace it is 0 from the start. The pipe's other end is
+    open in the parent alone.
+    """
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(1)
+
+
+def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
+    linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+    try:
+        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+        linux.mount("proc", "/proc", "proc", flags)
+    except OSError:
+        pass  # a container that masks parts of /proc forbids a fresh one (mount_namespaces(7))
+    make_visible(visible)
+    linux.mount("isobench", str(private), "tmpfs", linux.MS_NODEV, "mode=0711,size=16m")
+
+
+def make_visible(paths: Sequence[Path]) -> None:
+    """Let every uid reach `paths`, in this mount namespace only.
+
+    A closed directory above a path is covered with an empty, open file system of the same name,
+    into which just the path is put back. Names stay the same, so `#!` lines and library search
+    paths keep working.
+    """
+    below: dict[Path, list[tuple[Path, int]]] = {}
+    for path in sorted({path.resolve() for path in paths}):
+        closed = closed_ancestor(path)
+        if closed is not None:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            below.setdefault(closed, []).append((path, descriptor))
+    for closed, kept in below.items():
+        flags = linux.MS_NOSUID | linux.MS_NODEV
+        linux.mount("isobench", str(closed), "tmpfs", flags, "mode=0755,size=1m")
+        for path, descriptor in kept:
+            if not path.exists():
+                path.mkdir(parents=True)
+                source = f"/proc/self/fd/{descriptor}"
+                linux.mount(source, str(path), None, linux.MS_BIND | linux.MS_REC)
+            os.close(descriptor)
+
+
+def closed_ancestor(path: Path) -> Path | None:
+    """Return the topmost directory above `path` that others may not pass through, or None."""
+    for directory in reversed(path.parents):
+        if not directory.stat().st_mode & stat.S_IXOTH:
+            return directory
+    return None
+
+
+def unreadable_for(identity: Identity, paths: Sequence[Path]) -> Path | None:
+    """Return the first of `paths` that `identity` cannot read, as the kernel sees it, or None."""
+    child = os.fork()
+    if child == 0:
+        number = 0
+        try:
+            drop_for_good(identity)
+            readable = [os.access(path, os.R_OK) for path in paths]
+            number = 0 if all(readable) else readable.index(False) + 1
+        finally:
+            os._exit(number)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return paths[number - 1] if number > 0 else None

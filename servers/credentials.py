@@ -1,0 +1,114 @@
+"""Changes of Unix identity: for good, or there and back. Each is read back before it is believed.
+
+The order is the only one that works: supplementary groups, then gid, then uid, since the last step
+gives up the right to make the others.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from servers import linux
+
+
+class CredentialError(RuntimeError):
+    """The kernel reported success, but the credentials are not what was asked for.
+
+    Never expected; whoever meets it must stop serving at once.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """An effective uid and gid, and the supplementary groups in ascending order."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...] = ()
+
+
+def current() -> Identity:
+    """Return the calling process's effective identity."""
+    return Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
+
+
+def drop_for_good(identity: Identity) -> None:
+    """Become `identity` in every respect, with no way back and no capability left.
+
+    A process that already is `identity` (an ordinary user who tries isobench) only loses its
+    capabilities. Raises OSError when the kernel refuses, CredentialError when it did something
+    else than it was asked.
+    """
+    if current() != identity or os.geteuid() == 0:
+        become(identity)
+    linux.capset(linux.Capabilities())
+
+
+def become(identity: Identity) -> None:
+    """Take all three uids, all three gids and the groups of `identity`, and read them back.
+
+    For a process with uid 0 that never set keep-capabilities this is final: when all its uids
+    leave 0 the kernel clears its permitted and effective sets (capabilities(7), "Effect of user ID
+    changes on capabilities").
+    """
+    uid, gid = identity.uid, identity.gid
+    os.setgroups(identity.groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if (
+        os.getresuid() != (uid, uid, uid)
+        or os.getresgid() != (gid, gid, gid)
+        or tuple(os.getgroups()) != identity.groups
+    ):
+        raise CredentialError(f"asked for {identity}, became {current()}")
+
+
+# The capabilities that mod_ruid2 keeps, and with them the hole it is known for: whoever runs in
+# the process may raise them again.
+_SWITCHING = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID)
+
+
+class Switch:
+    """Reversible changes of identity, in mod_ruid2's order (mod_ruid2.c, set_perm and suidback).
+
+    At rest the process is `home` with {SETUID, SETGID} permitted and nothing effective.
+    """
+
+    def __init__(self, home: Identity) -> None:
+        """Become `home`, keeping the two capabilities (PR_SET_KEEPCAPS). Called once, as root."""
+        self.home = home
+        self._raise = linux.CapabilityChange(linux.Capabilities(_SWITCHING, _SWITCHING))
+        self._lower = linux.CapabilityChange(linux.Capabilities(0, _SWITCHING))
+        linux.prctl(linux.PR_SET_KEEPCAPS, 1)
+        become(home)
+        self._lower()
+        if linux.capget() != linux.Capabilities(0, _SWITCHING):
+            raise CredentialError("the capability sets differ from {SETUID, SETGID} permitted")
+
+    def to(self, identity: Identity) -> None:
+        """Become `identity`; the way back stays open."""
+        linux.capget()
+        self._raise()
+        self._set(identity)
+        # setuid made the process undumpable, which would hide its own /proc files from content.
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)
+        linux.capget()
+        self._lower()
+
+    def back(self) -> None:
+        """Become `home` again."""
+        self._raise()
+        self._set(self.home)
+        self._lower()
+
+    def _set(self, identity: Identity) -> None:
+        os.setgroups(identity.groups)
+        os.setgid(identity.gid)
+        os.setuid(identity.uid)
+        if (
+            os.geteuid() != identity.uid
+            or os.getegid() != identity.gid
+            or tuple(os.getgroups()) != identity.groups
+        ):
+            raise CredentialError(f"asked for {identity}, became {current()}")

@@ -1,0 +1,115 @@
+"""The one abstraction: an isolation mode.
+
+Adding a mode is adding a file to `servers.modes` with a class `Mode(IsolationMode)`; docs and the
+contract tests say what it has to keep to (docs/adding-a-mode.md).
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar, Final
+
+from servers.credentials import Identity
+from servers.http import Request, Response
+
+
+class RunsAs(enum.Enum):
+    """Whose identity a script must see."""
+
+    SERVER = "server"
+    OWNER = "owner"
+    CLIENT = "client"
+
+
+class Answered(enum.Enum):
+    """The response has been written; what `handle` returns when another process did that."""
+
+    KEEP = "the connection may serve another request"
+    CLOSE = "the connection must be closed"
+
+
+class Unavailable(Exception):
+    """This host cannot run the mode. `reason` says why, `hint` what to do about it."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may cost. Sizes are in bytes, times in seconds."""
+
+    head: int = 16 * 1024
+    body: int = 8 * 1024 * 1024
+    output: int = 16 * 1024 * 1024
+    script: float = 30.0
+    client: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a server was started with; the same for every mode."""
+
+    sites: Path
+    www: Identity
+    private: Path  # a directory of the run's own, for files that only the server may write
+    code_cache: bool = True
+    limits: Limits = field(default_factory=Limits)
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+
+
+class IsolationMode(ABC):
+    """Decides in which process or thread, and with whose credentials, a tenant's script runs."""
+
+    precedent: ClassVar[str]
+    """The real product that does it this way, as every report names it."""
+    runs_as: ClassVar[RunsAs]
+    """The identity that the script must see."""
+    max_requests: ClassVar[int] = 0
+    """How many requests a worker serves before it is replaced; 0: no limit."""
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = NO_OPTIONS
+    """Factors of the mode: each name with the values it may take, the default first."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+
+    def option(self, name: str) -> str:
+        """Return the chosen value of the factor `name`, or its default."""
+        return self.setting.options.get(name, self.options[name][0])
+
+    def check_host(self) -> None:  # noqa: B027 - a mode without demands has nothing to check
+        """Say whether this host can run the mode. In the master, as it was started, once.
+
+        Raises Unavailable. Changes nothing.
+        """
+
+    def master_init(self) -> None:  # noqa: B027 - most modes prepare nothing
+        """Prepare what all workers share. In the master, still privileged, once."""
+
+    @abstractmethod
+    def child_init(self) -> None:
+        """Take the worker's resting identity. In each new worker, still privileged, once."""
+
+    @abstractmethod
+    def handle(self, request: Request) -> Response | Answered:
+        """Run the request's script and return its response. In a worker, once a request.
+
+        May raise OSError from opening the script (the worker answers 404 or 403), ScriptFailed, or
+        ScriptTimeout, which the worker throws in when the script's time is up.
+        """
+
+    def cleanup(self, request: Request) -> None:  # noqa: B027 - most modes leave nothing behind
+        """Undo what `handle` did. In the worker, after the response was sent, and after errors.
+
+        The client does not wait for it; throughput pays for it.
+        """

@@ -1,0 +1,62 @@
+"""`cgi`: each request starts the script as a program of its own, under the server's identity."""
+
+from __future__ import annotations
+
+import os
+
+from servers.credentials import drop_for_good
+from servers.http import Request, Response
+from servers.mode import IsolationMode, RunsAs
+from servers.program import SPAWNERS, Program
+from servers.script import ScriptFailed, environment_of, parse_output, server_environment
+
+
+class Mode(IsolationMode):
+    """Spawns the script, which its `#!` line hands to an interpreter, as www."""
+
+    precedent = "Apache mod_cgi, RFC 3875"
+    runs_as = RunsAs.SERVER
+    options = {"spawn": ("posix_spawn", "fork")}  # noqa: RUF012 - read-only, see IsolationMode
+
+    _program: Program | None = None
+
+    def child_init(self) -> None:
+        """Become www for good."""
+        self._spawn = SPAWNERS[self.option("spawn")]
+        self._environment = server_environment()
+        drop_for_good(self.setting.www)
+
+    def handle(self, request: Request) -> Response:
+        """Start the script in its own directory (RFC 3875, section 7.2) and read its output."""
+        os.chdir(request.script.site.root)
+        environment = environment_of(request, self._environment)
+        arguments = self.command(request)
+        try:
+            self._program = Program(self._spawn, arguments, environment, request.body)
+        except FileNotFoundError:
+            if os.path.exists(request.script.path):
+                raise ScriptFailed("the interpreter in its #! line does not exist") from None
+            raise
+        except OSError as error:
+            if isinstance(error, PermissionError):
+                raise
+            raise ScriptFailed(f"the kernel cannot execute it: {error.strerror}") from None
+        output = self._program.read_output(self.setting.limits.output)
+        self._ended_by_itself = True
+        return parse_output(output)
+
+    def command(self, request: Request) -> list[bytes]:
+        """Return the program to execute and its arguments."""
+        return [request.script.path]
+
+    def cleanup(self, request: Request) -> None:
+        """Reap the program, and kill it first if it was not read to its end."""
+        program, self._program = self._program, None
+        if program is not None:
+            self.ended(program.finish(kill=not self._ended_by_itself))
+            self._ended_by_itself = False
+
+    _ended_by_itself = False
+
+    def ended(self, status: int) -> None:
+        """Take note of the program's exit status; a CGI server does not look at it."""

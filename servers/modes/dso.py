@@ -1,0 +1,28 @@
+"""`dso`: the interpreter is part of the server, as a dynamic shared object of Apache is.
+
+No process is made and nothing is loaded on a request; every tenant's script runs as the server.
+"""
+
+from __future__ import annotations
+
+from servers.credentials import drop_for_good
+from servers.http import Request, Response
+from servers.mode import IsolationMode, RunsAs
+from servers.script import Embedded, environment_of, server_environment
+
+
+class Mode(IsolationMode):
+    """Runs the script in the worker's embedded interpreter, as www."""
+
+    precedent = "Apache mod_php, mod_perl, mod_ruby, mod_mruby"
+    runs_as = RunsAs.SERVER
+
+    def child_init(self) -> None:
+        """Become www for good."""
+        self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
+        self._environment = server_environment()
+        drop_for_good(self.setting.www)
+
+    def handle(self, request: Request) -> Response:
+        """Run the script here."""
+        return self._interpreter.run(request, environment_of(request, self._environment))

@@ -1,0 +1,90 @@
+"""What modes ask of a host: each function passes in silence or raises Unavailable."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from servers import linux
+from servers.containment import unreadable_for
+from servers.mode import Setting, Unavailable
+from servers.sites import Sites
+
+_RUN_AS_ROOT = (
+    "run isobench as root, or as an ordinary user that newuidmap knows "
+    "(package uidmap, and a range of at least 65536 ids in /etc/subuid and /etc/subgid)"
+)
+
+
+def other_identities(setting: Setting) -> None:
+    """The server must be able to become www and each tenant."""
+    needed = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID)
+    if linux.capget().effective & needed != needed:
+        raise Unavailable("changing identity takes CAP_SETUID and CAP_SETGID", _RUN_AS_ROOT)
+    for map_name, ids in (
+        ("uid_map", [setting.www.uid, *(site.owner.uid for site in Sites(setting.sites))]),
+        ("gid_map", [setting.www.gid, *(site.owner.gid for site in Sites(setting.sites))]),
+    ):
+        ranges = list(_mapped(map_name))
+        for number in ids:
+            if not any(number in mapped for mapped in ranges):
+                raise Unavailable(
+                    f"id {number} does not exist in this user namespace ({map_name})",
+                    _RUN_AS_ROOT,
+                )
+
+
+def _mapped(map_name: str) -> Iterator[range]:
+    for line in Path("/proc/self", map_name).read_text().splitlines():
+        first, _, count = (int(word) for word in line.split())
+        yield range(first, first + count)
+
+
+def readable_interpreter(setting: Setting) -> None:
+    """Tenants must be able to run the interpreter, wherever it is installed."""
+    paths = [Path(sys.executable), Path(os.__file__), setting.sites]
+    for site in list(Sites(setting.sites))[:1]:
+        try:
+            closed = unreadable_for(site.owner, paths)
+        except OSError as error:
+            raise Unavailable(f"cannot become a tenant: {error}", _RUN_AS_ROOT) from error
+        if closed is not None:
+            raise Unavailable(
+                f"tenants cannot read {closed}",
+                "use a Python that every user can run, such as /usr/bin/python3, "
+                "or run isobench where it may make mount namespaces",
+            )
+
+
+def setuid_programs(setting: Setting) -> None:
+    """The kernel must honour a setuid bit in the run's private directory."""
+    if os.statvfs(setting.private).f_flag & os.ST_NOSUID:
+        raise Unavailable(
+            f"{setting.private} is on a file system mounted nosuid",
+            "set TMPDIR to a directory on a file system without that option (findmnt -T DIR), "
+            "or run isobench where it may make mount namespaces",
+        )
+    if linux.prctl(linux.PR_GET_NO_NEW_PRIVS):
+        raise Unavailable(
+            "no_new_privs is set, so the kernel ignores setuid bits",
+            "start isobench outside of what set it (a container's no-new-privileges, "
+            "systemd's NoNewPrivileges=)",
+        )
+
+
+def c_compiler() -> Sequence[str]:
+    """Return the command of a C compiler: the system's, or else that of the ziglang wheel."""
+    for name in ("cc", "gcc", "clang"):
+        if path := shutil.which(name):
+            return [path]
+    if zig := _zig():
+        return [zig, "cc"]
+    raise Unavailable("there is no C compiler", "apt-get install gcc, or pip install ziglang")
+
+
+def _zig() -> str | None:
+    candidates = (Path(entry, "ziglang", "zig") for entry in sys.path)
+    return next((str(path) for path in candidates if path.is_file()), None)

@@ -1,0 +1,111 @@
+"""What the workers tell the master, through memory that all of them share.
+
+One slot a worker, of doubles: exact for counts up to 2**53 and quick to write. A hostile script in
+an embedded mode can write here as well, so the master takes numbers from it, never process ids.
+"""
+
+from __future__ import annotations
+
+import mmap
+import resource
+import time
+from dataclasses import dataclass, fields
+from typing import Final
+
+_BUSY_SINCE: Final = 0
+_SERVED: Final = 1
+_PUBLISHED: Final = 2
+_USAGE: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What processes have used, with all their children that were reaped (getrusage(2))."""
+
+    cpu_s: float = 0.0
+    minor_faults: float = 0.0
+    major_faults: float = 0.0
+    voluntary_switches: float = 0.0
+    involuntary_switches: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+
+
+_SLOT: Final = _USAGE + len(fields(Usage))
+
+
+def usage_of(rusage: resource.struct_rusage) -> Usage:
+    """Return the parts of a `getrusage` or `wait4` result that isobench reports."""
+    return Usage(
+        rusage.ru_utime + rusage.ru_stime,
+        rusage.ru_minflt,
+        rusage.ru_majflt,
+        rusage.ru_nvcsw,
+        rusage.ru_nivcsw,
+    )
+
+
+def own_usage() -> Usage:
+    """Return what this process and its reaped children have used."""
+    return usage_of(resource.getrusage(resource.RUSAGE_SELF)) + usage_of(
+        resource.getrusage(resource.RUSAGE_CHILDREN)
+    )
+
+
+class Slot:
+    """One worker's place on the scoreboard."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: memoryview[float]) -> None:
+        self._values = values
+
+    def begin(self) -> None:
+        """Note that a request is being handled, from now on. In the worker."""
+        self._values[_BUSY_SINCE] = time.monotonic()
+
+    def end(self) -> None:
+        """Note that the request is done with. In the worker."""
+        values = self._values
+        values[_SERVED] += 1
+        values[_BUSY_SINCE] = 0.0
+
+    def busy_seconds(self) -> float:
+        """Return for how long the worker has been handling its request; 0.0 when it is idle."""
+        since: float = self._values[_BUSY_SINCE]
+        return time.monotonic() - since if since else 0.0
+
+    def publish_usage(self) -> None:
+        """Write down what this worker has used so far. In the worker, when it is asked to."""
+        usage = own_usage()
+        for position, field in enumerate(fields(Usage), _USAGE):
+            self._values[position] = getattr(usage, field.name)
+        self._values[_PUBLISHED] += 1
+
+    def published(self) -> int:
+        """Return how often `publish_usage` was called, to tell an old report from a new one."""
+        return int(self._values[_PUBLISHED])
+
+    def usage(self) -> Usage:
+        """Return what the worker last published."""
+        return Usage(*self._values[_USAGE:_SLOT])
+
+    def served(self) -> int:
+        """Return how many requests the holders of this slot have served, one after the other."""
+        return int(self._values[_SERVED])
+
+    def renew(self) -> None:
+        """Make the slot ready for another worker, keeping the count. In the master."""
+        self._values[_BUSY_SINCE] = 0.0
+        for position in range(_USAGE, _SLOT):
+            self._values[position] = 0.0
+
+
+class Scoreboard:
+    """The slots of a pool."""
+
+    def __init__(self, workers: int) -> None:
+        self._memory = mmap.mmap(-1, workers * _SLOT * 8)
+        values = memoryview(self._memory).cast("d")
+        self.slots = [Slot(values[n * _SLOT : (n + 1) * _SLOT]) for n in range(workers)]

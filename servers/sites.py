@@ -1,0 +1,126 @@
+"""Which tenant a request names, and which of its scripts. Reads directories, opens no script."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from servers.credentials import Identity
+from servers.http import BadRequest
+
+_SUFFIX: Final = b".py"
+_MOST_CACHED_PATHS: Final = 1024
+
+
+class NotFound(Exception):
+    """No such tenant or script: the request is answered with 404."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script of one tenant, as one URL names it.
+
+    `environment` holds the part of the CGI environment that depends on nothing else.
+    """
+
+    path: bytes
+    site: Site
+    environment: dict[bytes, bytes]
+
+
+class Site:
+    """A tenant's directory, and the identity that owns it, as a virtual host's configuration.
+
+    The directory's group is the server's, so that www can enter; the tenant's own gid is the number
+    of its uid, as with the user private groups of most Linux distributions.
+    """
+
+    def __init__(self, name: str, root: Path) -> None:
+        status = root.stat()
+        self.name = name
+        self.root = os.fsencode(root)
+        self.owner = Identity(status.st_uid, status.st_uid)
+        self._scripts: dict[bytes, Script] = {}
+
+    def script(self, target: bytes) -> Script:
+        """Return the script that a request target names (RFC 3875, section 3.3).
+
+        The first path segment that ends with .py is the script, what follows is PATH_INFO.
+        Raises NotFound, and BadRequest for a path that tries to leave the site.
+        """
+        path = target.partition(b"?")[0]
+        script = self._scripts.get(path)
+        if script is None:
+            script = self._locate(path)
+            if len(self._scripts) < _MOST_CACHED_PATHS:
+                self._scripts[path] = script
+        return script
+
+    def _locate(self, path: bytes) -> Script:
+        decoded = unquote_to_bytes(path)
+        segments = decoded.split(b"/")
+        if not decoded.startswith(b"/") or b"\0" in decoded or b".." in segments:
+            raise BadRequest(400, "the path leaves the site")
+        for position, segment in enumerate(segments):
+            if segment.endswith(_SUFFIX) and not segment.startswith(b"."):
+                return self._script(segments[: position + 1], segments[position + 1 :])
+        raise NotFound("no script is named")
+
+    def _script(self, name: list[bytes], rest: list[bytes]) -> Script:
+        path = self.root + b"/".join(name)
+        environment = {
+            b"DOCUMENT_ROOT": self.root,
+            b"SCRIPT_FILENAME": path,
+            b"SCRIPT_NAME": b"/".join(name),
+            b"SERVER_NAME": self.name.encode(),
+        }
+        if rest:
+            environment[b"PATH_INFO"] = b"/" + b"/".join(rest)
+            environment[b"PATH_TRANSLATED"] = self.root + b"/" + b"/".join(rest)
+        return Script(path, self, environment)
+
+
+class Sites:
+    """All sites below one directory. The first label of the Host header names the tenant."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._by_host: dict[bytes, Site] = {}
+        self._by_name: dict[str, Site] = {}
+        for entry in sorted(root.iterdir()):
+            if entry.is_dir():
+                self._by_name[entry.name] = Site(entry.name, entry)
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def find(self, host: bytes) -> Site:
+        """Return the site that a Host header names. Raises NotFound."""
+        site = self._by_host.get(host)
+        if site is None:
+            name = host.partition(b":")[0].partition(b".")[0].lower().decode("latin-1")
+            site = self._by_name.get(name) or self._arrived_later(name)
+            if len(self._by_host) < _MOST_CACHED_PATHS:
+                self._by_host[host] = site
+        return site
+
+    def _arrived_later(self, name: str) -> Site:
+        if not name.isalnum():
+            raise NotFound("no such tenant")
+        root = self.root / name
+        try:
+            is_site = stat.S_ISDIR(root.lstat().st_mode)
+        except OSError:
+            is_site = False
+        if not is_site:
+            raise NotFound("no such tenant")
+        site = self._by_name[name] = Site(name, root)
+        return site

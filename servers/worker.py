@@ -1,0 +1,190 @@
+"""One worker: accept, parse, mode.handle, send, mode.cleanup. One connection at a time.
+
+That is what Apache's prefork MPM does: a keep-alive connection holds its worker until it closes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, NoReturn
+
+from servers.http import BadRequest, Request, RequestParser, Response, plain_response, render
+from servers.mode import Answered, IsolationMode
+from servers.scoreboard import Slot
+from servers.script import ScriptFailed, ScriptTimeout
+from servers.sites import NotFound, Sites
+
+_CHUNK: Final = 64 * 1024
+_MOST_DRAINED: Final = 16 * 1024 * 1024
+_EXITS: Final = (Answered.KEEP, Answered.CLOSE)
+_EXIT_WITHOUT_ANSWER: Final = 70
+
+
+class Worker:
+    """Serves connections from a listening socket until it is told to stop or has had enough."""
+
+    def __init__(
+        self, listener: socket.socket, mode: IsolationMode, sites: Sites, slot: Slot
+    ) -> None:
+        self._listener = listener
+        self._mode = mode
+        self._sites = sites
+        self._slot = slot
+        self._limits = mode.setting.limits
+        self._interruptible = False
+
+    def serve(self) -> None:
+        """Serve until `max_requests` is reached; for ever, where that is 0."""
+        self._limit_patience()
+        signal.signal(signal.SIGALRM, self._on_overdue)
+        signal.signal(signal.SIGUSR1, lambda *_: self._slot.publish_usage())
+        served_at_most = self._mode.max_requests
+        before = self._slot.served()
+        while not served_at_most or self._slot.served() - before < served_at_most:
+            try:
+                connection, remote = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # the timeout of the next lines also ends an accept that waits in vain
+            with connection:
+                self._serve_connection(connection, remote)
+
+    def _limit_patience(self) -> None:
+        """Bound each receive and send in time.
+
+        The kernel does it (socket(7), SO_RCVTIMEO), which unlike settimeout costs no extra system
+        call, and accepted sockets inherit it from the listening one.
+        """
+        patience = struct.pack("ll", int(self._limits.client), 0)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_overdue(self, _signal: int, _frame: FrameType | None) -> None:
+        """Take the master's word that the script's time is up, unless it has just ended."""
+        if self._interruptible and self._slot.busy_seconds() >= self._limits.script:
+            self._interruptible = False
+            raise ScriptTimeout
+
+    def _serve_connection(self, connection: socket.socket, remote: tuple[str, int]) -> None:
+        parser = RequestParser(self._limits.head, self._limits.body)
+        deadline = 0.0
+        try:
+            while data := connection.recv(_CHUNK):
+                for request in parser.feed(data):
+                    deadline = 0.0
+                    request.remote = remote
+                    if not self._answer(connection, request):
+                        return
+                if parser.mid_message:
+                    deadline = deadline or time.monotonic() + self._limits.client
+                    if time.monotonic() > deadline:
+                        raise BadRequest(408, "the request did not arrive in time")
+                if parser.expects_continue:
+                    parser.expects_continue = False
+                    connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        except BadRequest as error:
+            self._refuse(connection, plain_response(error.status, str(error)))
+        except BlockingIOError:  # the time set by _limit_patience is over
+            if parser.mid_message:
+                self._refuse(connection, plain_response(408, "the request did not arrive in time"))
+        except OSError:
+            return  # the client is gone, and with it whoever could be told
+
+    def _answer(self, connection: socket.socket, request: Request) -> bool:
+        """Serve one request; return whether the connection may serve another."""
+        self._slot.begin()
+        request.connection = connection
+        try:
+            answer = self._handle(request)
+            if isinstance(answer, Response):
+                answer = reply(request, answer)
+            return answer is Answered.KEEP
+        finally:
+            self._mode.cleanup(request)
+            self._slot.end()
+
+    def _handle(self, request: Request) -> Response | Answered:
+        return respond(request, lambda: self._locate_and_run(request))
+
+    def _locate_and_run(self, request: Request) -> Response | Answered:
+        request.script = self._sites.find(request.host).script(request.target)
+        self._interruptible = True
+        try:
+            return self._mode.handle(request)
+        finally:
+            self._interruptible = False
+
+    def _refuse(self, connection: socket.socket, response: Response) -> None:
+        """Answer a request that was not read to its end.
+
+        Closing with unread data resets the connection and may destroy the answer on its way
+        (RFC 9112, section 9.6), so what the client still sends is read and thrown away first.
+        """
+        try:
+            connection.sendall(render(response, keep_alive=False))
+            connection.shutdown(socket.SHUT_WR)
+            drained = 0
+            while drained < _MOST_DRAINED and (data := connection.recv(_CHUNK)):
+                drained += len(data)
+        except OSError:
+            return
+
+
+def respond(request: Request, run: Callable[[], Response | Answered]) -> Response | Answered:
+    """Return what `run` returns, or the response that its failure deserves."""
+    try:
+        return run()
+    except (NotFound, FileNotFoundError, NotADirectoryError):
+        return plain_response(404, "not found: there is no such tenant or script")
+    except BadRequest as error:
+        request.keep_alive = False
+        return plain_response(error.status, str(error))
+    except ScriptFailed as error:
+        _log(request, str(error))
+        return plain_response(500, f"the script failed: {error}")
+    except ScriptTimeout:
+        _log(request, "the script had its time")
+        return plain_response(504, "the script took too long")
+    except OSError as error:  # PermissionError, or ELOOP for a symbolic link in the script's place
+        _log(request, f"cannot be run: {error}")
+        return plain_response(403, "the script may not be run")
+
+
+def reply(request: Request, response: Response) -> Answered:
+    """Send `response` on the request's connection and say whether that may stay open."""
+    keep = request.keep_alive and response.status < 500
+    request.connection.sendall(render(response, keep, request.method == b"HEAD"))
+    return Answered.KEEP if keep else Answered.CLOSE
+
+
+def answer_and_exit(request: Request, run: Callable[[], Response]) -> NoReturn:
+    """Run a script and answer, in a process forked for it. `answered` reads the exit status."""
+    status = _EXIT_WITHOUT_ANSWER
+    try:
+        answer = respond(request, run)
+        if isinstance(answer, Response):
+            answer = reply(request, answer)
+        status = _EXITS.index(answer)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def answered(wait_status: int) -> Answered:
+    """Return how a process in `answer_and_exit` ended. Raises ScriptFailed if not by an answer."""
+    status = os.waitstatus_to_exitcode(wait_status)
+    if not 0 <= status < len(_EXITS):
+        raise ScriptFailed("its process ended before it answered")
+    return _EXITS[status]
+
+
+def _log(request: Request, text: str) -> None:
+    host, target = (part.decode("latin-1") for part in (request.host, request.target))
+    print(f"[{os.getpid()}] {host}{target}: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,30 @@
+"""What is asked of the targets: tenants, their scripts, and the load.
+
+tenant
+    A numeric uid and gid with a site directory of its own. It needs no entry in /etc/passwd.
+site
+    A tenant's directory: its scripts, a secret and a small database. Made by `tenants`.
+script
+    A tenant's program in its site. A plain CGI program (RFC 3875): it reads the environment and
+    stdin, and prints headers and a body. The templates are in `sites/`.
+identity
+    An effective uid, an effective gid and supplementary groups.
+proof
+    The first line of every script's body: whose script ran, and with which identity (`proof`).
+workload
+    A script and the requests for it, with the check of each reply (`catalog`).
+load
+    How hard it is asked, and over which connections (`load`). Closed: a fixed number of users,
+    each of which asks again as soon as it was answered. Connections are closed after each request
+    or kept alive.
+popularity
+    How often each tenant is asked: all alike, or by Zipf's law (`popularity`).
+user
+    A client in a loop, driven by Locust (`users`), over the lean client (`client`, `reply`).
+trial
+    One measured window of load on one target. `trials` puts it under load, `recorder` keeps every
+    completion and latency, `generator` is the process in which that happens.
+
+`locustfile` is for exploring by hand, with Locust's own web page. `workloads` never imports
+`servers`: they meet on disk (sites and their owners) and over HTTP.
+"""

@@ -1,0 +1,133 @@
+"""The load generator: a process that lives as long as a run and puts on the load of its trials.
+
+    python -m workloads.generator
+
+It reads one JSON object a line from stdin and answers with JSON lines on stdout:
+
+    (at the start)     {"event": "ready", "locust": "2.32.0", "gevent": "24.11.1", "pid": 4711}
+    {"hello": true}    the same again
+    {"verify": ID, LOAD}
+                       {"event": "verified", "verify": ID, "tenants": 8}
+    {"trial": ID, LOAD, "warmup_s": 0.5, "measure_s": 2.0, "output": "/path/to/rows.npy"}
+                       {"event": "measuring", "trial": ID, "at": T}
+                       {"event": "measured", "trial": ID, "at": T}
+                       {"event": "done", "trial": ID, ...the fields of `trials.Outcome`}
+
+LOAD stands for the fields that `load.read` takes, T for seconds on CLOCK_MONOTONIC. A trial begins
+with a verification of its own. Instead of any answer there may be
+
+    {"event": "failed", "reason": ..., "hint": ..., "evidence": {...} or null}
+
+with the `trial` or `verify` of the command. It ends when stdin ends, and is killed with its parent.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from dataclasses import asdict
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+from workloads.errors import WorkloadError
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def main() -> int:
+    """Serve commands until stdin ends."""
+    tie_to_parent()
+    # Whoever presses Ctrl-C means the whole run; how to end it is the harness's to decide.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Now that it is safe, the second that it takes to import Locust.
+    import_module("workloads.trials")
+    greet()
+    for line in sys.stdin:
+        serve(line)
+    return 0
+
+
+def tie_to_parent() -> None:
+    """Have the kernel kill this process when its parent ends (prctl(2), PR_SET_PDEATHSIG).
+
+    "Parent" is the thread that started it: start it from one that lasts.
+    """
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        # The parent ended between the two lines above, and no signal will come.
+        raise SystemExit(1)
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Write one event."""
+    sys.stdout.write(json.dumps({"event": event, **fields}) + "\n")
+    sys.stdout.flush()
+
+
+def greet() -> None:
+    """Say that commands can come."""
+    emit("ready", locust=version("locust"), gevent=version("gevent"), pid=os.getpid())
+
+
+def serve(line: str) -> None:
+    """Carry out one command; whatever is wrong with it becomes a `failed` event."""
+    subject: dict[str, Any] = {}
+    try:
+        command = parse(line)
+        subject = {key: command[key] for key in ("trial", "verify") if key in command}
+        if "hello" in command:
+            greet()
+        elif "verify" in command:
+            verify(command)
+        elif "trial" in command:
+            trial(command)
+        else:
+            raise WorkloadError("an unknown command", hint="Known are hello, verify and trial.")
+    except WorkloadError as error:
+        evidence = getattr(error, "evidence", None)
+        emit(
+            "failed",
+            **subject,
+            reason=str(error),
+            hint=error.hint,
+            evidence=asdict(evidence) if evidence else None,
+        )
+
+
+def parse(line: str) -> dict[str, Any]:
+    """Return the command on a line. Raises `WorkloadError`."""
+    try:
+        command = json.loads(line)
+    except ValueError as error:
+        raise WorkloadError(
+            f"a command that is not JSON: {error}", hint="Send one JSON object a line."
+        ) from None
+    if not isinstance(command, dict):
+        raise WorkloadError("a command that is not an object", hint="Send one JSON object a line.")
+    return command
+
+
+def verify(command: dict[str, Any]) -> None:
+    """Ask each tenant once. Raises `VerificationFailed`."""
+    from workloads import load, trials
+
+    tenants = trials.verify(load.read(command))
+    emit("verified", verify=command["verify"], tenants=tenants)
+
+
+def trial(command: dict[str, Any]) -> None:
+    """Verify, then measure. Raises `WorkloadError`."""
+    from workloads import trials
+
+    name = command["trial"]
+    wanted = trials.Trial.read(command)
+    trials.verify(wanted.load)
+    outcome = trials.measure(wanted, lambda event, at: emit(event, trial=name, at=at))
+    emit("done", trial=name, **asdict(outcome))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

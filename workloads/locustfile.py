@@ -1,0 +1,88 @@
+"""Explore a server by hand, with Locust's own web page.
+
+Start `isobench serve MODE` in one terminal, and in another
+
+    locust -f workloads/locustfile.py --host http://127.0.0.1:PORT --tenants-file tenants.json
+
+The replies are checked as in a measurement, but Locust's own statistics count here: they round
+response times below 100 ms to whole milliseconds.
+"""
+
+import logging
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from locust import events
+from locust.env import Environment
+from locust.exception import StopTest
+
+from workloads import load, popularity
+from workloads.catalog import WORKLOADS
+from workloads.errors import WorkloadError
+from workloads.load import Load
+from workloads.proof import Identity, Proof
+from workloads.tenants import Manifest, Tenant
+from workloads.users import ClosedLoopUser, Plan
+
+logger = logging.getLogger(__name__)
+
+
+class Visitor(ClosedLoopUser):
+    """A user in a closed loop; its plan is made when the test starts."""
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add what a load needs to Locust's command line and web page."""
+    add: Any = parser.add_argument
+    add("--workload", choices=list(WORKLOADS), default="hello", help="what is asked for")
+    add("--connection", choices=["close", "keep-alive"], default="keep-alive")
+    add("--tenant-count", type=int, default=0, help="ask only the first so many tenants; 0: all")
+    add("--popularity", default="uniform", help="uniform, or zipf:S")
+    add("--tenants-file", env_var="ISOBENCH_TENANTS", default="tenants.json")
+    add(
+        "--runs-as",
+        env_var="ISOBENCH_RUNS_AS",
+        choices=["server", "owner"],
+        default="owner",
+        help="the identity that scripts must prove: server for cgi, dso and safe_mode",
+    )
+
+
+@events.test_start.add_listener  # type: ignore[untyped-decorator]
+def make_plan(environment: Environment, **_rest: object) -> None:
+    """Make the plan from what was chosen on the command line or on the web page."""
+    try:
+        Visitor.plan = Plan.of(load_from(environment.parsed_options, environment.host))
+    except (WorkloadError, ValueError) as error:
+        logger.error("error: %s\nhint: %s", error, getattr(error, "hint", "See --help."))
+        environment.process_exit_code = 2
+        raise StopTest from None
+
+
+def load_from(options: Any, url: str | None) -> Load:
+    """Return the load that the options ask for. Raises `WorkloadError`."""
+    address = urlsplit(url or "")
+    if not address.hostname or not address.port:
+        raise WorkloadError(
+            f"no server at {url!r}",
+            hint="Give --host http://127.0.0.1:PORT, as `isobench serve` printed it.",
+        )
+    manifest = Manifest.read(Path(options.tenants_file))
+    tenants = manifest.tenants[: options.tenant_count or None]
+    return Load(
+        host=load.loopback(address.hostname.replace("localhost", "127.0.0.1")),
+        port=address.port,
+        workload=load.workload(options.workload),
+        tenants=tuple(Proof(t.name, expected(t, manifest, options.runs_as)) for t in tenants),
+        connection=options.connection,
+        popularity=popularity.parse(options.popularity),
+        server=manifest.www,
+    )
+
+
+def expected(tenant: Tenant, manifest: Manifest, runs_as: str) -> Identity:
+    """Return the identity that a tenant's script must prove."""
+    return manifest.www if runs_as == "server" else tenant.identity

@@ -1,0 +1,336 @@
+"""Create and remove tenants: a site directory each, with the owners and modes of hosting practice.
+
+    SITES/                      0755
+    SITES/t0001/                0750 tenant:www
+    SITES/t0001/hello.py ...    0750 tenant:www   the scripts
+    SITES/t0001/config.secret   0640 tenant:www   what a neighbour must not read
+    SITES/t0001/data/           2770 tenant:www
+    SITES/t0001/data/app.db     0660 tenant:www
+
+The server's own identity (www) can read all of it, which is the hole that changing identity closes.
+A manifest, `tenants.json` beside SITES, tells other processes who the tenants are.
+
+Nothing here needs an entry in /etc/passwd or /etc/group: owners are numbers.
+"""
+
+import grp
+import json
+import os
+import pwd
+import re
+import secrets
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from workloads.catalog import WORKLOADS, Workload
+from workloads.errors import WorkloadError
+from workloads.proof import Identity
+
+__all__ = ["Identity", "Manifest", "Tenant", "create", "free_uid_base", "install", "remove"]
+
+UID_RANGE = range(47_000, 60_000)
+"""Where free uids are looked for: above any ordinary host's users, below what Debian reserves."""
+
+INTERPRETER_LINE_BYTES = 255
+"""BINPRM_BUF_SIZE (256, linux/binfmts.h) less the newline; the kernel reads no more of a script."""
+
+_NAME = re.compile(r"t\d{4,}")
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant on disk. `groups` are the supplementary groups, none unless it is the caller."""
+
+    name: str
+    uid: int
+    gid: int
+    site: Path
+    groups: tuple[int, ...] = ()
+
+    @property
+    def identity(self) -> Identity:
+        """The identity of a script that runs as its owner."""
+        return Identity(self.uid, self.gid, self.groups)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Who the tenants are, and who the server is: the contents of `tenants.json`."""
+
+    sites: Path
+    www: Identity
+    tenants: tuple[Tenant, ...]
+
+    def write(self, path: Path) -> None:
+        """Write the manifest as JSON."""
+        text = json.dumps(
+            {
+                "sites": str(self.sites),
+                "www": vars(self.www),
+                "tenants": [{**vars(tenant), "site": str(tenant.site)} for tenant in self.tenants],
+            },
+            indent=1,
+        )
+        path.write_text(text + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        """Read a manifest. Raises `WorkloadError`."""
+        try:
+            fields = json.loads(path.read_text())
+            www = fields["www"]
+            return cls(
+                Path(fields["sites"]),
+                Identity(www["uid"], www["gid"], tuple(www["groups"])),
+                tuple(
+                    Tenant(t["name"], t["uid"], t["gid"], Path(t["site"]), tuple(t["groups"]))
+                    for t in fields["tenants"]
+                ),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WorkloadError(
+                f"{path} does not tell who the tenants are: {error}",
+                hint="Give the tenants.json that was written when the tenants were created.",
+            ) from None
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """Who owns what is created; `own` is False where nothing may be given away."""
+
+    uid: int
+    gid: int
+    own: bool
+
+    def take(self, descriptor: int, mode: int) -> None:
+        """Give an open file or directory to the owner, and set its mode.
+
+        In this order, since chown clears the set-group-id bit (chown(2)).
+        """
+        if self.own:
+            os.fchown(descriptor, self.uid, self.gid)
+        os.fchmod(descriptor, mode)
+
+
+def create(
+    root: Path,
+    *,
+    count: int,
+    www: Identity,
+    first_uid: int,
+    interpreter: str,
+    workloads: Iterable[Workload] = tuple(WORKLOADS.values()),
+    own: bool = True,
+    manifest: Path | None = None,
+) -> list[Tenant]:
+    """Create `count` tenants with their sites in the new directory `root`, and the manifest.
+
+    The tenants are t0001, t0002 ... with uid = gid = `first_uid`, `first_uid` + 1 ...
+    `interpreter` is what follows `#!` in the scripts: an absolute path and at most one argument.
+    With `own=False`, for an ordinary user, all tenants are the caller. The manifest goes beside
+    `root` unless a path is given. Nothing is left behind when it fails part-way.
+
+    Raises `WorkloadError` for an unusable interpreter or root.
+    """
+    check_interpreter(interpreter)
+    tenants = [_tenant(root, number, first_uid, own) for number in range(1, count + 1)]
+    manifest = manifest or default_manifest(root)
+    try:
+        root.mkdir(mode=0o755, parents=True)
+    except FileExistsError:
+        raise WorkloadError(
+            f"{root} exists already", hint="Remove it, or let the tenants be created elsewhere."
+        ) from None
+    try:
+        root.chmod(0o755)
+        database = _database()
+        sources = [workload.source for workload in workloads]
+        for tenant in tenants:
+            _make_site(tenant, www, sources, interpreter, database, own)
+        Manifest(root, www, tuple(tenants)).write(manifest)
+    except BaseException:
+        shutil.rmtree(root)
+        raise
+    return tenants
+
+
+def install(
+    source: Path, tenant: Tenant, *, www: Identity, interpreter: str, own: bool = True
+) -> Path:
+    """Make a tenant's script from a template, and return its path; it must not exist yet.
+
+    `@interpreter@` and `@tenant@` in the template are replaced.
+    """
+    text = source.read_text().replace("@interpreter@", interpreter).replace("@tenant@", tenant.name)
+    script = tenant.site / source.name
+    _write(script, text.encode(), 0o750, _Owner(tenant.uid, www.gid, own))
+    return script
+
+
+def remove(root: Path, *, manifest: Path | None = None) -> None:
+    """Remove the tenants' sites and the manifest; no error where there are none.
+
+    Raises `WorkloadError`, and removes nothing, if anything but sites lies in `root`.
+    """
+    if root.exists():
+        strange = [path.name for path in root.iterdir() if not _NAME.fullmatch(path.name)]
+        if strange:
+            raise WorkloadError(
+                f"{root} holds {strange[0]!r}, which is not a tenant's site",
+                hint="Give the directory that the tenants were created in.",
+            )
+        # Tenants own directories in there and may have put symlinks anywhere: on Linux rmtree
+        # goes by descriptors and never follows one.
+        shutil.rmtree(root)
+    (manifest or default_manifest(root)).unlink(missing_ok=True)
+
+
+def default_manifest(root: Path) -> Path:
+    """Return where the manifest of the sites in `root` is unless told otherwise."""
+    return root.parent / "tenants.json"
+
+
+def check_interpreter(interpreter: str) -> None:
+    """Raise `WorkloadError` unless the kernel can start scripts with it (execve(2))."""
+    path, _, _ = interpreter.strip().partition(" ")
+    if not path.startswith("/") or "\n" in interpreter:
+        raise WorkloadError(
+            f"the interpreter {interpreter!r} is not an absolute path",
+            hint="Give a path that begins with a slash: the kernel does not search PATH.",
+        )
+    length = len(os.fsencode(f"#!{interpreter}"))
+    if length > INTERPRETER_LINE_BYTES:
+        raise WorkloadError(
+            f"the scripts' first line would be {length} bytes long, and the kernel reads "
+            f"{INTERPRETER_LINE_BYTES}",
+            hint="Use an interpreter with a shorter path, or a short symlink to it.",
+        )
+    if not os.access(path, os.X_OK):
+        raise WorkloadError(
+            f"the interpreter {path} does not exist or is not executable",
+            hint="Give a path without spaces, and with at most one argument after it.",
+        )
+
+
+def free_uid_base(count: int) -> int:
+    """Return the first of `count` + 1 numbers, in a row, that are free as uids and as gids.
+
+    The first is for www, the others for the tenants. Free is a number that no entry of the passwd
+    and group databases has, as which no process runs, and which this user namespace maps.
+
+    Raises `WorkloadError` if there are none.
+    """
+    running = _uids_of_processes()
+    uids, gids = _mapped("/proc/self/uid_map"), _mapped("/proc/self/gid_map")
+
+    def is_free(number: int) -> bool:
+        return (
+            number not in running
+            and any(number in extent for extent in uids)
+            and any(number in extent for extent in gids)
+            and not _has_entry(number, pwd.getpwuid)
+            and not _has_entry(number, grp.getgrgid)
+        )
+
+    base = UID_RANGE.start
+    for number in UID_RANGE:
+        if not is_free(number):
+            base = number + 1
+        elif number - base == count:
+            return base
+    raise WorkloadError(
+        f"no {count + 1} free uids in a row from {UID_RANGE.start} to {UID_RANGE.stop - 1}",
+        hint="Use fewer tenants, or a user namespace that maps more uids (/etc/subuid).",
+    )
+
+
+def parse_id_map(text: str) -> list[range]:
+    """Return the numbers that a uid_map or gid_map maps (user_namespaces(7)), as ranges."""
+    extents = (map(int, line.split()) for line in text.splitlines())
+    return [range(inside, inside + length) for inside, _, length in extents]
+
+
+def _mapped(path: str) -> list[range]:
+    return parse_id_map(Path(path).read_text())
+
+
+def _uids_of_processes() -> set[int]:
+    uids = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            uids.add(process.stat().st_uid)
+        except FileNotFoundError:
+            continue  # it ended meanwhile
+    return uids
+
+
+def _has_entry(number: int, look_up: Callable[[int], object]) -> bool:
+    try:
+        look_up(number)
+    except KeyError:
+        return False
+    return True
+
+
+def _tenant(root: Path, number: int, first_uid: int, own: bool) -> Tenant:
+    name = f"t{number:04d}"
+    if own:
+        uid = first_uid + number - 1
+        return Tenant(name, uid, uid, root / name)
+    return Tenant(
+        name, os.geteuid(), os.getegid(), root / name, groups=tuple(sorted(os.getgroups()))
+    )
+
+
+def _make_site(
+    tenant: Tenant,
+    www: Identity,
+    sources: Iterable[Path],
+    interpreter: str,
+    database: bytes,
+    own: bool,
+) -> None:
+    owner = _Owner(tenant.uid, www.gid, own)
+    secret = f"secret of {tenant.name}: {secrets.token_hex(16)}\n"
+    data = tenant.site / "data"
+    tenant.site.mkdir(mode=0o700)
+    for source in sources:
+        install(source, tenant, www=www, interpreter=interpreter, own=own)
+    _write(tenant.site / "config.secret", secret.encode(), 0o640, owner)
+    data.mkdir(mode=0o700)
+    _write(data / "app.db", database, 0o660, owner)
+    for directory, mode in ((data, 0o2770), (tenant.site, 0o750)):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            owner.take(descriptor, mode)
+        finally:
+            os.close(descriptor)
+
+
+def _write(path: Path, data: bytes, mode: int, owner: _Owner) -> None:
+    # A site may belong to its tenant already: never write through what the tenant put there.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        owner.take(descriptor, mode)
+
+
+def _database() -> bytes:
+    """Return a small SQLite database; each site gets a copy, which is quicker than making it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "app.db"
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(
+                """
+                CREATE TABLE pages (path TEXT PRIMARY KEY, visits INTEGER NOT NULL);
+                INSERT INTO pages VALUES ('/', 0);
+                CREATE TABLE articles (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
+                INSERT INTO articles (title) VALUES ('Opening'), ('News'), ('Holidays'), ('Sale');
+                """
+            )
+        return path.read_bytes()
