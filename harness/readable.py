@@ -89,7 +89,9 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"])
                 or NONE,
                 f"vs {baseline}": percent(row[vs]),
-                "interval": percent_range(row[f"{vs}_low"], row[f"{vs}_high"]) or NONE,
+                "interval": NONE
+                if row["target"] == baseline
+                else percent_range(row[f"{vs}_low"], row[f"{vs}_high"]) or NONE,
                 "p50": milliseconds(row["p50_ms"]),
                 "p90": milliseconds(row["p90_ms"]),
                 "p99": milliseconds(row["p99_ms"]),

@@ -164,7 +164,7 @@ def latency(summary: pd.DataFrame, histograms: Histograms) -> Figure:
     ]
     style = looks(summary["target"].tolist())
     with mpl.rc_context(_STYLE):
-        heights = [max(2.6, 0.19 * len(rows) + 0.8) for _, rows in conditions]
+        heights = [max(2.6, 0.2 * len(rows)) for _, rows in conditions]
         figure, panels = _panels(heights)
         for panel, (condition, rows) in zip(panels, conditions, strict=True):
             panel.set_title(condition.words())
@@ -223,23 +223,16 @@ def _panels(heights_in: Sequence[float]) -> tuple[Figure, list[Axes]]:
 
 def _point(panel: Axes, place: int, row: Row, measure: _Measure, look: Look) -> None:
     value = float(row[measure.column])
-    low, high = (row.get(f"{measure.column}_{end}", np.nan) for end in ("low", "high"))
-    stem_from = 1e-9 if measure.log else 0
-    panel.plot(
-        [stem_from, value],
-        [place, place],
-        color=look.colour,
-        linewidth=6,
-        alpha=0.28,
-        solid_capstyle="butt",
-    )
-    if np.isfinite(low) and np.isfinite(high):
-        panel.plot([low, high], [place, place], color=look.colour, linewidth=2.2)
-    panel.plot(value, place, "o", color=look.colour, markersize=5.5)
+    low, high = (float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high"))
+    start = value / 1e9 if measure.log else 0
+    panel.plot([start, value], [place] * 2, color=look.colour, lw=6, alpha=0.3, ls="-", zorder=1)
+    panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2)
+    # Over the point and with ends of its own: an interval of 1% is narrower than the point.
+    panel.plot([low, high], [place] * 2, "|-", color=INK, lw=1.2, markersize=9, zorder=3)
     panel.annotate(
         measure.label(row),
-        (max(value, high) if np.isfinite(high) else value, place),
-        xytext=(8, 0),
+        (high if np.isfinite(high) else value, place),
+        xytext=(9, 0),
         textcoords="offset points",
         va="center",
         fontsize=9,
@@ -283,6 +276,8 @@ def _latency_lines(
         if histogram is None:
             continue
         shares = _supported_shares(histogram.count)
+        if not shares.size:
+            continue
         values = np.array(histogram.quantiles(shares.tolist())) / 1000
         look = style[target]
         panel.plot(_tail(shares), values, color=look.colour, linestyle=look.dash, linewidth=1.7)
@@ -291,16 +286,15 @@ def _latency_lines(
     panel.set_ylabel("latency (log scale)\nlower is better")
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
     panel.yaxis.set_minor_locator(NullLocator())
-    _percentile_axis(panel, max(end[1] for end in ends))
-    _label_ends(panel, ends)
+    if ends:
+        _percentile_axis(panel, max(end[1] for end in ends))
+        _label_ends(panel, ends)
 
 
 def _supported_shares(requests: int) -> Floats:
-    """Return shares from 0 to the last one whose interval fits into the sample."""
-    tails = np.logspace(0, 5, 101)
-    shares = 1 - 1 / tails
-    good = [share for share in shares[1:] if quantile_ranks(requests, float(share))]
-    return np.array([0.0, *good]) if good else np.array([0.0, 0.5])
+    """Return shares from 1% to the last one whose interval fits into the sample."""
+    wanted = [*np.linspace(0.01, 0.5, 50), *(1 - 0.5 * np.logspace(0, -4.6, 93)[1:])]
+    return np.array([share for share in wanted if quantile_ranks(requests, float(share))])
 
 
 def _tail(shares: Floats) -> Floats:
@@ -318,30 +312,30 @@ def _percentile_axis(panel: Axes, last: float) -> None:
 
 def _label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
     """Write each name at the end of its line, pushed apart where they would overlap."""
-    panel.autoscale_view()
     low, high = np.log10(panel.get_ylim())
-    span = high - low
-    step = span * 0.062 if len(ends) < 14 else span * 0.95 / len(ends)
-    places = _spread([np.log10(end[2]) for end in ends], step, high)
+    step = (high - low) * min(0.062, 1 / len(ends))
+    places = _spread([float(np.log10(end[2])) for end in ends], step, low, high)
     edge = max(end[1] for end in ends)
     for (target, x, y, colour), place in zip(ends, places, strict=True):
-        panel.annotate(
-            _short(target),
-            (x, y),
-            xytext=(edge * 1.03, 10**place),
-            va="center",
-            fontsize=8.5,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkB": 0},
-        )
+        # The leader is level up to the longest line's end, then bends to its name.
+        leader = ([x, edge, edge * 1.06], [y, y, 10**place])
+        panel.plot(*leader, color=colour, lw=0.6, ls="-", alpha=0.7)
+        panel.annotate(_short(target), (edge * 1.07, 10**place), va="center", fontsize=8.5)
+    panel.set_ylim(10**low, 10**high)
 
 
-def _spread(wanted: Sequence[float], step: float, top: float) -> list[float]:
-    """Return places near the wanted ones, at least `step` apart, none above `top`."""
-    places = [0.0] * len(wanted)
-    above = top + step
-    for index in sorted(range(len(wanted)), key=lambda i: -wanted[i]):
-        above = min(wanted[index], above - step)
-        places[index] = above
+def _spread(wanted: Sequence[float], step: float, bottom: float, top: float) -> list[float]:
+    """Return places near the wanted ones, `step` apart, within bottom..top if they fit."""
+    downwards = sorted(range(len(wanted)), key=lambda index: -wanted[index])
+    places = list(wanted)
+    limit = top
+    for index in downwards:
+        places[index] = min(wanted[index], limit)
+        limit = places[index] - step
+    limit = bottom
+    for index in reversed(downwards):
+        places[index] = max(places[index], limit)
+        limit = places[index] + step
     return places
 
 

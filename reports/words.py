@@ -39,23 +39,18 @@ def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
 
 
 def title(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
-    """Return the one line that a reader should remember."""
+    """Return the one line that a reader should remember, from the first condition."""
     measured = summary[summary["trials"] > 0]
     if measured.empty:
         return "Nothing could be measured"
     _, first = next(by_condition(measured))
-    rows = first.to_dict("records")
+    rows: Sequence[Row] = first.to_dict("records")
     base = _named(rows, baseline)
-    owners = [row for row in rows if row["runs_as"] == "owner" and _known(row, baseline)]
-    if base is None or not owners:
-        return f"{_target(rows[0])} is the fastest: {_rate(rows[0])} requests per second"
-    best = owners[0]
-    return (
-        f"Running each script as its owner costs at least "
-        f"{percent(1 - best[f'ratio_to_{baseline}'])} of {baseline}'s throughput here"
-        if best[f"ratio_to_{baseline}"] < 1
-        else f"{best['target']} runs scripts as their owners and is as fast as {baseline} here"
-    )
+    owner = next((row for row in rows if row["runs_as"] == "owner"), None)
+    if base and owner and _comparable(owner, base, baseline):
+        ratio = percent(owner[f"ratio_to_{baseline}"])
+        return f"Fastest with scripts run as their owners: {owner['target']}, {ratio} of {baseline}"
+    return f"Fastest: {rows[0]['target']}, {_rate(rows[0])} requests per second"
 
 
 def _of_condition(condition: Condition, rows: Sequence[Row], baseline: str) -> Iterator[str]:
@@ -67,7 +62,7 @@ def _of_condition(condition: Condition, rows: Sequence[Row], baseline: str) -> I
     opening = (
         f"With {condition.words()}, {lead['target']} answered {_rate(lead)} requests per second"
     )
-    compared = [_compared(row, baseline) for row in _telling(others)]
+    compared = [_compared(row, base, baseline) for row in _telling(others)]
     yield f"{opening}; {_join(compared)}." if compared else f"{opening}."
     yield from _cost(lead, others)
 
@@ -83,9 +78,9 @@ def _telling(rows: Sequence[Row]) -> list[Row]:
     return sorted(chosen, key=lambda row: -float(row["requests_per_second"]))
 
 
-def _compared(row: Row, baseline: str) -> str:
+def _compared(row: Row, base: Row | None, baseline: str) -> str:
     text = f"{row['target']} {_rate(row)}"
-    if not _known(row, baseline):
+    if base is None or not _comparable(row, base, baseline):
         return text
     ratio = f"ratio_to_{baseline}"
     interval = percent_range(row[f"{ratio}_low"], row[f"{ratio}_high"])
@@ -127,16 +122,15 @@ def _named(rows: Sequence[Row], name: str) -> Row | None:
     return next((row for row in rows if row["target"] == name), None)
 
 
-def _known(row: Row, baseline: str) -> bool:
-    return math.isfinite(row[f"ratio_to_{baseline}"])
-
-
-def _target(row: Row) -> str:
-    return str(row["target"])
+def _comparable(row: Row, base: Row, baseline: str) -> bool:
+    """Tell whether the ratio says something of the targets, and not of the generator."""
+    bound = "generator-bound" in (row["verdict"], base["verdict"])
+    return not bound and math.isfinite(row[f"ratio_to_{baseline}"])
 
 
 def _rate(row: Row) -> str:
-    return count(row["requests_per_second"])
+    at_least = "at least " if row["verdict"] == "generator-bound" else ""
+    return at_least + count(row["requests_per_second"])
 
 
 def _cpu(row: Row) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -65,7 +66,7 @@ class Request:
     """One parsed request.
 
     `target` is the request target as it was sent, path and query. The worker fills in
-    `connection`, `remote` and `script` before a mode sees the request.
+    `connection`, `remote`, `port` (the server's) and `script` before a mode sees the request.
     """
 
     __slots__ = (
@@ -75,6 +76,7 @@ class Request:
         "host",
         "keep_alive",
         "method",
+        "port",
         "remote",
         "script",
         "target",
@@ -90,6 +92,7 @@ class Request:
     keep_alive: bool
     connection: socket.socket
     remote: tuple[str, int]
+    port: int
     script: Script
 
 
@@ -132,24 +135,34 @@ class RequestParser:
         """Whether a request has begun that is not complete."""
         return self._head_bytes > 0
 
-    def feed(self, data: bytes) -> list[Request]:
-        """Take the next bytes of the connection and return the requests that they complete."""
+    def feed(self, data: bytes) -> Iterator[Request]:
+        """Take the next bytes of the connection and yield the requests that they complete.
+
+        Good requests before a bad one are yielded first: they deserve their answers, and without
+        them the client would take the refusal for the answer to the first.
+        """
+        refusal = self._parse(data)
+        if self._complete:
+            complete, self._complete = self._complete, []
+            yield from complete
+        if refusal is not None:
+            raise refusal
+
+    def _parse(self, data: bytes) -> BadRequest | None:
         self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise BadRequest(501, "protocol upgrades are not supported") from None
+            self._complete.pop()  # the request itself, complete but not to be served
+            return BadRequest(501, "protocol upgrades are not supported")
         except httptools.HttpParserError as error:
             # A callback's own refusal arrives as the context of httptools' error.
             if isinstance(error.__context__, BadRequest):
-                raise error.__context__ from None
-            raise BadRequest(400, f"malformed request: {error}") from None
+                return error.__context__
+            return BadRequest(400, f"malformed request: {error}")
         if not self._in_body and self._head_bytes > self._head_limit:
-            raise BadRequest(431, "the request's head is too large")
-        complete = self._complete
-        if complete:
-            self._complete = []
-        return complete
+            return BadRequest(431, "the request's head is too large")
+        return None
 
     # Callbacks of httptools, in the order in which it makes them.
 

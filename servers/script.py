@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, ModuleType
-from typing import Any, Final, cast
+from typing import Any, Final, TextIO, cast
 
 from servers.http import Headers, Request, Response
 
@@ -51,7 +51,6 @@ def server_environment() -> dict[bytes, bytes]:
         b"GATEWAY_INTERFACE": b"CGI/1.1",
         b"SERVER_SOFTWARE": b"isobench",
         b"PATH": b"/usr/local/bin:/usr/bin:/bin",
-        b"SERVER_PORT": b"0",
     }
 
 
@@ -69,6 +68,7 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
         b"REQUEST_METHOD": request.method,
         b"REQUEST_URI": request.target,
         b"QUERY_STRING": query,
+        b"SERVER_PORT": b"%d" % request.port,
         b"SERVER_PROTOCOL": b"HTTP/1.1" if request.version == "1.1" else b"HTTP/1.0",
         b"REMOTE_ADDR": remote.encode(),
         b"REMOTE_PORT": b"%d" % port,
@@ -76,6 +76,8 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
     for name, value in request.headers:
         variable = _variable(name)
         if variable is not None:
+            if variable in environment:  # RFC 3875, section 4.1.18: one variable for all of them
+                value = environment[variable] + b", " + value
             environment[variable] = value
     if request.body:
         environment[b"CONTENT_LENGTH"] = b"%d" % len(request.body)
@@ -179,6 +181,7 @@ class Embedded:
         os.chdir(request.script.site.root)
         output = _Output(self._output_limit)
         streams = sys.stdin, sys.stdout, sys.argv
+        log, process = sys.stderr, os.getpid()
         main = ModuleType("__main__")
         file = os.fsdecode(path)
         main.__dict__.update(__file__=file, __builtins__=builtins)
@@ -189,9 +192,12 @@ class Embedded:
         _environ._data = _environb._data = environment
         try:
             _execute(code, main.__dict__)
-            stdout.flush()
+            _flush(stdout)
         finally:
+            if os.getpid() != process:
+                os._exit(0)  # a child that the script forked ends where the script does
             sys.stdin, sys.stdout, sys.argv = streams
+            sys.stderr = log if _flush(log) else _reopened_log()
         return parse_output(output.getvalue())
 
     def _cached(self, path: bytes) -> CodeType:
@@ -227,17 +233,42 @@ def _read(descriptor: int) -> bytes:
         return file.read()
 
 
+def _flush(stream: TextIO) -> bool:
+    """Write out what `stream` still holds; return False when a script has closed or detached it."""
+    try:
+        stream.flush()
+    except ValueError:
+        return False
+    return True
+
+
+def _reopened_log() -> TextIO:
+    return open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+
+
 def _execute(code: CodeType, namespace: dict[str, object]) -> None:
+    """Run the script, and finalise what it leaves behind while its credentials still hold."""
     try:
         exec(code, namespace)
     except SystemExit as end:
         # As the interpreter does at its own end: a text goes to stderr; a number is the exit
         # status, which a CGI server does not look at.
         if end.code is not None and not isinstance(end.code, int):
-            print(end.code, file=sys.stderr)
+            _say_last_words(end.code)
     except (ScriptFailed, ScriptTimeout):
         raise
     except BaseException:
+        raise _reported() from None
+    finally:
+        namespace.clear()
+
+
+def _say_last_words(words: object) -> None:
+    try:
+        print(words, file=sys.stderr)
+    except (ScriptFailed, ScriptTimeout):
+        raise
+    except BaseException:  # the script closed its stderr, or the words cannot be printed
         raise _reported() from None
 
 

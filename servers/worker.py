@@ -25,6 +25,11 @@ _CHUNK: Final = 64 * 1024
 _MOST_DRAINED: Final = 16 * 1024 * 1024
 _EXITS: Final = (Answered.KEEP, Answered.CLOSE)
 _EXIT_WITHOUT_ANSWER: Final = 70
+_STANDARD_ERROR: Final = 2
+
+
+class CleanupFailed(RuntimeError):
+    """The worker could not undo what a request did, so it may not serve another."""
 
 
 class Worker:
@@ -38,6 +43,7 @@ class Worker:
         self._sites = sites
         self._slot = slot
         self._limits = mode.setting.limits
+        self._port: int = listener.getsockname()[1]
         self._interruptible = False
 
     def serve(self) -> None:
@@ -52,6 +58,8 @@ class Worker:
                 connection, remote = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # the timeout of the next lines also ends an accept that waits in vain
+            if connection.fileno() <= _STANDARD_ERROR:
+                connection = _moved_off_the_standard_streams(connection)
             with connection:
                 self._serve_connection(connection, remote)
 
@@ -61,7 +69,8 @@ class Worker:
         The kernel does it (socket(7), SO_RCVTIMEO), which unlike settimeout costs no extra system
         call, and accepted sockets inherit it from the listening one.
         """
-        patience = struct.pack("ll", int(self._limits.client), 0)
+        seconds, rest = divmod(self._limits.client, 1)
+        patience = struct.pack("ll", int(seconds), int(rest * 1e6))
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,6 +89,7 @@ class Worker:
                 for request in parser.feed(data):
                     deadline = 0.0
                     request.remote = remote
+                    request.port = self._port
                     if not self._answer(connection, request):
                         return
                 if parser.mid_message:
@@ -107,8 +117,19 @@ class Worker:
                 answer = reply(request, answer)
             return answer is Answered.KEEP
         finally:
-            self._mode.cleanup(request)
+            self._clean_up(request)
             self._slot.end()
+
+    def _clean_up(self, request: Request) -> None:
+        """Let the mode undo what it did. Whatever fails here ends the worker.
+
+        An OSError must not pass for a client that is gone: the way back to the server's identity
+        may be what failed.
+        """
+        try:
+            self._mode.cleanup(request)
+        except OSError as error:
+            raise CleanupFailed(f"{type(self._mode).__module__}: {error}") from error
 
     def _handle(self, request: Request) -> Response | Answered:
         return respond(request, lambda: self._locate_and_run(request))
@@ -127,11 +148,16 @@ class Worker:
         Closing with unread data resets the connection and may destroy the answer on its way
         (RFC 9112, section 9.6), so what the client still sends is read and thrown away first.
         """
+        deadline = time.monotonic() + self._limits.client
         try:
             connection.sendall(render(response, keep_alive=False))
             connection.shutdown(socket.SHUT_WR)
             drained = 0
-            while drained < _MOST_DRAINED and (data := connection.recv(_CHUNK)):
+            while (
+                drained < _MOST_DRAINED
+                and time.monotonic() < deadline
+                and (data := connection.recv(_CHUNK))
+            ):
                 drained += len(data)
         except OSError:
             return
@@ -173,7 +199,6 @@ def answer_and_exit(request: Request, run: Callable[[], Response]) -> NoReturn:
             answer = reply(request, answer)
         status = _EXITS.index(answer)
     finally:
-        sys.stderr.flush()
         os._exit(status)
 
 
@@ -183,6 +208,20 @@ def answered(wait_status: int) -> Answered:
     if not 0 <= status < len(_EXITS):
         raise ScriptFailed("its process ended before it answered")
     return _EXITS[status]
+
+
+def _moved_off_the_standard_streams(connection: socket.socket) -> socket.socket:
+    """Give `connection` another number, and its present one to /dev/null.
+
+    It has such a number because a script closed a standard stream of this worker: what another
+    script writes there would reach the client.
+    """
+    moved = connection.dup()
+    number = connection.detach()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, number, inheritable=True)
+    os.close(nothing)
+    return moved if moved.fileno() > _STANDARD_ERROR else _moved_off_the_standard_streams(moved)
 
 
 def _log(request: Request, text: str) -> None:

@@ -9,6 +9,7 @@ one slow clock a client looks whether its exchange has become too old.
 import errno
 import os
 import socket
+from contextlib import suppress
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -120,7 +121,10 @@ class Client:
 
     def _connect(self) -> socket.socket:
         self._parser.connected()
-        connection = self._socket = SocketType(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            connection = self._socket = SocketType(socket.AF_INET, socket.SOCK_STREAM)
+        except OSError as error:  # no descriptor left
+            raise self._explain(error) from None
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # Over the loopback the handshake is over when connect_ex returns EINPROGRESS (the kernel
@@ -158,7 +162,8 @@ class Client:
         try:
             while rest:
                 self._wait(writable)
-                rest = rest[connection.send(rest) :]
+                with suppress(BlockingIOError):
+                    rest = rest[connection.send(rest) :]
         except OSError as error:
             raise self._explain(error) from None
         finally:

@@ -11,12 +11,12 @@ response times below 100 ms to whole milliseconds.
 import logging
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import gevent
 from locust import events
 from locust.env import Environment
-from locust.exception import StopTest
 
 from workloads import load, popularity
 from workloads.catalog import WORKLOADS
@@ -58,8 +58,21 @@ def make_plan(environment: Environment, **_rest: object) -> None:
         Visitor.plan = Plan.of(load_from(environment.parsed_options, environment.host))
     except (WorkloadError, ValueError) as error:
         logger.error("error: %s\nhint: %s", error, getattr(error, "hint", "See --help."))
+        give_up(environment)
+
+
+def give_up(environment: Any) -> NoReturn:
+    """End the test before its first user, and a headless Locust with exit code 2.
+
+    Locust's own `StopTest` would print a traceback here. It fires `test_start` in the greenlet
+    that starts the users; when that one exits, nobody starts them.
+    """
+    if environment.parsed_options.headless:
         environment.process_exit_code = 2
-        raise StopTest from None
+        gevent.spawn(environment.runner.quit)
+    else:
+        gevent.spawn(environment.runner.stop)
+    raise gevent.GreenletExit
 
 
 def load_from(options: Any, url: str | None) -> Load:

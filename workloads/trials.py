@@ -167,8 +167,8 @@ def collector_off() -> Iterator[None]:
     """Keep Python's garbage collector quiet.
 
     A full collection goes through everything that Locust has loaded, tens of milliseconds in which
-    no user can send: it would look like a stall of the server. A request leaves no circular garbage
-    (see `ReplyParser`), so that memory does not grow meanwhile.
+    no user can send: it would look like a stall of the server. The lean client's requests leave no
+    circular garbage (see `ReplyParser`), so that memory does not grow meanwhile.
     """
     gc.collect()
     gc.freeze()

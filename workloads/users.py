@@ -132,7 +132,7 @@ class FastHttpReferenceUser(FastHttpUser):
             catch_response=True,
         ) as response:
             status = response.status_code
-            # No status means no reply; Locust's session then reports the failure itself.
+            # No status means no reply; Locust's client then reports the failure itself.
             if status and (reason := ask.check(status, response.content or b"")):
                 response.failure(WrongReply(reason, status, response.content or b""))
         if not status:

@@ -44,7 +44,7 @@ def test_a_right_reply() -> None:
     [
         (500, LINE + b"Hello from t0001\n", "status 500 instead of 200"),
         (200, b"", "the body does not begin with a proof line"),
-        (200, LINE + b"Hello", "the body is 56 bytes long instead of 68"),
+        (200, LINE + b"Hello", "the body is 55 bytes long instead of 67"),
         (
             200,
             LINE + b"Hello from t0002\n",

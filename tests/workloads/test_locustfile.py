@@ -1,6 +1,6 @@
 """The locustfile under Locust's own command, without its web page."""
 
-import csv
+import json
 import os
 import subprocess
 import sys
@@ -23,38 +23,33 @@ def manifest(tmp_path: Path) -> Path:
     return path
 
 
-def locust(
-    port: int, tmp_path: Path, manifest: Path, *arguments: str
-) -> subprocess.CompletedProcess[str]:
+def locust(port: int, manifest: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "locust", "-f", str(ROOT / "workloads" / "locustfile.py")]
     command += ["--headless", "--users", "2", "--spawn-rate", "2", "--run-time", "1s"]
-    command += ["--host", f"http://127.0.0.1:{port}", "--csv", str(tmp_path / "out"), *arguments]
+    command += ["--host", f"http://127.0.0.1:{port}", "--json", *arguments]
     environment = {**os.environ, "ISOBENCH_TENANTS": str(manifest)}
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
     )
 
 
-def test_it_asks_and_checks(stub: Callable[[str], int], tmp_path: Path, manifest: Path) -> None:
-    done = locust(stub("hello"), tmp_path, manifest, "--connection", "close")
+def test_it_asks_and_checks(stub: Callable[[str], int], manifest: Path) -> None:
+    done = locust(stub("hello"), manifest, "--connection", "close")
     assert done.returncode == 0, done.stderr
-    with open(tmp_path / "out_stats.csv") as file:
-        (row, _) = csv.DictReader(file)
-    assert row["Name"] == "/hello.py"
-    assert int(row["Request Count"]) > 10
-    assert row["Failure Count"] == "0"
+    (row,) = json.loads(done.stdout)
+    assert row["name"] == "/hello.py"
+    assert row["num_requests"] > 10
+    assert row["num_failures"] == 0
 
 
-def test_it_says_as_whom_a_script_ran(
-    stub: Callable[[str], int], tmp_path: Path, manifest: Path
-) -> None:
-    done = locust(stub("hello"), tmp_path, manifest, "--runs-as", "server")
+def test_it_says_as_whom_a_script_ran(stub: Callable[[str], int], manifest: Path) -> None:
+    done = locust(stub("hello"), manifest, "--runs-as", "server")
     assert done.returncode == 1
     assert "ran as uid 47001 instead of 47000" in done.stdout + done.stderr
 
 
 def test_a_missing_manifest_is_explained(stub: Callable[[str], int], tmp_path: Path) -> None:
-    done = locust(stub("hello"), tmp_path, tmp_path / "none.json")
+    done = locust(stub("hello"), tmp_path / "none.json")
     assert done.returncode == 2
     assert "hint: Give the tenants.json" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,0 +1,107 @@
+"""What a run owns on the host: a scratch directory, a cgroup, a sweeper that removes both.
+
+Rule 1: nothing is made outside these two places and the results folder.
+Rule 2: the sweeper knows of a thing before anything is put into it.
+Rule 3: the sweeper is the only one that removes, at a good end as at a bad one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness import cgroup
+from harness.errors import IsobenchError
+
+PREFIX = "isobench-"
+_LOCK = "in-use"
+
+
+class Belongings:
+    """A context: on entering the things are made, on leaving they are removed."""
+
+    scratch: Path
+    processes: cgroup.ProcessGroup
+
+    def __enter__(self) -> Self:
+        base = scratch_base()
+        remove_stale(base)
+        self._sweeper = subprocess.Popen(
+            [sys.executable, "-IS", str(Path(__file__).with_name("sweeper.py"))],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd="/",
+        )
+        self.scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+        self._hand_over(self.scratch)
+        # Tenants must pass through it; what lies inside has permissions of its own.
+        self.scratch.chmod(0o755)
+        self._lock = open(self.scratch / _LOCK, "w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.processes = cgroup.create(self.scratch.name.removeprefix(PREFIX))
+        if self.processes.path is not None:
+            self._hand_over(self.processes.path)
+        return self
+
+    def _hand_over(self, path: Path) -> None:
+        assert self._sweeper.stdin is not None
+        self._sweeper.stdin.write(f"{path}\n")
+        self._sweeper.stdin.flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+        assert self._sweeper.stdin is not None
+        self._sweeper.stdin.close()
+        self._sweeper.wait()
+
+
+def scratch_base() -> Path:
+    """Return the directory to make the scratch directory in.
+
+    A file system in memory is preferred, so that no disk comes between the modes. Raises
+    IsobenchError where nothing can be executed anywhere.
+    """
+    for base in _candidates():
+        if base.is_dir() and os.access(base, os.W_OK) and _can_execute_in(base):
+            return base
+    raise IsobenchError(
+        "no temporary directory allows the execution of tenants' scripts",
+        hint="set TMPDIR to a directory on a file system mounted without noexec",
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    if "TMPDIR" in os.environ:
+        yield Path(os.environ["TMPDIR"])
+    yield from (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
+
+
+def _can_execute_in(base: Path) -> bool:
+    return not os.statvfs(base).f_flag & os.ST_NOEXEC
+
+
+def remove_stale(base: Path) -> None:
+    """Remove scratch directories of ours whose harness and sweeper were both killed."""
+    for path in base.glob(f"{PREFIX}*"):
+        try:
+            if path.stat().st_uid != os.geteuid():
+                continue
+            with open(path / _LOCK) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # in use, or none of ours
+        shutil.rmtree(path, ignore_errors=True)

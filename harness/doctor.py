@@ -1,0 +1,47 @@
+"""What this host can run, and what would make its measurements worse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness import machine, privilege
+from harness.belongings import Belongings
+from harness.laboratory import settle
+from harness.results import Caution
+from harness.server import Site, check
+from harness.targets import Refusal, Target
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Which targets can run and which cannot; `identities` says where other uids come from."""
+
+    usable: tuple[Target, ...]
+    refused: tuple[Refusal, ...]
+    cautions: tuple[Caution, ...]
+    identities: str
+
+
+def sort_out(targets: Sequence[Target], site: Site) -> tuple[list[Target], list[Refusal]]:
+    """Ask each target whether it can run here; return those that can and those that cannot."""
+    refusals = {target.name: check(target, site) for target in targets}
+    usable = [target for target in targets if refusals[target.name] is None]
+    return usable, [refusal for refusal in refusals.values() if refusal is not None]
+
+
+def diagnose(targets: Sequence[Target]) -> Diagnosis:
+    """Examine the host, with tenants that are made for it and removed again."""
+    with Belongings() as belongings:
+        usable, refused = sort_out(targets, settle(belongings, 2, None))
+    return Diagnosis(tuple(usable), tuple(refused), tuple(machine.harmful_settings()), identities())
+
+
+def identities() -> str:
+    """Say in words where the different uids of tenants come from, or why there are none."""
+    if privilege.entered():
+        return "a user namespace with a range of /etc/subuid: real, different uids, no host root"
+    if os.geteuid() == 0:
+        return "root: any uid that no user of this host has"
+    return f"none but your own: {privilege.obstacle()}"

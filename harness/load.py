@@ -1,0 +1,99 @@
+"""The load generator as a running process: one for a whole run, fed with one trial at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness.errors import IsobenchError
+
+_STOP_S = 5.0
+
+Event = dict[str, Any]
+
+
+class LoadFailed(IsobenchError):
+    """A load could not be put on, or verification failed; `evidence` is the offending response."""
+
+    def __init__(self, message: str, hint: str, evidence: Event | None) -> None:
+        super().__init__(message, hint)
+        self.evidence = evidence
+
+
+class Generator:
+    """A context around `python -m workloads.generator`, whose docstring has the protocol."""
+
+    def __init__(self, cpus: Sequence[int], log: Path) -> None:
+        self._cpus = cpus
+        self._log = log
+
+    def __enter__(self) -> Self:
+        with open(self._log, "w") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workloads.generator"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        if self._cpus:
+            os.sched_setaffinity(self._process.pid, self._cpus)
+        self.versions = {
+            name: version for name, version in self._next().items() if name in ("locust", "gevent")
+        }
+        return self
+
+    def trial(self, command: Event, on_event: Callable[[str, float], None]) -> Event:
+        """Put one trial's load on and return its `done` event.
+
+        `on_event` is called with `measuring` and `measured`, as they happen, and their time on
+        CLOCK_MONOTONIC. Raises LoadFailed.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        while True:
+            event = self._next()
+            if event["event"] == "done":
+                return event
+            if event["event"] == "failed":
+                raise LoadFailed(event["reason"], event["hint"], event.get("evidence"))
+            on_event(event["event"], event["at"])
+
+    def _next(self) -> Event:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            tail = self._log.read_text(errors="replace").strip()[-2000:]
+            raise LoadFailed(
+                f"the load generator ended unexpectedly:\n{tail}",
+                "run `python -m workloads.generator` by hand to see why",
+                None,
+            )
+        event: Event = json.loads(line)
+        return event
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            if error is not None:
+                self._process.kill()  # in the middle of a trial it does not look at its stdin
+            self._process.stdin.close()
+            self._process.wait(_STOP_S)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            self._process.kill()
+            self._process.wait()
+        finally:
+            self._process.stdout.close()

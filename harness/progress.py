@@ -1,0 +1,69 @@
+"""The live line of a run: which trial is under way, how many are made, how long the rest takes."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from harness.matrix import Spec
+from harness.results import TrialRow
+
+
+class Display:
+    """A context that shows a run's progress; where there is no terminal, a line a block."""
+
+    def __init__(self, console: Console, trials: int) -> None:
+        self._console = console
+        self._block = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            # Trials of one block differ in length by target, so the speed of many is what tells.
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("starting", total=trials)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def begins(self, spec: Spec) -> None:
+        """Show which trial is under way."""
+        text = f"block {spec.block}: {spec.target}, {spec.workload}, {spec.load}, {spec.connection}"
+        self._progress.update(self._task, description=f"{text:<50}")
+        if spec.block != self._block and not self._console.is_terminal:
+            self._console.print(f"block {spec.block}")
+        self._block = spec.block
+
+    def ended(self, spec: Spec, row: TrialRow) -> None:
+        """Count the trial, and say at once if it went wrong."""
+        self._progress.advance(self._task)
+        if row.verdict != "ok":
+            self._progress.console.print(
+                f"[yellow]{escape(spec.target)}[/] ({spec.connection}): {escape(row.verdict)}"
+            )

@@ -1,0 +1,183 @@
+"""A target as a running process: started, asked what it has used, stopped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from harness.cgroup import ProcessGroup
+from harness.errors import IsobenchError
+from harness.targets import Refusal, Target, server_command
+
+_STOP_S = 10.0
+_LOG_TAIL = 2000
+
+
+class ServerFailed(IsobenchError):
+    """A server did not start, or died; the message ends with what it wrote last."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where servers find their tenants, and who they are themselves; the same for all targets."""
+
+    sites: Path
+    private: Path
+    www_uid: int
+    www_gid: int
+    privileged: bool
+    log: Path
+    cpus: tuple[int, ...] = ()
+
+    def arguments(self, target: Target) -> list[str]:
+        """Return the arguments of a server of this target."""
+        arguments = [target.mode, "--sites", str(self.sites), "--private", str(self.private)]
+        if self.privileged:
+            arguments += ["--www", f"{self.www_uid}:{self.www_gid}"]
+        if self.cpus:
+            arguments += ["--cpus", ",".join(map(str, self.cpus))]
+        for option, value in target.options.items():
+            arguments += ["--option", f"{option}={value}"]
+        return arguments
+
+
+@dataclass(frozen=True)
+class ServerUsage:
+    """What a server says of itself since its start; see `servers.pool`.
+
+    `processes_made` is None where the server has no pid namespace of its own.
+    """
+
+    served: int
+    cpu_s: float
+    page_faults: float
+    context_switches: float
+    processes_made: int | None
+
+
+class Server:
+    """A context: on entering the server is ready, on leaving it and all its processes are gone."""
+
+    host: str
+    port: int
+    startup_s: float
+
+    def __init__(
+        self, target: Target, site: Site, processes: ProcessGroup, arguments: Sequence[str] = ()
+    ) -> None:
+        self._target = target
+        self._site = site
+        self._processes = processes
+        self._arguments = arguments
+
+    def __enter__(self) -> Self:
+        started = time.monotonic()
+        command, environment = server_command()
+        command += [*self._site.arguments(self._target), "--control", *self._arguments]
+        if self._processes.path is not None:
+            command += ["--cgroup", str(self._processes.path)]
+        with open(self._site.log, "w") as log:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd="/",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        try:
+            ready = self._answer()
+        except BaseException:
+            self._stop()
+            raise
+        self.host, self.port = ready["host"], ready["port"]
+        self.startup_s = time.monotonic() - started
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The process that the harness started: the parent of the server, which does no work."""
+        return self._process.pid
+
+    def usage(self) -> ServerUsage:
+        """Ask the server what it has used. Raises ServerFailed when it is gone."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write("usage\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failure("died under load") from None
+        return ServerUsage(**self._answer())
+
+    def log_tail(self) -> str:
+        """Return the end of what the server wrote to its log."""
+        return self._site.log.read_text(errors="replace")[-_LOG_TAIL:].strip()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise self._failure("ended without a word")
+        answer: dict[str, Any] = json.loads(line)
+        if answer.get("ready") is False:
+            raise ServerFailed(f"{self._target.name}: {answer['reason']}", hint=answer["hint"])
+        return answer
+
+    def _failure(self, what: str) -> ServerFailed:
+        tail = self.log_tail()
+        return ServerFailed(
+            f"the server {self._target.name} {what}" + (f":\n{tail}" if tail else ""),
+            hint=f"try it by hand: isobench serve {self._target.name}",
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        """End the server: politely by closing its control stream, then by its cgroup."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.close()
+            self._process.wait(_STOP_S)
+        except (subprocess.TimeoutExpired, BrokenPipeError):
+            self._process.kill()
+            self._process.wait()
+        finally:
+            self._processes.kill()
+            self._process.stdout.close()
+
+
+def check(target: Target, site: Site) -> Refusal | None:
+    """Ask a server whether this host can run it; None if it can."""
+    command, environment = server_command()
+    result = subprocess.run(
+        [*command, *site.arguments(target), "--control", "--check"],
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    if result.returncode == 0:
+        return None
+    try:
+        answer = json.loads(result.stdout)
+        return Refusal(target, answer["reason"], answer["hint"])
+    except (ValueError, KeyError):
+        words = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
+        return Refusal(target, words[-1], f"try it by hand: isobench serve {target.name}")

@@ -1,0 +1,245 @@
+"""What the commands `run` and `serve` do, from the wish to the report."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+import reports
+from harness import machine, probes, runner
+from harness.belongings import Belongings
+from harness.doctor import sort_out
+from harness.errors import IsobenchError
+from harness.interruption import Interrupted
+from harness.laboratory import Cores, Laboratory, divide, interpreter, settle
+from harness.matrix import CONNECTIONS, Plan
+from harness.progress import Display
+from harness.results import Caution, Manifest, ResultsFolder, Skipped
+from harness.results import Target as TargetRecord
+from harness.targets import Refusal, Target, available, choose, server_command
+from reports.terminal import render_table
+from workloads import popularity
+from workloads.catalog import WORKLOADS
+from workloads.errors import WorkloadError
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a run stands on, once the host has been asked: the targets that can be measured."""
+
+    targets: tuple[Target, ...]
+    refused: tuple[Refusal, ...]
+    cores: Cores
+
+
+def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
+    """Measure what a plan asks for, into a new results folder, and report.
+
+    `chosen` says whether the user named the targets; if not, those that this host cannot run are
+    skipped. Raises IsobenchError.
+    """
+    _check_words(plan)
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    folder_path = out or Path("results") / run_id
+    with ExitStack() as stack:
+        belongings = stack.enter_context(Belongings())
+        cores = _take_cores()
+        laboratory = stack.enter_context(Laboratory(belongings, plan, choose(plan.targets), cores))
+        usable, refused = sort_out(choose(plan.targets), laboratory.site)
+        _report_refused(refused, console)
+        if not usable or (chosen and refused):
+            raise IsobenchError(
+                "none of the targets can run on this host"
+                if not usable
+                else f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
+                hint=refused[0].hint if refused else "see isobench doctor",
+            )
+        plan = replace(plan, targets=tuple(target.name for target in usable))
+        manifest = _manifest(run_id, plan, Ground(tuple(usable), tuple(refused), cores))
+        manifest = replace(
+            manifest, versions={**manifest.versions, **laboratory.generator_versions}
+        )
+        folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
+        _measure(plan, laboratory, folder, console)
+    _conclude(folder_path, console)
+
+
+def resume(path: Path, console: Console) -> None:
+    """Go on with an interrupted run in its own folder. Raises IsobenchError."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(ResultsFolder.open(path, writable=True))
+        plan = Plan.from_json(folder.manifest.plan)
+        if not runner.remaining(plan, folder):
+            console.print("Every trial of this run has been made already.")
+        else:
+            belongings = stack.enter_context(Belongings())
+            cores = _take_cores()
+            targets = choose(plan.targets)
+            laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
+            _, refused = sort_out(targets, laboratory.site)
+            if refused:
+                raise IsobenchError(
+                    f"this host can no longer run {refused[0].target.name}: {refused[0].reason}",
+                    hint=refused[0].hint,
+                )
+            _warn_of_change(folder)
+            _measure(plan, laboratory, folder, console)
+    _conclude(path, console)
+
+
+def serve(name: str, port: int, tenants: int, workers: int, console: Console) -> None:
+    """Serve a target in the foreground until a signal ends it. Raises IsobenchError."""
+    (target,) = choose([name])
+    with Belongings() as belongings:
+        site = settle(belongings, tenants, None)
+        command, environment = server_command()
+        command += [*site.arguments(target), "--port", str(port), "--workers", str(workers)]
+        manifest = site.sites.parent / "tenants.json"
+        console.print(
+            f"{target.name} ({target.precedent}) for tenants t0001 ... t{tenants:04d}, "
+            "on the loopback address only: it runs tenants' code\n"
+            f"try it:   curl -H 'Host: t0001.localhost' http://127.0.0.1:{port}/hello.py\n"
+            f"load it:  ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as} "
+            f"locust -f {_locustfile()} --host http://127.0.0.1:{port}\n"
+            "stop it:  Ctrl-C",
+            soft_wrap=True,
+            highlight=False,
+        )
+        if belongings.processes.path is not None:
+            command += ["--cgroup", str(belongings.processes.path)]
+        process = subprocess.Popen(command, env=environment, cwd="/", start_new_session=True)
+        try:
+            status = process.wait()
+        except Interrupted:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            return
+    if status:
+        raise IsobenchError(f"the server ended with status {status}", hint="see what it wrote")
+
+
+def _locustfile() -> Path:
+    return Path(sys.modules["workloads"].__path__[0]) / "locustfile.py"
+
+
+def _check_words(plan: Plan) -> None:
+    """Refuse names that nothing has, before anything is started."""
+    for name in plan.workloads:
+        if name not in WORKLOADS:
+            raise IsobenchError(
+                f"there is no workload {name!r}", hint=f"known workloads: {', '.join(WORKLOADS)}"
+            )
+    for name in plan.connections:
+        if name not in CONNECTIONS:
+            raise IsobenchError(
+                f"{name!r} says nothing of connections", hint=f"choose of {', '.join(CONNECTIONS)}"
+            )
+    try:
+        popularity.parse(plan.popularity)
+    except WorkloadError as error:
+        raise IsobenchError(str(error), hint=error.hint) from error
+
+
+def _take_cores() -> Cores:
+    """Divide the processors, and take the harness itself to where the generator is."""
+    cores = divide(probes.usable_cpus(), machine.siblings())
+    os.sched_setaffinity(0, cores.generator)
+    return cores
+
+
+def _report_refused(refused: Sequence[Refusal], console: Console) -> None:
+    for refusal in refused:
+        console.print(
+            f"[yellow]without {escape(refusal.target.name)}[/]: {escape(refusal.reason)}\n"
+            f"  remedy: {escape(refusal.hint)}",
+            highlight=False,
+        )
+
+
+def _manifest(run_id: str, plan: Plan, ground: Ground) -> Manifest:
+    return Manifest(
+        run_id=run_id,
+        isobench=machine.own_version(),
+        commit=machine.own_commit(),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        argv=("isobench", *sys.argv[1:]),
+        arguments={},
+        seed=plan.seed,
+        plan=plan.to_json(),
+        machine=machine.fingerprint(),
+        versions=machine.versions(),
+        targets=tuple(
+            TargetRecord(t.name, t.kind, t.precedent, t.runs_as, t.summary) for t in ground.targets
+        ),
+        skipped=tuple(
+            Skipped(refusal.target.name, refusal.reason, refusal.hint) for refusal in ground.refused
+        ),
+        interpreter=interpreter(),
+        warnings=tuple(_cautions(ground.cores)),
+        cores={"server": ground.cores.server, "generator": ground.cores.generator},
+    )
+
+
+def _cautions(cores: Cores) -> list[Caution]:
+    cautions = list(machine.harmful_settings())
+    if not probes.steal_is_visible():
+        cautions.append(Caution("the kernel does not report steal time", "trust ratios only"))
+    return cautions
+
+
+def _warn_of_change(folder: ResultsFolder) -> None:
+    """Note in run.json if the host is no longer what it was when the run began."""
+    now = machine.fingerprint()
+    changed = [name for name, value in now.items() if folder.manifest.machine.get(name) != value]
+    if changed:
+        about = f"the host changed before the run was resumed: {', '.join(changed)}"
+        caution = Caution(about, "do not compare blocks of before and after; measure anew")
+        folder.update(warnings=(*folder.manifest.warnings, caution))
+
+
+def _measure(plan: Plan, laboratory: Laboratory, folder: ResultsFolder, console: Console) -> None:
+    left = len(runner.remaining(plan, folder))
+    try:
+        with Display(console, left) as display:
+            runner.carry_out(plan, laboratory, folder, display)
+    except BaseException:
+        made = len(folder.trials())
+        console.print(
+            f"stopped: {made} of {made + len(runner.remaining(plan, folder))} trials are kept; "
+            f"go on with: isobench run --resume {folder.path}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        raise
+    folder.finish()
+
+
+def _conclude(path: Path, console: Console) -> None:
+    """Make the report, show the table, and fail where a trial proved to be wrong."""
+    page = reports.make(path)
+    folder = ResultsFolder.open(path)
+    console.print(render_table(folder.summary()))
+    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    if void := list(runner.voids(folder)):
+        trial, verdict = void[0]
+        raise IsobenchError(
+            f"{len(void)} trials do not count; the first is {trial}, {verdict}",
+            hint=f"the offending responses are in the column first_error of {path}/trials.parquet",
+            exit_code=1,
+        )
+
+
+def every_target() -> tuple[str, ...]:
+    """Return the names of all targets, which is what a run measures unless told otherwise."""
+    return tuple(target.name for target in available())

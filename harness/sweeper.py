@@ -1,0 +1,60 @@
+"""The process that cleans up after a run, whatever ended it.
+
+It reads one path a line from its standard input, a directory or a cgroup that the run has just
+made, and waits for the end of that stream, which comes when the harness ends in any way, SIGKILL
+included. Then it kills what is in the cgroups and removes all of it. It is started as a program of
+its own, imports next to nothing and ignores the signals that a terminal sends to the whole group.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import time
+
+PATIENCE_S = 10.0
+
+
+def main() -> None:
+    """Wait for the harness to end, then remove what it made."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    paths = [line.rstrip("\n") for line in sys.stdin]
+    cgroups = [path for path in paths if os.path.exists(os.path.join(path, "cgroup.procs"))]
+    for path in cgroups:
+        remove_cgroup(path)
+    for path in paths:
+        if path not in cgroups:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_cgroup(path: str) -> None:
+    """Kill the processes in a cgroup and remove it, as soon as the last of them has gone."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            os.rmdir(path)
+        except FileNotFoundError:
+            return
+        except OSError:
+            kill_all(path)
+            time.sleep(0.02)
+        else:
+            return
+
+
+def kill_all(path: str) -> None:
+    """Kill every process in a cgroup: at once where the kernel can, else one by one."""
+    try:
+        with open(os.path.join(path, "cgroup.kill"), "w") as file:
+            file.write("1")
+    except OSError:
+        with open(os.path.join(path, "cgroup.procs")) as file:
+            for line in file:
+                os.kill(int(line), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
