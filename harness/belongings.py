@@ -41,16 +41,24 @@ class Belongings:
             start_new_session=True,
             cwd="/",
         )
-        self.scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-        self._hand_over(self.scratch)
-        # Tenants must pass through it; what lies inside has permissions of its own.
-        self.scratch.chmod(0o755)
-        self._lock = open(self.scratch / _LOCK, "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.scratch = self._make_scratch(base)
         self.processes = cgroup.create(self.scratch.name.removeprefix(PREFIX))
         if self.processes.path is not None:
             self._hand_over(self.processes.path)
         return self
+
+    def _make_scratch(self, base: Path) -> Path:
+        while True:
+            scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+            self._hand_over(scratch)
+            self._lock = os.open(scratch / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            if os.fstat(self._lock).st_nlink:
+                # Tenants must pass through it; what lies inside has permissions of its own.
+                scratch.chmod(0o755)
+                return scratch
+            # Another run that began just now saw it unlocked, and took it for a leftover.
+            os.close(self._lock)
 
     def _hand_over(self, path: Path) -> None:
         assert self._sweeper.stdin is not None
@@ -63,7 +71,7 @@ class Belongings:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._lock.close()
+        os.close(self._lock)
         assert self._sweeper.stdin is not None
         self._sweeper.stdin.close()
         self._sweeper.wait()

@@ -56,7 +56,10 @@ class Cgroup:
         self._kill = path / "cgroup.kill"
 
     def cpu_s(self) -> float | None:
-        """Return the CPU seconds used by all processes that ever were in it."""
+        """Return the CPU seconds used by all processes that ever were in it.
+
+        None where the kernel does not count them.
+        """
         for line in self._cpu_stat.read_text().splitlines():
             name, _, value = line.partition(" ")
             if name == "usage_usec":
@@ -91,9 +94,9 @@ def create(run_id: str) -> ProcessGroup:
     path = parent / f"{PREFIX}{os.getpid()}-{run_id}"
     try:
         path.mkdir()
-        return Cgroup(path) if Cgroup(path).cpu_s() is not None else NoCgroup()
     except OSError:
         return NoCgroup()
+    return Cgroup(path)
 
 
 def remove_stale(parent: Path) -> None:

@@ -82,7 +82,7 @@ def run(
         warmup_s=QUICK_WARMUP if quick else WARMUP,
         tenants=tenants,
         popularity=popularity,
-        workers=workers or max(load.users for load in loads),
+        workers=max((load.users for load in loads), default=1) if workers is None else workers,
         code_cache=code_cache,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
@@ -138,7 +138,8 @@ def report(
 
 
 def _split(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    """Return the different words of a list, in their order."""
+    return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def main() -> int:

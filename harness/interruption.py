@@ -23,7 +23,8 @@ class Interrupted(BaseException):
 def interruptible() -> Iterator[None]:
     """Raise Interrupted at the first SIGINT, SIGTERM or SIGHUP, and ignore the following ones.
 
-    A second one must not break off the cleaning up that the first has begun.
+    A second one must not break off the cleaning up that the first has begun. Signals that were
+    ignored from the start stay so: that is how nohup(1) asks for it.
     """
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
@@ -31,7 +32,8 @@ def interruptible() -> Iterator[None]:
             signal.signal(other, signal.SIG_IGN)
         raise Interrupted(number)
 
-    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    heeded = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heeded}
     try:
         yield
     finally:

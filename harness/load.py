@@ -14,8 +14,13 @@ from typing import Any, Self
 from harness.errors import IsobenchError
 
 _STOP_S = 5.0
+_LOG_TAIL = 2000
 
 Event = dict[str, Any]
+
+
+class GeneratorFailed(IsobenchError):
+    """The generator itself is gone, and with it the means to go on."""
 
 
 class LoadFailed(IsobenchError):
@@ -53,13 +58,20 @@ class Generator:
         """Put one trial's load on and return its `done` event.
 
         `on_event` is called with `measuring` and `measured`, as they happen, and their time on
-        CLOCK_MONOTONIC. Raises LoadFailed.
+        CLOCK_MONOTONIC. Whatever it raises ends the trial here, while the generator goes on with
+        it until its window ends. Raises LoadFailed, and GeneratorFailed when there is no generator
+        to go on with.
         """
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(command) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failure() from None
         while True:
             event = self._next()
+            if event.get("trial", command["trial"]) != command["trial"]:
+                continue  # of the trial before, which `on_event` broke off
             if event["event"] == "done":
                 return event
             if event["event"] == "failed":
@@ -70,14 +82,18 @@ class Generator:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            tail = self._log.read_text(errors="replace").strip()[-2000:]
-            raise LoadFailed(
-                f"the load generator ended unexpectedly:\n{tail}",
-                "run `python -m workloads.generator` by hand to see why",
-                None,
-            )
+            raise self._failure()
         event: Event = json.loads(line)
         return event
+
+    def _failure(self) -> GeneratorFailed:
+        status = self._process.wait()
+        tail = self._log.read_text(errors="replace").strip()[-_LOG_TAIL:]
+        return GeneratorFailed(
+            f"the load generator ended unexpectedly, with status {status}"
+            + (f":\n{tail}" if tail else ""),
+            hint="is there enough memory (dmesg)? Then go on with --resume",
+        )
 
     def __exit__(
         self,

@@ -7,6 +7,7 @@ neighbours, caches) then falls on all targets alike, and blocks can be compared 
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -68,6 +69,11 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
+        for name in ("targets", "workloads", "loads", "connections"):
+            if not getattr(self, name):
+                raise IsobenchError(
+                    f"no {name} are chosen", hint="name one, or leave the option out"
+                )
         starving = [load for load in self.loads if load.users > self.workers]
         if "keep-alive" in self.connections and starving:
             raise IsobenchError(
@@ -75,9 +81,10 @@ class Plan:
                 "a worker serves one connection until it closes",
                 hint=f"use --workers {starving[0].users}, fewer users, or --connection close",
             )
-        if self.blocks < 1 or self.seconds <= 0 or self.tenants < 1 or self.workers < 1:
+        counts = (self.blocks, self.tenants, self.workers)
+        if min(counts) < 1 or not (self.seconds > 0 and math.isfinite(self.seconds)):
             raise IsobenchError(
-                "blocks, seconds, tenants and workers must be more than nothing",
+                "blocks, seconds, tenants and workers must be more than nothing, and finite",
                 hint="leave them out for sensible values",
             )
 

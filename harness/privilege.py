@@ -7,8 +7,8 @@ in which 65,536 different uids are real to the kernel, and none of them is the h
 
 from __future__ import annotations
 
-import getpass
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -53,7 +53,8 @@ def obstacle() -> str | None:
 def _has_range(path: Path) -> bool:
     try:
         lines = path.read_text().splitlines()
-        owners = {getpass.getuser(), str(os.getuid())}
+        # What newuidmap(1) goes by: the passwd entry, whatever the environment says.
+        owners = {pwd.getpwuid(os.getuid()).pw_name, str(os.getuid())}
     except (OSError, KeyError):
         return False
     return any(line.partition(":")[0] in owners for line in lines)

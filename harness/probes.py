@@ -124,9 +124,16 @@ def processes_of(server: Server, processes: ProcessGroup) -> list[int]:
     """Return the processes of a server, without the parent that only waits for it."""
     pids = processes.pids()
     if pids is None:
-        pids = [child.pid for child in psutil.Process(server.pid).children(recursive=True)]
+        pids = _descendants(server.pid)
     alone = [pid for pid in pids if pid != server.pid]
     return alone or pids
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []  # it has just ended, as whoever asks it next will notice
 
 
 def steal_is_visible() -> bool:

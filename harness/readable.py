@@ -97,7 +97,7 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 "p99": milliseconds(row["p99_ms"]),
                 "p99.9": milliseconds(row["p999_ms"]),
                 "CPU/req": duration(row["server_cpu_us_per_request"]),
-                "req/s per core": count(row["capacity_per_core"]),
+                "per core": count(row["capacity_per_core"]),
                 "memory": _with_unit(row["memory_mib"], "MiB"),
                 "forks/req": count(row["forks_per_request"]),
                 "errors": f"{row['errors']:,}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -27,6 +28,7 @@ from harness.matrix import CONNECTIONS, Plan
 from harness.progress import Display
 from harness.results import Caution, Manifest, ResultsFolder, Skipped
 from harness.results import Target as TargetRecord
+from harness.server import Site
 from harness.targets import Refusal, Target, available, choose, server_command
 from reports.terminal import render_table
 from workloads import popularity
@@ -54,7 +56,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     folder_path = out or Path("results") / run_id
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
-        cores = _take_cores()
+        cores = divide(probes.usable_cpus(), machine.siblings())
         laboratory = stack.enter_context(Laboratory(belongings, plan, choose(plan.targets), cores))
         usable, refused = sort_out(choose(plan.targets), laboratory.site)
         _report_refused(refused, console)
@@ -71,7 +73,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
             manifest, versions={**manifest.versions, **laboratory.generator_versions}
         )
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
-        _measure(plan, laboratory, folder, console)
+        _measure(plan, laboratory, folder, cores, console)
     _conclude(folder_path, console)
 
 
@@ -82,9 +84,11 @@ def resume(path: Path, console: Console) -> None:
         plan = Plan.from_json(folder.manifest.plan)
         if not runner.remaining(plan, folder):
             console.print("Every trial of this run has been made already.")
+            if folder.manifest.finished_at is None:  # killed between the last trial and the mark
+                folder.finish()
         else:
             belongings = stack.enter_context(Belongings())
-            cores = _take_cores()
+            cores = divide(probes.usable_cpus(), machine.siblings())
             targets = choose(plan.targets)
             laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
             _, refused = sort_out(targets, laboratory.site)
@@ -94,7 +98,7 @@ def resume(path: Path, console: Console) -> None:
                     hint=refused[0].hint,
                 )
             _warn_of_change(folder)
-            _measure(plan, laboratory, folder, console)
+            _measure(plan, laboratory, folder, cores, console)
     _conclude(path, console)
 
 
@@ -105,28 +109,39 @@ def serve(name: str, port: int, tenants: int, workers: int, console: Console) ->
         site = settle(belongings, tenants, None)
         command, environment = server_command()
         command += [*site.arguments(target), "--port", str(port), "--workers", str(workers)]
-        manifest = site.sites.parent / "tenants.json"
-        console.print(
-            f"{target.name} ({target.precedent}) for tenants t0001 ... t{tenants:04d}, "
-            "on the loopback address only: it runs tenants' code\n"
-            f"try it:   curl -H 'Host: t0001.localhost' http://127.0.0.1:{port}/hello.py\n"
-            f"load it:  ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as} "
-            f"locust -f {_locustfile()} --host http://127.0.0.1:{port}\n"
-            "stop it:  Ctrl-C",
-            soft_wrap=True,
-            highlight=False,
-        )
         if belongings.processes.path is not None:
             command += ["--cgroup", str(belongings.processes.path)]
-        process = subprocess.Popen(command, env=environment, cwd="/", start_new_session=True)
-        try:
-            status = process.wait()
-        except Interrupted:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-            return
+        with subprocess.Popen(
+            command, env=environment, cwd="/", stdout=subprocess.PIPE, start_new_session=True
+        ) as process:
+            assert process.stdout is not None
+            try:
+                if ready := process.stdout.readline():
+                    base_url = f"http://127.0.0.1:{json.loads(ready)['port']}"
+                    _invite(target, base_url, site, console)
+                status = process.wait()
+            except Interrupted:
+                process.send_signal(signal.SIGTERM)
+                return
     if status:
-        raise IsobenchError(f"the server ended with status {status}", hint="see what it wrote")
+        raise IsobenchError(
+            f"{target.name} {'stopped serving' if ready else 'cannot be served'}",
+            hint="the server has said why, above",
+        )
+
+
+def _invite(target: Target, base_url: str, site: Site, console: Console) -> None:
+    """Say what can be done with a server that is ready."""
+    manifest = site.sites.parent / "tenants.json"
+    console.print(
+        f"{target.name} ({target.precedent}), on the loopback address only: it runs tenants' code\n"
+        f"try it:   curl -H 'Host: t0001.localhost' {base_url}/hello.py\n"
+        f"load it:  ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as} "
+        f"locust -f {_locustfile()} --host {base_url}\n"
+        "stop it:  Ctrl-C",
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _locustfile() -> Path:
@@ -149,13 +164,6 @@ def _check_words(plan: Plan) -> None:
         popularity.parse(plan.popularity)
     except WorkloadError as error:
         raise IsobenchError(str(error), hint=error.hint) from error
-
-
-def _take_cores() -> Cores:
-    """Divide the processors, and take the harness itself to where the generator is."""
-    cores = divide(probes.usable_cpus(), machine.siblings())
-    os.sched_setaffinity(0, cores.generator)
-    return cores
 
 
 def _report_refused(refused: Sequence[Refusal], console: Console) -> None:
@@ -208,7 +216,12 @@ def _warn_of_change(folder: ResultsFolder) -> None:
         folder.update(warnings=(*folder.manifest.warnings, caution))
 
 
-def _measure(plan: Plan, laboratory: Laboratory, folder: ResultsFolder, console: Console) -> None:
+def _measure(
+    plan: Plan, laboratory: Laboratory, folder: ResultsFolder, cores: Cores, console: Console
+) -> None:
+    # Only now, since the record says which processors the run may use. The harness goes to where
+    # the generator is: what it does during a trial must not slow the server down.
+    os.sched_setaffinity(0, cores.generator)
     left = len(runner.remaining(plan, folder))
     try:
         with Display(console, left) as display:

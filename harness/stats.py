@@ -19,7 +19,7 @@ log ratios.
 
 **Student's t, not the bootstrap.** With five blocks a percentile bootstrap resamples five
 numbers: its spread is too small by sqrt((n-1)/n) and its tails are those of a normal
-distribution, not of t with four degrees of freedom. Together they make it cover about 84% where
+distribution, not of t with four degrees of freedom. Together they make it cover about 82% where
 95% is claimed (tests/harness/test_stats.py shows both). The bootstrap asks for no distribution,
 but with five numbers it has no way to learn one either.
 

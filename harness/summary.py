@@ -271,7 +271,7 @@ def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
         return []
     return [
         Caution(
-            f"{baseline} was not measured, so no ratio to it can be given: {'; '.join(without)}",
+            f"no ratio can be given, since {baseline} was not measured: {'; '.join(without)}",
             f"include {baseline} in --modes",
         )
     ]

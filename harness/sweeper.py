@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 
 PATIENCE_S = 10.0
 
@@ -51,9 +52,10 @@ def kill_all(path: str) -> None:
         with open(os.path.join(path, "cgroup.kill"), "w") as file:
             file.write("1")
     except OSError:
-        with open(os.path.join(path, "cgroup.procs")) as file:
+        with suppress(OSError), open(os.path.join(path, "cgroup.procs")) as file:
             for line in file:
-                os.kill(int(line), signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(int(line), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from harness.results import (
     BASELINE,
@@ -119,13 +119,20 @@ class _Measure:
 
 def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
     """Draw requests per second with intervals, and the ratio to the baseline."""
+    # Where the generator held the baseline back, a ratio to it would flatter the others.
+    limited = {
+        condition
+        for condition, rows in by_condition(summary)
+        if ((rows["target"] == baseline) & (rows["verdict"] == "generator-bound")).any()
+    }
 
     def label(row: Row) -> str:
-        ratio = percent(row[f"ratio_to_{baseline}"])
-        known = np.isfinite(row[f"ratio_to_{baseline}"])
-        bound = "≥ " if row["verdict"] == "generator-bound" else ""
-        of = f"  {ratio} of {baseline}" if known and row["target"] != baseline else ""
-        return f"{bound}{count(row['requests_per_second'])}{of}"
+        rate = count(row["requests_per_second"])
+        if row["verdict"] == "generator-bound":
+            return f"at least {rate}"
+        ratio = row[f"ratio_to_{baseline}"]
+        said = np.isfinite(ratio) and row["target"] != baseline and _condition(row) not in limited
+        return f"{rate}  {percent(ratio)} of {baseline}" if said else rate
 
     axis = "requests per second (log scale)"
     measure = _Measure("requests_per_second", axis, "higher is better", label, count)
@@ -162,6 +169,8 @@ def latency(summary: pd.DataFrame, histograms: Histograms) -> Figure:
         for condition, rows in by_condition(summary)
         if any((target, condition) in histograms for target in rows["target"])
     ]
+    if not conditions:
+        return _nothing()
     style = looks(summary["target"].tolist())
     with mpl.rc_context(_STYLE):
         heights = [max(2.6, 0.2 * len(rows)) for _, rows in conditions]
@@ -195,6 +204,8 @@ def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
         for condition, rows in by_condition(summary)
     ]
     conditions = [(condition, rows) for condition, rows in conditions if rows]
+    if not conditions:
+        return _nothing()
     style = looks(summary["target"].tolist())
     with mpl.rc_context(_STYLE):
         figure, panels = _panels([_ROW_IN * len(rows) + 0.1 for _, rows in conditions])
@@ -208,17 +219,24 @@ def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
     return figure
 
 
+def _condition(row: Row) -> Condition:
+    return Condition(*(row[name] for name in Condition._fields))
+
+
 def _panels(heights_in: Sequence[float]) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel a height, one above the other."""
-    heights = list(heights_in) or [1.0]
+    heights = list(heights_in)
     figure = Figure(
         figsize=(_WIDTH_IN, sum(heights) + 0.62 * len(heights) + 0.4), layout="constrained"
     )
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)
-    if not heights_in:
-        panels[0, 0].set_axis_off()
-        panels[0, 0].text(0.5, 0.5, "nothing was measured", ha="center", va="center")
     return figure, list(panels[:, 0])
+
+
+def _nothing() -> Figure:
+    figure = Figure(figsize=(_WIDTH_IN, 1))
+    figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center")
+    return figure
 
 
 def _point(panel: Axes, place: int, row: Row, measure: _Measure, look: Look) -> None:
@@ -248,19 +266,24 @@ def _name_rows(panel: Axes, rows: Sequence[Row]) -> None:
 
 def _share_x(panels: Sequence[Axes], values: pd.Series, measure: _Measure) -> None:
     known = values[np.isfinite(values)]
-    if known.empty:
-        return
     smallest, largest = float(known.min()), float(known.max())
     for panel in panels:
         if measure.log:
             panel.set_xscale("log")
-            decades = max(np.log10(largest / smallest), 0.5)
+            decades = max(np.log10(largest / smallest), 1)
             # A third more to the right, for the labels.
             panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (0.42 * decades))
+            panel.xaxis.set_major_locator(_log_ticks(panel.get_xlim()))
             panel.xaxis.set_minor_formatter(NullFormatter())
         else:
             panel.set_xlim(0, largest * 1.2 or 1)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
+
+
+def _log_ticks(limits: tuple[float, float]) -> LogLocator:
+    """Place ticks at each decade, and at 2 and 5 where decades alone would be too few."""
+    few = limits[1] / limits[0] < 200
+    return LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,))
 
 
 def _latency_lines(
@@ -285,6 +308,7 @@ def _latency_lines(
     panel.set_yscale("log")
     panel.set_ylabel("latency (log scale)\nlower is better")
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
+    panel.yaxis.set_major_locator(_log_ticks(panel.get_ylim()))
     panel.yaxis.set_minor_locator(NullLocator())
     if ends:
         _percentile_axis(panel, max(end[1] for end in ends))
@@ -314,7 +338,8 @@ def _label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> N
     """Write each name at the end of its line, pushed apart where they would overlap."""
     low, high = np.log10(panel.get_ylim())
     step = (high - low) * min(0.062, 1 / len(ends))
-    places = _spread([float(np.log10(end[2])) for end in ends], step, low, high)
+    wanted = [float(np.log10(end[2])) for end in ends]
+    places = _spread(wanted, step, low + step / 2, high - step / 2)
     edge = max(end[1] for end in ends)
     for (target, x, y, colour), place in zip(ends, places, strict=True):
         # The leader is level up to the longest line's end, then bends to its name.

@@ -154,7 +154,7 @@ def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
     yield Shown(
         "throughput",
         "Throughput",
-        "The point is the estimate, the dark line its 95% interval.",
+        "The point is the estimate, the line across it its 95% interval.",
         figures.throughput(summary),
     )
     merged = histograms(results.trials(), results.latency())

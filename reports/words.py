@@ -50,7 +50,8 @@ def title(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
     if base and owner and _comparable(owner, base, baseline):
         ratio = percent(owner[f"ratio_to_{baseline}"])
         return f"Fastest with scripts run as their owners: {owner['target']}, {ratio} of {baseline}"
-    return f"Fastest: {rows[0]['target']}, {_rate(rows[0])} requests per second"
+    fastest = "" if len(rows) == 1 else "Fastest: "
+    return f"{fastest}{rows[0]['target']}, {_rate(rows[0])} requests per second"
 
 
 def _of_condition(condition: Condition, rows: Sequence[Row], baseline: str) -> Iterator[str]:
@@ -94,10 +95,10 @@ def _cost(lead: Row, others: Sequence[Row]) -> Iterator[str]:
         return
     low, high = (f(known, key=_cpu) for f in (min, max))
     if low is high:
-        yield f"A request cost {low['target']} {duration(_cpu(low))} of server CPU."
+        yield f"There a request cost {duration(_cpu(low))} of server CPU ({low['target']})."
         return
     yield (
-        f"A request cost from {duration(_cpu(low))} of server CPU ({low['target']}) "
+        f"There a request cost from {duration(_cpu(low))} of server CPU ({low['target']}) "
         f"to {duration(_cpu(high))} ({high['target']})."
     )
 

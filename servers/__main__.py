@@ -6,12 +6,13 @@ Runs as root and executes tenants' code, so it binds to the loopback address unl
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from servers import containment, modes, requirements
@@ -62,12 +63,17 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
     add("--sites", type=Path, help="the directory of the tenants' sites")
     add("--private", type=Path, help="an empty directory for the server's own files")
-    add("--workers", type=int, default=4, help="(default: %(default)s)")
+    add("--workers", type=_count, default=4, help="(default: %(default)s)")
     add("--www", metavar="UID:GID", help="the server's own identity, when started as root")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
     add("--no-code-cache", action="store_true", help="compile embedded scripts on each request")
-    add("--script-seconds", type=float, default=Limits().script, help="a script's time limit")
-    add("--client-seconds", type=float, default=Limits().client, help="a request's time to arrive")
+    add("--script-seconds", type=_seconds, default=Limits().script, help="a script's time limit")
+    add(
+        "--client-seconds",
+        type=_seconds,
+        default=Limits().client,
+        help="a request's time to arrive",
+    )
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
@@ -97,37 +103,55 @@ def _serve(arguments: argparse.Namespace) -> int:
             "`isobench serve MODE` makes some; or name one with --sites DIR",
         )
     _leave_no_import_path()
-    made = None if arguments.private else tempfile.mkdtemp(prefix="isobench-private-")
-    private = Path(made or arguments.private).resolve()
-    setting = Setting(
-        sites=sites.resolve(),
-        www=_identity(arguments.www),
-        private=private,
-        code_cache=not arguments.no_code_cache,
-        limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
-        options=_options(mode_class, arguments.option),
-    )
-    mode = mode_class(setting)
-    visible = [Path(sys.base_prefix), Path(sys.base_exec_prefix), setting.sites, private]
-    try:
+    with _private_directory(arguments.private) as private:
+        setting = Setting(
+            sites=sites.resolve(),
+            www=_identity(arguments.www),
+            private=private,
+            code_cache=not arguments.no_code_cache,
+            limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
+            options=_options(mode_class, arguments.option),
+        )
+        mode = mode_class(setting)
         return containment.run_contained(
             lambda: _explained(lambda: _in_containment(mode, arguments), arguments.control),
-            visible,
+            [*_own_files(), setting.sites, private],
             private,
         )
-    finally:
-        if made:
-            for left in Path(made).iterdir():
-                left.unlink()
-            Path(made).rmdir()
+
+
+def _own_files() -> list[Path]:
+    """Return where the interpreter and the server itself are, which a closed home may hold."""
+    given = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    package = Path(__file__).resolve().parent
+    return [Path(sys.base_prefix), Path(sys.base_exec_prefix), package, *filter(Path.is_dir, given)]
+
+
+@contextlib.contextmanager
+def _private_directory(given: Path | None) -> Iterator[Path]:
+    """Provide the directory `given`, or one that is made, and removed afterwards."""
+    if given is not None:
+        if not given.is_dir():
+            raise UsageError(f"{given} is not a directory", "make it, or leave out --private")
+        yield given.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="isobench-private-") as made:
+        os.chmod(made, 0o711)  # www passes through it to the setuid wrapper
+        yield Path(made).resolve()
 
 
 def _take_place(arguments: argparse.Namespace) -> None:
     """Go where the harness wants to measure us, before there are children to leave behind."""
-    if arguments.cgroup:
-        (arguments.cgroup / "cgroup.procs").write_text("0")
-    if arguments.cpus:
-        os.sched_setaffinity(0, {int(number) for number in arguments.cpus.split(",")})
+    try:
+        if arguments.cgroup:
+            (arguments.cgroup / "cgroup.procs").write_text("0")
+        if arguments.cpus:
+            os.sched_setaffinity(0, {int(number) for number in arguments.cpus.split(",")})
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"cannot run there: {error}",
+            "--cgroup takes a directory of a cgroup2 file system, --cpus numbers such as 0,1",
+        ) from error
 
 
 def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
@@ -187,9 +211,35 @@ def _identity(text: str | None) -> Identity:
             )
         return current()
     uid, colon, gid = text.partition(":")
-    if not (colon and uid.isdecimal() and gid.isdecimal()):
-        raise UsageError(f"not an identity: {text}", "give --www UID:GID, two numbers")
-    return Identity(int(uid), int(gid))
+    if not (colon and _is_id(uid) and _is_id(gid)):
+        raise UsageError(f"not an identity: {text}", "give --www UID:GID, two numbers, not 0")
+    identity = Identity(int(uid), int(gid))
+    if os.geteuid() != 0 and identity != current():
+        raise UsageError("only root can serve as somebody else", "leave out --www")
+    return identity
+
+
+def _is_id(text: str) -> bool:
+    """Say whether `text` is a uid or gid for www: not root's, nor -1, which means "no change"."""
+    return text.isascii() and text.isdecimal() and 0 < int(text) < 2**32 - 1
+
+
+def _count(text: str) -> int:
+    """Return the number of workers that `text` says. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError("at least one worker is needed")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    """Return a time limit in seconds. Raises ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.001 <= seconds <= 1e6:
+        raise argparse.ArgumentTypeError(f"not a time limit in seconds: {text}")
+    return seconds
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -50,6 +50,7 @@ _SERVER_HEADERS: Final = frozenset(
 )
 
 _LONGEST_TARGET: Final = 8 * 1024
+_AROUND_A_HEADER: Final = len(b": \r\n")
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -181,14 +182,18 @@ class RequestParser:
             self._host = value
 
     def on_headers_complete(self) -> None:
-        """Look at what the headers say of the body to come."""
+        """Look at the head's size, and at what it says of the body to come."""
         self._in_body = True
+        size = len(self._target)
         for name, value in self._headers:
+            size += len(name) + len(value) + _AROUND_A_HEADER
             lowered = name.lower()
             if lowered == b"content-length" and int(value) > self._body_limit:
                 raise BadRequest(413, "the request's body is too large")
             if lowered == b"expect" and value.lower() == b"100-continue":
                 self.expects_continue = True
+        if size > self._head_limit:
+            raise BadRequest(431, "the request's head is too large")
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""

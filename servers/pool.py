@@ -33,6 +33,7 @@ from servers.scoreboard import Scoreboard, Slot, Usage, usage_of
 from servers.sites import Sites
 from servers.worker import Worker
 
+_CONTROL_CHUNK: Final = 4096  # PIPE_BUF
 _WATCH_SECONDS: Final = 0.25
 _GRACE_SECONDS: Final = 1.0
 _PUBLISH_SECONDS: Final = 0.5
@@ -42,7 +43,7 @@ _NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 
 
 class WorkersFail(RuntimeError):
-    """Worker after worker ended before it served anything; the reason is in the log."""
+    """Worker after worker ended before it was ready to serve; the reason is in the log."""
 
 
 class Pool:
@@ -66,6 +67,7 @@ class Pool:
         self._warned: dict[int, int] = {}
         self._reaped = Usage()
         self._failed_starts = 0
+        self._wake = -1
         self._stopping = False
 
     def run(self, ready: dict[str, object]) -> None:
@@ -75,7 +77,7 @@ class Pool:
         WorkersFail when they do not get that far.
         """
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        wake, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
@@ -87,7 +89,7 @@ class Pool:
         try:
             self._start_all()
             _say(ready)
-            self._watch(wake)
+            self._watch()
         finally:
             signal.set_wakeup_fd(-1)
             self._stop_all()
@@ -122,6 +124,7 @@ class Pool:
         try:
             self._become_worker()
             self._mode.child_init()
+            slot.start()
             if tell is not None:
                 os.write(tell, b".")
                 os.close(tell)
@@ -132,13 +135,16 @@ class Pool:
             if kind and error:
                 sys.__excepthook__(kind, error, trace)
         finally:
-            sys.stderr.flush()
             os._exit(status)
 
     def _become_worker(self) -> None:
-        """Give up what is the master's: its signals, standard streams and environment."""
+        """Give up what is the master's: its signals, its streams and its environment.
+
+        A script that could read from the master's pipe would leave it waiting there.
+        """
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        signal.set_wakeup_fd(-1)
+        os.close(signal.set_wakeup_fd(-1))
+        os.close(self._wake)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -149,26 +155,30 @@ class Pool:
 
     # Watching
 
-    def _watch(self, wake: int) -> None:
+    def _watch(self) -> None:
         poll = select.poll()
-        poll.register(wake, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
         if self._control is not None:
             poll.register(self._control, select.POLLIN)
         while not self._stopping:
             for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000):
-                if descriptor == wake:
-                    os.read(wake, 1024)
+                if descriptor == self._wake:
+                    os.read(self._wake, 1024)
                 elif self._control is not None:
-                    self._obey(self._control.readline())
+                    self._obey(os.read(self._control.fileno(), _CONTROL_CHUNK))
             self._reap()
             self._hurry_the_overdue()
 
-    def _obey(self, command: str) -> None:
-        """Carry out a command: `usage` prints a line of JSON, the end of the stream stops us."""
-        if command == "":
+    def _obey(self, text: bytes) -> None:
+        """Carry out commands: `usage` prints a line of JSON, the end of the stream stops us.
+
+        Each line arrives whole: it was written at once, and pipes do not split that (pipe(7)).
+        """
+        if not text:
             self._stopping = True
-        elif command.strip() == "usage":
-            _say(self._usage())
+        for command in text.split():
+            if command == b"usage":
+                _say(self._usage())
 
     def _usage(self) -> dict[str, object]:
         """Return what master and workers have used and served, since the server's start."""
@@ -188,7 +198,7 @@ class Pool:
         return {
             "served": sum(slot.served() for slot in self._board.slots),
             "processes_made": _processes_made(),
-            "cpu_s": total.cpu_s,
+            "cpu_s": total.cpu_ns / 1e9,
             "page_faults": total.minor_faults + total.major_faults,
             "context_switches": total.voluntary_switches + total.involuntary_switches,
         }
@@ -202,9 +212,9 @@ class Pool:
             self._reaped += usage
             if status != 0:
                 _log(f"worker {process} ended: {_explain(status)}")
-            self._failed_starts = 0 if slot.served() else self._failed_starts + 1
+            self._failed_starts = 0 if slot.started() else self._failed_starts + 1
             if self._failed_starts >= _MOST_FAILED_STARTS:
-                raise WorkersFail(f"{self._failed_starts} workers in a row served nothing")
+                raise WorkersFail(f"{self._failed_starts} workers in a row did not start")
             if not self._stopping:
                 slot.renew()
                 self._start(slot)
@@ -235,12 +245,19 @@ class Pool:
         """Kill every process below the master, until there is none."""
         self._listener.close()
         while True:
-            for process in descendants(os.getpid()):
-                _signal(process, signal.SIGKILL)
+            _kill_all_but_us()
             try:
                 os.waitpid(-1, 0)
             except ChildProcessError:
                 return
+
+
+def _kill_all_but_us() -> None:
+    if os.getpid() == 1:  # all others of the namespace are below us, whatever /proc shows
+        _signal(-1, signal.SIGKILL)
+        return
+    for process in descendants(os.getpid()):
+        _signal(process, signal.SIGKILL)
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -296,7 +313,7 @@ def _processes_made() -> int | None:
 
 
 def _signal(process: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(process, number)
 
 

@@ -47,8 +47,10 @@ def readable_interpreter(setting: Setting) -> None:
     """Tenants must be able to run the interpreter, wherever it is installed."""
     paths = [Path(sys.executable), Path(os.__file__), setting.sites]
     for site in list(Sites(setting.sites))[:1]:
+        # An ordinary user's scripts run as that user; only root can look as somebody else.
+        tenant = site.owner if os.geteuid() == 0 else setting.www
         try:
-            closed = unreadable_for(site.owner, paths)
+            closed = unreadable_for(tenant, paths)
         except OSError as error:
             raise Unavailable(f"cannot become a tenant: {error}", _RUN_AS_ROOT) from error
         if closed is not None:
@@ -86,5 +88,7 @@ def c_compiler() -> Sequence[str]:
 
 
 def _zig() -> str | None:
-    candidates = (Path(entry, "ziglang", "zig") for entry in sys.path)
+    # The import path has lost what it got from PYTHONPATH, for the scripts' sake.
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    candidates = (Path(entry, "ziglang", "zig") for entry in (*sys.path, *given) if entry)
     return next((str(path) for path in candidates if path.is_file()), None)

@@ -1,7 +1,8 @@
 """What the workers tell the master, through memory that all of them share.
 
-One slot a worker, of doubles: exact for counts up to 2**53 and quick to write. A hostile script in
-an embedded mode can write here as well, so the master takes numbers from it, never process ids.
+One slot a worker, of 64-bit integers; times are in nanoseconds. A hostile script in an embedded
+mode can write here as well. So the master takes numbers from it, never process ids, and integers,
+of which there is no bit pattern that arithmetic stumbles over, as it does over a NaN.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from typing import Final
 _BUSY_SINCE: Final = 0
 _SERVED: Final = 1
 _PUBLISHED: Final = 2
-_USAGE: Final = 3
+_STARTED: Final = 3
+_USAGE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What processes have used, with all their children that were reaped (getrusage(2))."""
 
-    cpu_s: float = 0.0
-    minor_faults: float = 0.0
-    major_faults: float = 0.0
-    voluntary_switches: float = 0.0
-    involuntary_switches: float = 0.0
+    cpu_ns: int = 0
+    minor_faults: int = 0
+    major_faults: int = 0
+    voluntary_switches: int = 0
+    involuntary_switches: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
@@ -38,7 +40,7 @@ _SLOT: Final = _USAGE + len(fields(Usage))
 def usage_of(rusage: resource.struct_rusage) -> Usage:
     """Return the parts of a `getrusage` or `wait4` result that isobench reports."""
     return Usage(
-        rusage.ru_utime + rusage.ru_stime,
+        int((rusage.ru_utime + rusage.ru_stime) * 1e9),
         rusage.ru_minflt,
         rusage.ru_majflt,
         rusage.ru_nvcsw,
@@ -58,23 +60,31 @@ class Slot:
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: memoryview[float]) -> None:
+    def __init__(self, values: memoryview[int]) -> None:
         self._values = values
+
+    def start(self) -> None:
+        """Note that this worker is ready to serve. In the worker."""
+        self._values[_STARTED] = 1
+
+    def started(self) -> bool:
+        """Return whether the slot's worker was ever ready to serve."""
+        return self._values[_STARTED] != 0
 
     def begin(self) -> None:
         """Note that a request is being handled, from now on. In the worker."""
-        self._values[_BUSY_SINCE] = time.monotonic()
+        self._values[_BUSY_SINCE] = time.monotonic_ns()
 
     def end(self) -> None:
         """Note that the request is done with. In the worker."""
         values = self._values
         values[_SERVED] += 1
-        values[_BUSY_SINCE] = 0.0
+        values[_BUSY_SINCE] = 0
 
     def busy_seconds(self) -> float:
         """Return for how long the worker has been handling its request; 0.0 when it is idle."""
-        since: float = self._values[_BUSY_SINCE]
-        return time.monotonic() - since if since else 0.0
+        since = self._values[_BUSY_SINCE]
+        return (time.monotonic_ns() - since) / 1e9 if since else 0.0
 
     def publish_usage(self) -> None:
         """Write down what this worker has used so far. In the worker, when it is asked to."""
@@ -85,7 +95,7 @@ class Slot:
 
     def published(self) -> int:
         """Return how often `publish_usage` was called, to tell an old report from a new one."""
-        return int(self._values[_PUBLISHED])
+        return self._values[_PUBLISHED]
 
     def usage(self) -> Usage:
         """Return what the worker last published."""
@@ -93,13 +103,13 @@ class Slot:
 
     def served(self) -> int:
         """Return how many requests the holders of this slot have served, one after the other."""
-        return int(self._values[_SERVED])
+        return self._values[_SERVED]
 
     def renew(self) -> None:
         """Make the slot ready for another worker, keeping the count. In the master."""
-        self._values[_BUSY_SINCE] = 0.0
+        self._values[_BUSY_SINCE] = self._values[_STARTED] = 0
         for position in range(_USAGE, _SLOT):
-            self._values[position] = 0.0
+            self._values[position] = 0
 
 
 class Scoreboard:
@@ -107,5 +117,5 @@ class Scoreboard:
 
     def __init__(self, workers: int) -> None:
         self._memory = mmap.mmap(-1, workers * _SLOT * 8)
-        values = memoryview(self._memory).cast("d")
+        values = memoryview(self._memory).cast("q")
         self.slots = [Slot(values[n * _SLOT : (n + 1) * _SLOT]) for n in range(workers)]

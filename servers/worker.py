@@ -219,7 +219,7 @@ def _moved_off_the_standard_streams(connection: socket.socket) -> socket.socket:
     moved = connection.dup()
     number = connection.detach()
     nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, number, inheritable=True)
+    os.dup2(nothing, number)
     os.close(nothing)
     return moved if moved.fileno() > _STANDARD_ERROR else _moved_off_the_standard_streams(moved)
 

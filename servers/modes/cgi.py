@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from servers.credentials import drop_for_good
 from servers.http import Request, Response
@@ -19,6 +21,7 @@ class Mode(IsolationMode):
     options = {"spawn": ("posix_spawn", "fork")}  # noqa: RUF012 - read-only, see IsolationMode
 
     _program: Program | None = None
+    _ended_by_itself = False
 
     def child_init(self) -> None:
         """Become www for good."""
@@ -28,15 +31,14 @@ class Mode(IsolationMode):
 
     def handle(self, request: Request) -> Response:
         """Start the script in its own directory (RFC 3875, section 7.2) and read its output."""
+        refuse_link(request.script.path)
         os.chdir(request.script.site.root)
         environment = environment_of(request, self._environment)
         arguments = self.command(request)
         try:
             self._program = Program(self._spawn, arguments, environment, request.body)
         except FileNotFoundError:
-            if os.path.exists(request.script.path):
-                raise ScriptFailed("the interpreter in its #! line does not exist") from None
-            raise
+            raise ScriptFailed("the interpreter in its #! line does not exist") from None
         except OSError as error:
             if isinstance(error, PermissionError):
                 raise
@@ -56,7 +58,14 @@ class Mode(IsolationMode):
             self.ended(program.finish(kill=not self._ended_by_itself))
             self._ended_by_itself = False
 
-    _ended_by_itself = False
-
     def ended(self, status: int) -> None:
         """Take note of the program's exit status; a CGI server does not look at it."""
+
+
+def refuse_link(path: bytes) -> None:
+    """Raise OSError, as open(2) with O_NOFOLLOW would, for a script that is a symbolic link.
+
+    exec follows links, and www can follow them where the tenant who made them cannot.
+    """
+    if stat.S_ISLNK(os.lstat(path).st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)

@@ -40,9 +40,8 @@ class Mode(cgi.Mode):
         self._wrapper = os.fsencode(wrapper)
 
     def command(self, request: Request) -> list[bytes]:
-        """Return the wrapper's command line. Raises FileNotFoundError for a missing script."""
+        """Return the wrapper's command line."""
         script = request.script
-        os.stat(script.path)
         owner = script.site.owner
         name = os.path.relpath(script.path, script.site.root)
         return [self._wrapper, b"%d" % owner.uid, b"%d" % owner.gid, name]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import reports
 from harness.results import Caution, Manifest, ResultsFolder, Skipped, Target, TrialRow
 
 Facts = tuple[str, float, float, float, float, float]
@@ -113,12 +114,11 @@ def void(row: TrialRow, reason: str = "wrong identity") -> TrialRow:
     return TrialRow(**same, verdict=f"void: {reason}", first_error="uid=33, not 47001")
 
 
-@pytest.fixture(name="make_folder")
-def _make_folder(tmp_path: Path) -> MakeFolder:
+@pytest.fixture(name="make_folder", scope="session")
+def _make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
     """Return a function that writes a finished run's folder and returns its path."""
 
     def make(
-        name: str = "run",
         *,
         blocks: int = 5,
         connections: Sequence[str] = ("close", "keep-alive"),
@@ -128,7 +128,7 @@ def _make_folder(tmp_path: Path) -> MakeFolder:
         finished: bool = True,
     ) -> Path:
         random = np.random.default_rng(7)
-        path = tmp_path / name
+        path = tmp_path_factory.mktemp("run")
         with ResultsFolder.create(path, manifest()) as folder:
             for block in range(blocks):
                 plan = [(target, how) for target in targets for how in connections]
@@ -144,6 +144,12 @@ def _make_folder(tmp_path: Path) -> MakeFolder:
         return path
 
     return make
+
+
+@pytest.fixture(name="report", scope="session")
+def _report(make_folder: MakeFolder) -> Path:
+    """Return the page of the usual made-up run: five targets, five blocks."""
+    return reports.make(make_folder())
 
 
 @pytest.fixture(name="manifest")

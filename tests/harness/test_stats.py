@@ -1,0 +1,131 @@
+"""Intervals against SciPy, worked examples, properties and a simulation of their coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from harness.stats import Interval, geometric_interval, quantile_ranks, ratio_interval
+
+positive = st.floats(1e-3, 1e6)
+blocks = st.lists(positive, min_size=2, max_size=12)
+
+
+def test_interval_agrees_with_scipy_on_the_logarithms() -> None:
+    values = [102.0, 98.0, 110.0, 95.0, 101.0]
+    logs = np.log(values)
+    low, high = scipy_stats.t.interval(0.95, 4, loc=logs.mean(), scale=scipy_stats.sem(logs))
+    interval = geometric_interval(values)
+    assert interval.low == pytest.approx(math.exp(low))
+    assert interval.high == pytest.approx(math.exp(high))
+    assert interval.mid == pytest.approx(scipy_stats.gmean(values))
+
+
+def test_worked_example() -> None:
+    # logs 0 and 2: mean 1, standard error 1, t(0.975, 1) = 12.706
+    interval = geometric_interval([1.0, math.exp(2)])
+    assert math.log(interval.mid) == pytest.approx(1)
+    assert math.log(interval.high) == pytest.approx(1 + 12.7062, abs=1e-4)
+
+
+def test_one_block_has_no_interval_and_none_has_nothing() -> None:
+    one = geometric_interval([5.0])
+    assert one.mid == pytest.approx(5)
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
+    assert math.isnan(one.width)
+    assert math.isnan(geometric_interval([]).mid)
+    assert math.isnan(ratio_interval([], []).mid)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_only_positive_numbers(bad: float) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        geometric_interval([1.0, bad])
+
+
+def test_pairs_need_equal_lengths() -> None:
+    with pytest.raises(ValueError, match="cannot be paired"):
+        ratio_interval([1.0, 2.0], [1.0])
+
+
+def test_width_is_half_the_interval() -> None:
+    assert Interval(1 / 1.1, 1.0, 1.1).width == pytest.approx(0.1)
+
+
+def test_a_slow_block_cancels_in_the_ratio() -> None:
+    weather = np.array([1.0, 0.5, 2.0, 0.9, 1.1])
+    interval = ratio_interval((50 * weather).tolist(), (100 * weather).tolist())
+    assert interval.low == pytest.approx(0.5)
+    assert interval.high == pytest.approx(0.5)
+
+
+@given(blocks)
+def test_interval_encloses_its_middle(values: list[float]) -> None:
+    interval = geometric_interval(values)
+    slack = 1 + 1e-9
+    assert 0 <= interval.low <= interval.mid * slack
+    assert interval.mid <= interval.high * slack
+
+
+@given(blocks, st.floats(0.01, 100))
+def test_interval_scales_with_its_unit(values: list[float], factor: float) -> None:
+    scaled = geometric_interval([factor * value for value in values])
+    assert scaled.mid == pytest.approx(factor * geometric_interval(values).mid)
+
+
+@given(st.lists(st.tuples(positive, positive), min_size=2, max_size=12))
+def test_ratio_turned_round_is_its_inverse(pairs: list[tuple[float, float]]) -> None:
+    above, below = ([pair[side] for pair in pairs] for side in (0, 1))
+    there, back = ratio_interval(above, below), ratio_interval(below, above)
+    assert math.log(there.mid) == pytest.approx(-math.log(back.mid), abs=1e-6)
+
+
+def _coverages(blocks: int, repeats: int) -> tuple[float, float]:
+    """Return how often the t interval and a percentile bootstrap hold the true value, 1."""
+    random = np.random.default_rng(20260301)
+    samples = np.exp(0.1 * random.standard_normal((repeats, blocks)))
+    student = bootstrap = 0
+    for sample in samples:
+        interval = geometric_interval(sample.tolist())
+        student += interval.low <= 1 <= interval.high
+        draws = np.log(sample)[random.integers(0, blocks, (400, blocks))].mean(axis=1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        bootstrap += low <= 0 <= high
+    return student / repeats, bootstrap / repeats
+
+
+def test_five_blocks_need_student_and_not_the_bootstrap() -> None:
+    student, bootstrap = _coverages(blocks=5, repeats=2000)
+    assert student == pytest.approx(0.95, abs=0.015)
+    assert bootstrap < 0.88
+
+
+def test_ranks_of_a_textbook_median() -> None:
+    # n = 10: the 2nd and 9th order statistics, which hold the median with 97.9%.
+    assert quantile_ranks(10, 0.5) == (2, 9)
+
+
+def test_small_samples_support_no_high_quantile() -> None:
+    # The largest of n must lie above the quantile with 97.5%: n >= ln 0.025 / ln 0.99 = 367.04.
+    assert quantile_ranks(0, 0.5) is None
+    assert quantile_ranks(367, 0.99) is None
+    assert quantile_ranks(368, 0.99) is not None
+
+
+@given(st.integers(1, 100_000), st.floats(0.01, 0.9999))
+def test_ranks_cover_as_claimed(count: int, quantile: float) -> None:
+    ranks = quantile_ranks(count, quantile)
+    if ranks is None:
+        return
+    low, high = ranks
+    assert 1 <= low < high <= count
+    covered = scipy_stats.binom.cdf(high - 1, count, quantile) - scipy_stats.binom.cdf(
+        low - 1, count, quantile
+    )
+    assert covered >= 0.95 - 1e-9

@@ -1,0 +1,248 @@
+"""The summary: which trials count, over what, and what is left empty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from harness import tables
+from harness.histogram import Histogram
+from harness.manifest import Manifest
+from harness.results import ResultsFolder, TrialRow
+from harness.stats import geometric_interval
+from harness.summary import (
+    Condition,
+    by_condition,
+    cautions,
+    columns,
+    histograms,
+    summarise,
+    write_summary,
+)
+
+NO_LATENCY = tables.SCHEMAS["latency"].empty_table().to_pandas()
+CONDITION = Condition("hello", "closed:8", "close", 1, "uniform")
+
+
+def row(target: str, block: int, rate: float, **changes: Any) -> TrialRow:
+    base = TrialRow(
+        trial=f"{target}-{block}-{changes.get('load', '')}{changes.get('trial', '')}",
+        block=block,
+        position=0,
+        target=target,
+        kind="mode",
+        runs_as="server",
+        workload="hello",
+        load="closed:8",
+        connection="close",
+        tenants=1,
+        popularity="uniform",
+        started_at="2026-03-01T12:00:00+00:00",
+        requests_per_second=rate,
+        errors=0,
+        p50_ms=800 / rate,
+        p90_ms=900 / rate,
+        p99_ms=1000 / rate,
+        server_cpu_us_per_request=1e5 / rate,
+        forks_per_request=0.0,
+        memory_mib=50.0,
+        generator_cpu_share=0.5,
+        steal_share=0.0,
+        verdict="ok",
+    )
+    changes.pop("trial", None)
+    return replace(base, **changes)
+
+
+def void(target: str, block: int, reason: str = "uid") -> TrialRow:
+    rates = ("requests_per_second", "p50_ms", "p90_ms", "p99_ms", "server_cpu_us_per_request")
+    others = ("errors", "memory_mib", "generator_cpu_share", "steal_share")
+    numbers = dict.fromkeys((*rates, *others))
+    return row(target, block, 1.0, verdict=f"void: {reason}", **numbers)
+
+
+def frame(rows: Sequence[TrialRow]) -> pd.DataFrame:
+    table: pd.DataFrame = tables.to_table("trials", [asdict(one) for one in rows]).to_pandas()
+    return table
+
+
+def only(summary: pd.DataFrame, target: str) -> dict[Any, Any]:
+    (found,) = summary[summary["target"] == target].to_dict("records")
+    return found
+
+
+FIVE = [
+    one
+    for block, weather in enumerate([1.0, 0.98, 1.02, 0.99, 1.01])
+    for one in (row("dso", block, 1000 * weather), row("cgi", block, 100 * weather))
+]
+
+
+def test_columns_are_those_of_the_contract() -> None:
+    contract = (
+        "target, kind, runs_as, workload, load, connection, trials, requests_per_second, "
+        "requests_per_second_low, requests_per_second_high, ratio_to_dso, ratio_to_dso_low, "
+        "ratio_to_dso_high, p50_ms, p90_ms, p99_ms, p99_ms_low, p99_ms_high, "
+        "server_cpu_us_per_request, capacity_per_core, memory_mib, forks_per_request, errors, "
+        "verdict"
+    )
+    assert ", ".join(columns()).startswith(f"{contract}, ")
+    assert list(summarise(frame(FIVE), NO_LATENCY).columns) == columns()
+
+
+def test_rates_and_ratios_come_from_blocks() -> None:
+    summary = summarise(frame(FIVE), NO_LATENCY)
+    cgi = only(summary, "cgi")
+    expected = geometric_interval([100.0, 98.0, 102.0, 99.0, 101.0])
+    assert cgi["requests_per_second"] == pytest.approx(expected.mid)
+    assert cgi["requests_per_second_low"] == pytest.approx(expected.low)
+    # The weather of the block cancels.
+    assert cgi["ratio_to_dso_low"] == pytest.approx(0.1)
+    assert cgi["ratio_to_dso_high"] == pytest.approx(0.1)
+    assert cgi["capacity_per_core"] == pytest.approx(1e6 / cgi["server_cpu_us_per_request"])
+    assert cgi["verdict"] == "ok"
+    assert only(summary, "dso")["ratio_to_dso"] == pytest.approx(1)
+    assert summary["target"].tolist() == ["dso", "cgi"]
+
+
+def test_void_trials_count_as_errors_only() -> None:
+    rows = [*FIVE, void("cgi", 7), row("dso", 7, 1000), row("cgi", 8, 100, errors=3)]
+    cgi = only(summarise(frame(rows), NO_LATENCY), "cgi")
+    assert cgi["trials"] == 6
+    assert cgi["errors"] == 4
+
+
+def test_all_void_says_why() -> None:
+    summary = summarise(frame([void("cgi", 0, "a"), void("cgi", 1, "b"), void("cgi", 2, "b")]),
+                        NO_LATENCY)  # fmt: skip
+    cgi = only(summary, "cgi")
+    assert cgi["verdict"] == "void: b"
+    assert cgi["trials"] == 0
+    assert math.isnan(cgi["requests_per_second"])
+    assert [caution for caution in cautions(summary) if "no trial of these" in caution.about]
+
+
+def test_without_the_baseline() -> None:
+    summary = summarise(frame([one for one in FIVE if one.target == "cgi"]), NO_LATENCY)
+    assert math.isnan(only(summary, "cgi")["ratio_to_dso"])
+    assert any("dso was not measured" in caution.about for caution in cautions(summary))
+
+
+def test_another_baseline_names_its_column() -> None:
+    summary = summarise(frame(FIVE), NO_LATENCY, baseline="cgi")
+    assert only(summary, "dso")["ratio_to_cgi"] == pytest.approx(10)
+
+
+def test_one_block() -> None:
+    summary = summarise(frame(FIVE[:2]), NO_LATENCY)
+    cgi = only(summary, "cgi")
+    assert math.isnan(cgi["requests_per_second_low"])
+    assert cgi["ratio_to_dso"] == pytest.approx(0.1)
+    assert cgi["verdict"] == "ok"
+    assert any("one good block" in caution.about for caution in cautions(summary))
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"generator_cpu_share": 0.96}, "generator-bound"),
+        ({"steal_share": 0.06}, "noisy"),
+        ({"generator_cpu_share": 0.94, "steal_share": 0.04}, "ok"),
+    ],
+)
+def test_verdicts(changes: dict[str, float], verdict: str) -> None:
+    rows = [replace(one, **changes) for one in FIVE]  # type: ignore[arg-type]
+    summary = summarise(frame(rows), NO_LATENCY)
+    assert only(summary, "cgi")["verdict"] == verdict
+    assert bool(cautions(summary)) is (verdict != "ok")
+
+
+def test_wide_intervals_are_noisy() -> None:
+    rows = [row("dso", block, rate) for block, rate in enumerate([100, 150, 80, 120, 90])]
+    assert only(summarise(frame(rows), NO_LATENCY), "dso")["verdict"] == "noisy"
+
+
+def test_conditions_do_not_mix() -> None:
+    rows = [row("dso", 0, rate, load=load)
+            for load, rate in (("closed:16", 5), ("closed:8", 4))]  # fmt: skip
+    rows.append(row("dso", 0, 3.0, tenants=100, trial="t"))
+    summary = summarise(frame(rows), NO_LATENCY)
+    got = [(condition.load, condition.tenants) for condition, _ in by_condition(summary)]
+    assert got == [("closed:8", 1), ("closed:8", 100), ("closed:16", 1)]
+
+
+def test_a_block_measured_twice_counts_once() -> None:
+    rows = [*FIVE, row("cgi", 0, 100, trial="again")]
+    once, twice = (only(summarise(frame(r), NO_LATENCY), "cgi") for r in (FIVE, rows))
+    assert twice["requests_per_second"] == pytest.approx(once["requests_per_second"])
+
+
+def latency_rows(trial: TrialRow, values_us: Sequence[float], clock: str) -> dict[str, object]:
+    histogram = Histogram.of(values_us)
+    same = {name: getattr(trial, name) for name in ("trial", "target", "workload", "load")}
+    more = {"connection": trial.connection, "block": trial.block, "clock": clock}
+    facts = {"count": histogram.count, "min_us": 1.0, "max_us": 2.0, "hdr": histogram.to_text()}
+    return {**same, **more, **facts}
+
+
+def test_histograms_merge_good_trials_and_prefer_response_time() -> None:
+    rows = [row("dso", 0, 10), row("dso", 1, 10), void("dso", 2)]
+    latency: pd.DataFrame = tables.to_table(
+        "latency",
+        [
+            latency_rows(rows[0], [10.0], "service"),
+            latency_rows(rows[0], [1000.0], "response"),
+            latency_rows(rows[1], [20.0], "service"),
+            latency_rows(rows[2], [30.0], "service"),
+        ],
+    ).to_pandas()
+    merged = histograms(frame(rows), latency)
+    assert merged[("dso", CONDITION)].values_us.tolist() == [20, 1000]
+
+
+def test_p999_needs_a_large_sample() -> None:
+    rows = [row("dso", 0, 10), row("cgi", 0, 10)]
+    values = [float(value) for value in range(1, 5001)]
+    latency: pd.DataFrame = tables.to_table(
+        "latency",
+        [
+            latency_rows(rows[0], values, "service"),
+            latency_rows(rows[1], values[:1000], "service"),
+        ],
+    ).to_pandas()
+    summary = summarise(frame(rows), latency)
+    dso, cgi = only(summary, "dso"), only(summary, "cgi")
+    assert dso["p999_ms"] == pytest.approx(4.995, rel=2e-3)
+    assert dso["p99_ms_sample_low"] < 4.95 < dso["p99_ms_sample_high"]
+    assert math.isnan(cgi["p999_ms"])
+    assert cgi["p99_ms_sample_low"] < 0.99 < cgi["p99_ms_sample_high"]
+
+
+def test_nothing_yet() -> None:
+    summary = summarise(frame([]), NO_LATENCY)
+    assert summary.empty
+    assert list(summary.columns) == columns()
+    assert [caution.about for caution in cautions(summary)] == ["no trial has ended"]
+
+
+def test_files(tmp_path: Path) -> None:
+    manifest = Manifest(
+        run_id="r", isobench="0", commit=None, started_at="", argv=(), arguments={}, seed=1,
+        plan={}, machine={}, versions={}, targets=(), interpreter={}, cores={},
+    )  # fmt: skip
+    with ResultsFolder.create(tmp_path, manifest) as folder:
+        for one in FIVE:
+            folder.append_trial(one, [1000.0] * 10)
+        write_summary(folder)
+    csv = pd.read_csv(tmp_path / "summary.csv")
+    assert list(csv.columns) == columns()
+    assert csv["requests_per_second"].tolist() == pytest.approx([999.9, 99.99], rel=1e-3)
+    text = (tmp_path / "summary.md").read_text()
+    assert "### hello, 8 users, one connection per request, 1 tenant" in text
+    assert "| dso | server | 1,000 |" in text

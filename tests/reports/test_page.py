@@ -1,0 +1,161 @@
+"""report.html needs nothing but itself, and a browser has nothing to complain of."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import reports
+from harness.results import Caution, IsobenchError, Manifest, ResultsFolder, Skipped
+from reports import page
+
+MakeFolder = Callable[..., Path]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+class Links(HTMLParser):
+    """Collects what a page would load, and its ids."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "action"):
+                self.links.append(value or "")
+            if name == "id":
+                self.ids.append(value or "")
+
+
+def test_everything_is_written(report: Path) -> None:
+    folder = report.parent
+    assert report == folder / "report.html"
+    names = ("throughput", "latency", "cpu", "memory")
+    written = sorted(file.name for file in (folder / "figures").iterdir())
+    assert written == sorted(f"{name}.{kind}" for name in names for kind in ("svg", "png"))
+    assert (folder / "summary.csv").exists()
+    assert (folder / "summary.md").exists()
+    assert not list(folder.glob("**/.*"))
+
+
+def test_a_report_can_be_made_again(make_folder: MakeFolder) -> None:
+    folder = make_folder(blocks=1, targets=("dso",))
+    first = reports.make(folder).read_bytes()
+    assert reports.make(folder).read_bytes() == first
+
+
+def test_the_page_loads_nothing(report: Path) -> None:
+    text = report.read_text()
+    found = Links()
+    found.feed(text)
+    assert all(link.startswith(("#", "data:")) for link in found.links)
+    assert len(found.ids) == len(set(found.ids))
+    assert {link[1:] for link in found.links if link.startswith("#")} <= set(found.ids)
+    assert not re.search(r"@import|url\((?!#)|<script", text)
+
+
+def test_the_page_says_what_a_reader_needs(report: Path) -> None:
+    text = report.read_text()
+    for needed in (
+        "Fastest with scripts run as their owners: ruid2, 68% of dso",
+        "The governor is powersave.",
+        "suzuki",
+        "run as root",
+        "machine.cpu.model",
+        "Example CPU at 3 GHz",
+        "isobench run --modes cgi,suexec,dso,harache,ruid2 --seed 7",
+        "trials.parquet",
+        "<td>1,050</td>",
+    ):
+        assert needed in text
+    assert "has not finished" not in text
+
+
+def test_an_unfinished_run_says_so_first(make_folder: MakeFolder) -> None:
+    folder = make_folder(blocks=1, targets=("dso",), finished=False)
+    text = reports.make(folder).read_text()
+    assert text.index("This run has not finished") < text.index("The governor is powersave")
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"blocks": 0},
+        {"blocks": 1},
+        {"targets": ("harache",), "blocks": 2},
+        {"void_targets": ("cgi", "suexec", "dso", "harache", "ruid2"), "blocks": 1},
+    ],
+)
+def test_every_shape_of_result(make_folder: MakeFolder, shape: dict[str, object]) -> None:
+    assert "nan" not in reports.make(make_folder(**shape)).read_text().lower().split()
+
+
+def test_names_and_reasons_are_not_markup(make_folder: MakeFolder) -> None:
+    folder = make_folder(blocks=1, targets=("dso",))
+    with ResultsFolder.open(folder, writable=True) as results:
+        results.update(
+            skipped=(Skipped("<b>x</b>", "<script>alert(1)</script>", "&"),),
+            warnings=(Caution("<i>w</i>", "a"),),
+        )
+    text = reports.make(folder).read_text()
+    assert "<script" not in text
+    assert "<i>" not in text
+
+
+def test_the_command_has_the_seed(manifest: Manifest) -> None:
+    assert page.command(manifest).endswith("--seed 7")
+    given = replace(manifest, argv=("isobench", "run", "--seed=9", "--out", "a b"))
+    assert page.command(given) == "isobench run --seed=9 --out 'a b'"
+
+
+def test_no_results_folder(tmp_path: Path) -> None:
+    with pytest.raises(IsobenchError, match="not a results folder"):
+        reports.make(tmp_path)
+
+
+def test_reports_read_only_the_results() -> None:
+    package = Path(reports.__file__).parent
+    imported = {
+        name
+        for file in package.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in (
+            [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    ours = {name for name in imported if name.split(".")[0] in ("harness", "servers", "workloads")}
+    assert ours == {"harness.results"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_browser_shows_it_without_complaint(report: Path, tmp_path: Path) -> None:
+    assert CHROMIUM is not None
+    quiet = (
+        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+        *("--enable-logging=stderr", "--v=0", f"--user-data-dir={tmp_path / 'profile'}"),
+    )
+    shown = subprocess.run(
+        [CHROMIUM, *quiet, "--dump-dom", report.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "CONSOLE" not in shown.stderr
+    assert "<td>1,050</td>" in shown.stdout
+    assert shown.stdout.count("<svg") == 4

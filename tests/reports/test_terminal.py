@@ -1,0 +1,47 @@
+"""The terminal table fits, and shows names as they are."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from harness.results import ResultsFolder
+from reports.terminal import render_table
+
+MakeFolder = Callable[..., Path]
+
+
+def printed(summary: pd.DataFrame) -> str:
+    buffer = io.StringIO()
+    Console(file=buffer, width=100, color_system=None).print(render_table(summary))
+    return buffer.getvalue()
+
+
+def test_a_block_for_each_condition(make_folder: MakeFolder) -> None:
+    text = printed(ResultsFolder.open(make_folder()).summary())
+    assert "hello, 8 users, one connection per request, 10 tenants" in text
+    assert "hello, 8 users, connections kept alive, 10 tenants" in text
+    assert "vs dso" in text
+    harache = next(line for line in text.splitlines() if line.startswith("harache"))
+    assert harache.split()[:5] == ["harache", "owner", "1,050", "±1.6%", "7.3%"]
+
+
+def test_long_names_and_reasons_fit_and_are_not_markup(make_folder: MakeFolder) -> None:
+    name = "[bold]process_security_shipped:worker_start=exec"
+    summary = ResultsFolder.open(make_folder(blocks=2)).summary()
+    summary.loc[summary["target"] == "cgi", "target"] = name
+    summary.loc[summary["target"] == "dso", "verdict"] = "void: " + "very long reason " * 5
+    text = printed(summary)
+    assert max(map(len, text.splitlines())) <= 100
+    assert "[bold]" in text
+    for heading in ("memory", "CPU/req", "p99"):
+        assert heading in text
+    assert "…" not in text
+
+
+def test_nothing_yet(make_folder: MakeFolder) -> None:
+    assert "No trial has ended." in printed(ResultsFolder.open(make_folder(blocks=0)).summary())

@@ -1,0 +1,75 @@
+"""Sentences say what the numbers say, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from harness.results import ResultsFolder
+from reports import words
+
+MakeFolder = Callable[..., Path]
+
+
+def summary_of(path: Path) -> pd.DataFrame:
+    return ResultsFolder.open(path).summary()
+
+
+def test_findings_name_rates_ratios_costs_and_identities(make_folder: MakeFolder) -> None:
+    text = "\n".join(words.findings(summary_of(make_folder())))
+    assert "one connection per request, 10 tenants, dso answered 14,400 requests per second" in text
+    assert "harache 1,050 (7.3% of dso, interval 7.0" in text
+    assert "connections kept alive" in text
+    assert "There a request cost from 58 µs of server CPU (dso) to 10.2 ms (suexec)." in text
+    assert "the server itself in dso and cgi; the owner of the site in" in text
+
+
+def test_title_names_the_fastest_that_runs_as_owner(make_folder: MakeFolder) -> None:
+    title = words.title(summary_of(make_folder()))
+    assert title == "Fastest with scripts run as their owners: ruid2, 68% of dso"
+
+
+def test_without_dso_no_ratio_is_claimed(make_folder: MakeFolder) -> None:
+    summary = summary_of(make_folder(targets=("cgi", "harache")))
+    text = "\n".join([words.title(summary), *words.findings(summary)])
+    assert "dso" not in text
+    assert words.title(summary).startswith("Fastest: harache, 1,0")
+
+
+def test_a_generator_bound_rate_is_a_lower_bound_without_a_ratio(make_folder: MakeFolder) -> None:
+    summary = summary_of(make_folder(connections=("close",)))
+    summary.loc[summary["target"] == "dso", "verdict"] = "generator-bound"
+    text = "\n".join([words.title(summary), *words.findings(summary)])
+    assert "dso answered at least 14,200" in text
+    assert "of dso" not in text
+
+
+def test_one_block_gives_no_interval(make_folder: MakeFolder) -> None:
+    text = "\n".join(words.findings(summary_of(make_folder(blocks=1))))
+    assert "interval" not in text
+    assert "% of dso)" in text
+
+
+def test_void_targets_are_named_with_the_reason(make_folder: MakeFolder) -> None:
+    summary = summary_of(make_folder(void_targets=("suexec",)))
+    assert "suexec could not be measured (void: wrong identity)." in words.findings(summary)
+
+
+def test_nothing_measured(make_folder: MakeFolder) -> None:
+    for path in (
+        make_folder(targets=("cgi",), void_targets=("cgi",)),
+        make_folder(blocks=0),
+    ):
+        summary = summary_of(path)
+        assert words.title(summary) == "Nothing could be measured"
+        assert all("could not be measured" in sentence for sentence in words.findings(summary))
+
+
+def test_many_targets_are_not_all_named(make_folder: MakeFolder) -> None:
+    numbers = {f"m{i:02}": ("owner", 100.0 + i, 100.0, 9.0, 0.0, 5.0) for i in range(12)}
+    path = make_folder(numbers=numbers, targets=tuple(numbers), connections=("close",), blocks=2)
+    (first, *_) = words.findings(summary_of(path))
+    assert first.count(" and ") == 1
+    assert len(first) < 300

@@ -1,0 +1,273 @@
+"""A real server on sites of its own, and what a test wants to ask of it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httptools
+import pytest
+
+from workloads import tenants
+from workloads.proof import Identity
+
+ROOT = Path(__file__).parents[2]
+PYTHON: str = getattr(sys, "_base_executable", sys.executable)
+WWW = Identity(47000, 47000, ())
+FIRST_UID = 47001
+PATIENCE = 20.0
+"""Seconds after which an answer that does not come fails the test."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other identities")
+
+
+class Sites:
+    """Two tenants' sites where every uid can reach them, and what is put into them."""
+
+    def __init__(self, directory: Path, *, owner: Identity | None = None) -> None:
+        """Make the sites in `directory`; `owner` is an ordinary user to own all, and to serve."""
+        self.root = directory / "sites"
+        self.interpreter = f"{PYTHON} -IS"
+        self.www = owner or WWW
+        self.tenants = tenants.create(
+            self.root,
+            count=2,
+            www=self.www,
+            first_uid=owner.uid if owner else FIRST_UID,
+            interpreter=self.interpreter,
+        )
+        if owner:
+            for path in [self.root, *self.root.rglob("*")]:
+                os.chown(path, owner.uid, owner.gid)
+
+    def put(self, name: str, source: str, mode: int = 0o750, tenant: str = "t0001") -> Path:
+        """Write a script below its `#!` line, as hosting practice has it: owned by tenant:www."""
+        path = self.root / tenant / name
+        path.write_text(f"#!{self.interpreter}\n{textwrap.dedent(source)}")
+        os.chown(path, path.parent.stat().st_uid, self.www.gid)
+        path.chmod(mode)
+        return path
+
+    def secret(self, tenant: str) -> str:
+        return (self.root / tenant / "config.secret").read_text()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def read_reply(stream: IO[bytes], method: str = "GET") -> Reply:
+    """Read one response from a connection; its status is 0 where the connection just ended."""
+    first = stream.readline()
+    if not first:
+        return Reply(0, {}, b"")
+    headers = {}
+    while line := stream.readline().decode("latin-1").rstrip("\r\n"):
+        name, _, value = line.partition(": ")
+        headers[name.lower()] = value
+    length = 0 if method == "HEAD" else int(headers.get("content-length", 0))
+    return Reply(int(first[9:12]), headers, stream.read(length))
+
+
+def request(
+    target: str = "/hello.py",
+    tenant: str = "t0001",
+    method: str = "GET",
+    body: bytes = b"",
+    headers: str = "Connection: close\r\n",
+) -> bytes:
+    """Return the bytes of a request."""
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    head = f"{method} {target} HTTP/1.1\r\nHost: {tenant}.localhost\r\n{length}{headers}\r\n"
+    return head.encode() + body
+
+
+class Server:
+    """A server in a process of its own, started as the harness starts one.
+
+    As a context manager it is stopped at the end, and shown to have left nothing behind.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        sites: Sites,
+        *arguments: str,
+        workers: int = 1,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        """Start `mode`; `prefix` is a command that the server is started through."""
+        self.mode = mode
+        self.sites = sites
+        self.private = Path(tempfile.mkdtemp(dir=sites.root.parent))
+        self.private.chmod(0o711)
+        os.chown(self.private, *((0, 0) if sites.www == WWW else (sites.www.uid, sites.www.gid)))
+        self._log = self.private.with_suffix(".log")
+        packages = Path(httptools.__file__).parents[1]
+        command = [
+            *prefix, PYTHON, *("-S", "-s", "-P", "-m", "servers", mode),
+            *("--sites", str(sites.root), "--private", str(self.private)),
+            *("--www", f"{sites.www.uid}:{sites.www.gid}"),
+            *("--port", "0", "--workers", str(workers), "--control"), *arguments,
+        ]  # fmt: skip
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{packages}"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        self.ready: dict[str, Any] = json.loads(self.process.stdout.readline() or "{}")
+
+    def __enter__(self) -> Self:
+        if not self.ready.get("ready"):
+            self.close()
+            pytest.fail(f"the server did not start: {self.ready}\n{self.log()}")
+        self.port: int = self.ready["port"]
+        self.master = children(self.process.pid)[0]
+        self._namespace = _namespace(self.master)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException) -> None:
+        left = self.everybody()
+        status = self.stop()
+        if kind is not None:
+            return
+        assert status == 0, self.log()
+        self.assert_nothing_left(left)
+
+    def assert_nothing_left(self, processes: list[int]) -> None:
+        """Show that of `processes`, and of what their pid namespace held, there is none."""
+        deadline = time.monotonic() + PATIENCE
+        while alive := [pid for pid in processes if self._is_ours(pid)]:
+            assert time.monotonic() < deadline, f"{alive} outlived the server"
+            time.sleep(0.01)
+        assert [pid for pid in all_processes() if self._is_ours(pid)] == []
+        assert list(self.private.iterdir()) == []
+        assert str(self.private) not in Path("/proc/self/mountinfo").read_text()
+
+    def _is_ours(self, pid: int) -> bool:
+        try:
+            return _namespace(pid) == self._namespace
+        except OSError:
+            return False
+
+    # Asking
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+
+    def exchange(self, data: bytes) -> bytes:
+        """Send `data` and return all that comes until the server closes the connection."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def ask(self, data: bytes, method: str = "GET") -> Reply:
+        """Send `data` and return one response."""
+        with self.connect() as connection:
+            connection.sendall(data)
+            return read_reply(connection.makefile("rb"), method)
+
+    def get(self, target: str = "/hello.py", tenant: str = "t0001") -> Reply:
+        return self.ask(request(target, tenant))
+
+    def run(self, source: str, tenant: str = "t0001", name: str = "case.py") -> Reply:
+        """Put a script into a tenant's site and ask for it."""
+        self.sites.put(name, source, tenant=tenant)
+        return self.get(f"/{name}", tenant)
+
+    def command(self, text: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(text)
+        self.process.stdin.flush()
+
+    def usage(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        self.command("usage\n")
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def workers(self) -> list[int]:
+        """Return the master's children, without the programs that scripts left to it."""
+        return [pid for pid in children(self.master) if "-m\0servers\0" in command_line(pid)]
+
+    def everybody(self) -> list[int]:
+        """Return the process ids of all of the server's processes, as the host counts them."""
+        return [pid for pid in all_processes() if self._is_ours(pid)]
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait for a change in the server. Fails when it does not come."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain; the log:\n{self.log()}"
+            time.sleep(0.02)
+
+    # Ending
+
+    def stop(self) -> int:
+        """End the control stream, which stops the server, and return the exit status."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        return self.close()
+
+    def close(self) -> int:
+        assert self.process.stdout is not None
+        assert self.process.stdin is not None
+        try:
+            return self.process.wait(PATIENCE)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+            self.process.stdout.close()
+
+
+def all_processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _namespace(pid: int) -> Path:
+    return Path(f"/proc/{pid}/ns/pid").readlink()
+
+
+def command_line(pid: int) -> str:
+    """Return the arguments of a process, NUL between them; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def children(pid: int) -> list[int]:
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return sorted(map(int, text.split()))
