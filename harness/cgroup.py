@@ -8,10 +8,13 @@ can be made, so that no caller has to ask.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Protocol
 
 PREFIX = "isobench-"
+_PATIENCE_S = 5.0
+_LOOK_AGAIN_S = 0.002
 
 
 class ProcessGroup(Protocol):
@@ -71,9 +74,13 @@ class Cgroup:
         return [int(line) for line in self._procs.read_text().split()]
 
     def kill(self) -> None:
-        """End every process in it (cgroup.kill, Linux 5.14)."""
-        if self._kill.exists():
-            self._kill.write_text("1")
+        """End every process in it (cgroup.kill, Linux 5.14), and see them go."""
+        if not self._kill.exists():
+            return
+        self._kill.write_text("1")
+        deadline = time.monotonic() + _PATIENCE_S
+        while self.pids() and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
 
 
 def own_directory() -> Path | None:

@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,12 +37,31 @@ from workloads.errors import WorkloadError
 
 
 @dataclass(frozen=True)
+class Host:
+    """The host as it was before the run took its place on it."""
+
+    fingerprint: Mapping[str, object]
+    cautions: tuple[Caution, ...]
+
+    @classmethod
+    def examine(cls) -> Host:
+        """Look at the host; takes a second, so not while anything is measured."""
+        cautions = list(machine.harmful_settings())
+        if not probes.steal_is_visible():
+            cautions.append(
+                Caution("the kernel does not report steal time", "believe nothing but ratios")
+            )
+        return cls(machine.fingerprint(), tuple(cautions))
+
+
+@dataclass(frozen=True)
 class Ground:
     """What a run stands on, once the host has been asked: the targets that can be measured."""
 
     targets: tuple[Target, ...]
     refused: tuple[Refusal, ...]
     cores: Cores
+    host: Host
 
 
 def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
@@ -54,11 +73,13 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     _check_words(plan)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     folder_path = out or Path("results") / run_id
+    targets = choose(plan.targets)
+    host = Host.examine()
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
         cores = divide(probes.usable_cpus(), machine.siblings())
-        laboratory = stack.enter_context(Laboratory(belongings, plan, choose(plan.targets), cores))
-        usable, refused = sort_out(choose(plan.targets), laboratory.site)
+        laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
+        usable, refused = sort_out(targets, laboratory.site)
         _report_refused(refused, console)
         if not usable or (chosen and refused):
             raise IsobenchError(
@@ -68,7 +89,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
                 hint=refused[0].hint if refused else "see isobench doctor",
             )
         plan = replace(plan, targets=tuple(target.name for target in usable))
-        manifest = _manifest(run_id, plan, Ground(tuple(usable), tuple(refused), cores))
+        manifest = _manifest(run_id, plan, Ground(tuple(usable), tuple(refused), cores, host))
         manifest = replace(
             manifest, versions={**manifest.versions, **laboratory.generator_versions}
         )
@@ -87,6 +108,7 @@ def resume(path: Path, console: Console) -> None:
             if folder.manifest.finished_at is None:  # killed between the last trial and the mark
                 folder.finish()
         else:
+            host = Host.examine()
             belongings = stack.enter_context(Belongings())
             cores = divide(probes.usable_cpus(), machine.siblings())
             targets = choose(plan.targets)
@@ -97,7 +119,7 @@ def resume(path: Path, console: Console) -> None:
                     f"this host can no longer run {refused[0].target.name}: {refused[0].reason}",
                     hint=refused[0].hint,
                 )
-            _warn_of_change(folder)
+            _warn_of_change(folder, host)
             _measure(plan, laboratory, folder, cores, console)
     _conclude(path, console)
 
@@ -185,7 +207,7 @@ def _manifest(run_id: str, plan: Plan, ground: Ground) -> Manifest:
         arguments={},
         seed=plan.seed,
         plan=plan.to_json(),
-        machine=machine.fingerprint(),
+        machine=ground.host.fingerprint,
         versions=machine.versions(),
         targets=tuple(
             TargetRecord(t.name, t.kind, t.precedent, t.runs_as, t.summary) for t in ground.targets
@@ -194,22 +216,15 @@ def _manifest(run_id: str, plan: Plan, ground: Ground) -> Manifest:
             Skipped(refusal.target.name, refusal.reason, refusal.hint) for refusal in ground.refused
         ),
         interpreter=interpreter(),
-        warnings=tuple(_cautions(ground.cores)),
+        warnings=ground.host.cautions,
         cores={"server": ground.cores.server, "generator": ground.cores.generator},
     )
 
 
-def _cautions(cores: Cores) -> list[Caution]:
-    cautions = list(machine.harmful_settings())
-    if not probes.steal_is_visible():
-        cautions.append(Caution("the kernel does not report steal time", "trust ratios only"))
-    return cautions
-
-
-def _warn_of_change(folder: ResultsFolder) -> None:
+def _warn_of_change(folder: ResultsFolder, host: Host) -> None:
     """Note in run.json if the host is no longer what it was when the run began."""
-    now = machine.fingerprint()
-    changed = [name for name, value in now.items() if folder.manifest.machine.get(name) != value]
+    before = folder.manifest.machine
+    changed = [name for name, value in host.fingerprint.items() if before.get(name) != value]
     if changed:
         about = f"the host changed before the run was resumed: {', '.join(changed)}"
         caution = Caution(about, "do not compare blocks of before and after; measure anew")
@@ -242,12 +257,12 @@ def _conclude(path: Path, console: Console) -> None:
     """Make the report, show the table, and fail where a trial proved to be wrong."""
     page = reports.make(path)
     folder = ResultsFolder.open(path)
-    console.print(render_table(folder.summary()))
+    console.print(render_table(folder.summary(), width=console.width))
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
     if void := list(runner.voids(folder)):
         trial, verdict = void[0]
         raise IsobenchError(
-            f"{len(void)} trials do not count; the first is {trial}, {verdict}",
+            f"trials that do not count: {len(void)}; the first is {trial}, {verdict}",
             hint=f"the offending responses are in the column first_error of {path}/trials.parquet",
             exit_code=1,
         )

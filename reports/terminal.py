@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,25 +13,31 @@ from harness.results import BASELINE, by_condition, readable
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = ("target", "runs as", "req/s", "±", "vs", "p50", "p99", "CPU/req", "memory", "verdict")
+# What a narrow terminal does without: the page has it all.
+_WIDE = 96
+_FOR_WIDE = ("runs as", "p50", "memory")
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
 
 
-def render_table(summary: pd.DataFrame, baseline: str = BASELINE) -> RenderableType:
-    """Return the summary as something that rich prints."""
+def render_table(
+    summary: pd.DataFrame, baseline: str = BASELINE, width: int = 100
+) -> RenderableType:
+    """Return the summary as something that rich prints, for a terminal of `width` columns."""
+    columns = [name for name in _COLUMNS if width >= _WIDE or name not in _FOR_WIDE]
     if summary.empty:
         return Text("No trial has ended.")
     return Group(
         *(
-            _table(condition.words(), readable(rows, baseline), baseline)
+            _table(condition.words(), readable(rows, baseline), baseline, columns)
             for condition, rows in by_condition(summary)
         )
     )
 
 
-def _table(title: str, rows: pd.DataFrame, baseline: str) -> Table:
+def _table(title: str, rows: pd.DataFrame, baseline: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    names = [f"vs {baseline}" if name == "vs" else name for name in _COLUMNS]
+    names = [f"vs {baseline}" if name == "vs" else name for name in columns]
     for name in names:
         right = name not in _NAMES
         table.add_column(

@@ -21,6 +21,7 @@ Words: a *worker* is a process that serves requests; the *pool* is the prefork s
 the *master*. A *tenant* is a numeric uid and gid with a *site*, a directory of scripts. *www* is
 the server's own identity.
 
-Only the standard library and httptools are imported here: what a server has loaded is what each
-fork has to copy.
+Only the standard library and httptools are imported here, and of the former not `dataclasses`
+(which brings `inspect`), `tempfile` or `subprocess`: what a server has loaded is what each fork
+has to copy. Facts are named tuples for that reason.
 """

@@ -37,9 +37,7 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     in there, and as it was out here. Ends when `main` does; SIGTERM, SIGINT and SIGHUP are passed
     on to it, and SIGKILL of this process kills it.
     """
-    try:
-        _enter_namespaces()
-    except OSError:
+    if not _enter_namespaces():
         return main()
     alive, keep_alive = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
@@ -64,18 +62,27 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     return status if status >= 0 else 128 - status
 
 
-def _enter_namespaces() -> None:
-    """Make the namespaces; an ordinary user needs a user namespace first, and keeps its uid."""
+def _enter_namespaces() -> bool:
+    """Make the namespaces, and say whether this host allows it.
+
+    An ordinary user needs a user namespace first, and keeps its uid in there.
+    """
     flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS
     uid, gid = os.geteuid(), os.getegid()
-    if uid == 0:
-        linux.unshare(flags)
-        return
-    linux.unshare(flags | linux.CLONE_NEWUSER)
-    process = Path("/proc/self")
-    (process / "setgroups").write_text("deny")
-    (process / "gid_map").write_text(f"{gid} {gid} 1")
-    (process / "uid_map").write_text(f"{uid} {uid} 1")
+    try:
+        if uid == 0:
+            linux.unshare(flags)
+            return True
+        if set(os.getgroups()) - {gid}:
+            return False  # in there scripts would see each other group as "nogroup"
+        linux.unshare(flags | linux.CLONE_NEWUSER)
+        process = Path("/proc/self")
+        (process / "setgroups").write_text("deny")
+        (process / "gid_map").write_text(f"{gid} {gid} 1")
+        (process / "uid_map").write_text(f"{uid} {uid} 1")
+    except OSError:
+        return False
+    return True
 
 
 def _die_with_parent(alive: int) -> None:
@@ -90,6 +97,8 @@ def _die_with_parent(alive: int) -> None:
 
 
 def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
+    # Apart from the parent too, which is to find `private` free of our mounts when we are gone.
+    linux.unshare(linux.CLONE_NEWNS)
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     try:
         flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC

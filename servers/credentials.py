@@ -7,7 +7,7 @@ gives up the right to make the others.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from servers import linux
 
@@ -19,8 +19,7 @@ class CredentialError(RuntimeError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """An effective uid and gid, and the supplementary groups in ascending order."""
 
     uid: int

@@ -10,8 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -118,8 +117,7 @@ _header = _Header(0x20080522, 0)
 _header_pointer = ctypes.byref(_header)
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """The three capability sets of a thread, each a bit mask."""
 
     effective: int = 0

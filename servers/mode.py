@@ -9,10 +9,9 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from servers.credentials import Identity
 from servers.http import Request, Response
@@ -42,8 +41,7 @@ class Unavailable(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What a request may cost. Sizes are in bytes, times in seconds."""
 
     head: int = 16 * 1024
@@ -53,16 +51,15 @@ class Limits:
     client: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What a server was started with; the same for every mode."""
 
     sites: Path
     www: Identity
     private: Path  # a directory of the run's own, for files that only the server may write
     code_cache: bool = True
-    limits: Limits = field(default_factory=Limits)
-    options: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+    options: Mapping[str, str] = MappingProxyType({})
 
 
 NO_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})

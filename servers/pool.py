@@ -82,6 +82,8 @@ class Pool:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        # Workers inherit this, so that a question cannot kill one that is not ready to answer it.
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         # Nothing that exists now will be garbage; without this a collection in a forked process
         # would write to, and so copy, every page of objects (gc.freeze).
         gc.collect()
@@ -124,11 +126,12 @@ class Pool:
         try:
             self._become_worker()
             self._mode.child_init()
+            worker = Worker(self._listener, self._mode, self._sites, slot)
             slot.start()
             if tell is not None:
                 os.write(tell, b".")
                 os.close(tell)
-            Worker(self._listener, self._mode, self._sites, slot).serve()
+            worker.serve()
             status = 0
         except BaseException:
             kind, error, trace = sys.exc_info()
@@ -192,9 +195,9 @@ class Pool:
             self._workers[process].published() == before for process, before in awaited.items()
         ):
             time.sleep(0.0005)
-        total = self._reaped + usage_of(resource.getrusage(resource.RUSAGE_SELF))
+        total = self._reaped.plus(usage_of(resource.getrusage(resource.RUSAGE_SELF)))
         for slot in self._workers.values():
-            total += slot.usage()
+            total = total.plus(slot.usage())
         return {
             "served": sum(slot.served() for slot in self._board.slots),
             "processes_made": _processes_made(),
@@ -209,7 +212,7 @@ class Pool:
             if slot is None:
                 continue  # an orphan that a script left behind
             self._warned.pop(process, None)
-            self._reaped += usage
+            self._reaped = self._reaped.plus(usage)
             if status != 0:
                 _log(f"worker {process} ended: {_explain(status)}")
             self._failed_starts = 0 if slot.started() else self._failed_starts + 1

@@ -22,7 +22,9 @@ _RUN_AS_ROOT = (
 def other_identities(setting: Setting) -> None:
     """The server must be able to become www and each tenant."""
     needed = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID)
-    if linux.capget().effective & needed != needed:
+    # An ordinary user has both in a user namespace of its own, where the kernel denies setgroups.
+    denied = Path("/proc/self/setgroups").read_text().strip() == "deny"
+    if denied or linux.capget().effective & needed != needed:
         raise Unavailable("changing identity takes CAP_SETUID and CAP_SETGID", _RUN_AS_ROOT)
     for map_name, ids in (
         ("uid_map", [setting.www.uid, *(site.owner.uid for site in Sites(setting.sites))]),

@@ -8,10 +8,10 @@ of which there is no bit pattern that arithmetic stumbles over, as it does over 
 from __future__ import annotations
 
 import mmap
+import operator
 import resource
 import time
-from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 _BUSY_SINCE: Final = 0
 _SERVED: Final = 1
@@ -20,8 +20,7 @@ _STARTED: Final = 3
 _USAGE: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What processes have used, with all their children that were reaped (getrusage(2))."""
 
     cpu_ns: int = 0
@@ -30,11 +29,12 @@ class Usage:
     voluntary_switches: int = 0
     involuntary_switches: int = 0
 
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+    def plus(self, other: Usage) -> Usage:
+        """Return the usage of both together."""
+        return Usage(*map(operator.add, self, other))
 
 
-_SLOT: Final = _USAGE + len(fields(Usage))
+_SLOT: Final = _USAGE + len(Usage._fields)
 
 
 def usage_of(rusage: resource.struct_rusage) -> Usage:
@@ -50,8 +50,8 @@ def usage_of(rusage: resource.struct_rusage) -> Usage:
 
 def own_usage() -> Usage:
     """Return what this process and its reaped children have used."""
-    return usage_of(resource.getrusage(resource.RUSAGE_SELF)) + usage_of(
-        resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage_of(resource.getrusage(resource.RUSAGE_SELF)).plus(
+        usage_of(resource.getrusage(resource.RUSAGE_CHILDREN))
     )
 
 
@@ -88,9 +88,8 @@ class Slot:
 
     def publish_usage(self) -> None:
         """Write down what this worker has used so far. In the worker, when it is asked to."""
-        usage = own_usage()
-        for position, field in enumerate(fields(Usage), _USAGE):
-            self._values[position] = getattr(usage, field.name)
+        for position, value in enumerate(own_usage(), _USAGE):
+            self._values[position] = value
         self._values[_PUBLISHED] += 1
 
     def published(self) -> int:

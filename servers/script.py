@@ -12,7 +12,6 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import Any, Final, TextIO, cast
@@ -22,7 +21,9 @@ from servers.http import Headers, Request, Response
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_CACHED_HEAD: Final = 512
-_MOST_CACHED_SCRIPTS: Final = 4096
+MOST_CACHED_SCRIPTS: Final = 4096
+
+FileState = tuple[int, int, int, int]
 
 # os.environ and os.environb are views of one dictionary of bytes. Replacing that is far cheaper
 # than a putenv for each variable, and modules that did `from os import environ` see it as well.
@@ -157,6 +158,43 @@ class _Output(io.BytesIO):
         """Ignore a script's close: the server has yet to read."""
 
 
+class Stage:
+    """What a script finds around it: the standard streams, the environment, `__main__`.
+
+    Set on creation, used by one `perform`, struck by `strike`, in the same process or, of the last
+    two, each in one of two: a forked child performs while its parent strikes.
+    """
+
+    def __init__(self, request: Request, environment: dict[bytes, bytes], limit: int) -> None:
+        self._before = sys.stdin, sys.stdout, sys.stderr, sys.argv
+        self._output = _Output(limit)
+        main = ModuleType("__main__")
+        file = os.fsdecode(request.script.path)
+        self._namespace = main.__dict__
+        self._namespace.update(__file__=file, __builtins__=builtins)
+        sys.modules["__main__"] = main
+        sys.argv = [file]
+        sys.stdin = io.TextIOWrapper(io.BytesIO(request.body), "utf-8")
+        sys.stdout = self._stdout = io.TextIOWrapper(self._output, "utf-8", newline="\n")
+        _environ._data = _environb._data = environment
+
+    def perform(self, code: CodeType) -> bytes:
+        """Run a script's code and return what it printed. Raises ScriptFailed, ScriptTimeout."""
+        process = os.getpid()
+        try:
+            _execute(code, self._namespace)
+            _flush(self._stdout)
+        finally:
+            if os.getpid() != process:
+                os._exit(0)  # a child that the script forked ends where the script does
+        return self._output.getvalue()
+
+    def strike(self) -> None:
+        """Put the server's own streams back."""
+        sys.stdin, sys.stdout, log, sys.argv = self._before
+        sys.stderr = log if _flush(log) else _reopened_log()
+
+
 class Embedded:
     """The embedded interpreter. One a worker; runs one script at a time.
 
@@ -167,8 +205,8 @@ class Embedded:
 
     def __init__(self, output_limit: int, code_cache: bool = True) -> None:
         self._output_limit = output_limit
-        self._codes: dict[tuple[bytes, int, int, int, int], CodeType] = {}
-        self._code_for: Callable[[bytes], CodeType] = self._cached if code_cache else _compile
+        self._code_cache = code_cache
+        self._codes: dict[tuple[bytes, FileState], CodeType] = {}
 
     def run(self, request: Request, environment: dict[bytes, bytes]) -> Response:
         """Run the request's script as `__main__` and return what it answered.
@@ -176,61 +214,54 @@ class Embedded:
         Raises OSError when the script cannot be opened, ScriptFailed when it raised an exception
         or printed no CGI response.
         """
-        path = request.script.path
-        code = self._code_for(path)
+        code = self._code_of(request.script.path)
         os.chdir(request.script.site.root)
-        output = _Output(self._output_limit)
-        streams = sys.stdin, sys.stdout, sys.argv
-        log, process = sys.stderr, os.getpid()
-        main = ModuleType("__main__")
-        file = os.fsdecode(path)
-        main.__dict__.update(__file__=file, __builtins__=builtins)
-        sys.modules["__main__"] = main
-        sys.argv = [file]
-        sys.stdin = io.TextIOWrapper(io.BytesIO(request.body), "utf-8")
-        sys.stdout = stdout = io.TextIOWrapper(output, "utf-8", newline="\n")
-        _environ._data = _environb._data = environment
+        stage = Stage(request, environment, self._output_limit)
         try:
-            _execute(code, main.__dict__)
-            _flush(stdout)
+            return parse_output(stage.perform(code))
         finally:
-            if os.getpid() != process:
-                os._exit(0)  # a child that the script forked ends where the script does
-            sys.stdin, sys.stdout, sys.argv = streams
-            sys.stderr = log if _flush(log) else _reopened_log()
-        return parse_output(output.getvalue())
+            stage.strike()
 
-    def _cached(self, path: bytes) -> CodeType:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    def _code_of(self, path: bytes) -> CodeType:
+        descriptor = open_script(path)
         try:
-            status = os.fstat(descriptor)
-            key = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            key = (path, state_of(descriptor))
             code = self._codes.get(key)
             if code is None:
-                code = compile(_read(descriptor), path, "exec", dont_inherit=True)
-                if len(self._codes) >= _MOST_CACHED_SCRIPTS:
-                    self._codes.clear()
-                self._codes[key] = code
+                code = compile_script(descriptor, path)
+                if self._code_cache:
+                    self._remember(key, code)
             return code
-        except (SyntaxError, ValueError):
-            raise _reported() from None
         finally:
             os.close(descriptor)
 
+    def _remember(self, key: tuple[bytes, FileState], code: CodeType) -> None:
+        if len(self._codes) >= MOST_CACHED_SCRIPTS:
+            self._codes.clear()
+        self._codes[key] = code
 
-def _compile(path: bytes) -> CodeType:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+def open_script(path: bytes) -> int:
+    """Return a descriptor of a script, opened with the credentials of the moment.
+
+    A symbolic link is refused with ELOOP: www could follow it where the tenant who made it cannot.
+    """
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+
+
+def state_of(descriptor: int) -> FileState:
+    """Return device, inode, size and time of change (ns): equal for an unchanged file."""
+    status = os.fstat(descriptor)
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def compile_script(descriptor: int, path: bytes) -> CodeType:
+    """Compile an open script. Raises ScriptFailed."""
     try:
-        return compile(_read(descriptor), path, "exec", dont_inherit=True)
+        with open(descriptor, "rb", closefd=False) as file:
+            return compile(file.read(), path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         raise _reported() from None
-    finally:
-        os.close(descriptor)
-
-
-def _read(descriptor: int) -> bytes:
-    with open(descriptor, "rb", closefd=False) as file:
-        return file.read()
 
 
 def _flush(stream: TextIO) -> bool:
@@ -239,6 +270,8 @@ def _flush(stream: TextIO) -> bool:
         stream.flush()
     except ValueError:
         return False
+    except OSError:
+        return True  # the descriptor below it is closed: nothing can be written any more
     return True
 
 

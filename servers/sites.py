@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from servers.credentials import Identity
@@ -21,8 +20,7 @@ class NotFound(Exception):
     """No such tenant or script: the request is answered with 404."""
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
+class Script(NamedTuple):
     """A script of one tenant, as one URL names it.
 
     `environment` holds the part of the CGI environment that depends on nothing else.

@@ -5,6 +5,7 @@ That is what Apache's prefork MPM does: a keep-alive connection holds its worker
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Final, NoReturn
+from typing import Final
 
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response, render
 from servers.mode import Answered, IsolationMode
@@ -23,8 +24,6 @@ from servers.sites import NotFound, Sites
 
 _CHUNK: Final = 64 * 1024
 _MOST_DRAINED: Final = 16 * 1024 * 1024
-_EXITS: Final = (Answered.KEEP, Answered.CLOSE)
-_EXIT_WITHOUT_ANSWER: Final = 70
 _STANDARD_ERROR: Final = 2
 
 
@@ -33,7 +32,10 @@ class CleanupFailed(RuntimeError):
 
 
 class Worker:
-    """Serves connections from a listening socket until it is told to stop or has had enough."""
+    """Serves connections from a listening socket until it is told to stop or has had enough.
+
+    Made in the process that serves: from then on it heeds the master's signals.
+    """
 
     def __init__(
         self, listener: socket.socket, mode: IsolationMode, sites: Sites, slot: Slot
@@ -45,12 +47,12 @@ class Worker:
         self._limits = mode.setting.limits
         self._port: int = listener.getsockname()[1]
         self._interruptible = False
+        self._limit_patience()
+        signal.signal(signal.SIGALRM, self._on_overdue)
+        signal.signal(signal.SIGUSR1, lambda *_: slot.publish_usage())
 
     def serve(self) -> None:
         """Serve until `max_requests` is reached; for ever, where that is 0."""
-        self._limit_patience()
-        signal.signal(signal.SIGALRM, self._on_overdue)
-        signal.signal(signal.SIGUSR1, lambda *_: self._slot.publish_usage())
         served_at_most = self._mode.max_requests
         before = self._slot.served()
         while not served_at_most or self._slot.served() - before < served_at_most:
@@ -190,26 +192,6 @@ def reply(request: Request, response: Response) -> Answered:
     return Answered.KEEP if keep else Answered.CLOSE
 
 
-def answer_and_exit(request: Request, run: Callable[[], Response]) -> NoReturn:
-    """Run a script and answer, in a process forked for it. `answered` reads the exit status."""
-    status = _EXIT_WITHOUT_ANSWER
-    try:
-        answer = respond(request, run)
-        if isinstance(answer, Response):
-            answer = reply(request, answer)
-        status = _EXITS.index(answer)
-    finally:
-        os._exit(status)
-
-
-def answered(wait_status: int) -> Answered:
-    """Return how a process in `answer_and_exit` ended. Raises ScriptFailed if not by an answer."""
-    status = os.waitstatus_to_exitcode(wait_status)
-    if not 0 <= status < len(_EXITS):
-        raise ScriptFailed("its process ended before it answered")
-    return _EXITS[status]
-
-
 def _moved_off_the_standard_streams(connection: socket.socket) -> socket.socket:
     """Give `connection` another number, and its present one to /dev/null.
 
@@ -226,4 +208,5 @@ def _moved_off_the_standard_streams(connection: socket.socket) -> socket.socket:
 
 def _log(request: Request, text: str) -> None:
     host, target = (part.decode("latin-1") for part in (request.host, request.target))
-    print(f"[{os.getpid()}] {host}{target}: {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a script closed this process's standard error
+        print(f"[{os.getpid()}] {host}{target}: {text}", file=sys.stderr, flush=True)

@@ -7,7 +7,6 @@ trusted code; it is compiled for the run with the one caller and the one directo
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 from servers import requirements
@@ -49,6 +48,8 @@ class Mode(cgi.Mode):
 
 def compile_wrapper(target: Path, sites: Path, www_uid: int, www_gid: int) -> None:
     """Compile suexec.c for one caller and one document root. Raises Unavailable."""
+    import subprocess  # here, since the other modes do without it
+
     settings = {
         "SUEXEC_CALLER": str(www_uid),
         "SUEXEC_SERVER_GID": str(www_gid),

@@ -15,9 +15,10 @@ from reports.terminal import render_table
 MakeFolder = Callable[..., Path]
 
 
-def printed(summary: pd.DataFrame) -> str:
+def printed(summary: pd.DataFrame, width: int = 100) -> str:
     buffer = io.StringIO()
-    Console(file=buffer, width=100, color_system=None).print(render_table(summary))
+    console = Console(file=buffer, width=width, color_system=None)
+    console.print(render_table(summary, width=width))
     return buffer.getvalue()
 
 
@@ -41,6 +42,13 @@ def test_long_names_and_reasons_fit_and_are_not_markup(make_folder: MakeFolder) 
     for heading in ("memory", "CPU/req", "p99"):
         assert heading in text
     assert "…" not in text
+
+
+def test_an_ordinary_terminal_breaks_no_name(make_folder: MakeFolder) -> None:
+    text = printed(ResultsFolder.open(make_folder()).summary(), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    for name in ("harache", "suexec", "vs dso", "verdict"):
+        assert name in text
 
 
 def test_nothing_yet(make_folder: MakeFolder) -> None:

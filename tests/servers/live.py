@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 import httptools
 import pytest
 
+from servers.pool import descendants
 from workloads import tenants
 from workloads.proof import Identity
 
@@ -100,11 +101,35 @@ def request(
     return head.encode() + body
 
 
+_WHERE_READABLE = """
+import os, sys
+from pathlib import Path
+from servers import containment, linux
+linux.unshare(linux.CLONE_NEWNS)
+linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+containment.make_visible(
+    [Path(entry) for entry in (sys.base_prefix, *os.environ["PYTHONPATH"].split(":"))]
+)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+def where_readable(*command: str) -> tuple[str, ...]:
+    """Return the start of a command line: `command` where every uid can read the interpreter.
+
+    For servers that may not arrange that themselves, on hosts whose interpreter is root's own.
+    """
+    return PYTHON, "-S", "-c", _WHERE_READABLE, *command
+
+
 class Server:
     """A server in a process of its own, started as the harness starts one.
 
-    As a context manager it is stopped at the end, and shown to have left nothing behind.
+    As a context manager it is stopped at the end, and shown to have left nothing behind. A test
+    that ends it in another way says with which `exit_status`.
     """
+
+    exit_status = 0
 
     def __init__(
         self,
@@ -113,8 +138,9 @@ class Server:
         *arguments: str,
         workers: int = 1,
         prefix: tuple[str, ...] = (),
+        checkout: Path = ROOT,
     ) -> None:
-        """Start `mode`; `prefix` is a command that the server is started through."""
+        """Start `mode`; `prefix` is a command that starts the server, such as `where_readable`."""
         self.mode = mode
         self.sites = sites
         self.private = Path(tempfile.mkdtemp(dir=sites.root.parent))
@@ -131,8 +157,8 @@ class Server:
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
-                cwd=ROOT,
-                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{packages}"},
+                cwd=checkout,
+                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{checkout}:{packages}"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -146,29 +172,26 @@ class Server:
             self.close()
             pytest.fail(f"the server did not start: {self.ready}\n{self.log()}")
         self.port: int = self.ready["port"]
-        self.master = children(self.process.pid)[0]
+        self.contained: bool = self.ready["own_pid_namespace"]
+        self.master = children(self.process.pid)[0] if self.contained else self.process.pid
         self._namespace = _namespace(self.master)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException) -> None:
-        left = self.everybody()
+        processes = self.everybody()
         status = self.stop()
-        if kind is not None:
-            return
-        assert status == 0, self.log()
-        self.assert_nothing_left(left)
+        if kind is None:
+            assert status == self.exit_status, self.log()
+            self._assert_nothing_left(processes)
 
-    def assert_nothing_left(self, processes: list[int]) -> None:
+    def _assert_nothing_left(self, processes: list[int]) -> None:
         """Show that of `processes`, and of what their pid namespace held, there is none."""
-        deadline = time.monotonic() + PATIENCE
-        while alive := [pid for pid in processes if self._is_ours(pid)]:
-            assert time.monotonic() < deadline, f"{alive} outlived the server"
-            time.sleep(0.01)
-        assert [pid for pid in all_processes() if self._is_ours(pid)] == []
+        self.wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in processes))
+        assert not (self.contained and self.everybody())
         assert list(self.private.iterdir()) == []
         assert str(self.private) not in Path("/proc/self/mountinfo").read_text()
 
-    def _is_ours(self, pid: int) -> bool:
+    def _is_inside(self, pid: int) -> bool:
         try:
             return _namespace(pid) == self._namespace
         except OSError:
@@ -219,8 +242,10 @@ class Server:
         return [pid for pid in children(self.master) if "-m\0servers\0" in command_line(pid)]
 
     def everybody(self) -> list[int]:
-        """Return the process ids of all of the server's processes, as the host counts them."""
-        return [pid for pid in all_processes() if self._is_ours(pid)]
+        """Return the process ids of all that the server started, as the host counts them."""
+        if not self.contained:
+            return descendants(self.process.pid)
+        return [pid for pid in all_processes() if self._is_inside(pid)]
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait for a change in the server. Fails when it does not come."""

@@ -1,0 +1,40 @@
+"""A bench that needs no server, so that a whole run takes milliseconds."""
+
+import numpy as np
+
+from harness.interruption import Interrupted
+from harness.laboratory import Trial
+from harness.matrix import Spec
+from harness.results import TrialRow
+
+
+class Bench:
+    """Makes trials of nothing; the one numbered `breaks_at` is interrupted."""
+
+    def __init__(self, void: str = "", breaks_at: int | None = None) -> None:
+        self.void = void
+        self.breaks_at = breaks_at
+        self.made: list[Spec] = []
+
+    def measure(self, spec: Spec) -> Trial:
+        if len(self.made) == self.breaks_at:
+            raise Interrupted(2)
+        self.made.append(spec)
+        wrong = spec.target == self.void
+        row = TrialRow(
+            trial=spec.trial,
+            block=spec.block,
+            position=spec.position,
+            target=spec.target,
+            kind="mode",
+            runs_as="server",
+            workload=spec.workload,
+            load=str(spec.load),
+            connection=spec.connection,
+            tenants=1,
+            popularity="uniform",
+            started_at="2026-03-01T12:00:00.000+00:00",
+            verdict="void: it lied" if wrong else "ok",
+            requests_per_second=None if wrong else 100.0,
+        )
+        return Trial(row, np.empty(0) if wrong else np.array([500.0, 700.0]))

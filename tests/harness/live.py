@@ -1,0 +1,155 @@
+"""isobench as a command of its own, and what a test wants to see of it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from harness import cgroup
+from harness.results import Manifest, ResultsFolder
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0
+"""Seconds after which something that does not happen fails the test."""
+BLOCKS = 4
+RUN = ("run", "--modes", "dso", "--connection", "close", "--tenants", "2", "--seed", "5")
+RUN += ("--blocks", str(BLOCKS), "--seconds", "0.2")
+"""A run of four short trials."""
+
+Seen = TypeVar("Seen")
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other identities")
+
+MANIFEST = Manifest(
+    run_id="20260301T120000Z-07",
+    isobench="0.1.0",
+    commit=None,
+    started_at="2026-03-01T12:00:00+00:00",
+    argv=("isobench", "run"),
+    arguments={},
+    seed=7,
+    plan={},
+    machine={},
+    versions={},
+    targets=(),
+    interpreter={},
+    cores={},
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Isobench:
+    """The command with a directory of its own for temporary things, to see what it leaves there."""
+
+    directory: Path
+    prefix: Sequence[str | Path] = ()
+    python: str | Path = sys.executable
+    root: Path = ROOT
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.temporary = self.directory / "temporary"
+        self.temporary.mkdir()
+        self._pids: list[int] = []
+
+    @contextmanager
+    def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """Start the command, leader of a process group; what it writes goes to `out` and `err`."""
+        environment = {**os.environ, "TMPDIR": str(self.temporary), "COLUMNS": "160"}
+        with (
+            open(self.directory / "out", "w") as out,
+            open(self.directory / "err", "w") as err,
+            subprocess.Popen(
+                [*self.prefix, self.python, "-m", "harness", *arguments],
+                cwd=self.root,
+                env={**environment, **self.environment},
+                stdout=out,
+                stderr=err,
+                text=True,
+                start_new_session=True,
+            ) as process,
+        ):
+            self._pids.append(process.pid)
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def call(self, *arguments: str | Path) -> Ended:
+        """Carry the command out to its end."""
+        with self.started(*arguments) as process:
+            return self.end_of(process)
+
+    def end_of(self, process: subprocess.Popen[str]) -> Ended:
+        """Wait for the end of a command that was started."""
+        code = process.wait(PATIENCE)
+        texts = ((self.directory / name).read_text() for name in ("out", "err"))
+        return Ended(code, *texts)
+
+    def lasting_traces(self) -> list[str]:
+        """Return what is left of all commands so far, once that does not change to nothing."""
+        deadline = time.monotonic() + PATIENCE
+        while (left := list(self.traces())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
+
+    def traces(self) -> Iterator[str]:
+        """Yield every process, file, mount and cgroup of the commands so far that is there now."""
+        word = os.fsencode(self.temporary)
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                if any(word in (process / name).read_bytes() for name in ("cmdline", "environ")):
+                    yield f"{process}: {(process / 'cmdline').read_bytes()!r}"
+            except OSError:
+                continue  # it ended meanwhile
+        yield from map(str, self.temporary.iterdir())
+        if word in Path("/proc/self/mountinfo").read_bytes():
+            yield f"a mount below {self.temporary}"
+        if parent := cgroup.own_directory():
+            for pid in self._pids:
+                yield from map(str, parent.glob(f"{cgroup.PREFIX}{pid}-*"))
+
+
+def until(look: Callable[[], Seen]) -> Seen:
+    """Look until there is something to see, and return it."""
+    deadline = time.monotonic() + PATIENCE
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+    return seen
+
+
+def trials_in(path: Path) -> list[tuple[str, str]]:
+    """Return the name and the start of each trial in a results folder; none before there is one."""
+    if not (path / "run.json").exists():
+        return []
+    trials = ResultsFolder.open(path).trials()
+    return list(zip(trials["trial"], trials["started_at"], strict=True))
+
+
+def children(pid: int, word: str) -> list[int]:
+    """Return the processes below `pid` whose command line has this word."""
+    result = subprocess.run(
+        ["ps", "--no-headers", "-o", "pid:1,args", "--ppid", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line.partition(" ") for line in result.stdout.splitlines()]
+    return [int(child) for child, _, command in lines if word in command]

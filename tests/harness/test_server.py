@@ -1,0 +1,88 @@
+"""A server as a process: started, asked, stopped; its failures name the reason."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.belongings import Belongings
+from harness.laboratory import settle
+from harness.server import Server, ServerFailed, Site, check
+from harness.targets import Target, choose
+from tests.harness.live import needs_root
+
+
+@pytest.fixture(scope="module")
+def belongings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Belongings]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("base")))
+        with Belongings() as belongings:
+            yield belongings
+
+
+@pytest.fixture(scope="module")
+def site(belongings: Belongings) -> Site:
+    return settle(belongings, 1, None)
+
+
+@pytest.fixture(scope="module")
+def dso() -> Target:
+    (target,) = choose(["dso"])
+    return target
+
+
+def test_it_is_ready_and_tells_what_it_has_used(
+    belongings: Belongings, site: Site, dso: Target
+) -> None:
+    with Server(dso, site, belongings.processes, ["--port", "0", "--workers", "1"]) as server:
+        assert server.port > 0
+        assert server.startup_s > 0
+        usage = server.usage()
+        assert usage.served == 0
+        assert usage.cpu_s > 0
+        pid = server.pid
+    assert not Path(f"/proc/{pid}").exists()
+    assert not belongings.processes.pids()
+
+
+def test_one_that_cannot_start_says_why(belongings: Belongings, site: Site, dso: Target) -> None:
+    with (
+        pytest.raises(ServerFailed, match="cannot listen on") as caught,
+        Server(dso, site, belongings.processes, ["--host", "203.0.113.1", "--port", "0"]),
+    ):
+        pass
+    assert caught.value.hint
+
+
+def test_one_that_dies_at_once_leaves_its_last_words(
+    belongings: Belongings, site: Site, dso: Target
+) -> None:
+    with (
+        pytest.raises(ServerFailed, match=r"(?s)dso ended without a word.*unrecognized") as caught,
+        Server(dso, site, belongings.processes, ["--no-such-option"]),
+    ):
+        pass
+    assert caught.value.hint == "try it by hand: isobench serve dso"
+
+
+def test_one_that_was_killed_is_missed(belongings: Belongings, site: Site, dso: Target) -> None:
+    with Server(dso, site, belongings.processes, ["--port", "0", "--workers", "1"]) as server:
+        os.kill(server.pid, signal.SIGKILL)
+        for _ in range(2):
+            with pytest.raises(ServerFailed, match="the server dso"):
+                server.usage()
+    assert not belongings.processes.pids()
+
+
+@needs_root
+def test_a_check_passes_or_says_what_is_missing(site: Site) -> None:
+    dso, ruid2 = choose(["dso", "ruid2"])
+    assert check(dso, site) is None
+    assert check(ruid2, site) is None
+    refusal = check(dso, replace(site, sites=site.sites / "missing"))
+    assert refusal is not None
+    assert "is not a directory of sites" in refusal.reason
+    assert refusal.hint

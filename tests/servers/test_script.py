@@ -1,0 +1,239 @@
+"""A script's environment, its output, and the embedded interpreter."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from servers.http import Request, RequestParser, Response
+from servers.script import (
+    Embedded,
+    OutputTooLarge,
+    ScriptFailed,
+    ScriptTimeout,
+    environment_of,
+    parse_output,
+    server_environment,
+)
+from servers.sites import Site
+
+OK = "print('Content-Type: text/plain\\n')\n"
+Run = Callable[[str], Response]
+
+
+# The environment
+
+
+def request_for(root: Path, data: bytes) -> Request:
+    (request,) = RequestParser(10_000, 10_000).feed(data)
+    request.remote = ("127.0.0.1", 12345)
+    request.port = 80
+    request.script = Site("t0001", root).script(request.target)
+    return request
+
+
+def environment(root: Path, headers: bytes, body: bytes = b"") -> dict[bytes, bytes]:
+    data = b"POST /a.py?q HTTP/1.1\r\nHost: t\r\n" + headers + b"\r\n" + body
+    return environment_of(request_for(root, data), server_environment())
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        (b"X-A: 1\r\n", {b"HTTP_X_A": b"1"}),
+        (b"X-A: 1\r\nx-a: 2\r\n", {b"HTTP_X_A": b"1, 2"}),
+        (b"Content-Type: a/b\r\n", {b"CONTENT_TYPE": b"a/b"}),
+        (b"Proxy: evil\r\nX_A: 1\r\nAuthorization: secret\r\n", {}),
+    ],
+)
+def test_headers_become_variables(
+    tmp_path: Path, headers: bytes, expected: dict[bytes, bytes]
+) -> None:
+    made = environment(tmp_path, headers)
+    for name in environment(tmp_path, b""):
+        del made[name]
+    assert made == expected
+
+
+def test_length_is_that_of_the_body(tmp_path: Path) -> None:
+    assert environment(tmp_path, b"Content-Length: 2\r\n", b"ab")[b"CONTENT_LENGTH"] == b"2"
+    assert b"CONTENT_LENGTH" not in environment(tmp_path, b"")
+
+
+def test_nothing_of_the_servers_own_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    assert b"SECRET" not in environment(tmp_path, b"")
+
+
+# The output
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "headers", "body"),
+    [
+        (b"Content-Type: a/b\n\nbody", 200, ((b"Content-Type", b"a/b"),), b"body"),
+        (b"Content-Type: a/b\r\n\r\n\nx", 200, ((b"Content-Type", b"a/b"),), b"\nx"),
+        (b"Location:/x\nX: 1 : 2 \n\n", 302, ((b"Location", b"/x"), (b"X", b"1 : 2")), b""),
+        (b"Status: 404 No\nContent-Type: a/b\n\n", 404, ((b"Content-Type", b"a/b"),), b""),
+        (b"Location: /x\n\n", 302, ((b"Location", b"/x"),), b""),
+        (b"Status: 201\nLocation: /x\n\n", 201, ((b"Location", b"/x"),), b""),
+    ],
+)  # fmt: skip
+def test_output_is_parsed(
+    output: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
+) -> None:
+    response = parse_output(output)
+    assert (response.status, response.headers, response.body) == (status, headers, body)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        b"",
+        b"Content-Type: a/b",
+        b"Content-Type: a/b\n",
+        b"\n\nbody",
+        b"no colon\n\n",
+        b": no name\n\n",
+        b"Content-Type: a/b\n folded\n\n",
+        b"Na me: x\n\n",
+        b"Content-Type: a/b\rX: y\n\n",
+        b"Content-Type: a\0b\n\n",
+        b"X: y\n\n",
+        b"Status: 99\nContent-Type: a/b\n\n",
+        b"Status: 2000\nContent-Type: a/b\n\n",
+        b"Status: OK\nContent-Type: a/b\n\n",
+        b"Status: \xb2\xb2\xb2\nContent-Type: a/b\n\n",
+    ],
+)
+def test_what_is_no_cgi_response_is_refused(output: bytes) -> None:
+    with pytest.raises(ScriptFailed):
+        parse_output(output)
+
+
+def test_long_heads_are_not_cached() -> None:
+    head = b"Content-Type: a/b\n" + b"".join(b"X-%d: %d\n" % (n, n) for n in range(1000))
+    assert len(parse_output(head + b"\n").headers) == 1001
+
+
+# The embedded interpreter
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Run a script's source in an embedded interpreter, in pytest's own process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    environ_views: list[Any] = [os.environ, os.environb]
+    variables = environ_views[0]._data
+    interpreter = Embedded(output_limit=1000)
+    path = tmp_path / "a.py"
+
+    def run(source: str) -> Response:
+        path.write_text(source)
+        data = b"POST /a.py?q HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nbody"
+        return interpreter.run(request_for(tmp_path, data), {b"QUERY_STRING": b"q"})
+
+    yield run
+    for view in environ_views:
+        view._data = variables
+
+
+def test_script_sees_its_streams_and_its_environment(run: Run, tmp_path: Path) -> None:
+    source = "import os, sys\nprint(sys.stdin.read(), dict(os.environ), sys.argv, os.getcwd())"
+    path = str(tmp_path / "a.py")
+    words = f"body {{'QUERY_STRING': 'q'}} {[path]} {tmp_path}\n"
+    assert run(OK + source).body.decode() == words
+
+
+def test_script_is_main_in_a_namespace_of_its_own(run: Run) -> None:
+    assert run(f"{OK}kept = 1\nprint(__name__, __file__[-5:])").body == b"__main__ /a.py\n"
+    assert run(f"{OK}print('kept' in globals())").body == b"False\n"
+
+
+def test_streams_are_put_back_whatever_happens(run: Run) -> None:
+    before = sys.stdin, sys.stdout, sys.argv, sys.stderr
+    for source in (OK, "1/0", "import sys; sys.stdout = sys.stderr = sys.argv = None; 1/0"):
+        with contextlib.suppress(ScriptFailed):
+            run(source)
+        assert (sys.stdin, sys.stdout, sys.argv, sys.stderr) == before
+
+
+@pytest.mark.parametrize("source", ["1/0", "def broken(:", "raise KeyboardInterrupt", "\0"])
+def test_failures_are_the_scripts_and_are_logged(
+    run: Run, capsys: pytest.CaptureFixture[str], source: str
+) -> None:
+    with pytest.raises(ScriptFailed, match="the script raised"):
+        run(source)
+    assert "Error" in (log := capsys.readouterr().err) or "KeyboardInterrupt" in log
+
+
+def test_exit_ends_the_script_only(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(f"{OK}raise SystemExit('last words')").status == 200
+    assert capsys.readouterr().err == "last words\n"
+
+
+def test_timeout_passes_a_scripts_own_handlers(run: Run) -> None:
+    late = "from servers.script import ScriptTimeout\n"
+    with pytest.raises(ScriptTimeout):
+        run(f"{late}try:\n  raise ScriptTimeout\nexcept Exception:\n  pass")
+
+
+def test_output_is_bounded(run: Run) -> None:
+    for source in ("print('x' * 2000)", "for _ in range(200): print('x' * 10)"):
+        with pytest.raises(OutputTooLarge):
+            run(OK + source)
+
+
+def test_what_was_printed_before_stdout_was_closed_counts(run: Run) -> None:
+    assert run(f"{OK}print('x')\nimport sys; sys.stdout.close()").body == b"x\n"
+
+
+def test_leftovers_are_finalised_before_the_answer(run: Run, tmp_path: Path) -> None:
+    run(f"""
+class Last:
+    def __del__(self):
+        open("left", "x").close()
+last = Last()
+{OK}""")
+    assert (tmp_path / "left").exists()
+
+
+def test_symbolic_link_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text(OK)
+    (tmp_path / "a.py").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        run(OK)
+
+
+@pytest.mark.parametrize("code_cache", [True, False])
+def test_code_cache(tmp_path: Path, code_cache: bool) -> None:
+    """In a process of its own, which counts how often `compile` is called."""
+    (tmp_path / "a.py").write_text(OK)
+    source = f"""
+import builtins, sys
+from pathlib import Path
+from servers.http import RequestParser
+from servers.script import Embedded
+from servers.sites import Site
+compiled = []
+real = compile
+builtins.compile = lambda *a, **k: compiled.append(a[1]) or real(*a, **k)
+interpreter = Embedded(1000, code_cache={code_cache})
+(request,) = RequestParser(1000, 1000).feed(b"GET /a.py HTTP/1.1\\r\\nHost: t\\r\\n\\r\\n")
+request.script = Site("t0001", Path({str(tmp_path)!r})).script(b"/a.py")
+for _ in range(3):
+    assert interpreter.run(request, {{}}).status == 200
+print(len(compiled))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False, cwd=Path.cwd()
+    )
+    assert done.stdout.strip() == ("1" if code_cache else "3"), done.stderr
