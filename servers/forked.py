@@ -39,6 +39,7 @@ _ANSWERED: Final = b"A"
 _FAILED: Final = b"F"
 _REFUSED: Final = b"R"
 _LENGTH: Final = 8
+_LARGEST_ERRNO: Final = 0xFFFF
 _FIRST_DESCRIPTOR: Final = 3
 _LAST_DESCRIPTOR: Final = 0xFFFF
 _LARGEST_CACHED_CODE: Final = 1024 * 1024
@@ -65,11 +66,13 @@ class ForkedScripts:
         receive, send = os.pipe2(os.O_CLOEXEC)
         with open(receive, "rb") as pipe:
             stage = Stage(request, environment, self._output_limit)
-            self._child = os.fork()
-            if self._child == 0:
-                self._run_and_exit(request, stage, enter, send)
-            os.close(send)
-            stage.strike()
+            try:
+                self._child = os.fork()
+                if self._child == 0:
+                    self._run_and_exit(request, stage, enter, send)
+            finally:
+                os.close(send)
+                stage.strike()
             verdict = pipe.read(1)
             output = _read_part(pipe, self._output_limit)
             code = _read_part(pipe, _LARGEST_CACHED_CODE)
@@ -80,7 +83,7 @@ class ForkedScripts:
         if verdict == _ANSWERED:
             return parse_output(output)
         if verdict == _REFUSED:
-            number = int(output)
+            number = int.from_bytes(output[:_LENGTH], "little") & _LARGEST_ERRNO
             raise OSError(number, os.strerror(number))
         raise ScriptFailed(output.decode("utf-8", "replace"))
 
@@ -113,7 +116,7 @@ class ForkedScripts:
         except ScriptFailed as error:
             output = str(error).encode()
         except OSError as error:
-            verdict, output = _REFUSED, b"%d" % (error.errno or 0)
+            verdict, output = _REFUSED, (error.errno or 0).to_bytes(_LENGTH, "little")
         finally:
             try:
                 _write(send, verdict + _part(output) + _part(fresh))
@@ -147,9 +150,13 @@ def _write(descriptor: int, message: bytes) -> None:
 
 def _read_part(pipe: BinaryIO, limit: int) -> bytes:
     """Read one part of a child's message, whose sender may be hostile. Raises ScriptFailed."""
-    length = int.from_bytes(pipe.read(_LENGTH), "little")
+    length = int.from_bytes(_read_exactly(pipe, _LENGTH), "little")
     if length > limit:
         raise OutputTooLarge(f"the script printed more than {limit} bytes")
+    return _read_exactly(pipe, length)
+
+
+def _read_exactly(pipe: BinaryIO, length: int) -> bytes:
     content = pipe.read(length)
     if len(content) < length:
         raise ScriptFailed("its process ended before it answered")

@@ -180,6 +180,9 @@ def respond(request: Request, run: Callable[[], Response | Answered]) -> Respons
     except ScriptTimeout:
         _log(request, "the script had its time")
         return plain_response(504, "the script took too long")
+    except BlockingIOError as error:  # EAGAIN from fork: a limit on processes is reached
+        _log(request, f"no process for it: {error}")
+        return plain_response(503, "the server has no process to spare")
     except OSError as error:  # PermissionError, or ELOOP for a symbolic link in the script's place
         _log(request, f"cannot be run: {error}")
         return plain_response(403, "the script may not be run")

@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 """Seconds after which something that does not happen fails the test."""
 BLOCKS = 4
-RUN = ("run", "--modes", "dso", "--connection", "close", "--tenants", "2", "--seed", "5")
-RUN += ("--blocks", str(BLOCKS), "--seconds", "0.2")
+RUN = (
+    "run", "--modes", "dso", "--connection", "close", "--tenants", "2", "--seed", "5",
+    "--blocks", str(BLOCKS), "--seconds", "0.2",
+)  # fmt: skip
 """A run of four short trials."""
 
 Seen = TypeVar("Seen")
@@ -59,8 +61,6 @@ class Isobench:
 
     directory: Path
     prefix: Sequence[str | Path] = ()
-    python: str | Path = sys.executable
-    root: Path = ROOT
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,8 +76,8 @@ class Isobench:
             open(self.directory / "out", "w") as out,
             open(self.directory / "err", "w") as err,
             subprocess.Popen(
-                [*self.prefix, self.python, "-m", "harness", *arguments],
-                cwd=self.root,
+                [*self.prefix, sys.executable, "-m", "harness", *arguments],
+                cwd=ROOT,
                 env={**environment, **self.environment},
                 stdout=out,
                 stderr=err,

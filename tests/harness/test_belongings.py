@@ -1,5 +1,6 @@
 """Whatever ends a run, nothing of it stays."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -102,14 +103,14 @@ def test_what_only_has_the_name_is_left_alone(base: Path) -> None:
 def test_one_taken_for_a_leftover_while_it_was_made_is_made_again(
     base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = belongings.fcntl.flock
+    lock = fcntl.flock
 
     def be_late(descriptor: int, operation: int) -> None:
-        monkeypatch.setattr(belongings.fcntl, "flock", lock)
+        monkeypatch.setattr(fcntl, "flock", lock)
         remove_stale(base)
         lock(descriptor, operation)
 
-    monkeypatch.setattr(belongings.fcntl, "flock", be_late)
+    monkeypatch.setattr(fcntl, "flock", be_late)
     with Belongings() as mine:
         assert list(base.iterdir()) == [mine.scratch]
         assert (mine.scratch / "in-use").exists()

@@ -14,6 +14,18 @@ from harness import cli
 from harness.results import ResultsFolder
 from tests.harness.live import BLOCKS, MANIFEST, RUN, Isobench, needs_root, trials_in, until
 
+# In a mount namespace of its own, so that the host does not see the small disk; `$0` is where.
+SMALL = 'mount -t tmpfs -o size=4k none "$0" && "$@"; code=$?; ls -A "$0/out"; exit $code'
+FILLS_UP = """
+mount -t tmpfs -o size=128k none "$0" || exit
+(until [ -e "$0/results/trials.parquet" ]; do sleep 0.02; done; cat /dev/zero >"$0/filler") &
+"$@"
+code=$?
+kill $! || true
+cp -r "$0/results" "$0/.."
+exit $code
+"""
+
 Say = Callable[..., tuple[int, str]]
 
 
@@ -79,9 +91,7 @@ def test_a_folder_that_another_run_writes_to(say: Say, tmp_path: Path) -> None:
 def test_no_room_for_the_results(isobench: Isobench, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    # In a mount namespace of its own, so that the host does not see the small disk.
-    script = 'mount -t tmpfs -o size=4k none "$0" && "$@"; code=$?; ls -A "$0/out"; exit $code'
-    isobench.prefix = ("unshare", "--mount", "sh", "-c", script, disk)
+    isobench.prefix = ("unshare", "--mount", "sh", "-c", SMALL, disk)
     ended = isobench.call(*RUN, "--out", disk / "out")
     assert ended.code == 2
     assert "error: cannot write " in ended.err
@@ -95,17 +105,12 @@ def test_no_room_for_the_results(isobench: Isobench, tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_keeps_what_was_measured(isobench: Isobench, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    script = 'mount -t tmpfs -o size=128k none "$0" && "$@"; code=$?; cp -r "$0/out" "$0/.."; '
-    script += "exit $code"
-    isobench.prefix = ("unshare", "--mount", "sh", "-c", script, disk)
-    # What fills it up: a file that grows as soon as the first trial is there.
-    filler = f"until [ -e {disk}/out/trials.parquet ]; do sleep 0.02; done; cat /dev/zero >{disk}/x"
-    isobench.prefix = (*isobench.prefix, "sh", "-c", f'({filler}) 2>/dev/null & "$0" "$@"')
-    ended = isobench.call(*RUN, "--out", disk / "out")
+    isobench.prefix = ("unshare", "--mount", "sh", "-c", FILLS_UP, disk)
+    ended = isobench.call(*RUN, "--out", disk / "results")
     assert ended.code == 2
     assert "No space left on device\nhint: make room" in ended.err
     assert "go on with: isobench run --resume" in ended.out
-    assert 1 <= len(trials_in(tmp_path / "out")) < BLOCKS
+    assert 1 <= len(trials_in(tmp_path / "results")) < BLOCKS
     assert isobench.lasting_traces() == []
 
 

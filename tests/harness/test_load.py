@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from harness import load
 from harness.load import Generator, GeneratorFailed, LoadFailed
 
 READY = {"event": "ready", "locust": "2.32", "gevent": "24.11", "pid": 1}
@@ -36,7 +35,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
             "    sys.stdout.write(answer); sys.stdout.flush()\n"
         )
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
-        monkeypatch.setattr(load.sys, "executable", str(program))
+        monkeypatch.setattr(sys, "executable", str(program))
         return Generator(sorted(os.sched_getaffinity(0)), tmp_path / "generator.log")
 
     return with_answers
