@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from harness.errors import IsobenchError
+from harness.targets import folder_of
 
 _STOP_S = 5.0
 _LOG_TAIL = 2000
@@ -41,7 +42,8 @@ class Generator:
     def __enter__(self) -> Self:
         with open(self._log, "w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workloads.generator"],
+                [sys.executable, "-P", "-m", "workloads.generator"],
+                env={**os.environ, "PYTHONPATH": str(folder_of("workloads"))},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

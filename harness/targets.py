@@ -56,7 +56,7 @@ def server_command() -> tuple[list[str], dict[str, str]]:
     `-S` leaves out the site module and with it the environment's packages, of which a server needs
     one; what a server has loaded is what each fork copies.
     """
-    folders = [str(_folder_of("servers")), str(_folder_of("httptools"))]
+    folders = [str(folder_of("servers")), str(folder_of("httptools"))]
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(folders)),
@@ -66,7 +66,8 @@ def server_command() -> tuple[list[str], dict[str, str]]:
     return [str(python()), "-S", "-s", "-P", "-m", "servers"], environment
 
 
-def _folder_of(package: str) -> Path:
+def folder_of(package: str) -> Path:
+    """Return the directory that a package is imported from. Raises IsobenchError."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise IsobenchError(

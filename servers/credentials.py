@@ -77,6 +77,7 @@ class Switch:
     def __init__(self, home: Identity) -> None:
         """Become `home`, keeping the two capabilities (PR_SET_KEEPCAPS). Called once, as root."""
         self.home = home
+        self._look = linux.CapabilityLook()
         self._raise = linux.CapabilityChange(linux.Capabilities(_SWITCHING, _SWITCHING))
         self._lower = linux.CapabilityChange(linux.Capabilities(0, _SWITCHING))
         linux.prctl(linux.PR_SET_KEEPCAPS, 1)
@@ -86,13 +87,16 @@ class Switch:
             raise CredentialError("the capability sets differ from {SETUID, SETGID} permitted")
 
     def to(self, identity: Identity) -> None:
-        """Become `identity`; the way back stays open."""
-        linux.capget()
+        """Become `identity`; the way back stays open.
+
+        libcap's interface has mod_ruid2 read the sets before it changes them, so we do as well.
+        """
+        self._look()
         self._raise()
         self._set(identity)
         # setuid made the process undumpable, which would hide its own /proc files from content.
         linux.prctl(linux.PR_SET_DUMPABLE, 1)
-        linux.capget()
+        self._look()
         self._lower()
 
     def back(self) -> None:

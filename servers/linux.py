@@ -13,6 +13,7 @@ import stat
 from typing import Final, NamedTuple
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
 # linux/prctl.h, linux/securebits.h
 PR_SET_PDEATHSIG: Final = 1
@@ -71,8 +72,7 @@ def _checked(result: int) -> int:
 
 def prctl(option: int, argument: int = 0) -> int:
     """Call prctl(2) with one argument and zeros, which newer options insist on."""
-    zero = ctypes.c_ulong(0)
-    return _checked(_libc.prctl(option, ctypes.c_ulong(argument), zero, zero, zero))
+    return _checked(_libc.prctl(option, argument, 0, 0, 0))
 
 
 def unshare(flags: int) -> None:
@@ -140,6 +140,17 @@ def capget() -> Capabilities:
         low.permitted | high.permitted << 32,
         low.inheritable | high.inheritable << 32,
     )
+
+
+class CapabilityLook:
+    """A prepared capget(2) of the calling thread, for the sake of the call alone."""
+
+    def __init__(self) -> None:
+        self._words = _WordPair()
+
+    def __call__(self) -> None:
+        """Read the sets, and forget them."""
+        _checked(_libc.capget(_header_pointer, self._words))
 
 
 class CapabilityChange:

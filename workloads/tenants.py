@@ -21,7 +21,6 @@ import re
 import secrets
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -322,15 +321,13 @@ def _write(path: Path, data: bytes, mode: int, owner: _Owner) -> None:
 
 def _database() -> bytes:
     """Return a small SQLite database; each site gets a copy, which is quicker than making it."""
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory) / "app.db"
-        with closing(sqlite3.connect(path)) as database:
-            database.executescript(
-                """
-                CREATE TABLE pages (path TEXT PRIMARY KEY, visits INTEGER NOT NULL);
-                INSERT INTO pages VALUES ('/', 0);
-                CREATE TABLE articles (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
-                INSERT INTO articles (title) VALUES ('Opening'), ('News'), ('Holidays'), ('Sale');
-                """
-            )
-        return path.read_bytes()
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(
+            """
+            CREATE TABLE pages (path TEXT PRIMARY KEY, visits INTEGER NOT NULL);
+            INSERT INTO pages VALUES ('/', 0);
+            CREATE TABLE articles (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
+            INSERT INTO articles (title) VALUES ('Opening'), ('News'), ('Holidays'), ('Sale');
+            """
+        )
+        return database.serialize()
