@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from harness import cgroup
@@ -65,12 +64,7 @@ class Belongings:
         self._sweeper.stdin.write(f"{path}\n")
         self._sweeper.stdin.flush()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         os.close(self._lock)
         assert self._sweeper.stdin is not None
         self._sweeper.stdin.close()
