@@ -56,6 +56,9 @@ def run(
     code_cache: Annotated[
         bool, typer.Option(help="Reuse the compiled code of an unchanged script.")
     ] = True,
+    client: Annotated[
+        str, typer.Option(metavar="C", help="lean, or fasthttp: Locust's own, for reference.")
+    ] = "lean",
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Less than a minute, less sure.")] = False,
     out: Annotated[
@@ -84,6 +87,7 @@ def run(
         popularity=popularity,
         workers=max((load.users for load in loads), default=1) if workers is None else workers,
         code_cache=code_cache,
+        client=client,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
     session.start(plan, modes is not None, out, Console())

@@ -173,6 +173,7 @@ class Laboratory:
             "server": vars(www),
             "users": spec.load.users,
             "connection": spec.connection,
+            "client": self._plan.client,
             "popularity": self._plan.popularity,
             "seed": self._plan.seed * 1000 + spec.block,
             "warmup_s": self._plan.warmup_s,

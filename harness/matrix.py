@@ -17,6 +17,7 @@ from typing import Any
 from harness.errors import IsobenchError
 
 CONNECTIONS = ("close", "keep-alive")
+CLIENTS = ("lean", "fasthttp")
 _CLOSED = re.compile(r"closed:([1-9]\d*)")
 
 
@@ -65,6 +66,7 @@ class Plan:
     popularity: str = "uniform"
     workers: int = 8
     code_cache: bool = True
+    client: str = "lean"
     seed: int = 1
 
     def __post_init__(self) -> None:

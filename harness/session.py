@@ -24,7 +24,7 @@ from harness.doctor import sort_out
 from harness.errors import IsobenchError
 from harness.interruption import Interrupted
 from harness.laboratory import Cores, Laboratory, divide, interpreter, settle
-from harness.matrix import CONNECTIONS, Plan
+from harness.matrix import CLIENTS, CONNECTIONS, Plan
 from harness.progress import Display
 from harness.results import Caution, Manifest, ResultsFolder, Skipped
 from harness.results import Target as TargetRecord
@@ -182,6 +182,10 @@ def _check_words(plan: Plan) -> None:
             raise IsobenchError(
                 f"{name!r} says nothing of connections", hint=f"choose of {', '.join(CONNECTIONS)}"
             )
+    if plan.client not in CLIENTS:
+        raise IsobenchError(
+            f"there is no client {plan.client!r}", hint=f"choose of {', '.join(CLIENTS)}"
+        )
     try:
         popularity.parse(plan.popularity)
     except WorkloadError as error:

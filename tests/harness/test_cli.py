@@ -47,6 +47,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("run --modes cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "it has cgi:spawn="),
         ("run --modes ,", "no targets are chosen", "name one, or leave the option out"),
         ("run --workload hallo", "there is no workload 'hallo'", "known workloads: hello"),
+        ("run --client curl", "there is no client 'curl'", "choose of lean, fasthttp"),
         ("run --load open:5", "'open:5' is not a load", "write closed:N"),
         ("run --load closed:-1", "'closed:-1' is not a load", "write closed:N"),
         ("run --load=", "no loads are chosen", "name one, or leave the option out"),
