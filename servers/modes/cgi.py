@@ -55,11 +55,8 @@ class Mode(IsolationMode):
         """Reap the program, and kill it first if it was not read to its end."""
         program, self._program = self._program, None
         if program is not None:
-            self.ended(program.finish(kill=not self._ended_by_itself))
+            program.finish(kill=not self._ended_by_itself)
             self._ended_by_itself = False
-
-    def ended(self, status: int) -> None:
-        """Take note of the program's exit status; a CGI server does not look at it."""
 
 
 def refuse_link(path: bytes) -> None:
