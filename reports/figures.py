@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from harness.results import (
@@ -117,6 +118,31 @@ class _Measure:
     log: bool = True
 
 
+_BESIDE = (
+    _Measure(
+        *("requests_per_second", "requests per second", "higher is better"),
+        lambda row: count(row["requests_per_second"]),
+        count,
+    ),
+    _Measure(
+        *("p99_ms", "p99 latency", "lower is better"),
+        lambda row: duration(1000 * row["p99_ms"]),
+        lambda value: duration(1000 * value),
+    ),
+    _Measure(
+        *("server_cpu_us_per_request", "CPU per request", "lower is better"),
+        lambda row: duration(row["server_cpu_us_per_request"]),
+        duration,
+    ),
+    _Measure(
+        *("memory_mib", "memory", "lower is better"),
+        lambda row: f"{count(row['memory_mib'])} MiB",
+        count,
+        log=False,
+    ),
+)
+
+
 def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
     """Draw requests per second with intervals, and the ratio to the baseline."""
     # Where the generator held the baseline back, a ratio to it would flatter the others.
@@ -180,6 +206,63 @@ def latency(summary: pd.DataFrame, histograms: Histograms) -> Figure:
             _latency_lines(panel, rows["target"].tolist(), condition, histograms, style)
         panels[-1].set_xlabel("percentile of requests")
     return figure
+
+
+def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
+    """Draw a few targets side by side in all that was measured; the first in its own colour."""
+    rows = summary[summary["target"].isin(targets) & (summary["trials"] > 0)]
+    conditions = [
+        (condition, sorted(group.to_dict("records"), key=lambda row: targets.index(row["target"])))
+        for condition, group in by_condition(rows)
+    ]
+    if not conditions:
+        return _nothing()
+    measures = [measure for measure in _BESIDE if np.isfinite(rows[measure.column]).any()]
+    own = looks(summary["target"].tolist())[targets[0]]
+    style = {target: own if target == targets[0] else Look(FAINT, "solid") for target in targets}
+    with mpl.rc_context(_STYLE):
+        height = sum(_ROW_IN * len(group) + 0.62 for _, group in conditions)
+        # Above each line of panels is room for its condition, of which the layout knows nothing.
+        layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.24 / height), hspace=0.24)
+        figure = Figure(figsize=(_WIDTH_IN, height), layout=layout)
+        heights = [len(group) for _, group in conditions]
+        grid = figure.subplots(len(conditions), len(measures), squeeze=False, height_ratios=heights)
+        for line, (condition, group) in zip(grid, conditions, strict=True):
+            _beside_line(list(line), condition, group, measures, style)
+        for column, measure in zip(grid.T, measures, strict=True):
+            _share_x(list(column), rows[measure.column], measure, room=0.75)
+            for panel in column:
+                panel.tick_params(axis="x", labelbottom=False)
+                panel.grid(visible=False)
+    return figure
+
+
+def _beside_line(
+    line: Sequence[Axes],
+    condition: Condition,
+    group: Sequence[Row],
+    measures: Sequence[_Measure],
+    style: Mapping[str, Look],
+) -> None:
+    """Draw one condition: a panel for each measure, the names at the first."""
+    for panel, measure in zip(line, measures, strict=True):
+        for place, row in enumerate(group):
+            if np.isfinite(row[measure.column]):
+                _point(panel, place, row, measure, style[row["target"]])
+        _name_rows(panel, group)
+        panel.set_title(measure.axis, fontsize=9, fontweight="normal")
+        panel.spines["bottom"].set_visible(False)
+        if panel is not line[0]:
+            panel.set_yticklabels([])
+    heading = line[0].annotate(
+        condition.words(),
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, 22),
+        textcoords="offset points",
+        fontweight="bold",
+    )
+    heading.set_in_layout(False)  # it may reach over the other panels
 
 
 def to_svg(figure: Figure) -> str:
@@ -264,19 +347,21 @@ def _name_rows(panel: Axes, rows: Sequence[Row]) -> None:
     panel.spines["left"].set_visible(False)
 
 
-def _share_x(panels: Sequence[Axes], values: pd.Series, measure: _Measure) -> None:
+def _share_x(
+    panels: Sequence[Axes], values: pd.Series, measure: _Measure, room: float = 0.42
+) -> None:
+    """Give panels one scale; `room` is what the labels need on the right, as a share of it."""
     known = values[np.isfinite(values)]
     smallest, largest = float(known.min()), float(known.max())
     for panel in panels:
         if measure.log:
             panel.set_xscale("log")
             decades = max(np.log10(largest / smallest), 1)
-            # A third more to the right, for the labels.
-            panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (0.42 * decades))
+            panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (room * decades))
             panel.xaxis.set_major_locator(_log_ticks(panel.get_xlim()))
             panel.xaxis.set_minor_formatter(NullFormatter())
         else:
-            panel.set_xlim(0, largest * 1.2 or 1)
+            panel.set_xlim(0, largest * (0.8 + room) or 1)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
 
 

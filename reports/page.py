@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from harness.results import (
     IsobenchError,
     Manifest,
     ResultsFolder,
+    Target,
     by_condition,
     cautions,
     histograms,
@@ -39,6 +40,10 @@ FILES = {
 }
 
 
+REFERENCES = (BASELINE, "harache")
+"""What each target is set beside: the fastest way without protection, and a safe one."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """A figure of the page."""
@@ -49,15 +54,26 @@ class Shown:
     figure: Figure
 
 
+@dataclass(frozen=True)
+class Section:
+    """One target's part of the page: what it is, what was found, a figure beside others."""
+
+    target: Target
+    findings: list[str]
+    shown: Shown
+
+
 def write(folder: Path) -> Path:
     """Write the summary, the figures and the page. Returns the path of the page."""
     results = ResultsFolder.open(folder)
     summary = write_summary(results)
     shown = list(_figures(results, summary))
-    svgs = {item.name: figures.to_svg(item.figure) for item in shown}
-    _write_figures(folder, shown, svgs)
+    sections = list(_sections(results.manifest.targets, summary))
+    every = [*shown, *(section.shown for section in sections)]
+    svgs = {item.name: figures.to_svg(item.figure) for item in every}
+    _write_figures(folder, every, svgs)
     page = folder / "report.html"
-    replace_file(page, render(results.manifest, summary, shown, svgs).encode())
+    replace_file(page, render(results.manifest, summary, shown, sections, svgs).encode())
     return page
 
 
@@ -65,6 +81,7 @@ def render(
     manifest: Manifest,
     summary: pd.DataFrame,
     shown: list[Shown],
+    sections: list[Section],
     svgs: Mapping[str, str],
     baseline: str = BASELINE,
 ) -> str:
@@ -90,6 +107,10 @@ def render(
         figures=[
             (item.heading, item.text, Markup(inline(svgs[item.name], item.name))) for item in shown
         ],
+        sections=[
+            (section, Markup(inline(svgs[section.shown.name], section.shown.name)))
+            for section in sections
+        ],
         tables=tables,
         machine=list(
             flat(
@@ -103,6 +124,7 @@ def render(
         ),
         command=command(manifest),
         files=FILES,
+        identities=words.IDENTITIES,
         baseline=baseline,
     )
 
@@ -179,6 +201,22 @@ def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
             "Memory",
             "Shared pages are counted once (proportional set size), at the end of a trial.",
             figures.memory(summary),
+        )
+
+
+def _sections(targets: Iterable[Target], summary: pd.DataFrame) -> Iterator[Section]:
+    measured = set(summary[summary["trials"] > 0]["target"])
+    for target in sorted(targets, key=lambda target: target.name):
+        if target.name not in measured:
+            continue
+        others = [name for name in REFERENCES if name != target.name and name in measured]
+        beside = f"beside {' and '.join(others)}" if others else "alone"
+        figure = figures.beside(summary, [target.name, *others])
+        file = re.sub(r"[^a-z0-9_]+", "-", f"target-{target.name}")
+        yield Section(
+            target,
+            words.beside(summary, target.name, others),
+            Shown(file, f"{target.name} {beside}", "", figure),
         )
 
 

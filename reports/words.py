@@ -38,6 +38,17 @@ def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
     return [*sentences, *_identities(measured), *_unmeasured(summary)]
 
 
+def beside(
+    summary: pd.DataFrame, target: str, references: Sequence[str], baseline: str = BASELINE
+) -> list[str]:
+    """Return a sentence for each condition that sets a target beside others in its blocks."""
+    return [
+        sentence
+        for condition, rows in by_condition(summary[summary["trials"] > 0])
+        for sentence in _beside(condition, rows.to_dict("records"), target, references, baseline)
+    ]
+
+
 def title(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
     """Return the one line that a reader should remember, from the first condition."""
     measured = summary[summary["trials"] > 0]
@@ -66,6 +77,31 @@ def _of_condition(condition: Condition, rows: Sequence[Row], baseline: str) -> I
     compared = [_compared(row, base, baseline) for row in _telling(others)]
     yield f"{opening}; {_join(compared)}." if compared else f"{opening}."
     yield from _cost(lead, others)
+
+
+def _beside(
+    condition: Condition, rows: Sequence[Row], target: str, references: Sequence[str], baseline: str
+) -> Iterator[str]:
+    row = _named(rows, target)
+    if row is None:
+        return
+    others = [other for name in references if (other := _named(rows, name)) and other is not row]
+    ratios = [
+        _times(row, other) for other in others if "generator-bound" not in _verdicts(row, other)
+    ]
+    said = f": {_join(ratios)}" if ratios else ""
+    yield f"With {condition.words()}, {_rate(row)} requests per second{said}."
+
+
+def _verdicts(*rows: Row) -> set[str]:
+    return {str(row["verdict"]) for row in rows}
+
+
+def _times(row: Row, other: Row) -> str:
+    ratio = row["requests_per_second"] / other["requests_per_second"]
+    if ratio > 2:
+        return f"{count(ratio)} times {other['target']}"
+    return f"{percent(ratio)} of {other['target']}"
 
 
 def _telling(rows: Sequence[Row]) -> list[Row]:

@@ -27,6 +27,7 @@ def all_figures(path: Path) -> list[Figure]:
         figures.cpu(summary),
         figures.memory(summary),
         figures.latency(summary, merged),
+        figures.beside(summary, ["harache", "dso"]),
     ]
 
 
@@ -50,6 +51,16 @@ def test_no_ratio_to_a_baseline_that_the_generator_held_back(make_folder: MakeFo
     shown = texts(figures.throughput(summary))
     assert "at least 14,200" in shown
     assert not any("of dso" in text for text in shown)
+
+
+def test_a_target_comes_before_those_it_is_set_beside(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    figure = figures.beside(summary, ["ruid2", "dso", "harache"])
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["ruid2", "dso", "harache"]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["requests per second", "p99 latency", "CPU per request", "memory"]
+    assert {"1,040", "85 MiB"} <= texts(figure)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ class Links(HTMLParser):
 def test_everything_is_written(report: Path) -> None:
     folder = report.parent
     assert report == folder / "report.html"
-    names = ("throughput", "latency", "cpu", "memory")
+    targets = (f"target-{name}" for name in ("cgi", "suexec", "dso", "harache", "ruid2"))
+    names = ("throughput", "latency", "cpu", "memory", *targets)
     written = sorted(file.name for file in (folder / "figures").iterdir())
     assert written == sorted(f"{name}.{kind}" for name in names for kind in ("svg", "png"))
     assert (folder / "summary.csv").exists()
@@ -79,6 +80,16 @@ def test_the_page_says_what_a_reader_needs(report: Path) -> None:
     ):
         assert needed in text
     assert "has not finished" not in text
+
+
+def test_each_measured_target_has_a_section_beside_the_references(make_folder: MakeFolder) -> None:
+    folder = make_folder(blocks=1, void_targets=("suexec",))
+    text = reports.make(folder).read_text()
+    sections = re.findall(r'<section id="target-(.+?)".*?</section>', text, re.DOTALL)
+    assert sections == ["cgi", "dso", "harache", "ruid2"]
+    assert "Precedent: precedent of ruid2. what ruid2 does Scripts run as the owner" in text
+    assert 'aria-label="ruid2 beside dso and harache"' in text
+    assert 'aria-label="dso beside harache"' in text
 
 
 def test_an_unfinished_run_says_so_first(make_folder: MakeFolder) -> None:
@@ -158,4 +169,4 @@ def test_a_browser_shows_it_without_complaint(report: Path, tmp_path: Path) -> N
     )
     assert "CONSOLE" not in shown.stderr
     assert "<td>1,050</td>" in shown.stdout
-    assert shown.stdout.count("<svg") == 4
+    assert shown.stdout.count("<svg") == 4 + 5  # of the whole run, and of each target

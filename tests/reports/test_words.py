@@ -57,6 +57,21 @@ def test_void_targets_are_named_with_the_reason(make_folder: MakeFolder) -> None
     assert "suexec could not be measured (void: wrong identity)." in words.findings(summary)
 
 
+def test_a_target_is_set_beside_others(make_folder: MakeFolder) -> None:
+    summary = summary_of(make_folder())
+    close, _ = words.beside(summary, "ruid2", ["dso", "harache"])
+    opening = (
+        "With hello, 8 users, one connection per request, 10 tenants, 9,830 requests per second"
+    )
+    assert close == f"{opening}: 68% of dso and 9.34 times harache."
+
+
+def test_a_target_alone_is_compared_with_nothing(make_folder: MakeFolder) -> None:
+    summary = summary_of(make_folder(targets=("cgi",), connections=("close",)))
+    (sentence,) = words.beside(summary, "cgi", ["dso", "harache"])
+    assert sentence.endswith("requests per second.")
+
+
 def test_nothing_measured(make_folder: MakeFolder) -> None:
     for path in (
         make_folder(targets=("cgi",), void_targets=("cgi",)),
