@@ -9,11 +9,28 @@ package is shared by all of them, so that the mode is the only thing that differ
 `http`                    requests in, responses out; no sockets
 `sites`                   which tenant and which script a request names
 `script`                  the CGI environment, a script's output, the embedded interpreter
+`stage`                   what a script finds around it in there, and how its code is opened and run
+`forked`, `child`         a script in a child that is forked for it: the parent's part, the child's
+`rehearsal`               a script of the server's own, to warm a process up that will be forked
+`zygote`                  a lean process that is forked in the server's place
 `program`                 a script as a program of its own: spawn, feed, read, reap
 `worker`                  accept, parse, mode.handle, send, mode.cleanup
 `pool`                    the prefork master: spawn, watch, reap, stop
 `scoreboard`              what workers tell the master through shared memory
+`all_ids`                 the change of identity that has no way back
 `credentials`, `linux`    changes of identity, and the system calls under them
+`client_credential`       who a client is, as its first packet proves
+`user_namespace`          a user namespace of chosen ids
+`seccomp`                 filters of system calls
+`supervisor`              a process that lets a worker's signed calls pass, and no others
+`private_root`            the root directory that a sandboxed script finds
+`allowed_calls`           the system calls that it may make
+`starter`, `leases`       a process that starts tenants' workers, and its table of who has which
+`tenant_worker`           a tenant's worker: what it is told, and what it answers
+`restraint`               what is taken from a process that has to stay root
+`content_thread`          one call in a thread of its own
+`thread_identity`         the identity of one thread, which is not its process's
+`language_guard`          an audit hook that confines scripts
 `containment`             the namespaces that a server lives and dies in
 ========================  ==========================================================================
 

@@ -13,8 +13,9 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
-from servers import containment, modes, requirements
+from servers import containment, modes, requirements, respawn
 from servers.credentials import Identity, current
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
 from servers.pool import Pool, WorkersFail
@@ -37,6 +38,8 @@ def main() -> int:
     if arguments.list:
         print(json.dumps([describe(name) for name in modes.names()]))
         return 0
+    if arguments.as_worker:
+        return _serve_as_worker(arguments)
     return _explained(lambda: _serve(arguments), arguments.control)
 
 
@@ -65,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=_count, default=4, help="(default: %(default)s)")
     add("--www", metavar="UID:GID", help="the server's own identity, when started as root")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
+    add("--credential-key", type=Path, help="a file with the key of clients' credentials")
     add("--no-code-cache", action="store_true", help="compile embedded scripts on each request")
     add("--script-seconds", type=_seconds, default=Limits().script, help="a script's time limit")
     add(
@@ -76,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
+    add(respawn.AS_WORKER, type=respawn.Inheritance.parse, help=argparse.SUPPRESS)
     return parser
 
 
@@ -105,20 +110,34 @@ def _serve(arguments: argparse.Namespace) -> int:
         )
     _leave_no_import_path()
     with _private_directory(arguments.private) as private:
-        setting = Setting(
-            sites=sites.resolve(),
-            www=_identity(arguments.www),
-            private=private,
-            code_cache=not arguments.no_code_cache,
-            limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
-            options=_options(mode_class, arguments.option),
-        )
-        mode = mode_class(setting)
+        mode = mode_class(_setting(mode_class, arguments, private))
         return containment.run_contained(
             lambda: _explained(lambda: _in_containment(mode, arguments), arguments.control),
-            [*_own_files(), setting.sites, private],
+            [*_own_files(), mode.setting.sites, private],
             private,
         )
+
+
+def _serve_as_worker(arguments: argparse.Namespace) -> NoReturn:
+    """Be one worker of the server that has started this command again as its own."""
+    mode_class = modes.load(arguments.mode)
+    _leave_no_import_path()
+    setting = _setting(mode_class, arguments, arguments.private)
+    respawn.serve_as_executed(mode_class(setting), Sites(setting.sites), arguments.as_worker)
+
+
+def _setting(
+    mode_class: type[IsolationMode], arguments: argparse.Namespace, private: Path
+) -> Setting:
+    return Setting(
+        sites=arguments.sites.resolve(),
+        www=_identity(arguments.www),
+        private=private,
+        code_cache=not arguments.no_code_cache,
+        limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
+        options=_options(mode_class, arguments.option),
+        credential_key=_key(arguments.credential_key),
+    )
 
 
 def _own_files() -> list[Path]:
@@ -165,7 +184,7 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
     mode.check_host()
     if arguments.check:
         return 0
-    listener = _listen(arguments.host, arguments.port)
+    listener = _listen(arguments.host, arguments.port, mode.listener_options)
     mode.master_init()
     host, port = listener.getsockname()[:2]
     ready = {
@@ -246,10 +265,33 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _key(path: Path | None) -> bytes:
+    """Return the key in the file `path`, as hexadecimal digits; nothing where no file is given.
+
+    Read before the server enters its own namespaces, where the file may be out of sight.
+    """
+    if path is None:
+        return b""
+    try:
+        with open(path) as file:
+            others = os.fstat(file.fileno()).st_mode & 0o077
+            key = bytes.fromhex(file.read())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{path} holds no key: {error}",
+            "python -m workloads.credential --make FILE makes one",
+        ) from error
+    if others:
+        raise UsageError(f"others than its owner can read {path}", f"chmod 600 {path}")
+    return key
+
+
+def _listen(host: str, port: int, options: tuple[tuple[int, int, int], ...]) -> socket.socket:
     try:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for level, name, value in options:
+            listener.setsockopt(level, name, value)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:

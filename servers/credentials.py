@@ -10,13 +10,7 @@ import os
 from typing import NamedTuple
 
 from servers import linux
-
-
-class CredentialError(RuntimeError):
-    """The kernel reported success, but the credentials are not what was asked for.
-
-    Never expected; whoever meets it must stop serving at once.
-    """
+from servers.all_ids import CredentialError, set_all_ids
 
 
 class Identity(NamedTuple):
@@ -45,27 +39,24 @@ def drop_for_good(identity: Identity) -> None:
 
 
 def become(identity: Identity) -> None:
-    """Take all three uids, all three gids and the groups of `identity`, and read them back.
-
-    For a process with uid 0 that never set keep-capabilities this is final: when all its uids
-    leave 0 the kernel clears its permitted and effective sets (capabilities(7), "Effect of user ID
-    changes on capabilities").
-    """
-    uid, gid = identity.uid, identity.gid
-    os.setgroups(identity.groups)
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-    if (
-        os.getresuid() != (uid, uid, uid)
-        or os.getresgid() != (gid, gid, gid)
-        or tuple(os.getgroups()) != identity.groups
-    ):
-        raise CredentialError(f"asked for {identity}, became {current()}")
+    """Take all three uids, all three gids and the groups of `identity`, with no way back."""
+    set_all_ids(*identity)
 
 
 # The capabilities that mod_ruid2 keeps, and with them the hole it is known for: whoever runs in
 # the process may raise them again.
 _SWITCHING = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID)
+RESTING = linux.Capabilities(0, _SWITCHING)
+RAISED = linux.Capabilities(_SWITCHING, _SWITCHING)
+
+
+def become_able_to_switch(home: Identity) -> None:
+    """Become `home` with {SETUID, SETGID} permitted and nothing effective. Called once, as root."""
+    linux.prctl(linux.PR_SET_KEEPCAPS, 1)
+    become(home)
+    linux.capset(RESTING)
+    if linux.capget() != RESTING:
+        raise CredentialError("the capability sets differ from {SETUID, SETGID} permitted")
 
 
 class Switch:
@@ -75,16 +66,13 @@ class Switch:
     """
 
     def __init__(self, home: Identity) -> None:
-        """Become `home`, keeping the two capabilities (PR_SET_KEEPCAPS). Called once, as root."""
+        """Become `home`, keeping the two capabilities. Called once, as root."""
         self.home = home
         self._look = linux.CapabilityLook()
-        self._raise = linux.CapabilityChange(linux.Capabilities(_SWITCHING, _SWITCHING))
-        self._lower = linux.CapabilityChange(linux.Capabilities(0, _SWITCHING))
-        linux.prctl(linux.PR_SET_KEEPCAPS, 1)
-        become(home)
-        self._lower()
-        if linux.capget() != linux.Capabilities(0, _SWITCHING):
-            raise CredentialError("the capability sets differ from {SETUID, SETGID} permitted")
+        self._raise = linux.CapabilityChange(RAISED)
+        self._lower = linux.CapabilityChange(RESTING)
+        self._drop = linux.CapabilityChange(linux.Capabilities())
+        become_able_to_switch(home)
 
     def to(self, identity: Identity) -> None:
         """Become `identity`; the way back stays open.
@@ -104,6 +92,12 @@ class Switch:
         self._raise()
         self._set(self.home)
         self._lower()
+
+    def forbid_return(self) -> None:
+        """Give up both capabilities, for good: whoever this process is now, it remains."""
+        self._drop()
+        if self._look.finds_any():
+            raise CredentialError("a capability is left that was to be dropped")
 
     def _set(self, identity: Identity) -> None:
         os.setgroups(identity.groups)

@@ -59,10 +59,19 @@ class Setting(NamedTuple):
     private: Path  # a directory of the run's own, for files that only the server may write
     code_cache: bool = True
     limits: Limits = Limits()
+    credential_key: bytes = b""  # what clients' credentials are checked with, where they have any
     options: Mapping[str, str] = MappingProxyType({})
 
 
 NO_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+WORKER_START: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"worker_start": ("fork", "exec")}
+)
+"""The factor of modes that use up their workers: how new ones come to be (`servers.respawn`).
+
+It is the pool that heeds it. An executed worker has not been through `check_host` and
+`master_init`, so a mode with this factor prepares in `__init__` what its workers share.
+"""
 
 
 class IsolationMode(ABC):
@@ -72,10 +81,19 @@ class IsolationMode(ABC):
     """The real product that does it this way, as every report names it."""
     runs_as: ClassVar[RunsAs]
     """The identity that the script must see."""
+    guarded: ClassVar[bool] = False
+    """Whether the language itself keeps scripts to their site and from starting processes."""
     max_requests: ClassVar[int] = 0
     """How many requests a worker serves before it is replaced; 0: no limit."""
     options: ClassVar[Mapping[str, tuple[str, ...]]] = NO_OPTIONS
     """Factors of the mode: each name with the values it may take, the default first."""
+    ends_leftovers: ClassVar[bool] = False
+    """Whether processes that a script leaves running end with its request."""
+    listener_options: ClassVar[tuple[tuple[int, int, int], ...]] = ()
+    """Socket options (level, name, value) that the listening socket gets before it listens.
+
+    Set in the master, still privileged, once; accepted connections inherit most of them.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -92,6 +110,13 @@ class IsolationMode(ABC):
 
     def master_init(self) -> None:  # noqa: B027 - most modes prepare nothing
         """Prepare what all workers share. In the master, still privileged, once."""
+
+    def child_ended(self, process: int) -> None:  # noqa: B027 - most modes have workers only
+        """Hear of the end of a child of the master that is no worker. In the master, privileged.
+
+        It may be an orphan that a script has left, or what `master_init` has started. Raises
+        Unavailable, which stops the server, when the mode cannot serve without it.
+        """
 
     @abstractmethod
     def child_init(self) -> None:

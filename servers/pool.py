@@ -24,21 +24,24 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, TextIO
 
 from servers import linux
 from servers.mode import IsolationMode
-from servers.scoreboard import Scoreboard, Slot, Usage, usage_of
+from servers.respawn import Inheritance, ServerCommand, fork_worker
+from servers.scoreboard import Scoreboard, Slot, Usage, scoreboard_file, usage_of, usage_so_far
 from servers.sites import Sites
 from servers.worker import Worker
 
 _CONTROL_CHUNK: Final = 4096  # PIPE_BUF
 _WATCH_SECONDS: Final = 0.25
+_LOOK_AT_STARTERS_SECONDS: Final = 0.002
 _GRACE_SECONDS: Final = 1.0
 _PUBLISH_SECONDS: Final = 0.5
 _START_SECONDS: Final = 30.0
 _MOST_FAILED_STARTS: Final = 5
+_HEEDED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 _NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 
 
@@ -60,14 +63,23 @@ class Pool:
         """Prepare a pool; `control` carries the commands of `_obey`, one a line."""
         self._mode = mode
         self._listener = listener
-        self._sites = sites
+        self._worker = Worker(listener, mode, sites)
         self._control = control
-        self._board = Scoreboard(workers)
+        executes = mode.setting.options.get("worker_start") == "exec"
+        self._board_file = scoreboard_file(workers) if executes else -1
+        self._board = Scoreboard(workers, self._board_file)
+        self._command = ServerCommand(mode.setting)
+        self._new_process = self._executed if executes else self._forked
         self._workers: dict[int, Slot] = {}
+        self._vacant: list[Slot] = []
         self._warned: dict[int, int] = {}
         self._reaped = Usage()
         self._failed_starts = 0
-        self._wake = -1
+        self._next_look = 0.0
+        self._ready = False
+        # With the first process of a pid namespace the kernel ends all others, whoever they are.
+        self._is_first = os.getpid() == 1
+        self._signals = -1
         self._stopping = False
 
     def run(self, ready: dict[str, object]) -> None:
@@ -77,100 +89,102 @@ class Pool:
         WorkersFail when they do not get that far.
         """
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        self._wake, waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_stop)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        # Workers inherit this, so that a question cannot kill one that is not ready to answer it.
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        self._signals = _signals_as_a_file()
+        os.environ.clear()  # which no worker should see
+        self._worker.rehearse()
         # Nothing that exists now will be garbage; without this a collection in a forked process
         # would write to, and so copy, every page of objects (gc.freeze).
         gc.collect()
         gc.freeze()
         try:
             self._start_all()
+            self._ready = True
             _say(ready)
-            self._watch()
+            self._watch(lambda: self._stopping, _WATCH_SECONDS)
         finally:
-            signal.set_wakeup_fd(-1)
             self._stop_all()
-
-    def _on_stop(self, *_: object) -> None:
-        self._stopping = True
 
     # Starting
 
     def _start_all(self) -> None:
-        told, tell = os.pipe2(os.O_CLOEXEC)
         for slot in self._board.slots:
-            self._start(slot, tell)
-        os.close(tell)
-        missing = len(self._board.slots)
+            self._start(slot)
         deadline = time.monotonic() + _START_SECONDS
-        with open(told, "rb", buffering=0) as pipe:
-            while missing and time.monotonic() < deadline and not self._stopping:
-                if select.select([pipe], [], [], _WATCH_SECONDS)[0]:
-                    if not (answers := pipe.read(missing)):
-                        break
-                    missing -= len(answers)
-        if missing and not self._stopping:
-            raise WorkersFail(f"{missing} workers did not start")
+        self._watch(lambda: self._has_started(deadline), _LOOK_AT_STARTERS_SECONDS)
 
-    def _start(self, slot: Slot, tell: int | None = None) -> None:
-        process = os.fork()
-        if process:
-            self._workers[process] = slot
-            return
-        status = 1
+    def _has_started(self, deadline: float) -> bool:
+        missing = sum(not slot.started() for slot in self._board.slots)
+        if missing and time.monotonic() > deadline:
+            raise WorkersFail(f"{missing} workers did not start")
+        return self._stopping or not missing
+
+    def _start(self, slot: Slot) -> None:
+        """Put a new worker in the slot; later, if the system has no process to spare now."""
         try:
-            self._become_worker()
-            self._mode.child_init()
-            worker = Worker(self._listener, self._mode, self._sites, slot)
-            slot.start()
-            if tell is not None:
-                os.write(tell, b".")
-                os.close(tell)
-            worker.serve()
-            status = 0
-        except BaseException:
-            kind, error, trace = sys.exc_info()
-            if kind and error:
-                sys.__excepthook__(kind, error, trace)
-        finally:
-            os._exit(status)
+            self._workers[self._new_process(slot)] = slot
+        except OSError as error:
+            _log(f"cannot start a worker: {error}")
+            self._vacant.append(slot)
+
+    def _executed(self, slot: Slot) -> int:
+        listener = self._listener.fileno()
+        return self._command.execute(
+            Inheritance(listener, self._board_file, slot.number, os.getpid())
+        )
+
+    def _forked(self, slot: Slot) -> int:
+        return fork_worker(lambda: self._serve(slot))
+
+    def _serve(self, slot: Slot) -> None:
+        self._become_worker()
+        self._worker.serve(slot)
 
     def _become_worker(self) -> None:
-        """Give up what is the master's: its signals, its streams and its environment.
+        """Give up what is the master's: its signals and its streams.
 
         A script that could read from the master's pipe would leave it waiting there.
         """
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.close(signal.set_wakeup_fd(-1))
-        os.close(self._wake)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
+        if not self._is_first:
+            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.close(self._signals)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
         os.dup2(nothing, 1)
         os.close(nothing)
-        os.environ.clear()
 
     # Watching
 
-    def _watch(self) -> None:
+    def _watch(self, done: Callable[[], bool], seconds: float) -> None:
+        """Replace ended workers and obey commands until `done`, asked every `seconds` or oftener.
+
+        A worker may end with each request, so what concerns all of them is not done each time.
+        """
         poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
+        poll.register(self._signals, select.POLLIN)
         if self._control is not None:
             poll.register(self._control, select.POLLIN)
-        while not self._stopping:
-            for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000):
-                if descriptor == self._wake:
-                    os.read(self._wake, 1024)
-                elif self._control is not None:
-                    self._obey(os.read(self._control.fileno(), _CONTROL_CHUNK))
+        while not done():
+            events = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+            if self._signals in events:
+                self._heed_signals()
+            if self._control is not None and self._control.fileno() in events:
+                self._obey(os.read(self._control.fileno(), _CONTROL_CHUNK))
+            if time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + _WATCH_SECONDS
+                self._look_after_workers()
+
+    def _heed_signals(self) -> None:
+        if any(number != signal.SIGCHLD for number in linux.read_signals(self._signals)):
+            self._stopping = True
+        else:
             self._reap()
-            self._hurry_the_overdue()
+
+    def _look_after_workers(self) -> None:
+        vacant, self._vacant = self._vacant, []
+        for slot in vacant:
+            self._start(slot)
+        self._hurry_the_overdue()
 
     def _obey(self, text: bytes) -> None:
         """Carry out commands: `usage` prints a line of JSON, the end of the stream stops us.
@@ -184,20 +198,23 @@ class Pool:
                 _say(self._usage())
 
     def _usage(self) -> dict[str, object]:
-        """Return what master and workers have used and served, since the server's start."""
-        awaited = {}
-        for process, slot in self._workers.items():
-            awaited[process] = slot.published()
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGUSR1)
+        """Return what all of the server's processes have used and served, since its start."""
+        awaited = self._ask_for_usage()
         deadline = time.monotonic() + _PUBLISH_SECONDS
-        while time.monotonic() < deadline and any(
-            self._workers[process].published() == before for process, before in awaited.items()
-        ):
+        while awaited and time.monotonic() < deadline:
             time.sleep(0.0005)
+            self._reap()
+            awaited = {
+                process: before
+                for process, before in awaited.items()
+                if process in self._workers and self._workers[process].published() == before
+            }
         total = self._reaped.plus(usage_of(resource.getrusage(resource.RUSAGE_SELF)))
         for slot in self._workers.values():
             total = total.plus(slot.usage())
+        for process in descendants(os.getpid()):
+            if process not in self._workers:  # what a mode keeps beside or below its workers
+                total = total.plus(usage_so_far(process))
         return {
             "served": sum(slot.served() for slot in self._board.slots),
             "processes_made": _processes_made(),
@@ -206,21 +223,43 @@ class Pool:
             "context_switches": total.voluntary_switches + total.involuntary_switches,
         }
 
+    def _ask_for_usage(self) -> dict[int, int]:
+        """Ask each worker that listens; return how often it has answered before."""
+        asked = {}
+        for process, slot in self._workers.items():
+            if slot.started():
+                asked[process] = slot.published()
+                _send(process, signal.SIGUSR1)
+        return asked
+
     def _reap(self) -> None:
         for process, status, usage in _ended_children():
             slot = self._workers.pop(process, None)
             if slot is None:
-                continue  # an orphan that a script left behind
-            self._warned.pop(process, None)
+                self._mode.child_ended(process)
+            else:
+                self._replace(slot)
+                self._warned.pop(process, None)
+                if status != 0:
+                    _log(f"worker {process} ended: {_explain(status)}")
             self._reaped = self._reaped.plus(usage)
-            if status != 0:
-                _log(f"worker {process} ended: {_explain(status)}")
-            self._failed_starts = 0 if slot.started() else self._failed_starts + 1
-            if self._failed_starts >= _MOST_FAILED_STARTS:
-                raise WorkersFail(f"{self._failed_starts} workers in a row did not start")
-            if not self._stopping:
-                slot.renew()
-                self._start(slot)
+
+    def _replace(self, slot: Slot) -> None:
+        """Start another worker in the slot of one that has ended: at once, if that one served.
+
+        Raises WorkersFail when one after the other ends before, unless the server has been ready:
+        from then on they are scripts that can make it look so.
+        """
+        started = slot.started()
+        slot.renew()
+        if started:
+            self._failed_starts = 0
+            self._start(slot)
+            return
+        self._vacant.append(slot)
+        self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS and not self._ready:
+            raise WorkersFail(f"{self._failed_starts} workers in a row did not start")
 
     def _hurry_the_overdue(self) -> None:
         limit = self._mode.setting.limits.script
@@ -234,13 +273,13 @@ class Pool:
                 continue
             self._warned[process] = steps + 1
             if steps == 0:
-                _signal(process, signal.SIGALRM)
+                _send(process, signal.SIGALRM)
                 continue
             for descendant in descendants(process):
-                _signal(descendant, signal.SIGKILL)
+                _send(descendant, signal.SIGKILL)
             if steps > 1:
                 _log(f"worker {process} does not come back from a script: killed")
-                _signal(process, signal.SIGKILL)
+                _send(process, signal.SIGKILL)
 
     # Stopping
 
@@ -255,12 +294,23 @@ class Pool:
                 return
 
 
+def _signals_as_a_file() -> int:
+    """Block the master's signals, and return the descriptor by which they are read.
+
+    Without handlers a new worker has none to take off, which would cost it a tenth of its pages.
+    """
+    for number in _HEEDED:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+    return linux.signalfd(_HEEDED)
+
+
 def _kill_all_but_us() -> None:
     if os.getpid() == 1:  # all others of the namespace are below us, whatever /proc shows
-        _signal(-1, signal.SIGKILL)
+        _send(-1, signal.SIGKILL)
         return
     for process in descendants(os.getpid()):
-        _signal(process, signal.SIGKILL)
+        _send(process, signal.SIGKILL)
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -315,7 +365,7 @@ def _processes_made() -> int | None:
         return None
 
 
-def _signal(process: int, number: signal.Signals) -> None:
+def _send(process: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(process, number)
 

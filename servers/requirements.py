@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
+import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from servers import linux
 from servers.containment import unreadable_for
 from servers.mode import Setting, Unavailable
 from servers.sites import Sites
+from servers.user_namespace import enter, fits
 
 _RUN_AS_ROOT = (
     "run isobench as root, or as an ordinary user that newuidmap knows "
@@ -43,6 +45,46 @@ def _mapped(map_name: str) -> Iterator[range]:
     for line in Path("/proc/self", map_name).read_text().splitlines():
         first, _, count = (int(word) for word in line.split())
         yield range(first, first + count)
+
+
+def user_namespace(uids: Collection[int], gids: Collection[int]) -> None:
+    """A process must be able to enter a user namespace that holds just these ids."""
+    if not (fits(uids) and fits(gids)):
+        raise Unavailable(
+            "the ids of www and the tenants are too scattered for the map of a user namespace",
+            "give the tenants consecutive uids: what a map can hold are some 290 ranges",
+        )
+    child = os.fork()
+    if child == 0:
+        number = errno.EIO
+        try:
+            enter(uids, gids)
+            number = 0
+        except OSError as error:
+            number = error.errno or number
+        finally:
+            os._exit(number)
+    if number := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        raise Unavailable(
+            f"the kernel refuses a user namespace: {os.strerror(number)}",
+            "raise the sysctl user.max_user_namespaces, set kernel.unprivileged_userns_clone "
+            "to 1 where it exists, and in a container permit unshare(CLONE_NEWUSER)",
+        )
+
+
+def socket_options(options: Sequence[tuple[int, int, int]]) -> None:
+    """The kernel must know these options of a listening socket (level, name, value)."""
+    with socket.socket() as listener:
+        for level, name, value in options:
+            try:
+                listener.setsockopt(level, name, value)
+            except OSError as error:
+                raise Unavailable(
+                    f"the kernel refuses the socket option {name} of level {level}: "
+                    f"{error.strerror}",
+                    "use a Linux kernel that has it (TCP_SAVE_SYN: since 4.2), not one that "
+                    "another program plays (gVisor)",
+                ) from error
 
 
 def readable_interpreter(setting: Setting) -> None:
@@ -81,6 +123,8 @@ def setuid_programs(setting: Setting) -> None:
 
 def c_compiler() -> Sequence[str]:
     """Return the command of a C compiler: the system's, or else that of the ziglang wheel."""
+    import shutil  # here, since it loads three compressors, which every fork would map
+
     for name in ("cc", "gcc", "clang"):
         if path := shutil.which(name):
             return [path]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import operator
+import os
 import resource
 import time
 from typing import Final, NamedTuple
@@ -35,6 +36,8 @@ class Usage(NamedTuple):
 
 
 _SLOT: Final = _USAGE + len(Usage._fields)
+_SLOT_BYTES: Final = _SLOT * 8
+_NANOSECONDS_A_TICK: Final = 10**9 // os.sysconf("SC_CLK_TCK")
 
 
 def usage_of(rusage: resource.struct_rusage) -> Usage:
@@ -55,12 +58,31 @@ def own_usage() -> Usage:
     )
 
 
+def usage_so_far(process: int) -> Usage:
+    """Return what a living process and its reaped children have used; nothing, once it has ended.
+
+    The kernel tells times here in clock ticks, of 10 ms as a rule (proc_pid_stat(5)).
+    """
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            # The name in parentheses may itself hold spaces and parentheses.
+            fields = file.read().rpartition(b")")[2].split()
+        with open(f"/proc/{process}/status", "rb") as file:
+            switches = [int(line.split()[1]) for line in file if b"voluntary_ctxt" in line]
+    except OSError:
+        return Usage()
+    minor, of_children, major, major_of_children, *ticks = map(int, fields[7:15])
+    cpu_ns = sum(ticks) * _NANOSECONDS_A_TICK
+    return Usage(cpu_ns, minor + of_children, major + major_of_children, *switches)
+
+
 class Slot:
-    """One worker's place on the scoreboard."""
+    """One worker's place on the scoreboard, the `number`th."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "number")
 
-    def __init__(self, values: memoryview[int]) -> None:
+    def __init__(self, number: int, values: memoryview[int]) -> None:
+        self.number = number
         self._values = values
 
     def start(self) -> None:
@@ -114,7 +136,28 @@ class Slot:
 class Scoreboard:
     """The slots of a pool."""
 
-    def __init__(self, workers: int) -> None:
-        self._memory = mmap.mmap(-1, workers * _SLOT * 8)
+    def __init__(self, workers: int, file: int = -1) -> None:
+        """Map the slots: of a `scoreboard_file`, or of memory that only forked processes share."""
+        self._memory = mmap.mmap(file, workers * _SLOT_BYTES)
         values = memoryview(self._memory).cast("q")
-        self.slots = [Slot(values[n * _SLOT : (n + 1) * _SLOT]) for n in range(workers)]
+        self.slots = [Slot(n, values[n * _SLOT : (n + 1) * _SLOT]) for n in range(workers)]
+
+    @classmethod
+    def inherited(cls, file: int) -> Scoreboard:
+        """Return the scoreboard in a file that another process has made."""
+        return cls(os.fstat(file).st_size // _SLOT_BYTES, file)
+
+
+def scoreboard_file(workers: int) -> int:
+    """Return the descriptor of a file in memory, to be mapped by processes that are not forked.
+
+    Its size is sealed: a script that shortened it would kill the master at its next look (SIGBUS,
+    mmap(2)).
+    """
+    import fcntl  # here, since it is a library more for each fork to map
+
+    file = os.memfd_create("scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.ftruncate(file, workers * _SLOT_BYTES)
+    seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
+    return file

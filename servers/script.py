@@ -7,43 +7,39 @@ replaced.
 
 from __future__ import annotations
 
-import builtins
-import io
 import os
 import re
-import sys
 from functools import lru_cache
-from types import CodeType, ModuleType
-from typing import Any, Final, TextIO, cast
+from types import CodeType
+from typing import Final
 
 from servers.http import Headers, Request, Response
+from servers.stage import (
+    MOST_CACHED_SCRIPTS,
+    FileState,
+    OutputTooLarge,
+    ScriptFailed,
+    ScriptTimeout,
+    Stage,
+    compile_script,
+    open_script,
+    state_of,
+)
+
+__all__ = [
+    "Embedded",
+    "OutputTooLarge",
+    "ScriptFailed",
+    "ScriptTimeout",
+    "environment_of",
+    "forget_origin",
+    "parse_output",
+    "server_environment",
+]
 
 _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_CACHED_HEAD: Final = 512
-MOST_CACHED_SCRIPTS: Final = 4096
-
-FileState = tuple[int, int, int, int]
-
-# os.environ and os.environb are views of one dictionary of bytes. Replacing that is far cheaper
-# than a putenv for each variable, and modules that did `from os import environ` see it as well.
-_environ = cast(Any, os.environ)
-_environb = cast(Any, os.environb)
-
-
-class ScriptFailed(Exception):
-    """The script is to blame: the client gets a 500, the reason goes to the log."""
-
-
-class ScriptTimeout(BaseException):
-    """The script has had its time. Raised in the worker while it handles a request.
-
-    Not an Exception, so that a script's own `except Exception` lets it pass.
-    """
-
-
-class OutputTooLarge(ScriptFailed):
-    """The script printed more than the server is willing to hold."""
 
 
 def server_environment() -> dict[bytes, bytes]:
@@ -142,83 +138,6 @@ def _parse_status(value: bytes) -> int:
     return int(code)
 
 
-class _Output(io.BytesIO):
-    """A script's standard output: bounded, and readable even after the script closed it."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self._limit = limit
-
-    def write(self, data: Any) -> int:
-        if self.tell() + len(data) > self._limit:
-            raise OutputTooLarge(f"the script printed more than {self._limit} bytes")
-        return super().write(data)
-
-    def close(self) -> None:
-        """Ignore a script's close: the server has yet to read."""
-
-
-class _ForkWatch:
-    """Knows, in a process, whether it was forked since `seen` was last reset."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        os.register_at_fork(after_in_child=self._note)
-
-    def _note(self) -> None:
-        self.seen = True
-
-
-_fork_watch: Final = _ForkWatch()
-
-
-class _NoInput(io.StringIO):
-    """The standard input of a request without a body: a third of the price of a real stream."""
-
-    @property
-    def buffer(self) -> io.BytesIO:
-        """The bytes below the text: none."""
-        return io.BytesIO()
-
-
-class Stage:
-    """What a script finds around it: the standard streams, the environment, `__main__`.
-
-    Set on creation, used by one `perform`, struck by `strike`, in the same process or, of the last
-    two, each in one of two: a forked child performs while its parent strikes.
-    """
-
-    def __init__(self, request: Request, environment: dict[bytes, bytes], limit: int) -> None:
-        self._before = sys.stdin, sys.stdout, sys.stderr, sys.argv
-        self._output = _Output(limit)
-        main = ModuleType("__main__")
-        file = os.fsdecode(request.script.path)
-        self._namespace = main.__dict__
-        self._namespace.update(__file__=file, __builtins__=builtins)
-        sys.modules["__main__"] = main
-        sys.argv = [file]
-        body = request.body
-        sys.stdin = io.TextIOWrapper(io.BytesIO(body), "utf-8") if body else _NoInput()
-        sys.stdout = self._stdout = io.TextIOWrapper(self._output, "utf-8", newline="\n")
-        _environ._data = _environb._data = environment
-
-    def perform(self, code: CodeType) -> bytes:
-        """Run a script's code and return what it printed. Raises ScriptFailed, ScriptTimeout."""
-        _fork_watch.seen = False
-        try:
-            _execute(code, self._namespace)
-            _flush(self._stdout)
-        finally:
-            if _fork_watch.seen:
-                os._exit(0)  # a child that the script forked ends where the script does
-        return self._output.getvalue()
-
-    def strike(self) -> None:
-        """Put the server's own streams back."""
-        sys.stdin, sys.stdout, log, sys.argv = self._before
-        sys.stderr = log if _flush(log) else _reopened_log()
-
-
 class Embedded:
     """The embedded interpreter. One a worker; runs one script at a time.
 
@@ -238,13 +157,22 @@ class Embedded:
         Raises OSError when the script cannot be opened, ScriptFailed when it raised an exception
         or printed no CGI response.
         """
+        return parse_output(self.output_of(request, environment))
+
+    def output_of(self, request: Request, environment: dict[bytes, bytes]) -> bytes:
+        """Run the request's script as `__main__` and return what it printed. Raises as `run`."""
         code = self._code_of(request.script.path)
         os.chdir(request.script.site.root)
-        stage = Stage(request, environment, self._output_limit)
+        stage = Stage(self._output_limit)
+        stage.set(request.script.path, environment, request.body)
         try:
-            return parse_output(stage.perform(code))
+            return self.perform(stage, code, request)
         finally:
             stage.strike()
+
+    def perform(self, stage: Stage, code: CodeType, request: Request) -> bytes:
+        """Run a script's code on its stage: what a mode overrides that guards just this step."""
+        return stage.perform(code)
 
     def _code_of(self, path: bytes) -> CodeType:
         descriptor = open_script(path)
@@ -265,77 +193,9 @@ class Embedded:
         self._codes[key] = code
 
 
-def open_script(path: bytes) -> int:
-    """Return a descriptor of a script, opened with the credentials of the moment.
+def forget_origin(error: BaseException) -> None:
+    """Let go of the frames that `error` came through, and of all that a script has left in them.
 
-    A symbolic link is refused with ELOOP: www could follow it where the tenant who made it cannot.
+    For those who must have a script's objects finalised before they go on.
     """
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-
-
-def state_of(descriptor: int) -> FileState:
-    """Return device, inode, size and time of change (ns): equal for an unchanged file."""
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def compile_script(descriptor: int, path: bytes) -> CodeType:
-    """Compile an open script. Raises ScriptFailed."""
-    try:
-        with open(descriptor, "rb", closefd=False) as file:
-            return compile(file.read(), path, "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        raise _reported() from None
-
-
-def _flush(stream: TextIO) -> bool:
-    """Write out what `stream` still holds; return False when a script has closed or detached it."""
-    try:
-        stream.flush()
-    except ValueError:
-        return False
-    except OSError:
-        return True  # the descriptor below it is closed: nothing can be written any more
-    return True
-
-
-def _reopened_log() -> TextIO:
-    return open(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-
-
-def _execute(code: CodeType, namespace: dict[str, object]) -> None:
-    """Run the script, and finalise what it leaves behind while its credentials still hold."""
-    try:
-        exec(code, namespace)
-    except SystemExit as end:
-        # As the interpreter does at its own end: a text goes to stderr; a number is the exit
-        # status, which a CGI server does not look at.
-        if end.code is not None and not isinstance(end.code, int):
-            _say_last_words(end.code)
-    except (ScriptFailed, ScriptTimeout):
-        raise
-    except BaseException:
-        raise _reported() from None
-    finally:
-        namespace.clear()
-
-
-def _say_last_words(words: object) -> None:
-    try:
-        print(words, file=sys.stderr)
-    except (ScriptFailed, ScriptTimeout):
-        raise
-    except BaseException:  # the script closed its stderr, or the words cannot be printed
-        raise _reported() from None
-
-
-def _reported() -> ScriptFailed:
-    """Write the current exception to the log, as the interpreter would, and return the failure.
-
-    sys.__excepthook__ prints without importing the traceback module, which a worker that has
-    become a tenant might not be able to read.
-    """
-    kind, error, trace = sys.exc_info()
-    if kind is not None and error is not None:
-        sys.__excepthook__(kind, error, trace)
-    return ScriptFailed(f"the script raised {kind.__name__ if kind else 'an exception'}")
+    error.__traceback__ = error.__context__ = error.__cause__ = None

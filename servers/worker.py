@@ -16,14 +16,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
+from servers.child import REHEARSALS
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response, render
-from servers.mode import Answered, IsolationMode
-from servers.scoreboard import Slot
+from servers.mode import Answered, IsolationMode, RunsAs
+from servers.scoreboard import Scoreboard, Slot
 from servers.script import ScriptFailed, ScriptTimeout
 from servers.sites import NotFound, Sites
 
 _CHUNK: Final = 64 * 1024
 _MOST_DRAINED: Final = 16 * 1024 * 1024
+_LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _STANDARD_ERROR: Final = 2
 
 
@@ -34,32 +36,46 @@ class CleanupFailed(RuntimeError):
 class Worker:
     """Serves connections from a listening socket until it is told to stop or has had enough.
 
-    Made in the process that serves: from then on it heeds the master's signals.
+    Made in the master, once, for each forked worker to find all prepared: what is done here need
+    not be done for each request by modes that use up a worker for it.
     """
 
-    def __init__(
-        self, listener: socket.socket, mode: IsolationMode, sites: Sites, slot: Slot
-    ) -> None:
+    def __init__(self, listener: socket.socket, mode: IsolationMode, sites: Sites) -> None:
+        """Prepare the socket, and this process and its children for the master's signals."""
         self._listener = listener
         self._mode = mode
         self._sites = sites
-        self._slot = slot
+        self._slot = Scoreboard(1).slots[0]  # which nobody looks at; `serve` gets another
         self._limits = mode.setting.limits
         self._port: int = listener.getsockname()[1]
+        self._left: float = mode.max_requests or float("inf")
         self._interruptible = False
         self._limit_patience()
         signal.signal(signal.SIGALRM, self._on_overdue)
-        signal.signal(signal.SIGUSR1, lambda *_: slot.publish_usage())
+        signal.signal(signal.SIGUSR1, self._on_question)
 
-    def serve(self) -> None:
-        """Serve until `max_requests` is reached; for ever, where that is 0."""
-        served_at_most = self._mode.max_requests
-        before = self._slot.served()
-        while not served_at_most or self._slot.served() - before < served_at_most:
+    def rehearse(self) -> None:
+        """Answer a request for nothing, until the interpreter has filled its caches.
+
+        Otherwise each forked worker would do the same anew, in copies of the pages concerned.
+        """
+        for _ in range(REHEARSALS):
+            parser = RequestParser(self._limits.head, self._limits.body)
+            for request in parser.feed(b"GET / HTTP/1.1\r\nHost: rehearsal\r\n\r\n"):
+                answer = self._handle(request)
+                if isinstance(answer, Response):
+                    render(answer, keep_alive=False)
+
+    def serve(self, slot: Slot) -> None:
+        """Take the mode's resting identity, and serve until `max_requests` is reached, if ever."""
+        self._mode.child_init()
+        self._slot = slot
+        slot.start()
+        while self._left:
             try:
                 connection, remote = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
-                continue  # the timeout of the next lines also ends an accept that waits in vain
+                continue  # the time set by _limit_patience also ends an accept that waits in vain
             if connection.fileno() <= _STANDARD_ERROR:
                 connection = _moved_off_the_standard_streams(connection)
             with connection:
@@ -71,11 +87,13 @@ class Worker:
         The kernel does it (socket(7), SO_RCVTIMEO), which unlike settimeout costs no extra system
         call, and accepted sockets inherit it from the listening one.
         """
-        seconds, rest = divmod(self._limits.client, 1)
-        patience = struct.pack("ll", int(seconds), int(rest * 1e6))
+        patience = _timeval(self._limits.client)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_question(self, _signal: int, _frame: FrameType | None) -> None:
+        self._slot.publish_usage()
 
     def _on_overdue(self, _signal: int, _frame: FrameType | None) -> None:
         """Take the master's word that the script's time is up, unless it has just ended."""
@@ -92,7 +110,10 @@ class Worker:
                     deadline = 0.0
                     request.remote = remote
                     request.port = self._port
+                    goes_on = request.keep_alive
                     if not self._answer(connection, request):
+                        if goes_on:  # as far as the client knows
+                            self._see_off(connection, _LINGER_SECONDS)
                         return
                 if parser.mid_message:
                     deadline = deadline or time.monotonic() + self._limits.client
@@ -113,6 +134,10 @@ class Worker:
         """Serve one request; return whether the connection may serve another."""
         self._slot.begin()
         request.connection = connection
+        self._left -= 1
+        if not self._left:
+            request.keep_alive = False
+            self._listener.close()  # or the script could take other clients from it
         try:
             answer = self._handle(request)
             if isinstance(answer, Response):
@@ -138,6 +163,8 @@ class Worker:
 
     def _locate_and_run(self, request: Request) -> Response | Answered:
         request.script = self._sites.find(request.host).script(request.target)
+        if request.script.site.owner.uid == 0 and self._mode.runs_as is RunsAs.OWNER:
+            raise PermissionError("the site is root's, and content never runs as root")
         self._interruptible = True
         try:
             return self._mode.handle(request)
@@ -145,15 +172,24 @@ class Worker:
             self._interruptible = False
 
     def _refuse(self, connection: socket.socket, response: Response) -> None:
-        """Answer a request that was not read to its end.
-
-        Closing with unread data resets the connection and may destroy the answer on its way
-        (RFC 9112, section 9.6), so what the client still sends is read and thrown away first.
-        """
-        deadline = time.monotonic() + self._limits.client
+        """Answer a request that was not read to its end."""
         try:
             connection.sendall(render(response, keep_alive=False))
+        except OSError:
+            return
+        self._see_off(connection, self._limits.client)
+
+    def _see_off(self, connection: socket.socket, seconds: float) -> None:
+        """End a connection on which the client may still be sending.
+
+        Closing with unread data resets the connection and may destroy the answer on its way
+        (RFC 9112, section 9.6), so what still comes is read and thrown away first.
+        """
+        seconds = min(seconds, self._limits.client)
+        deadline = time.monotonic() + seconds
+        try:
             connection.shutdown(socket.SHUT_WR)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
             drained = 0
             while (
                 drained < _MOST_DRAINED
@@ -163,6 +199,11 @@ class Worker:
                 drained += len(data)
         except OSError:
             return
+
+
+def _timeval(seconds: float) -> bytes:
+    whole, rest = divmod(seconds, 1)
+    return struct.pack("ll", int(whole), int(rest * 1e6))
 
 
 def respond(request: Request, run: Callable[[], Response | Answered]) -> Response | Answered:

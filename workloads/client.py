@@ -9,6 +9,7 @@ one slow clock a client looks whether its exchange has become too old.
 import errno
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
 from types import TracebackType
@@ -52,6 +53,8 @@ class Client:
     With `connection="keep-alive"` the connection is used again while the server permits. A server
     may close an idle connection at any moment (RFC 9112, section 9.5), so a request that finds its
     *used* connection closed is sent once more on a new one, and counted in `retries`.
+
+    `new_socket` makes each connection's socket, ready to be connected.
     """
 
     def __init__(
@@ -62,8 +65,10 @@ class Client:
         connection: Connection = "keep-alive",
         timeout_s: float = TIMEOUT_S,
         max_reply_bytes: int = MAX_REPLY_BYTES,
+        new_socket: Callable[[int, int], socket.socket] = SocketType,
     ) -> None:
         self._address = (host, port)
+        self._new_socket = new_socket
         self._keep_alive = connection == "keep-alive"
         self._timeout_s = timeout_s
         self._parser = ReplyParser(max_reply_bytes)
@@ -122,7 +127,7 @@ class Client:
     def _connect(self) -> socket.socket:
         self._parser.connected()
         try:
-            connection = self._socket = SocketType(socket.AF_INET, socket.SOCK_STREAM)
+            connection = self._socket = self._new_socket(socket.AF_INET, socket.SOCK_STREAM)
         except OSError as error:  # no descriptor left
             raise self._explain(error) from None
         connection.setblocking(False)

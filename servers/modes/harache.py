@@ -8,28 +8,17 @@ securebits, a Landlock domain, and no_new_privs, which the children inherit.
 from __future__ import annotations
 
 import gc
-import sys
 
 from servers import linux, requirements
-from servers.credentials import become
+from servers.child import rehearse
+from servers.credentials import become, current
 from servers.forked import ForkedScripts
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs
+from servers.restraint import restrain
 from servers.script import environment_of, server_environment
 
 _NEEDED = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID, linux.CAP_KILL)
-_LOCKED_BITS = linux.SECBIT_NOROOT | linux.SECBIT_NOROOT_LOCKED | linux.SECBIT_KEEP_CAPS_LOCKED
-_READ = (
-    linux.LANDLOCK_ACCESS_FS_EXECUTE
-    | linux.LANDLOCK_ACCESS_FS_READ_FILE
-    | linux.LANDLOCK_ACCESS_FS_READ_DIR
-)
-# What programs in general need to read. The rest of /etc, /root, /home and /var stays closed to
-# the root worker, and so to whatever it is made to do.
-_SYSTEM = (
-    "/usr", "/lib", "/lib64", "/bin", "/sbin", "/proc",
-    "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/etc/mime.types",
-)  # fmt: skip
 
 
 class Mode(IsolationMode):
@@ -44,29 +33,11 @@ class Mode(IsolationMode):
 
     def child_init(self) -> None:
         """Stay root, but of all its power keep three capabilities and a few directories."""
-        self._scripts = ForkedScripts(self.setting.limits.output, self.setting.code_cache)
         self._environment = server_environment()
-        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)  # without it Landlock asks for CAP_SYS_ADMIN
-        self._confine_files()
-        linux.prctl(linux.PR_SET_SECUREBITS, _LOCKED_BITS)
-        linux.drop_bounding_set(keep=_NEEDED)
-        linux.capset(linux.Capabilities(_NEEDED, _NEEDED))
+        self._scripts = ForkedScripts(self.setting.limits.output, self.setting.code_cache)
+        rehearse(lambda: become(current()))
+        restrain(self.setting.sites, _NEEDED)
         gc.freeze()
-
-    def _confine_files(self) -> None:
-        if not linux.landlock_abi():
-            return
-        everything = linux.LANDLOCK_ACCESS_FS_ABI_1
-        readable = [(path, _READ) for path in (*_SYSTEM, sys.base_prefix)]
-        writable = [(str(self.setting.sites), everything), ("/tmp", everything)]
-        devices = [
-            (
-                f"/dev/{name}",
-                linux.LANDLOCK_ACCESS_FS_READ_FILE | linux.LANDLOCK_ACCESS_FS_WRITE_FILE,
-            )
-            for name in ("null", "zero", "full", "random", "urandom")
-        ]
-        linux.landlock_restrict(everything, readable + writable + devices)
 
     def handle(self, request: Request) -> Response:
         """Fork; the child becomes the owner for good and runs the script."""

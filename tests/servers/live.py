@@ -1,7 +1,9 @@
 """A real server on sites of its own, and what a test wants to ask of it."""
 
+import fcntl
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,14 +19,18 @@ from typing import IO, Any, Self
 import httptools
 import pytest
 
+from servers import modes
+from servers.mode import RunsAs
 from servers.pool import descendants
-from workloads import tenants
+from workloads import credential, tenants
+from workloads.credential import Stamper
 from workloads.proof import Identity
 
 ROOT = Path(__file__).parents[2]
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
 WWW = Identity(47000, 47000, ())
 FIRST_UID = 47001
+NS_GET_PARENT = 0xB702  # linux/nsfs.h
 PATIENCE = 20.0
 """Seconds after which an answer that does not come fails the test."""
 
@@ -32,16 +38,16 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 
 
 class Sites:
-    """Two tenants' sites where every uid can reach them, and what is put into them."""
+    """Tenants' sites where every uid can reach them, and what is put into them."""
 
-    def __init__(self, directory: Path, *, owner: Identity | None = None) -> None:
+    def __init__(self, directory: Path, *, owner: Identity | None = None, count: int = 2) -> None:
         """Make the sites in `directory`; `owner` is an ordinary user to own all, and to serve."""
         self.root = directory / "sites"
         self.interpreter = f"{PYTHON} -IS"
         self.www = owner or WWW
         self.tenants = tenants.create(
             self.root,
-            count=2,
+            count=count,
             www=self.www,
             first_uid=owner.uid if owner else FIRST_UID,
             interpreter=self.interpreter,
@@ -57,6 +63,11 @@ class Sites:
         os.chown(path, path.parent.stat().st_uid, self.www.gid)
         path.chmod(mode)
         return path
+
+    def identity(self, tenant: str) -> Identity:
+        """Return who a tenant is; the first one for a name that no tenant has."""
+        known = {tenant.name: tenant.identity for tenant in self.tenants}
+        return known.get(tenant, self.tenants[0].identity)
 
     def secret(self, tenant: str) -> str:
         return (self.root / tenant / "config.secret").read_text()
@@ -101,6 +112,12 @@ def request(
     return head.encode() + body
 
 
+def _tenant_in(data: bytes) -> str:
+    """Return the tenant that a request is for, as far as one can tell; else the first one."""
+    host = re.search(rb"^Host: (t\d+)\.", data, re.MULTILINE)
+    return host[1].decode() if host else "t0001"
+
+
 _WHERE_READABLE = """
 import os, sys
 from pathlib import Path
@@ -120,6 +137,13 @@ def where_readable(*command: str) -> tuple[str, ...]:
     For servers that may not arrange that themselves, on hosts whose interpreter is root's own.
     """
     return PYTHON, "-S", "-c", _WHERE_READABLE, *command
+
+
+def key_for(mode: str, path: Path) -> tuple[str, ...]:
+    """Return the arguments that give a mode its key, in a new file, if it goes by the client."""
+    if mode not in modes.names() or modes.load(mode).runs_as is not RunsAs.CLIENT:
+        return ()
+    return "--credential-key", str(credential.make_key(path))
 
 
 class Server:
@@ -148,6 +172,9 @@ class Server:
         os.chown(self.private, *((0, 0) if sites.www == WWW else (sites.www.uid, sites.www.gid)))
         self._log = self.private.with_suffix(".log")
         packages = Path(httptools.__file__).parents[1]
+        key = self.private.with_suffix(".key")
+        arguments = (*key_for(mode, key), *arguments)
+        self.key = credential.read_key(key) if key.exists() else None
         command = [
             *prefix, PYTHON, *("-S", "-s", "-P", "-m", "servers", mode),
             *("--sites", str(sites.root), "--private", str(self.private)),
@@ -174,15 +201,20 @@ class Server:
         self.port: int = self.ready["port"]
         self.contained: bool = self.ready["own_pid_namespace"]
         self.master = children(self.process.pid)[0] if self.contained else self.process.pid
-        self._namespace = _namespace(self.master)
+        # Kept open, or another server's namespace could get its number as soon as it is gone.
+        self._held = os.open(f"/proc/{self.master}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._namespace = os.fstat(self._held).st_ino
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException) -> None:
         processes = self.everybody()
         status = self.stop()
-        if kind is None:
-            assert status == self.exit_status, self.log()
-            self._assert_nothing_left(processes)
+        try:
+            if kind is None:
+                assert status == self.exit_status, self.log()
+                self._assert_nothing_left(processes)
+        finally:
+            os.close(self._held)
 
     def _assert_nothing_left(self, processes: list[int]) -> None:
         """Show that of `processes`, and of what their pid namespace held, there is none."""
@@ -193,25 +225,36 @@ class Server:
 
     def _is_inside(self, pid: int) -> bool:
         try:
-            return _namespace(pid) == self._namespace
+            return self._namespace in _namespaces(pid)
         except OSError:
             return False
 
     # Asking
 
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
+    def connect(self, tenant: str = "t0001") -> socket.socket:
+        """Connect, as the tenant where the mode goes by the client's identity."""
+        connection = socket.socket()
+        connection.settimeout(PATIENCE)
+        try:
+            if self.key is not None:
+                stamper = Stamper(self.key, "127.0.0.1", self.port)
+                stamper.stamp(connection, self.sites.identity(tenant))
+            connection.connect(("127.0.0.1", self.port))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def exchange(self, data: bytes) -> bytes:
         """Send `data` and return all that comes until the server closes the connection."""
-        with self.connect() as connection:
+        with self.connect(_tenant_in(data)) as connection:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def ask(self, data: bytes, method: str = "GET") -> Reply:
         """Send `data` and return one response."""
-        with self.connect() as connection:
+        with self.connect(_tenant_in(data)) as connection:
             connection.sendall(data)
             return read_reply(connection.makefile("rb"), method)
 
@@ -238,8 +281,25 @@ class Server:
         return self._log.read_text(errors="replace")
 
     def workers(self) -> list[int]:
-        """Return the master's children, without the programs that scripts left to it."""
-        return [pid for pid in children(self.master) if "-m\0servers\0" in command_line(pid)]
+        """Return the master's children that serve.
+
+        Not those that scripts left to it, nor what a mode has set beside them under its own name.
+        """
+        return [
+            pid
+            for pid in children(self.master)
+            if "-m\0servers\0" in command_line(pid) and name_of(pid) == name_of(self.master)
+        ]
+
+    def zygotes(self) -> list[int]:
+        """Return what stands below the workers to be forked for scripts, and runs none itself."""
+        below = [pid for worker in self.workers() for pid in children(worker)]
+        return [pid for pid in below if "zygote.main()" in command_line(pid)]
+
+    def scripts(self) -> list[int]:
+        """Return the processes below the workers that run scripts, or have run one."""
+        below = [pid for worker in self.workers() for pid in descendants(worker)]
+        return sorted({*below} - {*self.zygotes()})
 
     def everybody(self) -> list[int]:
         """Return the process ids of all that the server started, as the host counts them."""
@@ -278,14 +338,36 @@ def all_processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
-def _namespace(pid: int) -> Path:
-    return Path(f"/proc/{pid}/ns/pid").readlink()
+def _namespaces(pid: int) -> list[int]:
+    """Return the inodes of a process's pid namespace and of those that this one is in.
+
+    They tell one from another (namespaces(7)).
+    """
+    found = []
+    descriptor = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY)
+    while descriptor >= 0:
+        found.append(os.fstat(descriptor).st_ino)
+        try:
+            parent = fcntl.ioctl(descriptor, NS_GET_PARENT)
+        except PermissionError:  # it is ours, or beyond our sight
+            parent = -1
+        os.close(descriptor)
+        descriptor = parent
+    return found
 
 
 def command_line(pid: int) -> str:
     """Return the arguments of a process, NUL between them; empty when it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
+
+
+def name_of(pid: int) -> str:
+    """Return the name that ps shows of a process; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
 

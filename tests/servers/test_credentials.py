@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from servers import linux
-from servers.credentials import CredentialError, Identity, Switch, current, drop_for_good
+from servers.all_ids import CredentialError
+from servers.credentials import Identity, Switch, current, drop_for_good
 from tests.servers.forked import in_child
 from tests.servers.live import needs_root
 
@@ -70,6 +71,17 @@ def test_ordinary_user_cannot_become_another() -> None:
     assert in_child(drop_to_another)
 
 
+def test_switch_forbids_its_own_return() -> None:
+    def go_for_good() -> tuple[list[bool], Identity, linux.Capabilities]:
+        switch = Switch(HOME)
+        switch.to(OWNER)
+        switch.forbid_return()
+        tried = [refused(switch.back), refused(os.setuid, HOME.uid), refused(os.setgroups, [])]
+        return tried, current(), linux.capget()
+
+    assert in_child(go_for_good) == ([True] * 3, OWNER, linux.Capabilities())
+
+
 def test_switch_rests_at_home_with_two_capabilities() -> None:
     def rest() -> tuple[Identity, linux.Capabilities]:
         Switch(HOME)
@@ -122,4 +134,4 @@ def test_change_that_did_not_happen_is_noticed(monkeypatch: pytest.MonkeyPatch) 
             return str(error)
         return "believed it"
 
-    assert "asked for Identity(uid=47001" in in_child(drop)
+    assert "asked for 47001, 47002" in in_child(drop)

@@ -77,7 +77,7 @@ def test_compiled_code_is_kept_and_used_while_the_file_is_the_same(
         raise ScriptFailed("compiled again")
 
     with monkeypatch.context() as patch:
-        patch.setattr("servers.forked.compile_script", compiled_again)
+        patch.setattr("servers.child.compile_script", compiled_again)
         assert ask().body == b"old\n"
         write(tmp_path, "print('new')")
         os.utime(tmp_path / "a.py", ns=(0, 0))
@@ -90,7 +90,7 @@ def test_nothing_is_kept_without_the_code_cache(tmp_path: Path) -> None:
     scripts = ForkedScripts(output_limit=100, code_cache=False)
     write(tmp_path, "")
     asking(scripts, tmp_path)()
-    assert scripts._compiled == {}
+    assert scripts._jobs.compiled == {}
 
 
 def test_more_output_than_allowed(scripts: ForkedScripts, tmp_path: Path) -> None:
@@ -141,10 +141,10 @@ pipe = max(int(n) for n in os.listdir('/proc/self/fd') if os.path.exists(f'/proc
 @pytest.mark.parametrize(
     ("forged", "error"),
     [
-        ("b'A' + b'\\xff' * 8", OutputTooLarge),
+        ("b'A' + b'\\xff' * 16", OutputTooLarge),
         ("b'?' + bytes(16)", ScriptFailed),
-        ("b'A' + bytes(8) + b'\\xff' * 8", OutputTooLarge),
-        ("b'R' + b'\\x08' + bytes(7) + b'\\xff' * 8 + bytes(8)", OSError),
+        ("b'A' + bytes(8) + b'\\xff' * 8", ScriptFailed),
+        ("b'R' + b'\\x08' + bytes(15) + b'\\xff' * 8", OSError),
     ],
 )
 def test_a_forged_message_is_an_error_like_others(
@@ -176,7 +176,7 @@ def test_a_background_process_cannot_put_code_into_a_neighbours_script(sites: Si
             site = sites.root / tenant
             owner = Site(tenant, site).owner
             body = asking(scripts, site, lambda owner=owner: become(owner))().body  # type: ignore[misc]
-        return body, set(scripts._compiled)
+        return body, set(scripts._jobs.compiled)
 
     body, kept = in_child(both)
     assert body == b"mine\n"

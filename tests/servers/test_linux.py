@@ -2,6 +2,8 @@
 
 import errno
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,14 @@ def test_prctl_reports_errors() -> None:
     assert linux.prctl(linux.PR_CAPBSET_READ, linux.CAP_SETUID) in (0, 1)
 
 
+def test_name_is_what_ps_shows() -> None:
+    def rename() -> str:
+        linux.set_name("a name of 21 letters!")
+        return Path("/proc/self/comm").read_text()
+
+    assert in_child(rename) == "a name of 21 le\n"
+
+
 def test_new_namespace_hides_its_mounts(tmp_path: Path) -> None:
     (tmp_path / "outside").touch()
 
@@ -126,3 +136,91 @@ def succeeds(attempt: "object") -> bool:
     except PermissionError:
         return False
     return True
+
+
+def test_fork_into_a_pid_namespace() -> None:
+    """The child is its first process, which the C library knows, and can do what others can."""
+    fork = linux.ForkInto(linux.CLONE_NEWPID)
+
+    def numbers() -> tuple[int, int, int, int]:
+        threads: list[int] = []
+        thread = threading.Thread(target=lambda: threads.append(threading.get_native_id()))
+        thread.start()
+        thread.join()
+        child = os.fork()
+        if child == 0:
+            os._exit(os.getppid())
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return os.getpid(), threads[0], child, status
+
+    def both() -> list[tuple[int, int, int, int]]:
+        return [in_child(numbers, fork) for _ in range(2)]
+
+    assert in_child(both) == [(1, 2, 3, 1)] * 2
+
+
+def test_fork_into_a_namespace_that_is_refused() -> None:
+    def refused() -> int:
+        linux.capset(Capabilities())
+        try:
+            linux.ForkInto(linux.CLONE_NEWPID)()
+        except OSError as error:
+            return error.errno or 0
+        return 0
+
+    assert in_child(refused) == errno.EPERM
+
+
+def test_tree_of_mounts_is_copied_restricted_and_attached(tmp_path: Path) -> None:
+    for name in ("source", "target"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "source" / "file").write_text("seen")
+
+    def attach() -> tuple[str, str, list[str]]:
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        tree = linux.clone_tree(str(tmp_path / "source"))
+        linux.restrict_tree(tree, linux.MOUNT_ATTR_RDONLY)
+        linux.attach_tree(tree, str(tmp_path / "target"))
+        try:
+            (tmp_path / "target" / "file").write_text("changed")
+        except OSError as error:
+            reason = errno.errorcode[error.errno or 0]
+        text = (tmp_path / "target" / "file").read_text()
+        linux.unmount(str(tmp_path / "target"))
+        return reason, text, [path.name for path in (tmp_path / "target").iterdir()]
+
+    assert in_child(attach) == ("EROFS", "seen", [])
+
+
+def test_pivot_root_leaves_nothing_of_the_old_root(tmp_path: Path) -> None:
+    def pivot() -> list[str]:
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        linux.mount("isobench", str(tmp_path), "tmpfs", 0, "size=64k")
+        (tmp_path / "new").mkdir()
+        linux.pivot_root(str(tmp_path))
+        return os.listdir("/")  # noqa: PTH208
+
+    assert in_child(pivot) == ["new"]
+
+
+def test_landlock_accesses_grow_with_the_version() -> None:
+    bits = [
+        (each.files.bit_count(), each.ports.bit_count(), each.scoped.bit_count())
+        for each in map(linux.landlock_accesses, range(1, 8))
+    ]
+    assert bits == [
+        *((13, 0, 0), (14, 0, 0), (15, 0, 0), (15, 2, 0), (16, 2, 0), (16, 2, 2), (16, 2, 2))
+    ]
+
+
+@pytest.mark.skipif(linux.landlock_abi() < 4, reason="this kernel's Landlock knows no ports")
+def test_landlock_without_ports_refuses_tcp() -> None:
+    def connect() -> int:
+        accesses = linux.landlock_accesses(linux.landlock_abi())
+        linux.landlock_restrict(accesses.files, [], accesses.ports, accesses.scoped)
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", 9))
+
+    assert in_child(connect) == errno.EACCES

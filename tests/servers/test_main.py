@@ -12,7 +12,16 @@ import httptools
 import pytest
 
 from servers import modes
-from tests.servers.live import PYTHON, ROOT, WWW, Server, Sites, needs_root, where_readable
+from tests.servers.live import (
+    PYTHON,
+    ROOT,
+    WWW,
+    Server,
+    Sites,
+    key_for,
+    needs_root,
+    where_readable,
+)
 from workloads.proof import Identity
 
 pytestmark = needs_root
@@ -56,6 +65,7 @@ def command(
 
 def serving(mode: str, sites: Sites, *arguments: str, private: Path | None = None) -> list[str]:
     options = ["--private", str(private)] if private else []
+    options += key_for(mode, sites.root.with_name("credential.key"))
     return [mode, "--sites", str(sites.root), "--port", "0", *options, *arguments]
 
 
@@ -170,7 +180,7 @@ def test_no_new_privileges(sites: Sites) -> None:
 
 
 @pytest.mark.parametrize("prefix", [AS_USER, AS_USER_WITH_GROUPS], ids=["alone", "with groups"])
-@pytest.mark.parametrize("mode", ["dso", "cgi"])
+@pytest.mark.parametrize("mode", ["dso", "cgi", "safe_mode"])
 def test_ordinary_user_can_serve_as_itself(
     reachable: Path, prefix: tuple[str, ...], mode: str
 ) -> None:
@@ -182,7 +192,7 @@ def test_ordinary_user_can_serve_as_itself(
 
 
 @pytest.mark.parametrize(
-    "mode", [mode for mode in modes.names() if mode in ("ruid2", "harache", "suexec")]
+    "mode", ["ruid2", "harache", "suexec", "process_security", "process_security_shipped"]
 )
 def test_ordinary_user_cannot_change_identities(reachable: Path, mode: str) -> None:
     directory = reachable / mode

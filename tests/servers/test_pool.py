@@ -1,14 +1,17 @@
 """The prefork master, as the harness meets it."""
 
+import contextlib
 import os
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from servers.pool import descendants
-from tests.servers.live import Server, Sites, children, needs_root, request
+from tests.servers.live import PYTHON, Server, Sites, children, needs_root, read_reply, request
 
 pytestmark = needs_root
 
@@ -92,12 +95,145 @@ def test_workers_that_do_not_start_end_the_server(sites: Sites) -> None:
         assert broken.process.wait(10) == 2
         assert broken.ready == {
             "ready": False,
-            "reason": "2 workers did not start",
+            "reason": "5 workers in a row did not start",
             "hint": "read what the server wrote above",
         }
         assert "Operation not permitted" in broken.log()
     finally:
         broken.close()
+
+
+# Workers that end with their request
+
+OF_ONE_REQUEST = [
+    pytest.param("suid2", "fork", 100, id="suid2"),
+    pytest.param("suid2", "exec", 12, id="suid2:worker_start=exec"),
+    pytest.param("ruid2_drop", "fork", 100, id="ruid2_drop"),
+]
+
+
+@pytest.mark.parametrize(("mode", "start", "clients"), OF_ONE_REQUEST)
+def test_burst_waits_for_new_workers(sites: Sites, mode: str, start: str, clients: int) -> None:
+    """Each of many connections made at once is answered, once, by a process of its own."""
+    with Server(mode, sites, "--option", f"worker_start={start}", workers=2) as server:
+        before = server.usage()
+        assert burst(server, clients) == [200] * clients
+        server.wait_for(lambda: server.usage()["served"] - before["served"] == clients)
+        server.wait_for(lambda: made_since(server, before) == clients)
+
+
+@pytest.mark.parametrize(("mode", "start", "clients"), OF_ONE_REQUEST)
+def test_burst_loses_only_what_killed_workers_had(
+    sites: Sites, mode: str, start: str, clients: int
+) -> None:
+    with Server(mode, sites, "--option", f"worker_start={start}", workers=2) as server:
+        with ThreadPoolExecutor(1) as threads:
+            answers = threads.submit(burst, server, clients)
+            killed = 0
+            while not answers.done():
+                killed += kill_one(server.workers())
+                time.sleep(0.02)
+        assert set(answers.result()) <= {200, 0}
+        assert answers.result().count(0) <= killed
+        assert server.get().status == 200
+
+
+def burst(server: Server, clients: int) -> list[int]:
+    """Connect many times at once, ask on each connection, and return the statuses; 0 for none."""
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(clients)]
+        for number, connection in enumerate(connections):
+            connection.sendall(request(tenant=("t0001", "t0002")[number % 2]))
+        return [status_on(connection) for connection in connections]
+
+
+def status_on(connection: socket.socket) -> int:
+    """Return the status of the one answer that a connection brings; 0 where it is cut off."""
+    with connection.makefile("rb") as stream, contextlib.suppress(ConnectionError):
+        status = read_reply(stream).status
+        assert stream.read() == b""
+        return status
+    return 0
+
+
+def made_since(server: Server, before: dict[str, Any]) -> int:
+    made: int = server.usage()["processes_made"] - before["processes_made"]
+    return made
+
+
+def kill_one(workers: list[int]) -> int:
+    """Kill one of the workers; return how many were killed."""
+    try:
+        os.kill(workers[0], signal.SIGKILL)
+    except (IndexError, ProcessLookupError):
+        return 0
+    return 1
+
+
+def test_usage_of_ended_workers_is_counted(sites: Sites) -> None:
+    with Server("suid2", sites) as server:
+        before = server.usage()
+        burning = (
+            "import time\nend = time.process_time() + 0.1\nwhile time.process_time() < end: 0\n"
+        )
+        for _ in range(5):
+            assert server.run(f"{burning}print('Content-Type: a/b\\n')").status == 200
+        server.wait_for(lambda: server.usage()["served"] - before["served"] == 5)
+        server.wait_for(lambda: server.usage()["cpu_s"] - before["cpu_s"] >= 0.5)
+
+
+def test_usage_does_not_keep_ended_workers_from_being_replaced(sites: Sites) -> None:
+    with Server("suid2", sites, workers=2) as server, ThreadPoolExecutor(1) as threads:
+        answers = threads.submit(burst, server, 60)
+        served = []
+        while not answers.done():
+            served.append(server.usage()["served"])
+        assert answers.result() == [200] * 60
+        assert served == sorted(served)
+
+
+SHORT_OF_PROCESSES = """
+import errno, os, runpy, sys
+fork, calls = os.fork, 0
+def scarce():
+    global calls
+    calls += 1
+    if os.getpid() == 1 and calls % 3 == 0:
+        raise BlockingIOError(errno.EAGAIN, "short of processes")
+    return fork()
+os.fork = scarce
+sys.argv = sys.argv[sys.argv.index("servers"):]
+runpy.run_module("servers", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_worker_that_cannot_be_made_now_is_made_later(sites: Sites) -> None:
+    prefix = (PYTHON, "-S", "-P", "-c", SHORT_OF_PROCESSES)
+    with Server("suid2", sites, workers=2, prefix=prefix) as server:
+        assert [server.get().status for _ in range(6)] == [200] * 6
+        assert "cannot start a worker" in server.log()
+        server.wait_for(lambda: len(server.workers()) == 2)
+
+
+def test_script_cannot_end_the_server_by_workers_that_seem_not_to_start(sites: Sites) -> None:
+    """What says that a worker has started is in memory that its scripts can reach."""
+    sites.put(
+        "case.py",
+        """
+        import gc, os
+        from servers.scoreboard import Slot
+        for slot in [thing for thing in gc.get_objects() if isinstance(thing, Slot)]:
+            slot.renew()
+        os._exit(1)
+        """,
+    )
+    with Server("suid2", sites) as server:
+        for _ in range(8):
+            assert server.get("/case.py").status == 0
+        assert server.get().status == 200
+
+
+# Stopping
 
 
 def test_stop_does_not_wait_for_scripts(sites: Sites) -> None:

@@ -1,10 +1,11 @@
 """What modes ask of a host; what the command line makes of a refusal is in test_main."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from servers import requirements
+from servers import requirements, user_namespace
 from servers.credentials import Identity, drop_for_good
 from servers.mode import Setting, Unavailable
 from tests.servers.forked import in_child
@@ -29,6 +30,32 @@ def test_without_capabilities_there_are_no_other_identities(sites: Sites) -> Non
         return refusal.value.reason
 
     assert in_child(ask) == "changing identity takes CAP_SETUID and CAP_SETGID"
+
+
+def test_no_more_user_namespaces(sites: Sites) -> None:
+    def ask() -> tuple[str, str]:
+        user_namespace.enter(range(65536), range(65536))
+        # The limit of this namespace, and of those below it (namespaces(7)).
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        with pytest.raises(Unavailable) as refusal:
+            requirements.user_namespace([WWW.uid], [WWW.gid])
+        return refusal.value.reason, refusal.value.hint
+
+    reason, hint = in_child(ask)
+    assert reason.startswith("the kernel refuses a user namespace: ")
+    assert "user.max_user_namespaces" in hint
+
+
+def test_tenants_in_more_ranges_than_a_map_holds() -> None:
+    scattered = range(47000, 48000, 2)
+    with pytest.raises(Unavailable, match="are too scattered for the map of a user namespace"):
+        requirements.user_namespace(scattered, [WWW.gid])
+
+
+def test_socket_option_that_the_kernel_does_not_know() -> None:
+    requirements.socket_options([(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
+    with pytest.raises(Unavailable, match="refuses the socket option 9999 of level 6: "):
+        requirements.socket_options([(socket.IPPROTO_TCP, 9999, 1)])
 
 
 def test_interpreter_that_tenants_cannot_read(

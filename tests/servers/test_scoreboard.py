@@ -1,10 +1,21 @@
 """What workers tell the master through shared memory."""
 
+import fcntl
 import os
 import resource
+import signal
 import time
 
-from servers.scoreboard import Scoreboard, Usage, own_usage, usage_of
+import pytest
+
+from servers.scoreboard import (
+    Scoreboard,
+    Usage,
+    own_usage,
+    scoreboard_file,
+    usage_of,
+    usage_so_far,
+)
 
 
 def test_slots_are_independent() -> None:
@@ -28,6 +39,26 @@ def test_child_process_writes_where_its_parent_reads() -> None:
     os.waitpid(child, 0)
     assert (slot.started(), slot.served(), slot.published()) == (True, 1, 1)
     assert slot.usage().minor_faults > 0
+
+
+def test_processes_that_map_one_file_share_its_slots() -> None:
+    file = scoreboard_file(3)
+    mine, another = Scoreboard(3, file), Scoreboard.inherited(file)
+    os.close(file)
+    assert [slot.number for slot in another.slots] == [0, 1, 2]
+    another.slots[1].end()
+    assert [slot.served() for slot in mine.slots] == [0, 1, 0]
+
+
+def test_nobody_can_take_the_file_from_under_the_master() -> None:
+    file = scoreboard_file(2)
+    size = os.fstat(file).st_size
+    for length in (0, size + 4096):
+        with pytest.raises(PermissionError):
+            os.ftruncate(file, length)
+    with pytest.raises(PermissionError):
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
+    os.close(file)
 
 
 def test_renewed_slot_keeps_its_count_only() -> None:
@@ -66,3 +97,27 @@ def test_usage_adds_up() -> None:
     assert Usage(1, 2, 3, 4, 5).plus(Usage(1, 1, 1, 1, 1)) == Usage(2, 3, 4, 5, 6)
     before = usage_of(resource.getrusage(resource.RUSAGE_SELF))
     assert own_usage().cpu_ns >= before.cpu_ns > 0
+
+
+def test_usage_of_another_process_while_it_lives() -> None:
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        end = time.process_time() + 0.05
+        while time.process_time() < end:
+            bytearray(1 << 20)
+        os.write(tell, b".")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        os.read(told, 1)
+        usage = usage_so_far(child)
+        assert usage.cpu_ns >= 30_000_000
+        assert usage.minor_faults > 0
+        assert usage.voluntary_switches + usage.involuntary_switches > 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(told)
+        os.close(tell)
+    assert usage_so_far(child) == Usage()

@@ -1,0 +1,169 @@
+"""What a child does that was forked for one script: become the tenant, run it, answer, end.
+
+Rule: the child has no descriptor but the standard streams and the one that its answer goes
+through. Neither the client's connection nor the listening socket are a script's to touch.
+
+Imports next to nothing, as `stage`.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+
+from servers.stage import ScriptFailed, Stage, compile_script, open_script, state_of
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Final, NoReturn
+
+ANSWERED: Final = b"A"
+FAILED: Final = b"F"
+REFUSED: Final = b"R"
+LENGTH: Final = 8
+LARGEST_KEPT_CODE: Final = 1024 * 1024
+
+# A short read comes first: memory for a long one would grow the heap, a page fault more each.
+_SHORT: Final = 8 * 1024
+_LONG: Final = 64 * 1024
+_FIRST_DESCRIPTOR: Final = 3
+_LAST_DESCRIPTOR: Final = 0xFFFF
+# The interpreter adapts code that ran eight times, and what it adapts needs a few more to settle
+# (PEP 659, and the counters in CPython's pycore_code.h).
+REHEARSALS: Final = 24
+_REHEARSAL: Final = os.fsencode(os.path.join(os.path.dirname(__file__), "rehearsal.py"))
+
+
+class Job:
+    """One script to run.
+
+    `compiled` is what an earlier child for the same script handed back, or nothing; `keep_code`
+    says whether this one shall.
+    """
+
+    __slots__ = ("body", "compiled", "environment", "keep_code", "path", "root")
+
+    def __init__(
+        self,
+        path: bytes,
+        root: bytes,
+        environment: dict[bytes, bytes],
+        body: bytes = b"",
+        compiled: bytes = b"",
+        keep_code: bool = True,
+    ) -> None:
+        self.path = path
+        self.root = root
+        self.environment = environment
+        self.body = body
+        self.compiled = compiled
+        self.keep_code = keep_code
+
+
+def run_and_exit(
+    answer: int, stage: Stage, enter: Callable[[], object], take_job: Callable[[], Job]
+) -> NoReturn:
+    """Do all that a child does, and write to the descriptor `answer` how it went.
+
+    `enter` changes its identity; what `take_job` reads, it reads as the tenant.
+    """
+    verdict, output, fresh = FAILED, b"its process could not be prepared", b""
+    try:
+        os.closerange(_FIRST_DESCRIPTOR, answer)
+        os.closerange(answer + 1, _LAST_DESCRIPTOR)
+        enter()
+        output, fresh = run(take_job(), stage)
+        verdict = ANSWERED
+    except ScriptFailed as error:
+        output = str(error).encode()
+    except OSError as error:
+        verdict, output = REFUSED, refusal(error)
+    finally:
+        try:
+            write(answer, message(verdict, output, fresh))
+        finally:  # the script closed it, or the reader did because time was up
+            os._exit(0)
+
+
+def run(job: Job, stage: Stage) -> tuple[bytes, bytes]:
+    """Run a script here; return what it printed, and compiled code that is worth keeping.
+
+    Raises ScriptFailed, and OSError when the script cannot be opened.
+    """
+    code, fresh = _code_of(job)
+    os.chdir(job.root)
+    stage.set(job.path, job.environment, job.body)
+    return stage.perform(code), fresh
+
+
+def rehearse(enter: Callable[[], object]) -> None:
+    """Run a script of our own until the interpreter has filled its caches and adapted its code.
+
+    A process that forks for each script does it once. Otherwise each child would do the same
+    anew, in copies of pages that end with it. `enter` is what children do to change their
+    identity, but to the one that the caller has.
+    """
+    here = os.getcwd()
+    job = Job(_REHEARSAL, os.fsencode(here), {b"QUERY_STRING": b"rehearsal"})
+    for _ in range(REHEARSALS):
+        enter()
+        stage = Stage(limit=1024)
+        try:
+            _, fresh = run(job, stage)
+        finally:
+            stage.strike()
+        job.compiled = fresh or job.compiled
+
+
+def message(verdict: bytes, output: bytes, code: bytes = b"") -> bytes:
+    """Return an answer as it is sent: a verdict, two lengths, and that many bytes of each."""
+    lengths = len(output).to_bytes(LENGTH, "little") + len(code).to_bytes(LENGTH, "little")
+    return b"".join((verdict, lengths, output, code))
+
+
+def refusal(error: OSError) -> bytes:
+    """Return what an answer says of an error of the system."""
+    return (error.errno or 0).to_bytes(LENGTH, "little")
+
+
+def write(descriptor: int, content: bytes) -> None:
+    """Write all of `content`."""
+    written = os.write(descriptor, content)
+    if written < len(content):
+        rest = memoryview(content)[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+def receive(descriptor: int, received: bytes, length: int) -> bytes:
+    """Return `received` and what follows it, until that is `length` bytes or more.
+
+    Raises ScriptFailed when it ends before.
+    """
+    parts = [received]
+    missing = length - len(received)
+    while missing > 0:
+        chunk = os.read(descriptor, _SHORT if missing < _SHORT else _LONG)
+        if not chunk:
+            raise ScriptFailed("its process ended before it answered")
+        parts.append(chunk)
+        missing -= len(chunk)
+    return b"".join(parts)
+
+
+def _code_of(job: Job) -> tuple[CodeType, bytes]:
+    """Return a script's code, and what of it shall be kept."""
+    descriptor = open_script(job.path)
+    try:
+        state = state_of(descriptor)
+        if job.compiled:
+            kept_state, code = marshal.loads(job.compiled)
+            if kept_state == state:
+                return code, b""
+        code = compile_script(descriptor, job.path)
+    finally:
+        os.close(descriptor)
+    fresh = marshal.dumps((state, code)) if job.keep_code else b""
+    return code, fresh if len(fresh) <= LARGEST_KEPT_CODE else b""

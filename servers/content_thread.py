@@ -1,0 +1,121 @@
+"""One call in a thread of its own, made for the call and gone after it.
+
+Strategy: pthread_create and pthread_join themselves, called through ctypes. `_thread` can start a
+thread, but not wait for its end in the kernel before Python 3.13, only for a lock that its last
+statement releases; and as that wakes the waiter while the thread still holds the interpreter's
+lock, it costs several context switches instead of one.
+
+Rule 1: a join does not come back for a signal, so the waiting thread joins for a moment at a time,
+and in between Python calls the handlers of the signals that came.
+
+Rule 2: the main thread may meet ScriptTimeout anywhere, even after the join and before the next
+statement. So whether the thread is alive is never noted down by a statement: it follows from what
+pthread_create and pthread_join themselves have written. Joining twice would be undefined.
+
+Rule 3: what a script has left on the way of an exception is let go in the thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from collections.abc import Callable
+from typing import Final
+
+from servers.http import Response
+from servers.script import ScriptFailed, ScriptTimeout, forget_origin
+
+_MOMENT_SECONDS: Final = 0.1
+_GRACE_SECONDS: Final = 0.25
+
+_Entry: Final = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+_library: Final = ctypes.CDLL(None)
+_create: Final = _library.pthread_create
+_create.argtypes = (ctypes.c_void_p, ctypes.c_void_p, _Entry, ctypes.c_void_p)
+_join: Final = _library.pthread_timedjoin_np
+_join.argtypes = (ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p)
+_throw: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_throw.argtypes = (ctypes.c_ulong, ctypes.py_object)
+
+
+class ContentThread:
+    """Makes one call at a time, each in a new thread. Belongs to a worker's main thread."""
+
+    def __init__(self) -> None:
+        self._entry = _Entry(self._enter)  # has to live as long as a thread that may return to it
+        self._thread = ctypes.c_ulong(0)
+        self._returned = ctypes.c_void_p()
+        self._not_yet = ctypes.addressof(self._returned)  # an address that no thread returns
+        self._until = _Timespec()
+        self._pointers = tuple(map(ctypes.byref, (self._thread, self._returned, self._until)))
+        self._action: Callable[[], Response] | None = None
+        self._outcome: Response | BaseException | None = None
+
+    def run(self, action: Callable[[], Response]) -> Response:
+        """Make the call in a new thread, wait for the thread's end, return or raise what came.
+
+        Raises BlockingIOError when no thread can be made. ScriptTimeout, thrown in here, is passed
+        on to the thread; one in a blocking system call does not notice, and then `is_alive`.
+        """
+        self._prepare(action)
+        try:
+            self._start()
+            while not self._joined(_MOMENT_SECONDS):
+                pass
+        except ScriptTimeout:
+            self._interrupt()
+            raise
+        outcome = self._take_outcome()
+        if isinstance(outcome, Response):
+            return outcome
+        raise outcome or ScriptFailed("its thread ended before it answered")
+
+    def is_alive(self) -> bool:
+        """Return whether there is a thread that has not been joined."""
+        return self._thread.value != 0 and self._returned.value == self._not_yet
+
+    def _prepare(self, action: Callable[[], Response]) -> None:
+        self._action = action
+        self._outcome = None
+        self._thread.value = 0
+        self._returned.value = self._not_yet
+
+    def _take_outcome(self) -> Response | BaseException | None:
+        outcome, self._outcome = self._outcome, None
+        return outcome
+
+    def _start(self) -> None:
+        thread, _, _ = self._pointers
+        error = _create(thread, None, self._entry, None)
+        if error:
+            self._thread.value = 0
+            raise OSError(error, os.strerror(error))
+
+    def _enter(self, _argument: int | None) -> None:
+        """Be the thread."""
+        try:
+            if self._action is not None:
+                self._outcome = self._action()
+        except BaseException as error:
+            forget_origin(error)
+            self._outcome = error
+
+    def _joined(self, seconds: float) -> bool:
+        until = time.time() + seconds
+        self._until.seconds = int(until)
+        self._until.nanoseconds = int(until % 1 * 1e9)
+        _, returned, moment = self._pointers
+        return not _join(self._thread.value, returned, moment)
+
+    def _interrupt(self) -> None:
+        """Throw ScriptTimeout into the thread, and wait a little for its end."""
+        if self.is_alive():
+            _throw(self._thread.value, ScriptTimeout)
+            self._joined(_GRACE_SECONDS)

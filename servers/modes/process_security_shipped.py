@@ -1,0 +1,85 @@
+"""`process_security_shipped`: as the released module does it, the whole process becomes the owner.
+
+The released module never made the system calls itself: it calls libc, which changes all threads.
+Up to 2019 only the new thread got the owner's identity, because the main thread lacked the
+effective capabilities and its failure went unnoticed; newer versions of glibc abort the process for
+that. So release 1.2.0 raises them in the main thread, too, and changes back afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+
+from servers import linux, requirements
+from servers.all_ids import CredentialError
+from servers.credentials import RAISED, RESTING, Identity
+from servers.http import Request, Response
+from servers.modes import process_security
+
+
+class Mode(process_security.Mode):
+    """Makes a thread for the script; by way of libc the main thread becomes the owner as well."""
+
+    precedent = "mod_process_security 1.2.0"
+
+    _is_home = True
+
+    def check_host(self) -> None:
+        """Changing identity takes root at the start."""
+        requirements.other_identities(self.setting)
+
+    def child_init(self) -> None:
+        """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""
+        self._look = linux.CapabilityLook()
+        self._permit = self._lower = linux.CapabilityChange(RESTING)
+        self._raise = linux.CapabilityChange(RAISED)
+        self._clear = linux.CapabilityChange(linux.Capabilities())
+        super().child_init()
+
+    def handle(self, request: Request) -> Response:
+        """Run the script in a new thread, and change back when that has ended.
+
+        The original makes the thread and then raises the main thread's capabilities, which has to
+        happen before the thread's first change, or glibc aborts. Here it certainly does.
+        """
+        self._is_home = False
+        self._look()
+        self._raise()
+        try:
+            return super().handle(request)
+        finally:
+            if not self._thread.is_alive():
+                self._go_back()
+
+    def become(self, owner: Identity) -> None:
+        """Change all threads, and give up this one's capabilities. In the request's thread."""
+        self._permit()
+        dumpable = linux.prctl(linux.PR_GET_DUMPABLE)
+        self._look()
+        self._raise()
+        os.setgroups(())
+        os.setgid(owner.gid)
+        os.setuid(owner.uid)
+        self._look()
+        self._clear()
+        if dumpable:
+            linux.prctl(linux.PR_SET_DUMPABLE, 1)
+        if (os.geteuid(), os.getegid(), os.getgroups()) != (owner.uid, owner.gid, []):
+            raise CredentialError(f"this thread did not become {owner}")
+
+    def _go_back(self) -> None:
+        """Become www again; as in the original, not with its supplementary groups."""
+        www = self.setting.www
+        os.setuid(www.uid)
+        os.setgid(www.gid)
+        self._look()
+        self._lower()
+        if os.getresuid() != (www.uid,) * 3 or os.getresgid() != (www.gid,) * 3:
+            raise CredentialError(f"the worker did not become {www} again")
+        self._is_home = True
+
+    def cleanup(self, request: Request) -> None:
+        """Change back, where the end of the script's time came in between."""
+        super().cleanup(request)
+        if not self._is_home:
+            self._go_back()

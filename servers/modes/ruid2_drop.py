@@ -1,0 +1,47 @@
+"""`ruid2_drop`: as `ruid2`, but the two capabilities are given up before the script runs.
+
+That closes the hole of `ruid2`, and the way back with it: the worker can only end, and the pool
+replaces it. mod_ruid2 does so where MaxRequestsPerChild is 1.
+"""
+
+from __future__ import annotations
+
+from servers import requirements
+from servers.child import rehearse
+from servers.credentials import Switch, current
+from servers.http import Request, Response
+from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
+from servers.script import Embedded, environment_of, server_environment
+
+
+class Mode(IsolationMode):
+    """Switches to the owner, drops the way back, runs the script here; a new worker follows."""
+
+    precedent = "Apache mod_ruid2 0.9.8 with MaxRequestsPerChild 1"
+    runs_as = RunsAs.OWNER
+    max_requests = 1
+    options = WORKER_START
+
+    def __init__(self, setting: Setting) -> None:
+        """Make what each worker would make alike, for the forked ones to inherit."""
+        super().__init__(setting)
+        self._interpreter = Embedded(setting.limits.output, setting.code_cache)
+        self._environment = server_environment()
+
+    def check_host(self) -> None:
+        """Changing identity takes root at the start."""
+        requirements.other_identities(self.setting)
+
+    def master_init(self) -> None:
+        """Rehearse what each worker does once, except for what cannot be undone."""
+        rehearse(current)
+
+    def child_init(self) -> None:
+        """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""
+        self._switch = Switch(self.setting.www)
+
+    def handle(self, request: Request) -> Response:
+        """Become the owner, with no capability left, and run the script."""
+        self._switch.to(request.script.site.owner)
+        self._switch.forbid_return()
+        return self._interpreter.run(request, environment_of(request, self._environment))

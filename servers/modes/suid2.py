@@ -1,0 +1,45 @@
+"""`suid2`: a root worker becomes the owner for good, serves that one request, and ends.
+
+Nothing has to be undone, so nothing has to be kept for undoing it; the price is a new worker for
+each request, which the pool keeps ready.
+"""
+
+from __future__ import annotations
+
+from servers import requirements
+from servers.child import rehearse
+from servers.credentials import become, current
+from servers.http import Request, Response
+from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
+from servers.script import Embedded, environment_of, server_environment
+
+
+class Mode(IsolationMode):
+    """Becomes the owner for good, runs the script here, and lets a new worker take its place."""
+
+    precedent = "Apache mod_suid2"
+    runs_as = RunsAs.OWNER
+    max_requests = 1
+    options = WORKER_START
+
+    def __init__(self, setting: Setting) -> None:
+        """Make what each worker would make alike, for the forked ones to inherit."""
+        super().__init__(setting)
+        self._interpreter = Embedded(setting.limits.output, setting.code_cache)
+        self._environment = server_environment()
+
+    def check_host(self) -> None:
+        """Changing identity takes root."""
+        requirements.other_identities(self.setting)
+
+    def master_init(self) -> None:
+        """Rehearse what each worker does once."""
+        rehearse(lambda: become(current()))
+
+    def child_init(self) -> None:
+        """Stay root."""
+
+    def handle(self, request: Request) -> Response:
+        """Become the owner and run the script."""
+        become(request.script.site.owner)
+        return self._interpreter.run(request, environment_of(request, self._environment))

@@ -1,0 +1,107 @@
+"""File systems of a sandbox: a root directory that holds what a script needs and nothing else.
+
+Made in two steps, since what is the same for all requests need not be done for each. A worker
+makes itself a root that shows the system's programs and libraries, a few devices, and all sites. A
+script's process gets a copy of the mounts (CLONE_NEWNS), in which the sites give way to one site,
+and `/tmp` and `/proc` are new.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from servers import linux
+
+# The rest of /etc, /root, /home, /var, /run and /sys does not exist in there.
+SYSTEM: Final = (
+    "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
+    "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/etc/mime.types",
+)  # fmt: skip
+DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+_LINKS: Final = (
+    ("/proc/self/fd", "/dev/fd"),
+    ("fd/0", "/dev/stdin"),
+    ("fd/1", "/dev/stdout"),
+    ("fd/2", "/dev/stderr"),
+    ("/tmp", "/dev/shm"),  # where glibc keeps the semaphores of multiprocessing
+)
+
+_FIXED: Final = linux.MOUNT_ATTR_RDONLY | linux.MOUNT_ATTR_NOSUID
+_NEW: Final = linux.MS_NOSUID | linux.MS_NODEV
+
+
+class PrivateRoot:
+    """The root directory of one worker. Made, entered by the worker, narrowed in its children."""
+
+    def __init__(self, sites: Path) -> None:
+        self._sites = os.fspath(sites)
+        self._shown: list[str] = []
+        self._place = ""
+
+    def enter(self, place: Path, readable: Iterable[str]) -> None:
+        """Make the root in a mount namespace of its own, and change to it. In the worker.
+
+        `place` is a directory to mount it on meanwhile, `readable` what to show of the system.
+        Needs CAP_SYS_ADMIN.
+        """
+        self._place = os.fspath(place)
+        linux.unshare(linux.CLONE_NEWNS)
+        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        linux.mount("isobench", self._place, "tmpfs", _NEW, "mode=0755,size=1m")
+        for path in readable:
+            self._show(path, _FIXED | linux.MOUNT_ATTR_NODEV)
+        for name in DEVICES:
+            self._show(f"/dev/{name}", linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC)
+        # The kernel mounts a new /proc only where one is to be seen already (mount_namespaces(7)).
+        self._show("/proc", 0)
+        self._show(self._sites, linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV)
+        os.makedirs(self._place + "/tmp", exist_ok=True)
+        for target, link in _LINKS:
+            if not os.path.lexists(self._place + link):
+                os.symlink(target, self._place + link)
+        linux.pivot_root(self._place)
+
+    def narrow(self, site: bytes, own_processes: bool) -> None:
+        """Leave of all sites only `site`, and mount a new /tmp. In a child with mounts of its own.
+
+        `own_processes`: the child has a pid namespace of its own, which /proc is to show.
+        """
+        tree = linux.clone_tree(site)
+        linux.unmount(self._sites)
+        linux.mount("isobench", "/tmp", "tmpfs", _NEW, "mode=1777,size=64m,nr_inodes=16k")
+        if not self._sites.startswith("/tmp/"):
+            linux.mount("isobench", self._sites, "tmpfs", _NEW, "mode=0755,size=64k")
+        os.makedirs(site)
+        linux.attach_tree(tree, site)
+        if own_processes:
+            linux.mount("proc", "/proc", "proc", _NEW | linux.MS_NOEXEC)
+
+    def _show(self, path: str, attributes: int) -> None:
+        """Put `path` of the present root into the new one, under its name; a link as a link."""
+        inside = self._place + path
+        if not os.path.exists(path) or self._is_shown(path):
+            return
+        if os.path.islink(path):
+            os.makedirs(os.path.dirname(inside), exist_ok=True)
+            os.symlink(os.readlink(path), inside)
+            self._show(os.path.realpath(path), attributes)
+            return
+        _make_mount_point(inside, is_directory=os.path.isdir(path))
+        tree = linux.clone_tree(path)
+        linux.restrict_tree(tree, attributes)
+        linux.attach_tree(tree, inside)
+        self._shown.append(path + "/")
+
+    def _is_shown(self, path: str) -> bool:
+        return any(f"{path}/".startswith(shown) for shown in self._shown)
+
+
+def _make_mount_point(path: str, is_directory: bool) -> None:
+    if is_directory:
+        os.makedirs(path, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC))

@@ -1,0 +1,112 @@
+"""How a worker process comes to be: forked from the master, or executed anew.
+
+A *forked* worker starts in a moment, with all that the master has loaded; the price are the pages
+that have to be copied as either of the two writes to them. An *executed* one is the same command
+once more, told what it inherits: it loads the interpreter, imports the server and reads the sites
+again, and shares no memory with the master but the scoreboard.
+
+Either way a worker starts with the master's privileges and with nothing else that is the master's:
+no environment, /dev/null for standard input and output, and of descriptors only the log, the
+listening socket and, if executed, that of the scoreboard.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final, NamedTuple, NoReturn
+
+from servers import linux
+from servers.mode import IsolationMode, Setting
+from servers.scoreboard import Scoreboard
+from servers.sites import Sites
+from servers.worker import Worker
+
+AS_WORKER: Final = "--as-worker"
+
+
+class Inheritance(NamedTuple):
+    """What an executed worker is told: two descriptors, its slot's number, its master's process."""
+
+    listener: int
+    scoreboard: int
+    slot: int
+    master: int
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self))
+
+    @classmethod
+    def parse(cls, text: str) -> Inheritance:
+        """Return what `str` was made of."""
+        return cls(*map(int, text.split(":")))
+
+
+def fork_worker(work: Callable[[], object]) -> int:
+    """Fork a process that does `work` and ends; return its process id. Raises OSError."""
+    process = os.fork()
+    if process == 0:
+        _end_after(work)
+    return process
+
+
+class ServerCommand:
+    """The command that this server was started with, to be executed again for each worker."""
+
+    def __init__(self, setting: Setting) -> None:
+        """Prepare the command, while this process still has its environment."""
+        # The directories as they are known in here: those given may be relative, or there are none.
+        here = ("--sites", str(setting.sites), "--private", str(setting.private))
+        self._arguments = [sys.executable, *sys.orig_argv[1:], *here, AS_WORKER]
+        # What the interpreter finds the server by, and runs by; no more is a tenant's business.
+        self._environment = {
+            name: value for name, value in os.environ.items() if name.startswith("PYTHON")
+        }
+
+    def execute(self, inheritance: Inheritance) -> int:
+        """Start a worker; return its process id. Raises OSError."""
+        kept = (inheritance.listener, inheritance.scoreboard)
+        return os.posix_spawn(
+            sys.executable,
+            [*self._arguments, str(inheritance)],
+            self._environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
+                # Onto itself: takes the close-on-exec flag off, in the new process alone.
+                *((os.POSIX_SPAWN_DUP2, descriptor, descriptor) for descriptor in kept),
+            ],
+            setsigmask=(),
+        )
+
+
+def serve_as_executed(mode: IsolationMode, sites: Sites, inheritance: Inheritance) -> NoReturn:
+    """Serve in this process, which `ServerCommand` has started, and end it."""
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != inheritance.master:
+        os._exit(1)  # it died before we asked for the signal
+    for descriptor in (inheritance.listener, inheritance.scoreboard):
+        os.set_inheritable(descriptor, False)
+    listener = socket.socket(fileno=inheritance.listener)
+    slot = Scoreboard.inherited(inheritance.scoreboard).slots[inheritance.slot]
+    os.close(inheritance.scoreboard)
+    os.environ.clear()
+    worker = Worker(listener, mode, sites)
+    _end_after(lambda: worker.serve(slot))
+
+
+def _end_after(work: Callable[[], object]) -> NoReturn:
+    """Do `work`, report what it raises, and end this process without the interpreter's farewell."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        kind, error, trace = sys.exc_info()
+        if kind and error:
+            sys.__excepthook__(kind, error, trace)
+    finally:
+        os._exit(status)

@@ -1,0 +1,55 @@
+"""What is taken from a process that has to stay root: all but a few capabilities and directories.
+
+What a current kernel offers in the place of the secure operating system that Harache's server runs
+on (SELinux): a bounding set, locked securebits, no_new_privs, and a Landlock domain. Children
+inherit all of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from servers import linux
+
+_NO_ROOT: Final = linux.SECBIT_NOROOT | linux.SECBIT_NOROOT_LOCKED
+_READ: Final = (
+    linux.LANDLOCK_ACCESS_FS_EXECUTE
+    | linux.LANDLOCK_ACCESS_FS_READ_FILE
+    | linux.LANDLOCK_ACCESS_FS_READ_DIR
+)
+_READ_AND_WRITE: Final = linux.LANDLOCK_ACCESS_FS_READ_FILE | linux.LANDLOCK_ACCESS_FS_WRITE_FILE
+# What programs in general need to read. The rest of /etc, /root, /home and /var stays closed to
+# the process, and so to whatever it is made to do.
+_SYSTEM: Final = (
+    "/usr", "/lib", "/lib64", "/bin", "/sbin", "/proc",
+    "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/etc/mime.types",
+)  # fmt: skip
+_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+
+
+def restrain(sites: Path, capabilities: int, executes: Path | None = None) -> None:
+    """Stay root, but of its power keep `capabilities`, a bit mask, and files that scripts need.
+
+    Where the kernel has no Landlock, files stay as open as before. Raises OSError.
+
+    `executes` is a directory that a program which is executed next needs to read. That program
+    gets its capabilities from being root, which the bounding set limits to the same ones, so the
+    bit that would deny root everything stays off.
+    """
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)  # without it Landlock asks for CAP_SYS_ADMIN
+    if linux.landlock_abi():
+        _confine_files(sites, (executes,) if executes else ())
+    bits = linux.SECBIT_KEEP_CAPS_LOCKED | (0 if executes else _NO_ROOT)
+    linux.prctl(linux.PR_SET_SECUREBITS, bits)
+    linux.drop_bounding_set(keep=capabilities)
+    linux.capset(linux.Capabilities(capabilities, capabilities))
+
+
+def _confine_files(sites: Path, readable: tuple[Path, ...]) -> None:
+    everything = linux.LANDLOCK_ACCESS_FS_ABI_1
+    rules = [(path, _READ) for path in (*_SYSTEM, sys.base_prefix, *map(str, readable))]
+    rules += [(path, everything) for path in (str(sites), "/tmp")]
+    rules += [(f"/dev/{name}", _READ_AND_WRITE) for name in _DEVICES]
+    linux.landlock_restrict(everything, rules)

@@ -1,0 +1,64 @@
+"""One worker's connections: how they end, with what client."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.live import Server, Sites, needs_root, read_reply, request
+
+pytestmark = needs_root
+
+MUCH = 4 * 1024 * 1024
+
+
+@pytest.fixture(scope="module", params=["suid2", "ruid2_drop"])
+def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Server]:
+    """A server whose workers end with their first request, before their clients know."""
+    with Server(request.param, shared_sites, "--client-seconds", "1") as running:
+        yield running
+
+
+@pytest.mark.parametrize("behind", [b"nonsense", bytes(MUCH), request(headers="") * 1000])
+def test_answer_survives_what_the_client_sends_behind_its_request(
+    server: Server, behind: bytes
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(request(headers="") + behind)
+        stream = connection.makefile("rb")
+        reply = read_reply(stream)
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+        assert stream.read() == b""
+
+
+def test_client_that_stays_is_not_waited_for_long(server: Server) -> None:
+    with server.connect() as connection, connection.makefile("rb") as stream:
+        connection.sendall(request(headers=""))
+        assert read_reply(stream).status == 200
+        assert server.get(tenant="t0002").status == 200
+
+
+def test_client_that_goes_on_sending_is_not_listened_to_for_ever(server: Server) -> None:
+    with server.connect() as connection:
+        connection.sendall(request(headers=""))
+        with pytest.raises(ConnectionError):
+            while True:
+                connection.sendall(bytes(1024 * 1024))
+    assert server.get().status == 200
+
+
+def test_connection_without_a_request_does_not_use_up_the_worker(server: Server) -> None:
+    (worker,) = server.workers()
+    with server.connect():
+        pass
+    assert server.exchange(b"nonsense\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    with server.connect() as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(1) == b""
+    assert server.workers() == [worker]
+
+
+def test_error_answers_use_up_the_worker_too(server: Server) -> None:
+    (worker,) = server.workers()
+    assert server.get("/missing.py").status == 404
+    server.wait_for(lambda: server.workers() not in ([], [worker]))
