@@ -16,6 +16,7 @@ package is shared by all of them, so that the mode is the only thing that differ
 `program`                 a script as a program of its own: spawn, feed, read, reap
 `worker`                  accept, parse, mode.handle, send, mode.cleanup
 `pool`                    the prefork master: spawn, watch, reap, stop
+`respawn`                 how a worker comes to be: forked, or executed
 `scoreboard`              what workers tell the master through shared memory
 `all_ids`                 the change of identity that has no way back
 `credentials`, `linux`    changes of identity, and the system calls under them

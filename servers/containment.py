@@ -10,7 +10,7 @@ Its mount namespace serves two ends, neither of which touches the host:
 - the setuid wrapper gets a file system that honours setuid bits.
 
 Where the host allows no new namespaces the server runs without; then `pool` alone cleans up, and
-SIGKILL of the master reaches only workers that kept their credentials.
+SIGKILL of the master reaches only workers that have not changed their credentials for a request.
 """
 
 from __future__ import annotations

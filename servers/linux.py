@@ -147,11 +147,6 @@ def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags))
 
 
-def setns(descriptor: int, kind: int) -> None:
-    """Move the calling process into a namespace (os.setns exists only since Python 3.12)."""
-    _checked(_libc.setns(descriptor, kind))
-
-
 class _CloneArguments(ctypes.Structure):
     _fields_ = tuple(
         (name, ctypes.c_uint64)

@@ -63,7 +63,7 @@ class Pool:
         """Prepare a pool; `control` carries the commands of `_obey`, one a line."""
         self._mode = mode
         self._listener = listener
-        self._worker = Worker(listener, mode, sites)
+        self._worker = Worker(os.getpid(), listener, mode, sites)
         self._control = control
         executes = mode.setting.options.get("worker_start") == "exec"
         self._board_file = scoreboard_file(workers) if executes else -1
@@ -77,8 +77,6 @@ class Pool:
         self._failed_starts = 0
         self._next_look = 0.0
         self._ready = False
-        # With the first process of a pid namespace the kernel ends all others, whoever they are.
-        self._is_first = os.getpid() == 1
         self._signals = -1
         self._stopping = False
 
@@ -144,8 +142,6 @@ class Pool:
 
         A script that could read from the master's pipe would leave it waiting there.
         """
-        if not self._is_first:
-            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         os.close(self._signals)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         nothing = os.open(os.devnull, os.O_RDWR)

@@ -14,13 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from servers import linux
+from servers.restraint import DEVICES
 
-# The rest of /etc, /root, /home, /var, /run and /sys does not exist in there.
-SYSTEM: Final = (
-    "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
-    "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/etc/mime.types",
-)  # fmt: skip
-DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 _LINKS: Final = (
     ("/proc/self/fd", "/dev/fd"),
     ("fd/0", "/dev/stdin"),

@@ -13,13 +13,11 @@ listening socket and, if executed, that of the scoreboard.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn
 
-from servers import linux
 from servers.mode import IsolationMode, Setting
 from servers.scoreboard import Scoreboard
 from servers.sites import Sites
@@ -85,16 +83,13 @@ class ServerCommand:
 
 def serve_as_executed(mode: IsolationMode, sites: Sites, inheritance: Inheritance) -> NoReturn:
     """Serve in this process, which `ServerCommand` has started, and end it."""
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != inheritance.master:
-        os._exit(1)  # it died before we asked for the signal
     for descriptor in (inheritance.listener, inheritance.scoreboard):
         os.set_inheritable(descriptor, False)
     listener = socket.socket(fileno=inheritance.listener)
     slot = Scoreboard.inherited(inheritance.scoreboard).slots[inheritance.slot]
     os.close(inheritance.scoreboard)
     os.environ.clear()
-    worker = Worker(listener, mode, sites)
+    worker = Worker(inheritance.master, listener, mode, sites)
     _end_after(lambda: worker.serve(slot))
 
 

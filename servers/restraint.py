@@ -22,11 +22,11 @@ _READ: Final = (
 _READ_AND_WRITE: Final = linux.LANDLOCK_ACCESS_FS_READ_FILE | linux.LANDLOCK_ACCESS_FS_WRITE_FILE
 # What programs in general need to read. The rest of /etc, /root, /home and /var stays closed to
 # the process, and so to whatever it is made to do.
-_SYSTEM: Final = (
-    "/usr", "/lib", "/lib64", "/bin", "/sbin", "/proc",
+SYSTEM: Final = (
+    "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
     "/etc/ld.so.cache", "/etc/localtime", "/etc/ssl", "/etc/mime.types",
 )  # fmt: skip
-_DEVICES: Final = ("null", "zero", "full", "random", "urandom")
+DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 
 
 def restrain(sites: Path, capabilities: int, executes: Path | None = None) -> None:
@@ -49,7 +49,7 @@ def restrain(sites: Path, capabilities: int, executes: Path | None = None) -> No
 
 def _confine_files(sites: Path, readable: tuple[Path, ...]) -> None:
     everything = linux.LANDLOCK_ACCESS_FS_ABI_1
-    rules = [(path, _READ) for path in (*_SYSTEM, sys.base_prefix, *map(str, readable))]
+    rules = [(path, _READ) for path in (*SYSTEM, "/proc", sys.base_prefix, *map(str, readable))]
     rules += [(path, everything) for path in (str(sites), "/tmp")]
-    rules += [(f"/dev/{name}", _READ_AND_WRITE) for name in _DEVICES]
+    rules += [(f"/dev/{name}", _READ_AND_WRITE) for name in DEVICES]
     linux.landlock_restrict(everything, rules)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
+from servers import linux
 from servers.child import REHEARSALS
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response, render
 from servers.mode import Answered, IsolationMode, RunsAs
@@ -40,8 +41,11 @@ class Worker:
     not be done for each request by modes that use up a worker for it.
     """
 
-    def __init__(self, listener: socket.socket, mode: IsolationMode, sites: Sites) -> None:
-        """Prepare the socket, and this process and its children for the master's signals."""
+    def __init__(
+        self, master: int, listener: socket.socket, mode: IsolationMode, sites: Sites
+    ) -> None:
+        """Prepare the socket, and this process and its children for the signals of `master`."""
+        self._master = master
         self._listener = listener
         self._mode = mode
         self._sites = sites
@@ -69,6 +73,7 @@ class Worker:
     def serve(self, slot: Slot) -> None:
         """Take the mode's resting identity, and serve until `max_requests` is reached, if ever."""
         self._mode.child_init()
+        self._die_with_the_master()
         self._slot = slot
         slot.start()
         while self._left:
@@ -80,6 +85,17 @@ class Worker:
                 connection = _moved_off_the_standard_streams(connection)
             with connection:
                 self._serve_connection(connection, remote)
+
+    def _die_with_the_master(self) -> None:
+        """Ask for a signal at the master's death, then look whether the wish came too late.
+
+        Not before `child_init`: a change of credentials revokes it (prctl(2)). Where the master is
+        the first process of a pid namespace there is no need (pid_namespaces(7)).
+        """
+        if self._master != 1:
+            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != self._master:
+                os._exit(1)
 
     def _limit_patience(self) -> None:
         """Bound each receive and send in time.

@@ -48,8 +48,12 @@ class Mode(IsolationMode):
         self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
         self._environment = server_environment()
         self._thread = ContentThread()
-        self._identity = thread_identity.ThreadIdentity()
+        self.prepare_change()
         become_able_to_switch(self.setting.www)
+
+    def prepare_change(self) -> None:
+        """Build what `become` needs. In each new worker."""
+        self._identity = thread_identity.ThreadIdentity()
 
     def handle(self, request: Request) -> Response:
         """Run the script in a new thread, after that has become the owner."""

@@ -28,13 +28,12 @@ class Mode(process_security.Mode):
         """Changing identity takes root at the start."""
         requirements.other_identities(self.setting)
 
-    def child_init(self) -> None:
-        """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""
+    def prepare_change(self) -> None:
+        """Build the calls that libcap makes for the original. In each new worker."""
         self._look = linux.CapabilityLook()
         self._permit = self._lower = linux.CapabilityChange(RESTING)
         self._raise = linux.CapabilityChange(RAISED)
         self._clear = linux.CapabilityChange(linux.Capabilities())
-        super().child_init()
 
     def handle(self, request: Request) -> Response:
         """Run the script in a new thread, and change back when that has ended.

@@ -29,7 +29,8 @@ from servers.credentials import become, current, drop_for_good
 from servers.forked import ForkedScripts
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs, Unavailable
-from servers.private_root import DEVICES, SYSTEM, PrivateRoot
+from servers.private_root import PrivateRoot
+from servers.restraint import DEVICES, SYSTEM
 from servers.script import ScriptFailed, environment_of, server_environment
 from servers.sites import Site, Sites
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -19,6 +20,18 @@ pytestmark = needs_root
 def status(field: str) -> str:
     lines = Path("/proc/thread-self/status").read_text().splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith(f"{field}:"))
+
+
+def test_blocked_signals_are_read_as_a_file() -> None:
+    def read_two() -> list[int]:
+        chosen = (signal.SIGTERM, signal.SIGCHLD)
+        signal.pthread_sigmask(signal.SIG_BLOCK, chosen)
+        descriptor = linux.signalfd(chosen)
+        for number in (*chosen, signal.SIGWINCH):  # the last one is not asked for
+            os.kill(os.getpid(), number)
+        return linux.read_signals(descriptor)
+
+    assert sorted(in_child(read_two)) == [signal.SIGTERM, signal.SIGCHLD]
 
 
 def test_capability_sets_are_what_the_kernel_says() -> None:

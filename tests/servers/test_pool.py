@@ -6,14 +6,26 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from servers.pool import descendants
-from tests.servers.live import PYTHON, Server, Sites, children, needs_root, read_reply, request
+from tests.servers.live import (
+    PYTHON,
+    Server,
+    Sites,
+    children,
+    needs_root,
+    read_reply,
+    request,
+    where_readable,
+)
 
 pytestmark = needs_root
+
+NO_NAMESPACES = where_readable("setpriv", "--bounding-set", "-sys_admin")
 
 
 def test_ready_line_says_what_was_started(sites: Sites) -> None:
@@ -103,8 +115,36 @@ def test_workers_that_do_not_start_end_the_server(sites: Sites) -> None:
         broken.close()
 
 
+@pytest.mark.parametrize(
+    ("mode", "options"),
+    [("dso", ()), ("suid2", ()), ("suid2", ("--option", "worker_start=exec")), ("ruid2_drop", ())],
+)
+def test_workers_end_with_a_killed_master(
+    sites: Sites, mode: str, options: tuple[str, ...]
+) -> None:
+    """Also where no pid namespace sees to it."""
+    server = Server(mode, sites, *options, workers=2, prefix=NO_NAMESPACES)
+    try:
+        assert not server.ready["own_pid_namespace"]
+        workers = children(server.process.pid)
+        assert len(workers) == 2
+        server.process.kill()
+        server.wait_for(lambda: not any(is_running(worker) for worker in workers))
+    finally:
+        server.close()
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process is more than a zombie that nobody has reaped yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 # Workers that end with their request
 
+MOST_KILLED = 10
 OF_ONE_REQUEST = [
     pytest.param("suid2", "fork", 100, id="suid2"),
     pytest.param("suid2", "exec", 12, id="suid2:worker_start=exec"),
@@ -130,7 +170,7 @@ def test_burst_loses_only_what_killed_workers_had(
         with ThreadPoolExecutor(1) as threads:
             answers = threads.submit(burst, server, clients)
             killed = 0
-            while not answers.done():
+            while not answers.done() and killed < MOST_KILLED:
                 killed += kill_one(server.workers())
                 time.sleep(0.02)
         assert set(answers.result()) <= {200, 0}

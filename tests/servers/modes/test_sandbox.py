@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-from servers import linux, private_root, requirements, seccomp
+from servers import linux, requirements, restraint, seccomp
 from servers.containment import make_visible
 from servers.credentials import Identity
 from servers.mode import Limits, Setting, Unavailable
@@ -202,7 +202,7 @@ def test_root_holds_the_system_the_interpreter_and_one_site(server: Server) -> N
         for path in ("'..'", "'/dev'", "'/'")
     )
     assert neighbours == ["t0001"]
-    assert set(devices) - {"fd", "stdin", "stdout", "stderr", "shm"} == set(private_root.DEVICES)
+    assert set(devices) - {"fd", "stdin", "stdout", "stderr", "shm"} == set(restraint.DEVICES)
     assert set(found) <= {
         *("bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr"),
         server.sites.root.parts[1],

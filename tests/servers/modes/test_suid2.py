@@ -195,7 +195,7 @@ def test_executed_workers_do_not_need_given_directories(sites: Sites) -> None:
 
 
 def test_executed_worker_that_is_killed_as_it_starts_is_replaced(executing: Server) -> None:
-    killed = set()
+    killed: set[int] = set()
     while len(killed) < 8:  # workers of which most have just begun
         for worker in executing.workers():
             with contextlib.suppress(ProcessLookupError):
