@@ -30,8 +30,8 @@ Modes = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Targets, such as dso,cgi:spawn=fork. Default: all modes."),
 ]
-WARMUP = 0.5
-QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 3, 0.5, 0.25
+WARMUP = 0.3
+QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 3, 0.2, 0.1
 
 
 @app.command()
@@ -45,7 +45,7 @@ def run(
     blocks: Annotated[
         int, typer.Option(metavar="N", help="How often each target is measured.")
     ] = 5,
-    seconds: Annotated[float, typer.Option(metavar="S", help="Measured time of a trial.")] = 2.0,
+    seconds: Annotated[float, typer.Option(metavar="S", help="Measured time of a trial.")] = 1.0,
     tenants: Annotated[int, typer.Option(metavar="N", help="How many tenants there are.")] = 10,
     popularity: Annotated[
         str, typer.Option(metavar="P", help="Which tenants are asked for: uniform, or zipf:S.")
@@ -60,7 +60,7 @@ def run(
         str, typer.Option(metavar="C", help="lean, or fasthttp: Locust's own, for reference.")
     ] = "lean",
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less than a minute, less sure.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less sure.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
     ] = None,

@@ -12,6 +12,7 @@ from harness.laboratory import settle
 from harness.results import Caution
 from harness.server import Site, check
 from harness.targets import Refusal, Target
+from workloads import credential
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,30 @@ class Diagnosis:
     identities: str
 
 
-def sort_out(targets: Sequence[Target], site: Site) -> tuple[list[Target], list[Refusal]]:
-    """Ask each target whether it can run here; return those that can and those that cannot."""
-    refusals = {target.name: check(target, site) for target in targets}
+def sort_out(
+    targets: Sequence[Target], site: Site, client: str = "lean"
+) -> tuple[list[Target], list[Refusal]]:
+    """Ask each target whether it can run here; return those that can and those that cannot.
+
+    `client` is what the load is generated with: it must be able to ask the target.
+    """
+    refusals = {
+        target.name: _out_of_reach(target, client) or check(target, site) for target in targets
+    }
     usable = [target for target in targets if refusals[target.name] is None]
     return usable, [refusal for refusal in refusals.values() if refusal is not None]
+
+
+def _out_of_reach(target: Target, client: str) -> Refusal | None:
+    """Return why no client of ours can ask a target that goes by the client's identity."""
+    if target.runs_as != "client":
+        return None
+    if client != "lean":
+        words = f"the client {client} cannot say in its packets who it is"
+        return Refusal(target, words, "leave out --client, or the target")
+    obstacle = credential.obstacle()
+    remedy = "run isobench as root: that of a user namespace has no power over the host's network"
+    return Refusal(target, obstacle, remedy) if obstacle else None
 
 
 def diagnose(targets: Sequence[Target]) -> Diagnosis:

@@ -171,6 +171,7 @@ class Laboratory:
                 for tenant in self._tenants.tenants
             ],
             "server": vars(www),
+            "credential_key": str(self.site.credential_key) if target.runs_as == "client" else None,
             "users": spec.load.users,
             "connection": spec.connection,
             "client": self._plan.client,

@@ -60,8 +60,8 @@ class Plan:
     loads: tuple[Load, ...] = (Load(8),)
     connections: tuple[str, ...] = CONNECTIONS
     blocks: int = 5
-    seconds: float = 2.0
-    warmup_s: float = 0.5
+    seconds: float = 1.0
+    warmup_s: float = 0.3
     tenants: int = 10
     popularity: str = "uniform"
     workers: int = 8

@@ -13,6 +13,7 @@ from typing import Any, Self
 from harness.cgroup import ProcessGroup
 from harness.errors import IsobenchError
 from harness.targets import Refusal, Target, server_command
+from workloads import credential
 
 _STOP_S = 10.0
 _LOG_TAIL = 2000
@@ -34,13 +35,20 @@ class Site:
     log: Path
     cpus: tuple[int, ...] = ()
 
+    @property
+    def credential_key(self) -> Path:
+        """Where the key is that a server shares with its clients, if it goes by their identity."""
+        return self.private.with_name("credential.key")
+
     def arguments(self, target: Target) -> list[str]:
-        """Return the arguments of a server of this target."""
+        """Return the arguments of a server of this target; its key, if it needs one, is new."""
         arguments = [target.mode, "--sites", str(self.sites), "--private", str(self.private)]
         if self.privileged:
             arguments += ["--www", f"{self.www_uid}:{self.www_gid}"]
         if self.cpus:
             arguments += ["--cpus", ",".join(map(str, self.cpus))]
+        if target.runs_as == "client":
+            arguments += ["--credential-key", str(credential.make_key(self.credential_key))]
         for option, value in target.options.items():
             arguments += ["--option", f"{option}={value}"]
         return arguments

@@ -31,7 +31,7 @@ from harness.results import Target as TargetRecord
 from harness.server import Site
 from harness.targets import Refusal, Target, available, choose, server_command
 from reports.terminal import render_table
-from workloads import popularity
+from workloads import popularity, tenants
 from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
 
@@ -79,7 +79,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
         belongings = stack.enter_context(Belongings())
         cores = divide(probes.usable_cpus(), machine.siblings())
         laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
-        usable, refused = sort_out(targets, laboratory.site)
+        usable, refused = sort_out(targets, laboratory.site, plan.client)
         _report_refused(refused, console)
         if not usable or (chosen and refused):
             raise IsobenchError(
@@ -113,7 +113,7 @@ def resume(path: Path, console: Console) -> None:
             cores = divide(probes.usable_cpus(), machine.siblings())
             targets = choose(plan.targets)
             laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
-            _, refused = sort_out(targets, laboratory.site)
+            _, refused = sort_out(targets, laboratory.site, plan.client)
             if refused:
                 raise IsobenchError(
                     f"this host can no longer run {refused[0].target.name}: {refused[0].reason}",
@@ -155,11 +155,17 @@ def serve(name: str, port: int, tenants: int, workers: int, console: Console) ->
 def _invite(target: Target, base_url: str, site: Site, console: Console) -> None:
     """Say what can be done with a server that is ready."""
     manifest = site.sites.parent / "tenants.json"
+    attempt = f"curl -H 'Host: t0001.localhost' {base_url}/hello.py"
+    settings = f"ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as}"
+    if target.runs_as == "client":  # curl cannot say in its packets who it is
+        key, uid = site.credential_key, tenants.Manifest.read(manifest).tenants[0].uid
+        url = base_url.replace("127.0.0.1", "t0001.localhost")
+        attempt = f"{sys.executable} -m workloads.credential --key {key} --uid {uid} {url}/hello.py"
+        settings += f" ISOBENCH_CREDENTIAL_KEY={key}"
     console.print(
         f"{target.name} ({target.precedent}), on the loopback address only: it runs tenants' code\n"
-        f"try it:   curl -H 'Host: t0001.localhost' {base_url}/hello.py\n"
-        f"load it:  ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as} "
-        f"locust -f {_locustfile()} --host {base_url}\n"
+        f"try it:   {attempt}\n"
+        f"load it:  {settings} locust -f {_locustfile()} --host {base_url}\n"
         "stop it:  Ctrl-C",
         soft_wrap=True,
         highlight=False,

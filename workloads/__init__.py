@@ -15,12 +15,16 @@ workload
     A script and the requests for it, with the check of each reply (`catalog`).
 load
     How hard it is asked, and over which connections (`load`). Closed: a fixed number of users,
-    each of which asks again as soon as it was answered. Connections are closed after each request
+    each of which asks again as soon as it was answered. Open: at times drawn beforehand, whether
+    others were answered or not (`schedule`, `alarm`). Connections are closed after each request
     or kept alive.
 popularity
     How often each tenant is asked: all alike, or by Zipf's law (`popularity`).
 user
     A client in a loop, driven by Locust (`users`), over the lean client (`client`, `reply`).
+credential
+    What a connection's first packet carries to prove whose it is, for servers that go by the
+    client's identity (`credential`, `stamped_client`).
 trial
     One measured window of load on one target. `trials` puts it under load, `recorder` keeps every
     completion and latency, `generator` is the process in which that happens.

@@ -11,10 +11,13 @@ It reads one JSON object a line from stdin and answers with JSON lines on stdout
     {"trial": ID, LOAD, "warmup_s": 0.5, "measure_s": 2.0, "output": "/path/to/rows.npy"}
                        {"event": "measuring", "trial": ID, "at": T}
                        {"event": "measured", "trial": ID, "at": T}
-                       {"event": "done", "trial": ID, ...the fields of `trials.Outcome`}
+                       {"event": "done", "trial": ID, "asked_first": 8,
+                        ...the fields of `trials.Outcome`}
 
 LOAD stands for the fields that `load.read` takes, T for seconds on CLOCK_MONOTONIC. A trial begins
-with a verification of its own. Instead of any answer there may be
+with a verification of its own, of `asked_first` tenants. With a `rate` in LOAD it is open, and
+`done` comes up to `drain_s` (5) seconds after `measured`: what was to be sent in the window is
+waited for. Instead of any answer there may be
 
     {"event": "failed", "reason": ..., "hint": ..., "evidence": {...} or null}
 
@@ -124,9 +127,9 @@ def trial(command: dict[str, Any]) -> None:
 
     name = command["trial"]
     wanted = trials.Trial.read(command)
-    trials.verify(wanted.load)
+    asked_first = trials.verify(wanted.load)
     outcome = trials.measure(wanted, lambda event, at: emit(event, trial=name, at=at))
-    emit("done", trial=name, **asdict(outcome))
+    emit("done", trial=name, asked_first=asked_first, **asdict(outcome))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,18 @@ Start `isobench serve MODE` in one terminal, and in another
 
     locust -f workloads/locustfile.py --host http://127.0.0.1:PORT --tenants-file tenants.json
 
+Users come and go as Locust is told, or by a load shape (see `shapes`):
+
+    ISOBENCH_SHAPE=steps:1,2,4,8@10 locust -f ...
+
 The replies are checked as in a measurement, but Locust's own statistics count here: they round
 response times below 100 ms to whole milliseconds.
 """
 
 import logging
+import os
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -23,6 +29,7 @@ from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
 from workloads.load import Load
 from workloads.proof import Identity, Proof
+from workloads.shapes import Shape, parse
 from workloads.tenants import Manifest, Tenant
 from workloads.users import ClosedLoopUser, Plan
 
@@ -31,6 +38,25 @@ logger = logging.getLogger(__name__)
 
 class Visitor(ClosedLoopUser):
     """A user in a closed loop; its plan is made when the test starts."""
+
+
+def shape_from(environment: Mapping[str, str]) -> type[Shape] | None:
+    """Return the load shape that ISOBENCH_SHAPE asks for; None where it is not set.
+
+    Not an option: Locust looks for shapes before it reads the command line.
+    """
+    text = environment.get("ISOBENCH_SHAPE")
+    if not text:
+        return None
+    try:
+        return parse(text)
+    except WorkloadError as error:
+        logger.error("error: %s\nhint: %s", error, error.hint)
+        raise SystemExit(2) from None
+
+
+Profile = shape_from(os.environ)
+"""Locust takes any class of a load shape that it finds here."""
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -45,9 +71,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     add(
         "--runs-as",
         env_var="ISOBENCH_RUNS_AS",
-        choices=["server", "owner"],
+        choices=["server", "owner", "client"],
         default="owner",
         help="the identity that scripts must prove: server for cgi, dso and safe_mode",
+    )
+    add(
+        "--credential-key",
+        env_var="ISOBENCH_CREDENTIAL_KEY",
+        default="",
+        help="the server's key, where it goes by the client's identity (suzuki)",
     )
 
 
@@ -93,6 +125,7 @@ def load_from(options: Any, url: str | None) -> Load:
         connection=options.connection,
         popularity=popularity.parse(options.popularity),
         server=manifest.www,
+        credential_key=load.stamping_key(options.credential_key),
     )
 
 

@@ -5,6 +5,7 @@ Locust rounds response times below 100 ms to whole milliseconds before it counts
 the number as it was measured; this listener takes it from there.
 """
 
+import math
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -106,3 +107,63 @@ class Recorder:
         with open(unfinished, "wb") as file:
             np.save(file, self.rows())
         unfinished.replace(path)
+
+
+class OpenLoadRecorder(Recorder):
+    """As `Recorder`, of requests that had an intended time.
+
+    A row has it as a third number, and the latency is the service time, from the actual sending.
+    A request without a complete reply is a row too; its latency is NaN, its completion the time
+    when it failed, or when the wait for it was over.
+    """
+
+    def __init__(self, on_error: Callable[[int], None] = lambda errors: None) -> None:
+        super().__init__(on_error)
+        self._intended = array("d")
+
+    def on_request(
+        self,
+        *,
+        response_time: float,
+        exception: Exception | None,
+        context: dict[str, Any],
+        **_rest: object,
+    ) -> None:
+        """Take note of one request; the parameters are those of Locust's event.
+
+        Its `response_time` counts from the intended time, which is for Locust's own tables.
+        """
+        service_us = (context["completed"] - context["began"]) * 1e6
+        if exception is not None:
+            self._note_error(exception, context.get("tenant", "?"))
+            if not isinstance(exception, WrongReply):
+                self.unanswered += 1
+                service_us = math.nan
+        self._completed.append(context["completed"])
+        self._latency_us.append(service_us)
+        self._intended.append(context["intended"])
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(~np.isnan(np.array(self._latency_us))))
+
+    def rows(self) -> NDArray[np.float64]:
+        """Return an (n, 3) array: completion (s), service time (us) and intended time (s)."""
+        return np.column_stack([super().rows(), np.array(self._intended)])
+
+    def completed_within(self, start: float, end: float) -> int:
+        """Count the replies that were complete from `start` to before `end`."""
+        answered = ~np.isnan(np.array(self._latency_us))
+        completed = np.array(self._completed)[answered]
+        return int(np.count_nonzero((completed >= start) & (completed < end)))
+
+    def settled_within(self, start: float, end: float) -> int:
+        """Count the requests intended from `start` to before `end` that were answered or failed."""
+        intended = np.array(self._intended)
+        return int(np.count_nonzero((intended >= start) & (intended < end)))
+
+    def give_up(self, intended: NDArray[np.float64], at: float) -> None:
+        """Add a row for each of these intended times that has none: nobody waits any longer."""
+        for time in np.setdiff1d(intended, np.array(self._intended)).tolist():
+            self._completed.append(at)
+            self._latency_us.append(math.nan)
+            self._intended.append(time)

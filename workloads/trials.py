@@ -12,19 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from gevent.event import Event
 from locust.env import Environment
 from locust.stats import RequestStats
 
-from workloads.client import Client
 from workloads.errors import WorkloadError
 from workloads.load import Load, asks, read
-from workloads.recorder import Evidence, Recorder, WrongReply
+from workloads.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.reply import ExchangeFailed
-from workloads.users import USERS, Plan, following
+from workloads.schedule import DRAIN_S, Times
+from workloads.users import Plan, client_maker, following, user_class
 
 VERIFY_TENANTS = 50
 TOO_MANY_ERRORS = 1000
+LOOK_S = 0.01
+"""How often it is looked whether the last answers have come."""
 
 Announce = Callable[[str, float], None]
 """Called with `measuring` and with `measured`, and the time on CLOCK_MONOTONIC in seconds."""
@@ -43,38 +46,49 @@ class VerificationFailed(WorkloadError):
 
 @dataclass(frozen=True)
 class Trial:
-    """A load for `warmup_s` seconds and then `measure_s` seconds; the rows go to `output`."""
+    """A load for `warmup_s` seconds and then `measure_s` seconds; the rows go to `output`.
+
+    An open load goes on until all that was to be sent in the measured window is answered, but no
+    longer than `drain_s` seconds.
+    """
 
     load: Load
     warmup_s: float
     measure_s: float
     output: Path
+    drain_s: float = DRAIN_S
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> "Trial":
-        """Make a trial from a JSON object: a load's fields and these three. See `load.read`.
+        """Make a trial from a JSON object: a load's fields and these. See `load.read`.
 
-        `output` may lack the suffix `.npy`. Raises `WorkloadError`.
+        `drain_s` may be left out, `output` may lack the suffix `.npy`. Raises `WorkloadError`.
         """
         try:
             output = str(fields["output"]).removesuffix(".npy")
             warmup_s, measure_s = float(fields["warmup_s"]), float(fields["measure_s"])
+            drain_s = float(fields.get("drain_s", DRAIN_S))
         except (KeyError, TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the trial is incomplete or malformed: {type(error).__name__}: {error}",
                 hint="A trial needs output, warmup_s and measure_s, both in seconds.",
             ) from None
-        return cls(read(fields), warmup_s, measure_s, Path(f"{output}.npy"))
+        return cls(read(fields), warmup_s, measure_s, Path(f"{output}.npy"), drain_s)
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a trial; the fields are those of the `done` event.
 
+    The file has a row a reply: completion (s) and latency (us); of an open load also the intended
+    time, and rows of requests without an answer (see `OpenLoadRecorder`).
+
     `requests_total` counts replies, right and wrong, warm-up included; `requests` those completed
     within `window`. `errors` counts wrong replies and requests left without one (`unanswered`), in
     the whole trial. `sent` counts requests begun: more than were answered, by those dropped when
     the window ended. `retries` and `connections` are None where the client does not tell.
+    `verified` counts the replies whose check passed, where it was made and not where replies are
+    recorded: both counts must agree.
     """
 
     requests_total: int
@@ -82,6 +96,7 @@ class Outcome:
     errors: int
     unanswered: int
     sent: int
+    verified: int
     retries: int | None
     connections: int | None
     evidence: Evidence | None
@@ -107,7 +122,7 @@ def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
     Raises `VerificationFailed` at the first reply that is not right.
     """
     chosen = asks(load)[:tenants]
-    with Client(load.host, load.port, connection=load.connection) as client:
+    with client_maker(load)() as client:
         for ask in chosen:
             try:
                 reply = client.exchange(ask.request)
@@ -122,13 +137,15 @@ def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
 def measure(trial: Trial, announce: Announce) -> Outcome:
     """Put the load on for one trial, save its rows and return what became of it.
 
-    Users connect during warm-up. A trial ends early after more than 1000 errors. When the window
-    ends, users are stopped where they are: outstanding requests are dropped and not counted.
+    Users connect during warm-up. A trial ends early after more than 1000 errors. When the window of
+    a closed load ends, users are stopped where they are: requests on their way are not counted.
+    Those of an open load are waited for, see `drain`.
     """
     stop = Event()
-    recorder = Recorder(on_error=lambda errors: stop.set() if errors > TOO_MANY_ERRORS else None)
+    recording = Recorder if trial.load.arrivals is None else OpenLoadRecorder
+    recorder = recording(on_error=lambda errors: stop.set() if errors > TOO_MANY_ERRORS else None)
     plan = Plan.of(trial.load)
-    environment = Environment(user_classes=[following(USERS[trial.load.client], plan)])
+    environment = Environment(user_classes=[following(user_class(trial.load), plan)])
     environment.stats = Uncounted()
     events: Any = environment.events  # whose methods are untyped
     events.request.add_listener(recorder.on_request)
@@ -142,6 +159,8 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
             stop.wait(trial.measure_s)
             end, cpu_after = time.monotonic(), time.process_time()
             announce("measured", end)
+            if plan.schedule is not None and isinstance(recorder, OpenLoadRecorder):
+                drain(recorder, plan.schedule.within(start, end), trial.drain_s, stop)
         finally:
             runner.quit()
     recorder.save(trial.output)
@@ -152,6 +171,7 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
         errors=recorder.errors,
         unanswered=recorder.unanswered,
         sent=plan.sent,
+        verified=plan.verified,
         retries=plan.retries if lean else None,
         connections=plan.connections if lean else None,
         evidence=recorder.evidence,
@@ -160,6 +180,22 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
         stopped_early=stop.is_set(),
         file=str(trial.output),
     )
+
+
+def drain(recorder: OpenLoadRecorder, intended: Times, patience_s: float, stop: Event) -> None:
+    """Wait for the answers to all requests of these intended times, then give up the rest.
+
+    The load goes on meanwhile, so that what is waited for has it no easier than the rest.
+    """
+    if len(intended) == 0:
+        return
+    deadline = time.monotonic() + patience_s
+    first, after_last = float(intended[0]), float(np.nextafter(intended[-1], np.inf))
+    while recorder.settled_within(first, after_last) < len(intended):
+        if stop.is_set() or time.monotonic() >= deadline:
+            break
+        stop.wait(LOOK_S)
+    recorder.give_up(intended, time.monotonic())
 
 
 @contextmanager

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workloads import credential
+from workloads.schedule import account
+
 ROOT = Path(__file__).parents[2]
 Command = dict[str, Any]
 
@@ -131,6 +134,24 @@ def test_littles_law_holds_of_the_rows(
     assert (began[1:] >= rows[:-1, 0] - 1e-6).all()
 
 
+@pytest.mark.skipif(credential.obstacle() is not None, reason="only who has CAP_NET_RAW can stamp")
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_a_trial_with_stamped_connections(
+    generator: Generator,
+    stub: Callable[[str], int],
+    trial: Callable[..., Command],
+    tmp_path: Path,
+    connection: str,
+) -> None:
+    key = str(credential.make_key(tmp_path / "key"))
+    command = trial(stub("hello"), connection=connection, credential_key=key)
+    *_, done = generator.ask(command)
+    assert (done["errors"], done["retries"]) == (0, 0)
+    assert done["requests"] > 10
+    (failed,) = generator.ask({**command, "client": "fasthttp"})
+    assert failed["reason"] == "the client fasthttp cannot say in its packets who it is"
+
+
 def test_verification_alone(
     generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command]
 ) -> None:
@@ -168,6 +189,44 @@ def test_a_server_that_hangs_does_not_hold_up_the_trial(
     *_, done = generator.ask(trial(stub("silent-later")))
     assert done["requests"] == 0
     assert done["sent"] == done["requests_total"] + 4
+
+
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_an_open_trial(
+    generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command], connection: str
+) -> None:
+    command = trial(stub("hello"), rate=400, schedule="uniform", connection=connection)
+    *_, done = generator.ask(command)
+    start, end = done["window"]
+    rows = np.load(done["file"])
+    found = account(rows, start, end)
+    # All that was to be sent, whenever it could be: 0.5 s of 400 requests a second.
+    assert len(found.response_us) == pytest.approx(400 * (end - start), abs=1)
+    assert (found.dropped, done["errors"]) == (0, 0)
+    assert (rows[:, 1] > 0).all()
+    assert ((rows[:, 0] - rows[:, 2]) * 1e6 >= rows[:, 1] - 1).all()
+    assert done["requests_total"] == len(rows) <= done["sent"] <= len(rows) + 4
+
+
+def test_the_same_seed_intends_the_same_times(
+    generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command]
+) -> None:
+    command = trial(stub("hello"), rate=300, measure_s=0.2, seed=5)
+    first, second = (np.sort(np.load(generator.ask(command)[-1]["file"])[:, 2]) for _ in range(2))
+    assert np.diff(first[:20]) == pytest.approx(np.diff(second[:20]), abs=1e-6)
+
+
+def test_what_an_open_load_waits_for_in_vain_is_in_its_rows(
+    generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command]
+) -> None:
+    command = trial(stub("silent-later"), rate=400, schedule="uniform", warmup_s=0.5, drain_s=0.2)
+    *_, done = generator.ask(command)
+    start, end = done["window"]
+    found = account(np.load(done["file"]), start, end)
+    # Four users, of whom each has 19 answers and then waits for ever: nobody sends the rest.
+    assert found.dropped == len(found.response_us) == pytest.approx(400 * (end - start), abs=1)
+    assert found.response_us.min() >= 0.2e6
+    assert (done["requests"], done["errors"]) == (0, 0)
 
 
 @pytest.mark.parametrize(

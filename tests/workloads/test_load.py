@@ -2,13 +2,15 @@
 
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from workloads import load
+from workloads import credential, load
 from workloads.errors import WorkloadError
 from workloads.proof import Identity, Proof
+from workloads.schedule import Arrivals
 
 
 @pytest.fixture
@@ -21,6 +23,14 @@ def test_the_least_load(fields: dict[str, Any]) -> None:
     assert (read.users, read.connection, read.client, read.seed) == (1, "keep-alive", "lean", 0)
     assert read.tenants[1] == Proof("t0002", Identity(47001, 47001))
     assert read.server is None
+
+
+def test_an_open_load(fields: dict[str, Any]) -> None:
+    assert load.read(fields).arrivals is None
+    assert load.read({**fields, "rate": None}).arrivals is None
+    assert load.read({**fields, "rate": 500}).arrivals == Arrivals(500.0)
+    uniform = load.read({**fields, "rate": 0.5, "schedule": "uniform"})
+    assert uniform.arrivals == Arrivals(0.5, "uniform")
 
 
 def test_groups_in_any_order(fields: dict[str, Any]) -> None:
@@ -39,6 +49,10 @@ def test_groups_in_any_order(fields: dict[str, Any]) -> None:
         ({"tenants": []}, "without tenants"),
         ({"tenants": [{"name": "t0001"}]}, "KeyError: 'uid'"),
         ({"users": 0}, "without users"),
+        ({"rate": 0}, "a load of 0 requests a second"),
+        ({"rate": "fast"}, "malformed"),
+        ({"rate": 10, "schedule": "weekly"}, "unknown schedule"),
+        ({"rate": 10, "client": "fasthttp"}, "cannot send at intended times"),
         ({"popularity": "zipf"}, "unknown popularity"),
     ],
 )
@@ -46,6 +60,46 @@ def test_unusable_loads(fields: dict[str, Any], change: dict[str, Any], reason: 
     with pytest.raises(WorkloadError, match=reason) as caught:
         load.read({**fields, **change})
     assert caught.value.hint
+
+
+needs_raw = pytest.mark.skipif(
+    credential.obstacle() is not None, reason="only who has CAP_NET_RAW can stamp"
+)
+
+
+@needs_raw
+def test_a_key_is_read_and_never_shown(fields: dict[str, Any], tmp_path: Path) -> None:
+    key = credential.make_key(tmp_path / "key")
+    read = load.read({**fields, "credential_key": str(key)})
+    assert read.credential_key == credential.read_key(key)
+    assert "credential_key" not in repr(read)
+    assert load.read({**fields, "credential_key": None}).credential_key is None
+
+
+@needs_raw
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"client": "fasthttp"}, "the client fasthttp cannot say in its packets who it is"),
+        ({"credential_key": "/no/such/key"}, "holds no key"),
+    ],
+)
+def test_loads_that_cannot_be_stamped(
+    fields: dict[str, Any], tmp_path: Path, change: dict[str, Any], reason: str
+) -> None:
+    key = credential.make_key(tmp_path / "key")
+    with pytest.raises(WorkloadError, match=reason) as caught:
+        load.read({**fields, "credential_key": str(key), **change})
+    assert caught.value.hint
+
+
+def test_without_the_capability_a_load_is_refused(
+    fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credential, "obstacle", lambda: "it cannot")
+    with pytest.raises(WorkloadError, match="it cannot") as caught:
+        load.read({**fields, "credential_key": "/any"})
+    assert caught.value.hint.startswith("Run it as root")
 
 
 def test_requests_are_in_a_seeded_order(fields: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from workloads import credential
 from workloads.proof import Identity
 from workloads.tenants import Manifest, Tenant
 
@@ -48,8 +49,37 @@ def test_it_says_as_whom_a_script_ran(stub: Callable[[str], int], manifest: Path
     assert "ran as uid 47001 instead of 47000" in done.stdout + done.stderr
 
 
+@pytest.mark.skipif(credential.obstacle() is not None, reason="only who has CAP_NET_RAW can stamp")
+def test_it_asks_as_the_clients(stub: Callable[[str], int], manifest: Path) -> None:
+    key = credential.make_key(manifest.with_name("key"))
+    done = locust(stub("hello"), manifest, "--runs-as", "client", "--credential-key", str(key))
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    assert row["num_requests"] > 10
+    assert row["num_failures"] == 0
+
+
 def test_a_missing_manifest_is_explained(stub: Callable[[str], int], tmp_path: Path) -> None:
     done = locust(stub("hello"), tmp_path / "none.json")
     assert done.returncode == 2
     assert "hint: Give the tenants.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_it_follows_a_shape(
+    stub: Callable[[str], int], manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISOBENCH_SHAPE", "steps:2,4@1")
+    done = locust(stub("hello"), manifest)
+    assert done.returncode == 0, done.stderr
+    assert "Shape test starting" in done.stderr
+    assert "Shape test stopping" in done.stderr
+    assert json.loads(done.stdout)[0]["num_failures"] == 0
+
+
+def test_a_shape_that_is_none_is_explained(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ISOBENCH_SHAPE", "steps:up")
+    done = locust(1, manifest)
+    assert done.returncode == 2
+    assert "hint: Write steps:" in done.stderr
     assert "Traceback" not in done.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workloads.recorder import EVIDENCE_BYTES, Evidence, Recorder, WrongReply
+from workloads.recorder import EVIDENCE_BYTES, Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.reply import ExchangeFailed
 
 
@@ -71,3 +71,47 @@ def test_saved_rows(tmp_path: Path, count: int) -> None:
     rows = np.load(tmp_path / "rows.npy")
     assert (rows.shape, rows.dtype) == ((count, 2), np.float64)
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+
+
+def note_open(
+    recorder: OpenLoadRecorder, intended: float, began: float, exception: Exception | None = None
+) -> None:
+    recorder.on_request(
+        response_time=(began + 0.5 - intended) * 1e3,
+        exception=exception,
+        context={"tenant": "t1", "intended": intended, "began": began, "completed": began + 0.5},
+    )
+
+
+def test_an_open_load_keeps_both_clocks() -> None:
+    recorder = OpenLoadRecorder()
+    note_open(recorder, 10.0, 12.0)
+    assert recorder.rows().tolist() == [[12.5, 500_000.0, 10.0]]
+    assert (len(recorder), recorder.errors) == (1, 0)
+
+
+def test_what_failed_is_settled_but_no_reply() -> None:
+    recorder = OpenLoadRecorder()
+    note_open(recorder, 10.0, 10.0)
+    note_open(recorder, 11.0, 11.0, ExchangeFailed("none"))
+    note_open(recorder, 12.0, 12.0, WrongReply("wrong", 200, b""))
+    assert (len(recorder), recorder.errors, recorder.unanswered) == (2, 2, 1)
+    assert recorder.settled_within(10.0, 12.0) == 2
+    assert recorder.completed_within(10.0, 13.0) == 2
+    assert np.isnan(recorder.rows()[:, 1]).tolist() == [False, True, False]
+
+
+def test_nobody_who_was_to_be_asked_is_forgotten(tmp_path: Path) -> None:
+    recorder = OpenLoadRecorder()
+    note_open(recorder, 10.25, 10.25)
+    note_open(recorder, 10.75, 10.75, ExchangeFailed("none"))
+    recorder.give_up(np.array([10.25, 10.5, 10.75, 11.0]), at=20.0)
+    recorder.save(tmp_path / "rows.npy")
+    rows = np.load(tmp_path / "rows.npy")
+    assert rows[:, [0, 2]].tolist() == [[10.75, 10.25], [11.25, 10.75], [20.0, 10.5], [20.0, 11.0]]
+    assert np.isnan(rows[:, 1]).tolist() == [False, True, True, True]
+    assert len(recorder) == 1
+
+
+def test_an_open_load_without_a_request_has_no_rows() -> None:
+    assert OpenLoadRecorder().rows().shape == (0, 3)

@@ -10,12 +10,14 @@ import json, sys
 import gevent
 from locust.env import Environment
 from workloads import load
-from workloads.users import USERS, Plan, following
+from workloads.users import Plan, following, user_class
 
 client, port = sys.argv[1], int(sys.argv[2])
 tenants = [{"name": "t0001", "uid": 47001, "gid": 47001}]
 fields = {"host": "127.0.0.1", "port": port, "workload": "hello", "tenants": tenants}
-environment = Environment(user_classes=[following(USERS[client], Plan.of(load.read(fields)))])
+fields |= {"rate": 300} if client == "open" else {"client": client}
+wanted = load.read(fields)
+environment = Environment(user_classes=[following(user_class(wanted), Plan.of(wanted))])
 seen = []
 
 def note(request_type, name, response_time, response_length, exception, context, start_time,
@@ -35,7 +37,7 @@ print(json.dumps({"seen": seen, "counted": total.num_requests, "failed": total.n
 """
 
 
-@pytest.mark.parametrize("client", ["lean", "fasthttp"])
+@pytest.mark.parametrize("client", ["lean", "fasthttp", "open"])
 def test_right_replies(
     stub: Callable[[str], int], in_locust: Callable[..., Any], client: str
 ) -> None:
@@ -45,7 +47,7 @@ def test_right_replies(
     assert told["failed"] == 0
 
 
-@pytest.mark.parametrize("client", ["lean", "fasthttp"])
+@pytest.mark.parametrize("client", ["lean", "fasthttp", "open"])
 @pytest.mark.parametrize(
     ("play", "reason"),
     [("wrong-status", "status 500 instead of 200"), ("reset", "")],
@@ -57,3 +59,42 @@ def test_offences_are_exceptions(
     assert told["counted"] == told["failed"] > 1
     assert all(exception for *_, exception, _, _, _ in told["seen"])
     assert all(reason in exception for *_, exception, _, _, _ in told["seen"])
+
+
+ONE_AT_A_TIME = """
+import json, sys
+import gevent
+from locust.env import Environment
+from workloads import load
+from workloads.users import Plan, following, user_class
+
+tenants = [{"name": "t0001", "uid": 47001, "gid": 47001}]
+fields = {"host": "127.0.0.1", "port": int(sys.argv[1]), "workload": "hello", "tenants": tenants}
+wanted = load.read({**fields, "rate": 200, "schedule": "uniform"})
+plan = Plan.of(wanted)
+environment = Environment(user_classes=[following(user_class(wanted), plan)])
+seen = []
+
+def note(response_time, context, **_):
+    times = [context[name] for name in ("intended", "began", "completed")]
+    seen.append([*times, response_time])
+
+environment.events.request.add_listener(note)
+runner = environment.create_local_runner()
+runner.start(3, spawn_rate=3)
+gevent.sleep(0.3)
+runner.quit()
+start = seen[0][0]
+print(json.dumps({"seen": seen, "meant": plan.schedule.within(start, seen[-1][0]).tolist()}))
+"""
+
+
+def test_users_of_an_open_load_send_when_it_was_intended(
+    stub: Callable[[str], int], in_locust: Callable[..., Any]
+) -> None:
+    told = in_locust(ONE_AT_A_TIME, stub("hello"))
+    seen = told["seen"]
+    assert sorted(told["meant"]) == sorted({intended for intended, *_ in seen} - {seen[-1][0]})
+    for intended, began, completed, response_ms in seen:
+        assert intended <= began < completed
+        assert response_ms == pytest.approx((completed - intended) * 1e3)
