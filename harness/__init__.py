@@ -9,6 +9,8 @@ load
     arrivals a second), and whether a connection carries one request or many.
 trial
     one measured window of one target under one workload and one load.
+attempt
+    a trial that something else disturbed is made again, once; one of the two attempts counts.
 block
     one pass over all targets, in a seeded random order; the unit of replication.
 run

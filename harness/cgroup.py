@@ -83,10 +83,13 @@ class Cgroup:
             time.sleep(_LOOK_AGAIN_S)
 
 
-def own_directory() -> Path | None:
-    """Return the cgroup v2 directory that this process is in, None on a host without one."""
-    mount = _mount_point()
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+def own_directory(root: Path = Path("/")) -> Path | None:
+    """Return the cgroup v2 directory that this process is in, None on a host without one.
+
+    `root` is where the host's files are.
+    """
+    mount = _mount_point(root)
+    for line in _lines(root / "proc/self/cgroup"):
         if mount is not None and line.startswith("0::"):
             return mount / line.removeprefix("0::").strip().lstrip("/")
     return None
@@ -117,10 +120,17 @@ def remove_stale(parent: Path) -> None:
                 continue  # somebody is still in there, or it is not ours to remove
 
 
-def _mount_point() -> Path | None:
+def _mount_point(root: Path) -> Path | None:
     # proc_pid_mountinfo(5): the mount point is the fifth field, the type follows the hyphen.
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
         if after.startswith("cgroup2 "):
-            return Path(before.split()[4])
+            return root / before.split()[4].lstrip("/")
     return None
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

@@ -30,21 +30,47 @@ Modes = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Targets, such as dso,cgi:spawn=fork. Default: all modes."),
 ]
-WARMUP = 0.3
-QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 3, 0.2, 0.1
+BLOCKS, WARMUP = 5, 0.3
+QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 2, 0.3, 0.15
 
 
 @app.command()
 def run(
     modes: Modes = None,
     workload: Annotated[str, typer.Option(metavar="W,W", help="What is asked for.")] = "hello",
-    load: Annotated[str, typer.Option(metavar="L,L", help="closed:N: N users.")] = "closed:8",
+    load: Annotated[
+        str,
+        typer.Option(
+            metavar="L,L",
+            help="closed:N: N users. open:R[:uniform]: R requests a second. "
+            "sweep: open loads up to what each target can bear; with --quick --connection close "
+            "about 20 s a target, 6 min for all 16 modes; else 2 min and 30 min.",
+        ),
+    ] = "closed:8",
     connection: Annotated[
         str, typer.Option(metavar="C,C", help="close, keep-alive, or both.")
     ] = "close,keep-alive",
     blocks: Annotated[
-        int, typer.Option(metavar="N", help="How often each target is measured.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How often each target is measured. Default: 5; a bound of 200 with --precision "
+            "or --budget.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P%", help="Go on until every ratio is known to within it, such as 3%."
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begin no block that would not fit in it, such as 10m."),
+    ] = None,
+    smallest_effect: Annotated[
+        str, typer.Option(metavar="P%", help="A smaller difference counts as none.")
+    ] = "3%",
     seconds: Annotated[float, typer.Option(metavar="S", help="Measured time of a trial.")] = 1.0,
     tenants: Annotated[int, typer.Option(metavar="N", help="How many tenants there are.")] = 10,
     popularity: Annotated[
@@ -53,14 +79,26 @@ def run(
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="Size of each pool. Default: as many as users.")
     ] = None,
+    outstanding: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Bound of an open load's requests on their way at once. "
+            "Default: 64, with keep-alive as many as there are workers.",
+        ),
+    ] = None,
     code_cache: Annotated[
         bool, typer.Option(help="Reuse the compiled code of an unchanged script.")
     ] = True,
+    cross_check: Annotated[
+        str | None,
+        typer.Option(metavar="TOOL", help="wrk: repeat each closed load with it, 5 s each."),
+    ] = None,
     client: Annotated[
         str, typer.Option(metavar="C", help="lean, or fasthttp: Locust's own, for reference.")
     ] = "lean",
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less sure.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less than a minute, less sure.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
     ] = None,
@@ -69,25 +107,32 @@ def run(
     ] = None,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
-    from harness import matrix, session
+    from harness import bounds, matrix, session, stopping
 
     if resume is not None:
         session.resume(resume, Console())
         return
-    loads = tuple(matrix.parse_load(text) for text in _split(load))
+    loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
+    open_ended = precision is not None or budget is not None
+    usual_blocks = stopping.MOST_BLOCKS if open_ended else QUICK_BLOCKS if quick else BLOCKS
     plan = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
         workloads=_split(workload),
         loads=loads,
         connections=_split(connection),
-        blocks=QUICK_BLOCKS if quick else blocks,
+        blocks=usual_blocks if blocks is None else blocks,
         seconds=QUICK_SECONDS if quick else seconds,
         warmup_s=QUICK_WARMUP if quick else WARMUP,
         tenants=tenants,
         popularity=popularity,
-        workers=max((load.users for load in loads), default=1) if workers is None else workers,
+        workers=matrix.workers_for(loads) if workers is None else workers,
+        outstanding=outstanding,
         code_cache=code_cache,
         client=client,
+        cross_check=cross_check,
+        precision=None if precision is None else bounds.parse_share(precision, "--precision"),
+        budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
+        smallest_effect=bounds.parse_share(smallest_effect, "--smallest-effect"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
     session.start(plan, modes is not None, out, Console())
@@ -125,10 +170,33 @@ def doctor(modes: Modes = None) -> None:
         words = f"{escape(refusal.reason)}\n[bold]remedy:[/] {escape(refusal.hint)}"
         table.add_row(escape(refusal.target.name), "[yellow]missing[/]", words)
     console.print(table)
-    if found.cautions:
-        console.print("\n[bold]harms a measurement here[/]")
-    for caution in found.cautions:
-        console.print(f"- {escape(caution.about)}\n  [bold]remedy:[/] {escape(caution.advice)}")
+    for heading, cautions in (
+        ("harms a measurement here", found.cautions),
+        ("worth knowing", found.remarks),
+    ):
+        if cautions:
+            console.print(f"\n[bold]{heading}[/]")
+        for caution in cautions:
+            words = f"- {escape(caution.about)}\n  [bold]remedy:[/] {escape(caution.advice)}"
+            console.print(words, highlight=False)
+
+
+@app.command()
+def selftest(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="About a minute: fewer comparisons, less sure.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: results/selftest-<run-id>.")
+    ] = None,
+) -> None:
+    """Test the harness itself: false alarms between equals, and planted differences found."""
+    from harness import planted, selftest
+
+    procedure = planted.QUICK if quick else planted.Procedure()
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    selftest.start(procedure, chosen, out, Console())
 
 
 @app.command()
@@ -141,6 +209,96 @@ def report(
     Console().print(f"report: {reports.make(folder)}", soft_wrap=True, highlight=False)
 
 
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="The results folder before.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The results folder after.")],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BOUND",
+            help="Exit 1 when the change is surely beyond, such as 'requests_per_second < -5%' "
+            "or 'dso: p99_ms > 10%'. May be repeated.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(metavar="M,M", help="Names as in summary.csv. Default: the five main ones."),
+    ] = None,
+    smallest_effect: Annotated[
+        str, typer.Option(metavar="P%", help="A smaller change counts as none.")
+    ] = "3%",
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare runs of two machines all the same.")
+    ] = False,
+    form: Annotated[
+        str, typer.Option("--format", metavar="F", help="table, markdown, csv or junit.")
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write there, not to the terminal.")
+    ] = None,
+) -> None:
+    """Set two runs side by side; with --fail-if, exit 1 when NEW is surely worse than BASE."""
+    import reports
+    from harness import bounds, results
+    from harness.compare import COMPARABLE, METRICS, choose_metrics, refuse_broken
+    from harness.compare import compare as set_beside
+    from reports.comparison import render
+
+    writers = reports.comparison_formats()
+    if form not in writers:
+        raise IsobenchError(f"there is no format {form!r}", hint=f"choose of {', '.join(writers)}")
+    limits = [bounds.parse_bound(text, COMPARABLE) for text in fail_if or ()]
+    effect = bounds.parse_share(smallest_effect, "--smallest-effect")
+    metrics = METRICS if metric is None else choose_metrics(_split(metric))
+    columns = tuple(dict.fromkeys([*metrics, *(limit.metric for limit in limits)]))
+    before, after = (results.ResultsFolder.open(path).measured(columns) for path in (base, new))
+    comparison = set_beside(
+        before, after, metrics=columns, bounds=limits, smallest_effect=effect, force=force
+    )
+    if form == "table" and out is None:
+        console = Console()
+        console.print(render(comparison, console.width))
+    else:
+        _deliver(writers[form](comparison), out)
+    refuse_broken(comparison)
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    form: Annotated[str, typer.Option("--format", metavar="F", help="pyperf.")] = "pyperf",
+    metric: Annotated[
+        str, typer.Option(metavar="M", help="A rate is exported as its inverse, a time.")
+    ] = "requests_per_second",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write there, not to the terminal.")
+    ] = None,
+) -> None:
+    """Write a run as another tool reads it: for pyperf stats and pyperf compare_to."""
+    from harness.export import pyperf_json
+    from harness.results import ResultsFolder
+
+    if form != "pyperf":
+        raise IsobenchError(f"there is no format {form!r} to export to", hint="choose pyperf")
+    _deliver(pyperf_json(ResultsFolder.open(folder), metric), out)
+
+
+def _deliver(text: str, out: Path | None) -> None:
+    """Write text to a file, or to where the output goes."""
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        # Not by replacing the file: it may be /dev/stdout or a pipe.
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise IsobenchError(
+            f"cannot write {out}: {error.strerror}", hint="name another file with --out"
+        ) from error
+    print(f"written: {out}", file=sys.stderr)
+
+
 def _split(text: str) -> tuple[str, ...]:
     """Return the different words of a list, in their order."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
@@ -151,7 +309,7 @@ def main() -> int:
     try:
         with interruptible():
             # Before the arguments are parsed, since this may start the program anew.
-            if sys.argv[1:2] in (["run"], ["serve"], ["doctor"]):
+            if sys.argv[1:2] in (["run"], ["serve"], ["doctor"], ["selftest"]):
                 privilege.gain(sys.argv[1:])
             app()
     except SystemExit as end:  # what typer ends with, after its own message about wrong usage

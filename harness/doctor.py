@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness import machine, privilege
+from harness import host_settings, privilege
 from harness.belongings import Belongings
 from harness.laboratory import settle
 from harness.results import Caution
@@ -17,11 +17,15 @@ from workloads import credential
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Which targets can run and which cannot; `identities` says where other uids come from."""
+    """Which targets can run and which cannot; `identities` says where other uids come from.
+
+    `cautions` weaken a measurement here, `remarks` are worth knowing.
+    """
 
     usable: tuple[Target, ...]
     refused: tuple[Refusal, ...]
     cautions: tuple[Caution, ...]
+    remarks: tuple[Caution, ...]
     identities: str
 
 
@@ -53,9 +57,16 @@ def _out_of_reach(target: Target, client: str) -> Refusal | None:
 
 def diagnose(targets: Sequence[Target]) -> Diagnosis:
     """Examine the host, with tenants that are made for it and removed again."""
+    others = tuple(host_settings.watch_processes())  # before there are processes of ours
     with Belongings() as belongings:
         usable, refused = sort_out(targets, settle(belongings, 2, None))
-    return Diagnosis(tuple(usable), tuple(refused), tuple(machine.harmful_settings()), identities())
+    return Diagnosis(
+        usable=tuple(usable),
+        refused=tuple(refused),
+        cautions=(*host_settings.harmful_settings(), *others),
+        remarks=tuple(host_settings.worth_knowing()),
+        identities=identities(),
+    )
 
 
 def identities() -> str:

@@ -7,8 +7,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -16,26 +17,33 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import probes
+from harness import ceiling, crosscheck, probes, selfchecks, sentinel, setups, steady
 from harness.belongings import Belongings
 from harness.load import Generator, LoadFailed
-from harness.matrix import Plan, Spec
+from harness.matrix import Closed, Load, Open, Plan, Spec
 from harness.results import TrialRow
-from harness.server import Server, ServerFailed, Site
+from harness.server import Server, ServerFailed, Site, free_port
 from harness.targets import Target, python
-from workloads import tenants
+from workloads import load, schedule, tenants
 from workloads.catalog import WORKLOADS
 from workloads.proof import Identity
 
 Latencies = NDArray[np.float64]
 
+NOWHERE = ("127.0.0.1", 1)
+"""Stands in for the address of a server that is not started yet."""
+
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial: its row, and a latency in microseconds for each request of the window."""
+    """A finished trial: its row, and a latency in microseconds for each request of the window.
+
+    `latencies_us` count from the actual sending; `response_us`, of an open load, from the intended.
+    """
 
     row: TrialRow
     latencies_us: Latencies
+    response_us: Latencies = field(default_factory=lambda: np.empty(0))
 
 
 class Bench(Protocol):
@@ -78,8 +86,10 @@ class Laboratory:
     ) -> None:
         self._belongings = belongings
         self._plan = plan
-        self._targets = {target.name: target for target in targets}
+        nulls = [ceiling.null_target(name) for name in ceiling.nulls(t.runs_as for t in targets)]
+        self._targets = {target.name: target for target in (*targets, *nulls)}
         self._cores = cores
+        self._spin = sentinel.SpinProbe(() if cores.shared else cores.server)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -102,6 +112,10 @@ class Laboratory:
     def generator_versions(self) -> dict[str, str]:
         """The versions of what generates the load."""
         return self._generator.versions
+
+    def runs_as(self, target: str) -> str:
+        """Return whose identity a target's scripts have: server, owner or client."""
+        return self._targets[target].runs_as
 
     def measure(self, spec: Spec) -> Trial:
         """Make one trial."""
@@ -130,13 +144,12 @@ class Laboratory:
             return _void(row, str(error).partition("\n")[0], str(error))
 
     def _measured(self, spec: Spec, target: Target, row: TrialRow) -> Trial:
-        arguments = ["--port", "0", "--workers", str(self._plan.workers)]
-        if not self._plan.code_cache:
-            arguments.append("--no-code-cache")
+        setup = setups.draw(self._plan.seed, spec.block, spec.trial)
         readings: list[probes.Reading] = []
         memory: list[float] = []
         processes: list[int] = []
-        with Server(target, self.site, self._belongings.processes, arguments) as server:
+        before = self._witness()
+        with self._server(spec, target, setup) as server:
 
             def on_event(_event: str, _at: float) -> None:
                 readings.append(probes.read(server, self._belongings.processes))
@@ -145,42 +158,130 @@ class Laboratory:
                     processes.append(len(pids))
                     memory.append(probes.memory_mib(pids))
 
-            done = self._generator.trial(self._command(spec, target, server), on_event)
-            served = server.usage().served
-            startup_s = server.startup_s
+            command = self._command(spec, target, (server.host, server.port))
+            command["tenants"] = setup.order(command["tenants"])
+            done = self._generator.trial(command, on_event)
+            asked_first = done["asked_first"]
+            served = server.served(selfchecks.least_served(asked_first, done["requests_total"]))
+        after = self._witness()
         first, last = readings
         rows = np.load(done["file"])
         Path(done["file"]).unlink()
         row = replace(
-            row, startup_s=startup_s, memory_mib=memory[0], processes=processes[0], served=served
+            row,
+            startup_s=server.startup_s,
+            memory_mib=memory[0],
+            processes=processes[0],
+            served=served,
+            env_bytes=server.env_bytes,
+            hash_seed=None if ceiling.is_null(target.name) else setup.hash_seed,
+            port=server.port,
         )
-        return assess(row, done, rows, first, last)
+        trial = checked(row, assess(row, done, rows, first, last), done, spec.load)
+        return witnessed(trial, self._noise(first, last), before, after)
 
-    def _command(self, spec: Spec, target: Target, server: Server) -> dict[str, Any]:
+    def _witness(self) -> sentinel.Witness:
+        """Look at the host while no server is there."""
+        return sentinel.Witness(self._spin(), sentinel.look().runnable - 1)  # less ourselves
+
+    def _noise(self, first: probes.Reading, last: probes.Reading) -> sentinel.Noise:
+        """Return what disturbed the measured window, as far as the host tells."""
+        if first.host is None or last.host is None:
+            return sentinel.Noise()
+        own_cores = () if self._cores.shared else self._cores.server
+        used = probes.between(first, last)
+        return sentinel.during(
+            first.host, last.host, own_cores, last.at - first.at, used.cpu_s, used.steal_share
+        )
+
+    def _server(self, spec: Spec, target: Target, setup: setups.Setup) -> Server:
+        """Return the server of a trial, not started yet."""
+        processes = self._belongings.processes
+        if ceiling.is_null(target.name):
+            answers = self._belongings.scratch / "answers.json"
+            answers.write_text(ceiling.answers(self._load_of(spec, target)))
+            return ceiling.NullServer(target, self.site, processes, answers)
+        port = free_port(setup.ports)
+        arguments = ["--port", str(port), "--workers", str(self._plan.workers)]
+        if not self._plan.code_cache:
+            arguments.append("--no-code-cache")
+        return Server(target, self.site, processes, arguments, setup.environment())
+
+    def _load_of(self, spec: Spec, target: Target) -> load.Load:
+        """Return what the generator will ask for; whom, it is not told here."""
+        return load.read(self._command(spec, target, NOWHERE) | {"credential_key": None})
+
+    def side_by_side(self, spec: Spec, order: Sequence[str]) -> list[crosscheck.Loaded]:
+        """Load one server by our generator and by the plan's other tool, in turn.
+
+        Raises IsobenchError where one of them fails.
+        """
+        assert isinstance(spec.load, Closed)
+        users = spec.load.users
+        target = self._targets[spec.target]
+        tool = crosscheck.find(str(self._plan.cross_check))
+        requests = islice(load.endless(self._load_of(spec, target)), crosscheck.MOST_REQUESTS)
+        script = self._belongings.scratch / "requests.lua"
+        script.write_text(crosscheck.script([ask.request for ask in requests]))
+        setup = setups.draw(self._plan.seed, spec.block, spec.trial)
+        with self._server(spec, target, setup) as server:
+            address = (server.host, server.port)
+            command = self._command(spec, target, address) | {"measure_s": crosscheck.SECONDS}
+            return [
+                self._own(command, users)
+                if who == "own"
+                else crosscheck.wrk(tool, script, address, users, self._cores.generator)
+                for who in order
+            ]
+
+    def _own(self, command: dict[str, Any], users: int) -> crosscheck.Loaded:
+        done = self._generator.trial(command, lambda _event, _at: None)
+        rows = np.load(done["file"])
+        Path(done["file"]).unlink()
+        if done["errors"]:
+            reason = (done["evidence"] or {}).get("reason", "requests without an answer")
+            raise crosscheck.CrossCheckFailed(f"{done['errors']} wrong answers, first: {reason}")
+        begin, end = done["window"]
+        inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
+        return crosscheck.own(inside, end - begin, users)
+
+    def _asked(self, target: Target) -> Sequence[tenants.Tenant]:
+        everybody = self._tenants.tenants
+        return everybody[: ceiling.MOST_TENANTS] if ceiling.is_null(target.name) else everybody
+
+    def _command(self, spec: Spec, target: Target, address: tuple[str, int]) -> dict[str, Any]:
         www = self._tenants.www
+        host, port = address
+        warmup_s, seconds = self._plan.times(spec)
         return {
             "trial": spec.trial,
-            "host": server.host,
-            "port": server.port,
+            "host": host,
+            "port": port,
             "workload": spec.workload,
             "tenants": [
                 {
                     "name": tenant.name,
                     **vars(www if target.runs_as == "server" else tenant.identity),
                 }
-                for tenant in self._tenants.tenants
+                for tenant in self._asked(target)
             ],
             "server": vars(www),
             "credential_key": str(self.site.credential_key) if target.runs_as == "client" else None,
-            "users": spec.load.users,
+            **self._load(spec),
             "connection": spec.connection,
             "client": self._plan.client,
             "popularity": self._plan.popularity,
             "seed": self._plan.seed * 1000 + spec.block,
-            "warmup_s": self._plan.warmup_s,
-            "measure_s": self._plan.seconds,
+            "warmup_s": warmup_s,
+            "measure_s": seconds,
             "output": str(self._belongings.scratch / "trial.npy"),
         }
+
+    def _load(self, spec: Spec) -> dict[str, Any]:
+        if isinstance(spec.load, Open):
+            users = self._plan.bound(spec.connection)
+            return {"users": users, "rate": spec.load.rate, "schedule": spec.load.schedule}
+        return {"users": spec.load.users}
 
 
 def settle(belongings: Belongings, count: int, cores: Cores | None) -> Site:
@@ -226,33 +327,42 @@ def assess(
 
     `rows` has a line a request: when it was complete, in seconds on CLOCK_MONOTONIC, and its
     latency in microseconds. Counted are those complete between the two readings, so that requests
-    and what the server used for them belong to the same stretch of time.
+    and what the server used for them belong to the same stretch of time. Where the trial settled
+    only later, rate and times are of the steady rest; what a request costs is still of the whole.
+    Rows of an open load have a third number (see `workloads.schedule.account`).
     """
-    row = replace(row, sent=done["sent"], errors=done["errors"])
+    row = replace(
+        row,
+        sent=done["sent"],
+        errors=done["errors"],
+        answered=done.get("requests_total"),
+        verified=done.get("verified"),
+    )
     evidence = json.dumps(done["evidence"]) if done["evidence"] else None
     if done["errors"]:
         reason = (done["evidence"] or {}).get("reason", "requests without an answer")
         return _void(row, f"{done['errors']} wrong answers, first: {reason}", evidence)
-    inside = rows[(rows[:, 0] >= first.at) & (rows[:, 0] < last.at), 1]
-    if len(inside) == 0:
+    answered = rows[~np.isnan(rows[:, 1])]
+    whole = answered[(answered[:, 0] >= first.at) & (answered[:, 0] < last.at)]
+    if len(whole) == 0:
         return _void(row, "no request was answered in the measured window", evidence)
+    settled = _settled(answered, first.at, last.at)
+    inside = whole[whole[:, 0] >= settled.at, 1]
     used = probes.between(first, last)
-    measured_s = last.at - first.at
-    count = len(inside)
-    p50, p90, p99 = np.percentile(inside, [50, 90, 99]) / 1000
+    measured_s = last.at - settled.at
+    count = len(whole)
     begin, end = done["window"]
-    return Trial(
+    trial = Trial(
         replace(
             row,
             verdict="ok",
             measured_s=measured_s,
-            requests=count,
-            requests_per_second=count / measured_s,
-            mean_ms=float(inside.mean()) / 1000,
-            p50_ms=float(p50),
-            p90_ms=float(p90),
-            p99_ms=float(p99),
-            max_ms=float(inside.max()) / 1000,
+            requests=len(inside),
+            requests_per_second=len(inside) / measured_s,
+            steady=str(settled.settling.steadiness),
+            steady_from_s=settled.settling.from_s,
+            discarded_s=settled.at - first.at,
+            **_times_ms(inside),
             server_cpu_us_per_request=used.cpu_s / count * 1e6,
             server_cpu_source=used.cpu_source,
             forks_per_request=used.forks / count,
@@ -263,6 +373,130 @@ def assess(
         ),
         inside,
     )
+    if rows.shape[1] == 2:
+        return trial
+    # Of the whole window, settled or not: a stall in it looks like a start that has to be cut off.
+    account = schedule.account(rows, begin, end)
+    if not len(account.response_us):
+        return _void(row, "no request was to be sent in the measured window", evidence)
+    if not account.completed:
+        return _void(row, "no request was answered in the measured window", evidence)
+    return _from_intended(trial, account, end - begin)
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Whether a trial settled, and from when on its requests count, on CLOCK_MONOTONIC."""
+
+    settling: steady.Settling
+    at: float
+
+
+def _settled(answered: Latencies, begin: float, end: float) -> _Settled:
+    """Find the steady part of a window. The load began when its first request was sent."""
+    began = float((answered[:, 0] - answered[:, 1] / 1e6).min())
+    settling = steady.judge(answered[:, 0], began, end)
+    at = max(begin, began + settling.from_s) if settling.from_s else begin
+    if not ((answered[:, 0] >= at) & (answered[:, 0] < end)).any():  # it settled on silence
+        return _Settled(steady.Settling(steady.Steadiness.NONE), begin)
+    return _Settled(settling, at)
+
+
+def checked(bare: TrialRow, trial: Trial, done: Mapping[str, Any], load: Load) -> Trial:
+    """Return a trial with the result of its self-checks; void, where its counts contradict. Pure.
+
+    `bare` is its row without numbers, `done` what the generator says. A trial that is void already
+    is not looked at.
+    """
+    row = trial.row
+    if row.verdict != "ok" or row.served is None:
+        return trial
+    counts = selfchecks.Counts(
+        served=row.served,
+        asked_first=done["asked_first"],
+        answered=done["requests_total"],
+        sent=done["sent"],
+        sent_again=done["retries"],
+        verified=done["verified"],
+    )
+    if wrong := "; ".join(selfchecks.miscounts(counts)):
+        bare = replace(
+            bare,
+            sent=row.sent,
+            errors=row.errors,
+            answered=row.answered,
+            verified=row.verified,
+            self_checks=wrong,
+        )
+        return _void(bare, f"a self-check failed: {wrong}", None)
+    failed = selfchecks.little(_closed(row, done, load.users)) if isinstance(load, Closed) else ""
+    return replace(trial, row=replace(row, self_checks=failed or selfchecks.PASSED))
+
+
+def _closed(row: TrialRow, done: Mapping[str, Any], users: int) -> selfchecks.Closed:
+    assert row.requests_per_second is not None
+    assert row.mean_ms is not None
+    assert row.max_ms is not None
+    assert row.measured_s is not None
+    return selfchecks.Closed(
+        users=users,
+        per_second=row.requests_per_second,
+        mean_latency_s=row.mean_ms / 1000,
+        longest_s=row.max_ms / 1000,
+        client_s=done["generator_cpu_s"] / max(1, done["requests"]),
+        window_s=row.measured_s,
+    )
+
+
+def witnessed(
+    trial: Trial, noise: sentinel.Noise, before: sentinel.Witness, after: sentinel.Witness
+) -> Trial:
+    """Return a trial with what is known of its disturbances. Pure."""
+    noise = replace(noise, spin_before=before.spin, spin_after=after.spin)
+    row = replace(
+        trial.row,
+        foreign_cpu_share=noise.foreign_cpu_share,
+        pressure_share=noise.pressure_share,
+        spin_before=before.spin,
+        spin_after=after.spin,
+        runnable_before=before.runnable,
+        runnable_after=after.runnable,
+    )
+    if row.verdict == "ok":
+        row = replace(row, disturbed="; ".join(sentinel.disturbances(noise)))
+    return replace(trial, row=row)
+
+
+def _from_intended(trial: Trial, account: schedule.Account, seconds: float) -> Trial:
+    """Return an open load's trial with times that count from when requests were to be sent.
+
+    Its requests are those that were to be sent within the generator's own window, so many seconds
+    long: it alone knows of the ones that never were. The rate is of those completed meanwhile.
+    """
+    row = replace(
+        trial.row,
+        measured_s=seconds,
+        discarded_s=0.0,
+        requests=len(account.service_us),
+        requests_per_second=account.completed / seconds,
+        offered_per_second=len(account.response_us) / seconds,
+        late=account.late,
+        late_worst_ms=account.late_worst_ms,
+        dropped=account.dropped,
+        **_times_ms(account.response_us),
+    )
+    return Trial(row, account.service_us, account.response_us)
+
+
+def _times_ms(latencies_us: Latencies) -> dict[str, Any]:
+    p50, p90, p99 = np.percentile(latencies_us, [50, 90, 99]) / 1000
+    return {
+        "mean_ms": float(latencies_us.mean()) / 1000,
+        "p50_ms": float(p50),
+        "p90_ms": float(p90),
+        "p99_ms": float(p99),
+        "max_ms": float(latencies_us.max()) / 1000,
+    }
 
 
 def _void(row: TrialRow, reason: str, evidence: str | None) -> Trial:

@@ -1,42 +1,62 @@
-"""The host: its fingerprint for run.json, and the settings that harm a measurement."""
+"""The host's fingerprint for run.json; `host_settings` says which of it harms a measurement."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import cpuinfo
 import psutil
 
-from harness import cgroup
-from harness.results import Caution
+from harness.host_settings import (
+    CPU,
+    CURRENT_CLOCKSOURCE,
+    View,
+    cgroup_cpu_limit,
+    cgroup_memory_limit_mib,
+)
 
-_LIBRARIES = ("locust", "gevent", "httptools", "numpy", "pandas", "scipy", "pyarrow", "psutil")
-_CPU = Path("/sys/devices/system/cpu")
+_LIBRARIES = (
+    *("locust", "gevent", "httptools", "hdrhistogram", "numpy", "pandas", "scipy"),
+    *("pyarrow", "psutil"),
+)
+_UNREPORTED = "not reported"
 
 
-def fingerprint() -> dict[str, object]:
-    """Return what decides how fast this host is; takes a second."""
+def fingerprint(view: View | None = None) -> dict[str, object]:
+    """Return what decides how fast this host is; takes a second.
+
+    The members are texts and numbers (the mitigations: texts by name), so that two hosts can be
+    compared member by member.
+    """
+    view = view or View.of_this_host()
     return {
         "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or "unknown"),
+        "microcode": _microcode(view),
         "architecture": platform.machine(),
         "cores": psutil.cpu_count(logical=False) or 0,
         "processors": os.cpu_count() or 0,
-        "usable_processors": sorted(os.sched_getaffinity(0)),
+        "usable_processors": list(view.cpus),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "swap_gib": round(psutil.swap_memory().total / 2**30, 1),
         "system": _system(),
         "kernel": platform.release(),
-        "hypervisor": "yes" if _has_hypervisor() else "no",
-        "mitigations": _mitigations(),
-        "governor": _read(_CPU / "cpu0/cpufreq/scaling_governor") or "not reported",
-        "transparent_huge_pages": _selected("/sys/kernel/mm/transparent_hugepage/enabled"),
-        "aslr": _read("/proc/sys/kernel/randomize_va_space") or "not reported",
-        "cgroup_cpu_limit": _cgroup_limit(),
+        "kernel_build": platform.version(),
+        "hypervisor": "yes" if " hypervisor" in (view.read("proc/cpuinfo") or "") else "no",
+        "mitigations": _mitigations(view),
+        "governor": _one(view.of_each_cpu("cpufreq/scaling_governor").values()),
+        "turbo": _turbo(view),
+        "smt": view.read(f"{CPU}/smt/control") or _UNREPORTED,
+        "clocksource": view.read(CURRENT_CLOCKSOURCE) or _UNREPORTED,
+        "transparent_huge_pages": view.chosen("sys/kernel/mm/transparent_hugepage/enabled")
+        or _UNREPORTED,
+        "aslr": view.read("proc/sys/kernel/randomize_va_space") or _UNREPORTED,
+        "cgroup_cpu_limit": _limit(cgroup_cpu_limit(view), "processors"),
+        "cgroup_memory_limit": _limit(cgroup_memory_limit_mib(view), "MiB"),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
 
@@ -76,11 +96,11 @@ def own_commit() -> str | None:
 
 def siblings() -> dict[int, frozenset[int]]:
     """Map each processor to all those that share its core."""
-    shared = {}
-    for cpu in os.sched_getaffinity(0):
-        text = _read(_CPU / f"cpu{cpu}/topology/thread_siblings_list")
-        shared[cpu] = parse_cpu_list(text) if text else frozenset([cpu])
-    return shared
+    view = View.of_this_host()
+    lists = view.of_each_cpu("topology/thread_siblings_list")
+    return {
+        cpu: parse_cpu_list(lists[cpu]) if lists.get(cpu) else frozenset([cpu]) for cpu in view.cpus
+    }
 
 
 def parse_cpu_list(text: str) -> frozenset[int]:
@@ -92,44 +112,6 @@ def parse_cpu_list(text: str) -> frozenset[int]:
     return frozenset(cpus)
 
 
-def harmful_settings() -> Iterator[Caution]:
-    """Yield each setting of the host that makes measurements worse, with its remedy."""
-    if len(os.sched_getaffinity(0)) < 2:
-        yield Caution(
-            "there is one processor: server and load generator compete for it",
-            "use a host with two or more; here, believe CPU per request rather than req/s",
-        )
-    governor = _read(_CPU / "cpu0/cpufreq/scaling_governor")
-    if governor not in (None, "performance"):
-        yield Caution(
-            f"the CPU frequency governor is {governor}: the clock changes with the load",
-            "as root: cpupower frequency-set -g performance",
-        )
-    if _read(_CPU / "cpufreq/boost") == "1" or _read(_CPU / "intel_pstate/no_turbo") == "0":
-        yield Caution(
-            "turbo is on: the clock depends on temperature and on the other cores",
-            f"as root: echo 0 > {_CPU}/cpufreq/boost (or 1 > {_CPU}/intel_pstate/no_turbo)",
-        )
-    if _has_hypervisor():
-        yield Caution(
-            "this is a virtual machine: its neighbours can take time away",
-            "compare ratios within one run, look at the steal column, repeat at another hour",
-        )
-    busy = os.getloadavg()[0]
-    if busy > 0.5:
-        yield Caution(
-            f"the host is busy: {busy:.1f} runnable tasks on average over the last minute",
-            "stop other work while measuring (`top` shows what runs)",
-        )
-    if cgroup.own_directory() is None:
-        yield Caution(
-            "there is no cgroup v2: CPU time comes from rusage, in coarser steps",
-            "mount it: mount -t cgroup2 none /sys/fs/cgroup",
-        )
-    if psutil.swap_memory().used > 0:
-        yield Caution("memory has been swapped out", "as root: swapoff -a && swapon -a")
-
-
 def _system() -> str:
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
@@ -137,32 +119,30 @@ def _system() -> str:
         return platform.platform()
 
 
-def _has_hypervisor() -> bool:
-    return " hypervisor" in Path("/proc/cpuinfo").read_text()
+def _microcode(view: View) -> str:
+    # One line a processor, which have the same unless an update has failed on some.
+    lines = (view.read("proc/cpuinfo") or "").splitlines()
+    return _one(line.partition(":")[2].strip() for line in lines if line.startswith("microcode"))
 
 
-def _mitigations() -> dict[str, str]:
-    folder = _CPU / "vulnerabilities"
-    if not folder.is_dir():
-        return {}
-    states = {path.name: _read(path) or "unknown" for path in sorted(folder.iterdir())}
+def _mitigations(view: View) -> dict[str, str]:
+    names = sorted(path.name for path in (view.root / CPU / "vulnerabilities").glob("*"))
+    states = {name: view.read(f"{CPU}/vulnerabilities/{name}") or "unknown" for name in names}
     return {name: state for name, state in states.items() if state != "Not affected"}
 
 
-def _cgroup_limit() -> str:
-    own = cgroup.own_directory()
-    limit = _read(own / "cpu.max") if own else None
-    return limit or "none"
+def _turbo(view: View) -> str:
+    states = {"1": "on", "0": "off"}
+    if (no_turbo := view.read(f"{CPU}/intel_pstate/no_turbo")) is not None:
+        return {"1": "off", "0": "on"}.get(no_turbo, no_turbo)
+    boost = view.read(f"{CPU}/cpufreq/boost")
+    return _UNREPORTED if boost is None else states.get(boost, boost)
 
 
-def _selected(path: str) -> str:
-    """Return the choice in brackets of a file such as `always [madvise] never`."""
-    text = _read(path) or ""
-    return text.partition("[")[2].partition("]")[0] or "not reported"
+def _limit(value: float | None, unit: str) -> str:
+    return "none" if value is None else f"{value:g} {unit}"
 
 
-def _read(path: Path | str) -> str | None:
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None
+def _one(texts: Iterable[str]) -> str:
+    """Return what all texts are, or all different ones."""
+    return ", ".join(sorted(set(texts))) or _UNREPORTED

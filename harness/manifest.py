@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.errors import IsobenchError
@@ -65,6 +65,7 @@ class Manifest:
     interpreter: Facts
     warnings: tuple[Caution, ...] = ()
     cores: Facts
+    stopped: Facts = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of run.json. Raises ValueError for NaN, which JSON does not have."""
@@ -113,14 +114,17 @@ MEMBERS: Mapping[str, tuple[type, ...]] = {
     "interpreter": (dict,),
     "warnings": (list,),
     "cores": (dict,),
+    "stopped": (dict,),
 }
+# Later than schema 1's first folders, which lack them.
+_LATER = {"stopped"}
 
 
 def _check_members(source: str, content: Mapping[str, object]) -> None:
-    if different := sorted(MEMBERS.keys() ^ content.keys()):
+    if different := sorted((MEMBERS.keys() ^ content.keys()) - (_LATER - content.keys())):
         raise _damaged(source, f"missing or unknown: {', '.join(different)}")
     for name, kinds in MEMBERS.items():
-        if not isinstance(content[name], kinds):
+        if name in content and not isinstance(content[name], kinds):
             raise _damaged(source, f"{name} is {content[name]!r}")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from harness import sentinel
 from harness.cgroup import ProcessGroup
 from harness.server import Server, ServerUsage
 
@@ -31,11 +32,13 @@ class Reading:
     host_forks: int
     steal_s: float
     total_s: float
+    host: sentinel.Look | None = None
 
 
 def read(server: Server, processes: ProcessGroup) -> Reading:
     """Look at the server and the host, now."""
     cgroup_cpu_s = processes.cpu_s()
+    host = sentinel.look()
     at = time.monotonic()
     usage = server.usage()
     times = psutil.cpu_times()
@@ -46,6 +49,7 @@ def read(server: Server, processes: ProcessGroup) -> Reading:
         host_forks=_host_forks(),
         steal_s=getattr(times, "steal", 0.0),
         total_s=sum(times),
+        host=host,
     )
 
 
@@ -134,11 +138,6 @@ def _descendants(pid: int) -> list[int]:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return []  # it has just ended, as whoever asks it next will notice
-
-
-def steal_is_visible() -> bool:
-    """Return whether the kernel reports time that a hypervisor took away."""
-    return hasattr(psutil.cpu_times(), "steal")
 
 
 def usable_cpus() -> list[int]:

@@ -20,9 +20,12 @@ from harness.results import TrialRow
 
 
 class Display:
-    """A context that shows a run's progress; where there is no terminal, a line a block."""
+    """A context that shows a run's progress; where there is no terminal, a line a block.
 
-    def __init__(self, console: Console, trials: int) -> None:
+    `trials` is how many there will be, None where that is not known beforehand.
+    """
+
+    def __init__(self, console: Console, trials: int | None) -> None:
         self._console = console
         self._block = 0
         self._progress = Progress(
@@ -48,7 +51,12 @@ class Display:
 
     def begins(self, spec: Spec) -> None:
         """Show which trial is under way."""
-        text = f"block {spec.block}: {spec.target}, {spec.workload}, {spec.load}, {spec.connection}"
+        stage = f"block {spec.block}" if spec.block else "knee"
+        again = ", again" if spec.attempt > 1 else ""
+        text = f"{stage}: {spec.target}, {spec.workload}, {spec.load}, {spec.connection}{again}"
+        total = self._progress.tasks[self._task].total
+        if again and total is not None:
+            self._progress.update(self._task, total=total + 1)
         self._progress.update(self._task, description=f"{text:<50}")
         if spec.block != self._block and not self._console.is_terminal:
             self._console.print(f"block {spec.block}")

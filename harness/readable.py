@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
+
+from harness.overload import is_lower_bound, overloaded
 
 NONE = "\N{EN DASH}"
 
@@ -54,6 +58,20 @@ def duration(microseconds: float) -> str:
     return NONE
 
 
+def span(seconds: float) -> str:
+    """Return how long something takes, in words for people who wait: 45 s, 6 min, 1.5 h."""
+    for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (math.inf, 3600, "h")):
+        if seconds < limit:
+            value = seconds / divisor
+            return f"{value:.0f} {unit}" if unit != "h" else f"{value:.1f} {unit}"
+    return NONE
+
+
+def probability(value: float) -> str:
+    """Return a p-value: 0.0312, 0.25, 1."""
+    return f"{value:.2g}" if math.isfinite(value) else NONE
+
+
 def milliseconds(value: float) -> str:
     """As `duration`, from milliseconds."""
     return duration(1000 * value)
@@ -62,9 +80,14 @@ def milliseconds(value: float) -> str:
 def load_words(load: str) -> str:
     """Return a load in words: "closed:8" is "8 users", "open:500" is "500 requests/s"."""
     kind, _, number = load.partition(":")
+    if kind == "open" and number.endswith("%"):
+        return f"{number} of each target's own knee offered"
+    number, _, schedule = number.partition(":")
     if kind == "closed":
         return "1 user" if number == "1" else f"{number} users"
-    return f"{number} requests/s offered" if kind == "open" else load
+    if kind != "open":
+        return load
+    return f"{number} requests/s offered" + (" evenly" if schedule == "uniform" else "")
 
 
 def connection_words(connection: str) -> str:
@@ -77,7 +100,9 @@ def connection_words(connection: str) -> str:
 def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return rows of a summary as texts, under headings with units; one row for each.
 
-    The last column is the verdict, the first two are names, all between are numbers.
+    The last column is the verdict, the first two are names, all between are numbers. Rows of an
+    open load have two more. There "92 of 500" is the rate of an overloaded target, and a quantile
+    with "≥" may be longer.
     """
     vs = f"ratio_to_{baseline}"
     return pd.DataFrame(
@@ -85,20 +110,24 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             {
                 "target": row["target"],
                 "runs as": row["runs_as"],
-                "req/s": count(row["requests_per_second"]),
+                "req/s": _rate(row),
                 "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"])
                 or NONE,
                 f"vs {baseline}": percent(row[vs]),
                 "interval": NONE
                 if row["target"] == baseline
                 else percent_range(row[f"{vs}_low"], row[f"{vs}_high"]) or NONE,
-                "p50": milliseconds(row["p50_ms"]),
-                "p90": milliseconds(row["p90_ms"]),
-                "p99": milliseconds(row["p99_ms"]),
-                "p99.9": milliseconds(row["p999_ms"]),
+                "difference": row["difference"] or NONE,
+                "p": probability(row["p_adjusted"]),
+                "p50": _quantile(row, "p50_ms"),
+                "p90": _quantile(row, "p90_ms"),
+                "p99": _quantile(row, "p99_ms"),
+                "p99.9": _quantile(row, "p999_ms"),
+                **_punctuality(row),
                 "CPU/req": duration(row["server_cpu_us_per_request"]),
                 "per core": count(row["capacity_per_core"]),
                 "memory": _with_unit(row["memory_mib"], "MiB"),
+                "of ceiling": percent(row.get("ceiling_share", math.nan)),
                 "forks/req": count(row["forks_per_request"]),
                 "errors": f"{row['errors']:,}",
                 "verdict": row["verdict"],
@@ -106,6 +135,26 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             for row in rows.to_dict("records")
         ]
     )
+
+
+def _rate(row: Mapping[Hashable, Any]) -> str:
+    rate, offered = row["requests_per_second"], row.get("offered_per_second", math.nan)
+    return f"{count(rate)} of {count(offered)}" if overloaded(rate, offered) else count(rate)
+
+
+def _quantile(row: Mapping[Hashable, Any], name: str) -> str:
+    text = milliseconds(row[name])
+    return f"\N{GREATER-THAN OR EQUAL TO} {text}" if _bounded(row, name) else text
+
+
+def _bounded(row: Mapping[Hashable, Any], name: str) -> bool:
+    return is_lower_bound(row[name], row.get("dropped", math.nan))
+
+
+def _punctuality(row: Mapping[Hashable, Any]) -> dict[str, str]:
+    if not math.isfinite(row.get("offered_per_second", math.nan)):
+        return {}
+    return {"late": f"{row['late']:,.0f}", "dropped": f"{row['dropped']:,.0f}"}
 
 
 def table_markdown(table: pd.DataFrame) -> str:

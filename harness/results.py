@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,44 +19,80 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from harness import tables
+from harness.bounds import Outcome
+from harness.compare import Compared, Comparison, Measured, change
+from harness.differences import SMALLEST_EFFECT, Finding, blocks_needed
 from harness.durable import refusal, remove_partials, replace_file
 from harness.errors import IsobenchError
 from harness.histogram import Histogram
 from harness.manifest import Caution, Manifest, Skipped, Target
-from harness.readable import count, duration, percent, percent_range, readable
+from harness.readable import (
+    connection_words,
+    count,
+    duration,
+    load_words,
+    milliseconds,
+    percent,
+    percent_range,
+    readable,
+    span,
+    table_markdown,
+)
 from harness.stats import quantile_ranks
 from harness.summary import (
     BASELINE,
     Condition,
+    block_values,
     by_condition,
     cautions,
+    failed_checks,
     histograms,
+    portions_apart,
     summarise,
     write_summary,
 )
+from harness.swept import Place, Point, Swept, sweeps
 
 __all__ = [
     "BASELINE",
     "Caution",
+    "Compared",
+    "Comparison",
     "Condition",
+    "Finding",
     "Histogram",
     "IsobenchError",
     "Manifest",
+    "Measured",
+    "Outcome",
+    "Place",
+    "Point",
     "ResultsFolder",
     "Skipped",
+    "Swept",
     "Target",
     "TrialRow",
+    "blocks_needed",
     "by_condition",
     "cautions",
+    "change",
+    "connection_words",
     "count",
     "duration",
+    "failed_checks",
     "histograms",
+    "load_words",
+    "milliseconds",
     "percent",
     "percent_range",
+    "portions_apart",
     "quantile_ranks",
     "readable",
     "replace_file",
+    "span",
     "summarise",
+    "sweeps",
+    "table_markdown",
     "write_summary",
 ]
 
@@ -104,6 +140,28 @@ class TrialRow:
     generator_cpu_share: float | None = None
     steal_share: float | None = None
     startup_s: float | None = None
+    offered_per_second: float | None = None
+    late: int | None = None
+    late_worst_ms: float | None = None
+    dropped: int | None = None
+    attempt: int = 1
+    took_s: float | None = None
+    answered: int | None = None
+    verified: int | None = None
+    self_checks: str | None = None
+    steady: str | None = None
+    steady_from_s: float | None = None
+    discarded_s: float | None = None
+    disturbed: str | None = None
+    foreign_cpu_share: float | None = None
+    pressure_share: float | None = None
+    spin_before: float | None = None
+    spin_after: float | None = None
+    runnable_before: int | None = None
+    runnable_after: int | None = None
+    env_bytes: int | None = None
+    hash_seed: int | None = None
+    port: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""
@@ -199,7 +257,7 @@ class ResultsFolder:
         tables.append(self.path, "trials", [asdict(row)])
 
     def append_table(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Add rows to phases, costs, attacks or density. Raises ValueError for another name."""
+        """Add rows to a table other than trials and latency. Raises ValueError for another name."""
         self._must_be_writable()
         if name not in tables.SCHEMAS.keys() - {"trials", "latency"}:
             raise ValueError(f"no table {name!r} to append to")
@@ -220,7 +278,18 @@ class ResultsFolder:
 
     def summary(self, baseline: str = BASELINE) -> pd.DataFrame:
         """Return the frame of summary.csv, made anew from the trials."""
-        return summarise(self.trials(), self.latency(), baseline)
+        effect = self.manifest.plan.get("smallest_effect", SMALLEST_EFFECT)
+        return summarise(self.trials(), self.latency(), baseline, float(effect))
+
+    def measured(self, metrics: Sequence[str]) -> Measured:
+        """Return what another run can be compared with: these metrics, one value a block."""
+        summary = self.summary()
+        verdicts = {
+            (str(row["target"]), condition): str(row["verdict"])
+            for condition, rows in by_condition(summary)
+            for row in rows.to_dict("records")
+        }
+        return Measured(self.manifest, block_values(self.trials(), metrics), verdicts)
 
     def update(self, **changes: Any) -> None:
         """Replace members of the manifest and write run.json anew."""

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import takewhile
 from typing import Protocol
 
+import pandas as pd
+
+from harness import sentinel, stopping
 from harness.laboratory import Bench
 from harness.matrix import Plan, Spec
 from harness.results import ResultsFolder, TrialRow
@@ -21,22 +27,72 @@ class Watcher(Protocol):
 
 
 def remaining(plan: Plan, folder: ResultsFolder) -> list[Spec]:
-    """Return the trials of the plan that the folder does not have yet, in their order."""
-    made = set(folder.trials()["trial"])
-    return [spec for spec in plan.trials() if spec.trial not in made]
+    """Return the trials still to be made, in their order, as far as is known now.
+
+    All that decides is in the folder, so a resumed run goes on as it would have. Between two
+    blocks, the disturbed trials of the block before are made again (see `sentinel`), and the run
+    ends where it has measured enough (see `stopping`).
+    """
+    trials = folder.trials()
+    made = set(trials["trial"])
+    order = list(plan.trials())
+    left = [spec for spec in order if spec.trial not in made]
+    next_block = left[0].block if left else plan.blocks + 1
+    if any(spec.block == next_block and spec.trial in made for spec in order):
+        return left  # in the middle of a block
+    if again := _again(order, trials, next_block - 1):
+        return [*again, *left]
+    return [] if stopping.decide(plan, trials) else left
 
 
-def carry_out(plan: Plan, bench: Bench, folder: ResultsFolder, watcher: Watcher) -> None:
+def _again(order: Sequence[Spec], trials: pd.DataFrame, block: int) -> list[Spec]:
+    """Return which trials of a block are to be made again, after the others in their order."""
+    specs = [spec for spec in order if spec.block == block]
+    rows = trials[(trials["block"] == block) & (trials["verdict"] == "ok")]
+    disturbed = set(rows[rows["disturbed"].fillna("") != ""]["trial"])
+    repeated = set(trials[trials["attempt"] > 1]["trial"])
+    wanted = [
+        replace(spec, attempt=2, position=len(specs) + place)
+        for place, spec in enumerate((s for s in specs if s.trial in disturbed), 1)
+    ]
+    in_block = {spec.trial for spec in wanted}
+    allowed = sentinel.repeatable(block, len(specs), len(repeated - in_block))
+    return [spec for spec in wanted[:allowed] if spec.trial not in repeated]
+
+
+def carry_out(
+    plan: Plan,
+    bench: Bench,
+    folder: ResultsFolder,
+    watcher: Watcher,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Make all remaining trials.
 
     A failed trial is void, and the run goes on. What is interrupted loses the trial under way and
-    nothing else.
+    nothing else. `clock` gives seconds.
     """
-    for spec in remaining(plan, folder):
-        watcher.begins(spec)
-        trial = bench.measure(spec)
-        folder.append_trial(trial.row, trial.latencies_us)
-        watcher.ended(spec, trial.row)
+    while left := remaining(plan, folder):
+        # What is left may be another after each trial that ends a block.
+        for spec in _of_first_block(left):
+            watcher.begins(spec)
+            began = clock()
+            trial = bench.measure(spec)
+            row = replace(trial.row, attempt=spec.attempt, took_s=clock() - began)
+            folder.append_trial(row, trial.latencies_us, trial.response_us)
+            watcher.ended(spec, row)
+
+
+def _of_first_block(specs: Sequence[Spec]) -> Iterator[Spec]:
+    first = (specs[0].block, specs[0].attempt)
+    return takewhile(lambda spec: (spec.block, spec.attempt) == first, specs)
+
+
+def conclude(plan: Plan, folder: ResultsFolder) -> None:
+    """Write into run.json that the run has ended well, and what ended it."""
+    if stop := stopping.decide(plan, folder.trials()):
+        folder.update(stopped=stop.to_json())
+    folder.finish()
 
 
 def voids(folder: ResultsFolder) -> Iterator[tuple[str, str]]:

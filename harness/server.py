@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from harness import setups
 from harness.cgroup import ProcessGroup
 from harness.errors import IsobenchError
 from harness.targets import Refusal, Target, server_command
@@ -17,6 +19,9 @@ from workloads import credential
 
 _STOP_S = 10.0
 _LOG_TAIL = 2000
+_LOOPBACK = "127.0.0.1"
+_COUNTED_S = 1.0
+_LOOK_AGAIN_S = 0.01
 
 
 class ServerFailed(IsobenchError):
@@ -51,6 +56,8 @@ class Site:
             arguments += ["--credential-key", str(credential.make_key(self.credential_key))]
         for option, value in target.options.items():
             arguments += ["--option", f"{option}={value}"]
+        if target.plant_us:
+            arguments += ["--plant-us", f"{target.plant_us:.3f}"]
         return arguments
 
 
@@ -74,19 +81,25 @@ class Server:
     host: str
     port: int
     startup_s: float
+    env_bytes: int
 
     def __init__(
-        self, target: Target, site: Site, processes: ProcessGroup, arguments: Sequence[str] = ()
+        self,
+        target: Target,
+        site: Site,
+        processes: ProcessGroup,
+        arguments: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._target = target
         self._site = site
         self._processes = processes
         self._arguments = arguments
+        self._environment = environment or {}
 
     def __enter__(self) -> Self:
         started = time.monotonic()
-        command, environment = server_command()
-        command += [*self._site.arguments(self._target), "--control", *self._arguments]
+        command, environment = self.command()
         if self._processes.path is not None:
             command += ["--cgroup", str(self._processes.path)]
         with open(self._site.log, "w") as log:
@@ -106,13 +119,31 @@ class Server:
             self._stop()
             raise
         self.host, self.port = ready["host"], ready["port"]
+        self.env_bytes = setups.size(environment)
         self.startup_s = time.monotonic() - started
         return self
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """Return the command that starts the server, and its whole environment."""
+        command, environment = server_command()
+        command += [*self._site.arguments(self._target), "--control", *self._arguments]
+        return command, {**environment, **self._environment}
 
     @property
     def pid(self) -> int:
         """The process that the harness started: the parent of the server, which does no work."""
         return self._process.pid
+
+    def served(self, least: int = 0) -> int:
+        """Return how many requests it has served, once that is `least` or a second has passed.
+
+        A server counts a request when it has tidied up after the answer, so a client who has the
+        answer may be ahead of it. Raises ServerFailed when it is gone.
+        """
+        deadline = time.monotonic() + _COUNTED_S
+        while (served := self.usage().served) < least and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN_S)
+        return served
 
     def usage(self) -> ServerUsage:
         """Ask the server what it has used. Raises ServerFailed when it is gone."""
@@ -161,6 +192,24 @@ class Server:
         finally:
             self._processes.kill()
             self._process.stdout.close()
+
+
+def free_port(candidates: Iterable[int]) -> int:
+    """Return the first of these ports at which nobody listens; 0, any free one, if there is none.
+
+    Somebody else may take it before the server does; the trial is then void, and says so.
+    """
+    for port in candidates:
+        with socket.socket() as probe:
+            # As the server does it: what lingers of an earlier connection is no obstacle.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_LOOPBACK, port))
+                probe.listen(1)
+            except OSError:
+                continue
+            return port
+    return 0
 
 
 def check(target: Target, site: Site) -> Refusal | None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,18 +18,19 @@ from rich.console import Console
 from rich.markup import escape
 
 import reports
-from harness import machine, probes, runner
+from harness import ceiling, crosscheck, host_settings, machine, probes, runner, sweep
 from harness.belongings import Belongings
 from harness.doctor import sort_out
 from harness.errors import IsobenchError
 from harness.interruption import Interrupted
-from harness.laboratory import Cores, Laboratory, divide, interpreter, settle
-from harness.matrix import CLIENTS, CONNECTIONS, Plan
+from harness.laboratory import Bench, Cores, Laboratory, Trial, divide, interpreter, settle
+from harness.matrix import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
 from harness.results import Caution, Manifest, ResultsFolder, Skipped
 from harness.results import Target as TargetRecord
 from harness.server import Site
 from harness.targets import Refusal, Target, available, choose, server_command
+from reports import certainty
 from reports.terminal import render_table
 from workloads import popularity, tenants
 from workloads.catalog import WORKLOADS
@@ -46,12 +47,7 @@ class Host:
     @classmethod
     def examine(cls) -> Host:
         """Look at the host; takes a second, so not while anything is measured."""
-        cautions = list(machine.harmful_settings())
-        if not probes.steal_is_visible():
-            cautions.append(
-                Caution("the kernel does not report steal time", "believe nothing but ratios")
-            )
-        return cls(machine.fingerprint(), tuple(cautions))
+        return cls(machine.fingerprint(), tuple(host_settings.harmful_settings()))
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     folder_path = out or Path("results") / run_id
     targets = choose(plan.targets)
+    plan = _with_ceilings(plan, targets)
     host = Host.examine()
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
@@ -88,11 +85,10 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
                 else f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
                 hint=refused[0].hint if refused else "see isobench doctor",
             )
-        plan = replace(plan, targets=tuple(target.name for target in usable))
-        manifest = _manifest(run_id, plan, Ground(tuple(usable), tuple(refused), cores, host))
-        manifest = replace(
-            manifest, versions={**manifest.versions, **laboratory.generator_versions}
-        )
+        plan = _with_ceilings(replace(plan, targets=tuple(t.name for t in usable)), usable)
+        manifest = manifest_of(run_id, plan, Ground(tuple(usable), tuple(refused), cores, host))
+        used = {**laboratory.generator_versions, **_tool_versions(plan)}
+        manifest = replace(manifest, versions={**manifest.versions, **used})
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
         _measure(plan, laboratory, folder, cores, console)
     _conclude(folder_path, console)
@@ -103,10 +99,10 @@ def resume(path: Path, console: Console) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
         plan = Plan.from_json(folder.manifest.plan)
-        if not runner.remaining(plan, folder):
+        if not _anything_left(plan, folder):
             console.print("Every trial of this run has been made already.")
             if folder.manifest.finished_at is None:  # killed between the last trial and the mark
-                folder.finish()
+                runner.conclude(plan, folder)
         else:
             host = Host.examine()
             belongings = stack.enter_context(Belongings())
@@ -192,6 +188,8 @@ def _check_words(plan: Plan) -> None:
         raise IsobenchError(
             f"there is no client {plan.client!r}", hint=f"choose of {', '.join(CLIENTS)}"
         )
+    if plan.cross_check is not None:
+        crosscheck.find(plan.cross_check)
     try:
         popularity.parse(plan.popularity)
     except WorkloadError as error:
@@ -207,7 +205,8 @@ def _report_refused(refused: Sequence[Refusal], console: Console) -> None:
         )
 
 
-def _manifest(run_id: str, plan: Plan, ground: Ground) -> Manifest:
+def manifest_of(run_id: str, plan: Plan, ground: Ground) -> Manifest:
+    """Return what run.json says of a run that begins now."""
     return Manifest(
         run_id=run_id,
         isobench=machine.own_version(),
@@ -234,11 +233,69 @@ def _manifest(run_id: str, plan: Plan, ground: Ground) -> Manifest:
 def _warn_of_change(folder: ResultsFolder, host: Host) -> None:
     """Note in run.json if the host is no longer what it was when the run began."""
     before = folder.manifest.machine
-    changed = [name for name, value in host.fingerprint.items() if before.get(name) != value]
+    # What an older isobench did not look at cannot have changed as far as one can tell.
+    now = host.fingerprint
+    changed = [name for name, value in now.items() if before.get(name, value) != value]
     if changed:
         about = f"the host changed before the run was resumed: {', '.join(changed)}"
         caution = Caution(about, "do not compare blocks of before and after; measure anew")
         folder.update(warnings=(*folder.manifest.warnings, caution))
+
+
+def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:
+    """Return the plan with the responders against which the generator itself is measured."""
+    return replace(plan, ceilings=ceiling.nulls(target.runs_as for target in targets))
+
+
+def _tool_versions(plan: Plan) -> dict[str, str]:
+    tool = plan.cross_check
+    return {tool: crosscheck.version(crosscheck.find(tool))} if tool else {}
+
+
+def _anything_left(plan: Plan, folder: ResultsFolder) -> bool:
+    left = (runner.remaining(plan, folder), sweep.wanted(plan), _unchecked(plan, folder))
+    return any(left)
+
+
+def _find_knees(plan: Plan, bench: Bench, folder: ResultsFolder, console: Console) -> Plan:
+    """Return the plan with the knees of a sweep, which run.json holds from now on."""
+    if not sweep.wanted(plan):
+        return plan
+
+    def failed(trial: Trial) -> None:
+        if trial.row.trial not in set(folder.trials()["trial"]):
+            folder.append_trial(trial.row)
+
+    console.print("looking for the knee of each target", highlight=False)
+    with Display(console, None) as display:
+        return sweep.find_knees(
+            plan, bench, display, lambda plan: folder.update(plan=plan.to_json()), failed
+        )
+
+
+def _unchecked(plan: Plan, folder: ResultsFolder) -> list[Spec]:
+    """Return what is still to be cross-checked; nothing where that was not asked for."""
+    if plan.cross_check is None:
+        return []
+    columns = ["target", "workload", "load", "connection"]
+    made = folder.table("crosscheck")[columns].itertuples(index=False, name=None)
+    return crosscheck.remaining(plan, list(made))
+
+
+def _cross_check(
+    plan: Plan, laboratory: Laboratory, folder: ResultsFolder, console: Console
+) -> None:
+    left = _unchecked(plan, folder)
+    if not left:
+        return
+    console.print(f"cross-check by {plan.cross_check}: {len(left)} comparisons", highlight=False)
+    crosscheck.carry_out(
+        left,
+        plan,
+        laboratory.runs_as,
+        laboratory,
+        lambda row: folder.append_table("crosscheck", [asdict(row)]),
+    )
 
 
 def _measure(
@@ -247,27 +304,34 @@ def _measure(
     # Only now, since the record says which processors the run may use. The harness goes to where
     # the generator is: what it does during a trial must not slow the server down.
     os.sched_setaffinity(0, cores.generator)
-    left = len(runner.remaining(plan, folder))
     try:
+        plan = _find_knees(plan, laboratory, folder, console)
+        left = None if plan.open_ended else len(runner.remaining(plan, folder))
         with Display(console, left) as display:
             runner.carry_out(plan, laboratory, folder, display)
+        _cross_check(plan, laboratory, folder, console)
     except BaseException:
         made = len(folder.trials())
+        planned = made + len(runner.remaining(plan, folder))
+        of_all = "" if plan.open_ended else f" of {planned}"
         console.print(
-            f"stopped: {made} of {made + len(runner.remaining(plan, folder))} trials are kept; "
+            f"stopped: {made}{of_all} trials are kept; "
             f"go on with: isobench run --resume {folder.path}",
             soft_wrap=True,
             highlight=False,
         )
         raise
-    folder.finish()
+    runner.conclude(plan, folder)
 
 
 def _conclude(path: Path, console: Console) -> None:
     """Make the report, show the table, and fail where a trial proved to be wrong."""
     page = reports.make(path)
     folder = ResultsFolder.open(path)
-    console.print(render_table(folder.summary(), width=console.width))
+    summary = folder.summary()
+    console.print(render_table(summary, width=console.width))
+    for sentence in (certainty.self_checks(summary), *certainty.stopping(folder.manifest.stopped)):
+        console.print(sentence, highlight=False, markup=False)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
     if void := list(runner.voids(folder)):
         trial, verdict = void[0]

@@ -9,22 +9,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from harness import judging
+from harness.differences import SMALLEST_EFFECT
 from harness.durable import replace_file
 from harness.histogram import Histogram
 from harness.manifest import Caution
+from harness.overload import LEAST_SHARE
 from harness.readable import connection_words, load_words, readable, table_markdown
-from harness.stats import Interval, geometric_interval, quantile_ranks, ratio_interval
+from harness.stats import NOTHING, Interval, geometric_interval, quantile_ranks, ratio_interval
 
 if TYPE_CHECKING:
     from harness.results import ResultsFolder
 
 BASELINE = "dso"
 
-# Above this the generator had no time left in the median block: the target may be faster.
+CEILING = "ceiling"
+"""The kind of trials that measure the generator; see `ceiling`. They are no targets."""
+
+# Above this share of the generator's ceiling a rate tells of the generator: the target may be
+# faster. Where no ceiling was measured, its CPU tells: above this, it had no time left.
+GENERATOR_SHARE = 0.70
 GENERATOR_LIMIT = 0.95
 # Wider than this, or more of the processor stolen by the hypervisor, and a row is "noisy".
 WIDTH_LIMIT = 0.15
 STEAL_LIMIT = 0.05
+# This share of disturbed blocks, that stayed so when they were made again, is "noisy" too.
+DISTURBED_LIMIT = 0.2
 
 
 class Condition(NamedTuple):
@@ -61,25 +71,60 @@ def columns(baseline: str = BASELINE) -> list[str]:
         *("tenants", "popularity", "p999_ms", "p99_ms_sample_low", "p99_ms_sample_high"),
         *("context_switches_per_request", "page_faults_per_request"),
         *("generator_cpu_share", "steal_share", "startup_s"),
+        *("offered_per_second", "late", "late_worst_ms", "dropped"),
+        *("ceiling_per_second", "ceiling_share"),
+        *("p_value", "p_adjusted", "difference"),
+        *(f"{ratio}_bootstrap_low", f"{ratio}_bootstrap_high"),
+        *("unsteady", "disturbed", "checked", "failed_checks"),
     ]
 
 
 def summarise(
-    trials: pd.DataFrame, latency: pd.DataFrame, baseline: str = BASELINE
+    trials: pd.DataFrame,
+    latency: pd.DataFrame,
+    baseline: str = BASELINE,
+    smallest_effect: float = SMALLEST_EFFECT,
 ) -> pd.DataFrame:
     """Return a row for each target and condition, best rate first within a condition.
 
     Rates, times and their intervals are geometric means over blocks (harness.stats says why);
     other numbers are medians over blocks. Void trials count in `errors` and nowhere else. What
     is not known is NaN: every ratio where the baseline is missing, every interval from one block.
+    A difference below `smallest_effect`, a share, does not matter (see `differences`).
     """
+    trials = judging.counted(trials, _CONDITION)
+    ceilings, trials = trials[trials["kind"] == CEILING], of_targets(trials)
     merged = histograms(trials, latency)
     rows = [
         _row(key, group, _baseline_rates(trials, key[1], baseline), merged.get(key), baseline)
+        | _below_ceiling(group, key[1], ceilings)
         for key, group in _groups(trials)
     ]
+    for row in rows:
+        if is_portion(row["load"]):  # rates that were chosen for each target say nothing together
+            row |= _named(f"ratio_to_{baseline}", NOTHING)
+            row |= judging.tested((), baseline, is_baseline=False)
+        if row["ceiling_share"] > GENERATOR_SHARE:
+            row["verdict"] = "generator-bound"
+    judging.find_differences(rows, _CONDITION, baseline, smallest_effect)
     rows.sort(key=_order)
     return pd.DataFrame(rows, columns=columns(baseline))
+
+
+def of_targets(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials without those that measured the generator."""
+    return trials[trials["kind"] != CEILING]
+
+
+def is_portion(load: str) -> bool:
+    """Tell whether a load is a share of each target's own knee, as those of a sweep are."""
+    return load.startswith("open:") and load.endswith("%")
+
+
+def portions_apart(summary: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of loads that mean the same to all targets, and those of a sweep."""
+    portion = summary["load"].astype(str).map(is_portion).astype(bool)
+    return summary[~portion].reset_index(drop=True), summary[portion].reset_index(drop=True)
 
 
 def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogram]:
@@ -87,6 +132,7 @@ def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogr
 
     The clock is "response" where a trial has one (open loads), else "service".
     """
+    trials = judging.counted(trials, _CONDITION)
     good = trials[trials["verdict"] == "ok"][["trial", "tenants", "popularity"]]
     chosen = (
         latency.assign(rank=latency["clock"] != "response")
@@ -100,6 +146,34 @@ def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogr
     }
 
 
+def block_values(
+    trials: pd.DataFrame, columns: Sequence[str], baseline: str = BASELINE
+) -> dict[Key, dict[str, tuple[float, ...]]]:
+    """Return the good blocks' values of each target and condition, by column of trials.parquet.
+
+    `ratio_to_dso` (or to another baseline) counts as a column too: the ratio within each block.
+    A block that has no such value is left out, so that the lengths may differ.
+    """
+    trials = of_targets(judging.counted(trials, _CONDITION))
+    good = trials[trials["verdict"] == "ok"]
+    return {
+        (target, condition): {
+            name: tuple(_values(good, group, condition, name, baseline)) for name in columns
+        }
+        for (target, condition), group in _groups(good)
+    }
+
+
+def _values(
+    good: pd.DataFrame, group: pd.DataFrame, condition: Condition, name: str, baseline: str
+) -> list[float]:
+    if name != f"ratio_to_{baseline}":
+        return _per_block(group, name).tolist()
+    rates = _per_block(group, "requests_per_second")
+    ratios = rates / _baseline_rates(good, condition, baseline)
+    return ratios.dropna().tolist()
+
+
 def by_condition(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]]:
     """Split a summary into its conditions, in its order."""
     for key, rows in summary.groupby(_CONDITION, sort=False):
@@ -111,6 +185,7 @@ def cautions(summary: pd.DataFrame, baseline: str = BASELINE) -> list[Caution]:
     if summary.empty:
         return [Caution("no trial has ended", "run again with --resume and this folder")]
     return [
+        *failed_checks(summary),
         *_missing_baseline(summary, baseline),
         *_one_block(summary),
         *_verdicts(summary),
@@ -159,10 +234,11 @@ def _row(
     baseline_rates: pd.Series[float],
     histogram: Histogram | None,
     baseline: str,
-) -> dict[str, object]:
+) -> dict[str, Any]:
     good = group[group["verdict"] == "ok"]
     rate = geometric_interval(_per_block(good, "requests_per_second").tolist())
-    ratio = _ratio(_per_block(good, "requests_per_second"), baseline_rates)
+    ratios = (_per_block(good, "requests_per_second") / baseline_rates).dropna().tolist()
+    ratio = geometric_interval(ratios)
     p99 = geometric_interval(_per_block(good, "p99_ms").tolist())
     cpu = geometric_interval(_per_block(good, "server_cpu_us_per_request").tolist()).mid
     sample = _sample(histogram)
@@ -180,8 +256,16 @@ def _row(
         **_named("p99_ms", p99),
         "server_cpu_us_per_request": cpu,
         "capacity_per_core": 1e6 / cpu,
+        **judging.tested(ratios, baseline, is_baseline=target == baseline),
+        **judging.troubles(group, good),
         "errors": _errors(group),
-        "verdict": _verdict(group, good, rate),
+        "verdict": _verdict(group, good, _to_be_steady(good, rate)),
+        "offered_per_second": geometric_interval(
+            _per_block(good, "offered_per_second").tolist()
+        ).mid,
+        "late": good["late"].astype(float).sum(min_count=1),
+        "late_worst_ms": good["late_worst_ms"].astype(float).max(),
+        "dropped": good["dropped"].astype(float).sum(min_count=1),
         **sample,
         **{
             name: float(good[name].median())
@@ -213,6 +297,28 @@ def _baseline_rates(trials: pd.DataFrame, condition: Condition, baseline: str) -
     return _per_block(trials[same], "requests_per_second")
 
 
+def _below_ceiling(
+    group: pd.DataFrame, condition: Condition, ceilings: pd.DataFrame
+) -> dict[str, float]:
+    """Return what the generator can do, and which share of it a target's rate takes, by block."""
+    ceiling = _ceiling_rates(ceilings, condition, str(group["runs_as"].iloc[0]))
+    rates = _per_block(group[group["verdict"] == "ok"], "requests_per_second")
+    return {
+        "ceiling_per_second": geometric_interval(ceiling.tolist()).mid,
+        "ceiling_share": _ratio(rates, ceiling).mid,
+    }
+
+
+def _ceiling_rates(ceilings: pd.DataFrame, condition: Condition, runs_as: str) -> pd.Series[float]:
+    """Return the generator's own rate, by block: for clients with identities it is another."""
+    same = (ceilings["verdict"] == "ok") & (
+        (ceilings["runs_as"] == "client") == (runs_as == "client")
+    )
+    for name, value in condition._asdict().items():
+        same &= ceilings[name] == value
+    return _per_block(ceilings[same], "requests_per_second")
+
+
 def _ratio(rates: pd.Series[float], baseline_rates: pd.Series[float]) -> Interval:
     blocks = rates.index.intersection(baseline_rates.index)
     return ratio_interval(rates.loc[blocks].tolist(), baseline_rates.loc[blocks].tolist())
@@ -239,12 +345,23 @@ def _errors(group: pd.DataFrame) -> int:
     return int(failed.clip(lower=(group["verdict"] != "ok").astype(float)).sum())
 
 
+def _to_be_steady(good: pd.DataFrame, rate: Interval) -> Interval:
+    """Return what a quiet machine keeps steady: the rate, of an open load its share of the offered.
+
+    What is offered by a Poisson process differs between blocks as a matter of course.
+    """
+    offered = _per_block(good, "offered_per_second")
+    return rate if offered.empty else _ratio(_per_block(good, "requests_per_second"), offered)
+
+
 def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
     if good.empty:
         return str(group["verdict"].mode().iloc[0])
     if good["generator_cpu_share"].median() > GENERATOR_LIMIT:
         return "generator-bound"
     if rate.width > WIDTH_LIMIT or good["steal_share"].median() > STEAL_LIMIT:
+        return "noisy"
+    if judging.troubles(group, good)["disturbed"] >= DISTURBED_LIMIT * len(good):
         return "noisy"
     return "ok"
 
@@ -261,11 +378,27 @@ def _natural(text: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
 
 
+def failed_checks(summary: pd.DataFrame) -> list[Caution]:
+    """Return what makes all else doubtful, so that it stands first."""
+    failed = summary[summary["failed_checks"] > 0]
+    if failed.empty:
+        return []
+    checks, of_all = failed["failed_checks"].sum(), summary["checked"].sum()
+    return [
+        Caution(
+            f"self-checks failed in {checks} of {of_all} trials: {_list(failed)}",
+            "see self_checks in trials.parquet, and believe no number of these before it is known "
+            "why",
+        )
+    ]
+
+
 def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
     without = [
         condition.words()
         for condition, rows in by_condition(summary)
-        if not (rows[rows["target"] == baseline]["trials"] > 0).any()
+        if not is_portion(condition.load)
+        and not (rows[rows["target"] == baseline]["trials"] > 0).any()
     ]
     if not without:
         return []
@@ -303,14 +436,34 @@ def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
             summary[~verdict.str.startswith("void") & (summary["errors"] > 0)],
         ),
         (
-            "the load generator was busy all the time, so these may be faster than shown",
-            "compare them by CPU per request, or give the generator more cores",
+            "the load generator was near its own limit, so these may be faster than shown",
+            "read their rate as a lower bound, and compare them by CPU per request",
             summary[verdict == "generator-bound"],
         ),
         (
-            "the blocks differ a lot or the hypervisor took processor time",
+            "the blocks differ a lot, or something else took processor time",
             "measure on a quieter machine, or with more --blocks and --seconds",
             summary[verdict == "noisy"],
+        ),
+        (
+            "these had no steady state in some trials: their rate changed to the end",
+            "measure with more --seconds, or see steady_from_s in trials.parquet",
+            summary[summary["unsteady"] > 0],
+        ),
+        (
+            "something else used the server's core in some blocks, also when they were made again",
+            "stop other work on this host; disturbed in trials.parquet says what it was",
+            summary[summary["disturbed"] > 0],
+        ),
+        (
+            "more was offered than these could take, so their times are those of a growing queue",
+            "read their rate as their capacity, and offer less, such as 80% of it",
+            summary[summary["requests_per_second"] < LEAST_SHARE * summary["offered_per_second"]],
+        ),
+        (
+            "some requests to these had no answer seconds after the window",
+            "read quantiles of five seconds and more as lower bounds",
+            summary[summary["dropped"] > 0],
         ),
     ):
         if not rows.empty:

@@ -66,6 +66,23 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             _column("processes", _INT, null=True),
             *_numbers("generator_cpu_share", "steal_share", "startup_s"),
             _column("verdict", _TEXT),
+            *_numbers("offered_per_second", "late_worst_ms"),
+            _column("late", _INT, null=True),
+            _column("dropped", _INT, null=True),
+            _column("attempt", _INT, null=True),
+            _column("took_s", _FLOAT, null=True),
+            _column("answered", _INT, null=True),
+            _column("verified", _INT, null=True),
+            _column("self_checks", _TEXT, null=True),
+            _column("steady", _TEXT, null=True),
+            *_numbers("steady_from_s", "discarded_s"),
+            _column("disturbed", _TEXT, null=True),
+            *_numbers("foreign_cpu_share", "pressure_share", "spin_before", "spin_after"),
+            _column("runnable_before", _INT, null=True),
+            _column("runnable_after", _INT, null=True),
+            _column("env_bytes", _INT, null=True),
+            _column("hash_seed", _INT, null=True),
+            _column("port", _INT, null=True),
         ]
     ),
     "latency": pa.schema(
@@ -81,6 +98,22 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             _column("min_us", _FLOAT),
             _column("max_us", _FLOAT),
             _column("hdr", _TEXT),
+        ]
+    ),
+    "crosscheck": pa.schema(
+        [
+            _column("target", _TEXT),
+            _column("workload", _TEXT),
+            _column("load", _TEXT),
+            _column("connection", _TEXT),
+            _column("tenants", _INT),
+            _column("popularity", _TEXT),
+            _column("tool", _TEXT),
+            _column("rounds", _INT),
+            *_numbers("own_per_second", "tool_per_second", "rate_difference"),
+            *_numbers("own_p50_ms", "tool_p50_ms", "own_p99_ms", "tool_p99_ms"),
+            _column("tool_errors", _INT, null=True),
+            _column("note", _TEXT, null=True),
         ]
     ),
     "phases": pa.schema(
@@ -190,12 +223,26 @@ def _load(folder: Path, name: str) -> pa.Table:
             f"{path} is damaged or unreadable: {error}",
             hint="restore it from a copy, or measure again with another --out",
         ) from error
-    if table.schema.names != SCHEMAS[name].names:
+    return _completed(table, SCHEMAS[name], path)
+
+
+def _completed(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
+    """Return a table with all columns of the schema; those that an older version lacked are null.
+
+    Raises IsobenchError for a column that no version has, and for a lack of one that all have.
+    """
+    there = set(table.schema.names)
+    needed = {field.name for field in schema if not field.nullable}
+    if there - set(schema.names) or needed - there:
         raise IsobenchError(
-            f"{path} does not have the columns that this version of isobench writes",
+            f"{path} does not have the columns that this version of isobench reads",
             hint="read it with the version that run.json names",
         )
-    return table.cast(SCHEMAS[name])
+    columns = [
+        table.column(field.name) if field.name in there else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, names=schema.names).cast(schema)
 
 
 def _save(folder: Path, name: str, table: pa.Table) -> None:

@@ -21,7 +21,10 @@ from harness.errors import IsobenchError
 
 @dataclass(frozen=True)
 class Target:
-    """A mode with its factors chosen; `options` maps the factors that differ from the default."""
+    """A mode with its factors chosen; `options` maps the factors that differ from the default.
+
+    `plant_us` is the CPU time that each request costs more than it should: see `selftest`.
+    """
 
     name: str
     mode: str
@@ -30,6 +33,7 @@ class Target:
     summary: str
     options: Mapping[str, str]
     kind: str = "mode"
+    plant_us: float = 0.0
 
 
 @dataclass(frozen=True)

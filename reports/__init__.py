@@ -16,7 +16,12 @@ caution
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.results import Comparison
 
 
 def make(folder: Path) -> Path:
@@ -29,3 +34,16 @@ def make(folder: Path) -> Path:
     from reports.page import write
 
     return write(folder)
+
+
+def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:
+    """Return how a comparison of two runs can be written, by name of the format."""
+    from reports import comparison
+    from reports.junit import junit
+
+    return {
+        "table": comparison.plain,
+        "markdown": comparison.markdown,
+        "csv": comparison.csv,
+        "junit": junit,
+    }

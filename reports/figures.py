@@ -25,7 +25,10 @@ from harness.results import (
     BASELINE,
     Condition,
     Histogram,
+    Place,
+    Swept,
     by_condition,
+    connection_words,
     count,
     duration,
     percent,
@@ -206,6 +209,52 @@ def latency(summary: pd.DataFrame, histograms: Histograms) -> Figure:
             _latency_lines(panel, rows["target"].tolist(), condition, histograms, style)
         panels[-1].set_xlabel("percentile of requests")
     return figure
+
+
+def sweep(swept: Mapping[Place, Sequence[Swept]]) -> Figure:
+    """Draw latency against offered load: a panel a place, p50 and p99 of every target."""
+    targets = sorted({one.target for of_place in swept.values() for one in of_place})
+    if not targets:
+        return _nothing()
+    style = looks(targets)
+    with mpl.rc_context(_STYLE):
+        figure, panels = _panels([max(3.4, 0.2 * len(one)) for one in swept.values()])
+        for panel, ((workload, connection), of_place) in zip(panels, swept.items(), strict=True):
+            panel.set_title(f"{workload}, {connection_words(connection)}")
+            _sweep_lines(panel, of_place, style)
+        panels[-1].set_xlabel("requests offered per second (log scale)")
+    return figure
+
+
+def _sweep_lines(panel: Axes, swept: Sequence[Swept], style: Mapping[str, Look]) -> None:
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    ends = []
+    for one in swept:
+        look = style[one.target]
+        offered = [point.offered for point in one.points]
+        p50, p99 = ([getattr(point, name) for point in one.points] for name in ("p50_ms", "p99_ms"))
+        panel.plot(offered, p50, color=look.colour, linestyle=look.dash, lw=0.9, alpha=0.8)
+        panel.plot(
+            *(offered, p99),
+            color=look.colour,
+            linestyle=look.dash,
+            lw=1.8,
+            marker="o",
+            markersize=3.5,
+        )
+        last = p99[-1] if np.isfinite(p99[-1]) else p50[-1]
+        ends.append((one.target, offered[-1], last, look.colour))
+    panel.set_ylabel("response time (log scale)\nlower is better")
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
+    panel.yaxis.set_major_locator(_log_ticks(panel.get_ylim()))
+    panel.yaxis.set_minor_locator(NullLocator())
+    low, high = panel.get_xlim()
+    panel.set_xlim(low, high * (high / low) ** 0.22)
+    panel.xaxis.set_major_locator(_log_ticks(panel.get_xlim()))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    _label_ends(panel, ends)
 
 
 def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:

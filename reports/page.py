@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,16 +18,21 @@ from harness.results import (
     Caution,
     IsobenchError,
     Manifest,
+    Place,
     ResultsFolder,
+    Swept,
     Target,
     by_condition,
     cautions,
+    failed_checks,
     histograms,
+    portions_apart,
     readable,
     replace_file,
+    sweeps,
     write_summary,
 )
-from reports import figures, words
+from reports import certainty, figures, loads, words
 
 FILES = {
     "report.html": "this page",
@@ -36,9 +41,12 @@ FILES = {
     "figures/": "the figures as SVG and PNG",
     "trials.parquet": "a row for each trial",
     "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
+    "crosscheck.parquet": "the same loads by another generator, where that was asked for",
     "run.json": "what was run, where and with what",
 }
 
+
+Sweeps = Mapping[Place, Sequence[Swept]]
 
 REFERENCES = (BASELINE, "harache")
 """What each target is set beside: the fastest way without protection, and a safe one."""
@@ -63,17 +71,48 @@ class Section:
     shown: Shown
 
 
+@dataclass(frozen=True)
+class OfLoad:
+    """What the page says of the load itself: of the generator, of another one, of sweeps.
+
+    `title` is there where the run was a sweep and nothing else; `table` may have no rows.
+    """
+
+    title: str | None
+    findings: list[str]
+    table: pd.DataFrame
+
+    @classmethod
+    def read(cls, results: ResultsFolder, summary: pd.DataFrame, swept: Sweeps) -> OfLoad:
+        """Gather it from a results folder."""
+        common, _ = portions_apart(summary)
+        checked = results.table("crosscheck")
+        sentences = [
+            *loads.sweeps(swept),
+            *loads.ceilings(common),
+            *loads.cross_check(checked),
+        ]
+        if common.empty:
+            sentences += words.identities(summary[summary["trials"] > 0])
+        title = loads.title(swept) if common.empty and swept else None
+        return cls(title, sentences, loads.cross_check_table(checked))
+
+
 def write(folder: Path) -> Path:
     """Write the summary, the figures and the page. Returns the path of the page."""
     results = ResultsFolder.open(folder)
     summary = write_summary(results)
-    shown = list(_figures(results, summary))
-    sections = list(_sections(results.manifest.targets, summary))
+    common, _ = portions_apart(summary)
+    swept = sweeps(results.trials(), results.latency(), summary, results.manifest.plan)
+    shown = [*_sweep_figure(swept), *_figures(results, common)]
+    sections = list(_sections(results.manifest.targets, common))
     every = [*shown, *(section.shown for section in sections)]
     svgs = {item.name: figures.to_svg(item.figure) for item in every}
     _write_figures(folder, every, svgs)
     page = folder / "report.html"
-    replace_file(page, render(results.manifest, summary, shown, sections, svgs).encode())
+    of_load = OfLoad.read(results, summary, swept)
+    text = render(results.manifest, summary, shown, sections, svgs, of_load)
+    replace_file(page, text.encode())
     return page
 
 
@@ -83,6 +122,7 @@ def render(
     shown: list[Shown],
     sections: list[Section],
     svgs: Mapping[str, str],
+    of_load: OfLoad,
     baseline: str = BASELINE,
 ) -> str:
     """Return the page. Pure."""
@@ -99,11 +139,18 @@ def render(
             (condition, readable(rows, baseline)) for condition, rows in by_condition(summary)
         )
     ]
+    common, _ = portions_apart(summary)
     return environment.get_template("report.html.j2").render(
-        title=words.title(summary, baseline),
+        title=of_load.title or words.title(common, baseline),
         manifest=manifest,
-        findings=words.findings(summary, baseline),
-        cautions=[*_unfinished(manifest), *manifest.warnings, *cautions(summary, baseline)],
+        self_checks=certainty.self_checks(summary),
+        findings=[
+            *words.findings(common, baseline),
+            *of_load.findings,
+            *certainty.stopping(manifest.stopped),
+        ],
+        cross_check=of_load.table,
+        cautions=_ordered(manifest, summary, baseline),
         figures=[
             (item.heading, item.text, Markup(inline(svgs[item.name], item.name))) for item in shown
         ],
@@ -159,6 +206,13 @@ def flat(facts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, s
             yield f"{prefix}{name}", str(value)
 
 
+def _ordered(manifest: Manifest, summary: pd.DataFrame, baseline: str) -> list[Caution]:
+    """Return all cautions, those first that make the others idle."""
+    alarms = failed_checks(summary)
+    others = [one for one in cautions(summary, baseline) if one not in alarms]
+    return [*alarms, *_unfinished(manifest), *manifest.warnings, *others]
+
+
 def _unfinished(manifest: Manifest) -> list[Caution]:
     if manifest.finished_at:
         return []
@@ -168,6 +222,18 @@ def _unfinished(manifest: Manifest) -> list[Caution]:
             "go on with it by --resume and its folder",
         )
     ]
+
+
+def _sweep_figure(swept: Sweeps) -> Iterator[Shown]:
+    if swept:
+        yield Shown(
+            "sweep",
+            "Latency against load",
+            "Requests are sent at their times, whether others were answered or not, and latency "
+            "counts from these times. The thick line is p99, the thin one p50; a line without "
+            "p99 had too few requests for it. Each target is loaded up to 95% of its own knee.",
+            figures.sweep(swept),
+        )
 
 
 def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:

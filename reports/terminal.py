@@ -12,10 +12,15 @@ from rich.text import Text
 from harness.results import BASELINE, by_condition, readable
 
 # The columns of `readable` that fit, in order.
-_COLUMNS = ("target", "runs as", "req/s", "±", "vs", "p50", "p99", "CPU/req", "memory", "verdict")
+_COLUMNS = (
+    *("target", "runs as", "req/s", "±", "vs", "difference", "p50", "p99", "CPU/req", "memory"),
+    "verdict",
+)
 # What a narrow terminal does without: the page has it all.
 _WIDE = 96
 _FOR_WIDE = ("runs as", "p50", "memory")
+_WIDER = 112
+_FOR_WIDER = ("difference",)
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
 
@@ -24,7 +29,8 @@ def render_table(
     summary: pd.DataFrame, baseline: str = BASELINE, width: int = 100
 ) -> RenderableType:
     """Return the summary as something that rich prints, for a terminal of `width` columns."""
-    columns = [name for name in _COLUMNS if width >= _WIDE or name not in _FOR_WIDE]
+    left_out = {*(_FOR_WIDE if width < _WIDE else ()), *(_FOR_WIDER if width < _WIDER else ())}
+    columns = [name for name in _COLUMNS if name not in left_out]
     if summary.empty:
         return Text("No trial has ended.")
     return Group(

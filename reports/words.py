@@ -17,6 +17,7 @@ from harness.results import (
     percent,
     percent_range,
 )
+from reports import certainty
 
 Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
 
@@ -35,7 +36,8 @@ def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
         for condition, rows in by_condition(measured)
         for sentence in _of_condition(condition, rows.to_dict("records"), baseline)
     ]
-    return [*sentences, *_identities(measured), *_unmeasured(summary)]
+    power = certainty.power(measured)
+    return [*sentences, *power, *identities(measured), *_unmeasured(summary)]
 
 
 def beside(
@@ -74,7 +76,8 @@ def _of_condition(condition: Condition, rows: Sequence[Row], baseline: str) -> I
     opening = (
         f"With {condition.words()}, {lead['target']} answered {_rate(lead)} requests per second"
     )
-    compared = [_compared(row, base, baseline) for row in _telling(others)]
+    can_show = certainty.can_show(rows)
+    compared = [_compared(row, base, baseline, can_show) for row in _telling(others)]
     yield f"{opening}; {_join(compared)}." if compared else f"{opening}."
     yield from _cost(lead, others)
 
@@ -115,14 +118,15 @@ def _telling(rows: Sequence[Row]) -> list[Row]:
     return sorted(chosen, key=lambda row: -float(row["requests_per_second"]))
 
 
-def _compared(row: Row, base: Row | None, baseline: str) -> str:
+def _compared(row: Row, base: Row | None, baseline: str, can_show: bool) -> str:
     text = f"{row['target']} {_rate(row)}"
     if base is None or not _comparable(row, base, baseline):
         return text
     ratio = f"ratio_to_{baseline}"
     interval = percent_range(row[f"{ratio}_low"], row[f"{ratio}_high"])
     within = f", interval {interval}" if interval else ""
-    return f"{text} ({percent(row[ratio])} of {baseline}{within})"
+    shown = certainty.difference(row, can_show=can_show)
+    return f"{text} ({percent(row[ratio])} of {baseline}{within}{shown})"
 
 
 def _cost(lead: Row, others: Sequence[Row]) -> Iterator[str]:
@@ -139,7 +143,8 @@ def _cost(lead: Row, others: Sequence[Row]) -> Iterator[str]:
     )
 
 
-def _identities(measured: pd.DataFrame) -> Iterator[str]:
+def identities(measured: pd.DataFrame) -> Iterator[str]:
+    """Yield the sentence that says whose identity ran the scripts."""
     parts = []
     for identity, who in IDENTITIES.items():
         names = list(dict.fromkeys(measured[measured["runs_as"] == identity]["target"]))

@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
+    add("--plant-us", type=_microseconds, default=0.0, help=argparse.SUPPRESS)
     add(respawn.AS_WORKER, type=respawn.Inheritance.parse, help=argparse.SUPPRESS)
     return parser
 
@@ -123,7 +124,17 @@ def _serve_as_worker(arguments: argparse.Namespace) -> NoReturn:
     mode_class = modes.load(arguments.mode)
     _leave_no_import_path()
     setting = _setting(mode_class, arguments, arguments.private)
-    respawn.serve_as_executed(mode_class(setting), Sites(setting.sites), arguments.as_worker)
+    mode = mode_class(setting)
+    _plant(mode, arguments.plant_us)
+    respawn.serve_as_executed(mode, Sites(setting.sites), arguments.as_worker)
+
+
+def _plant(mode: IsolationMode, microseconds: float) -> None:
+    """Slow the mode down, if asked to. It is what `isobench selftest` looks for."""
+    if microseconds:
+        from servers import plant  # here, since no other server has any use for it
+
+        plant.slow_down(mode, microseconds)
 
 
 def _setting(
@@ -186,6 +197,7 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
         return 0
     listener = _listen(arguments.host, arguments.port, mode.listener_options)
     mode.master_init()
+    _plant(mode, arguments.plant_us)
     host, port = listener.getsockname()[:2]
     ready = {
         "ready": True,
@@ -263,6 +275,17 @@ def _seconds(text: str) -> float:
     if not 0.001 <= seconds <= 1e6:
         raise argparse.ArgumentTypeError(f"not a time limit in seconds: {text}")
     return seconds
+
+
+def _microseconds(text: str) -> float:
+    """Return a time from 0 to a second. Raises ArgumentTypeError."""
+    try:
+        microseconds = float(text)
+    except ValueError:
+        microseconds = -1.0
+    if not 0 <= microseconds <= 1e6:
+        raise argparse.ArgumentTypeError(f"not a time in microseconds: {text}")
+    return microseconds
 
 
 def _key(path: Path | None) -> bytes:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,8 @@ RUN = (
     "run", "--modes", "dso", "--connection", "close", "--tenants", "2", "--seed", "5",
     "--blocks", str(BLOCKS), "--seconds", "0.2",
 )  # fmt: skip
-"""A run of four short trials."""
+"""A run of four short trials, and as many of what the generator itself can do."""
+TRIALS = 2 * BLOCKS
 
 Seen = TypeVar("Seen")
 
@@ -141,6 +142,11 @@ def trials_in(path: Path) -> list[tuple[str, str]]:
         return []
     trials = ResultsFolder.open(path).trials()
     return list(zip(trials["trial"], trials["started_at"], strict=True))
+
+
+def first_attempts(names: Iterable[str]) -> list[str]:
+    """Return these names of trials without those of disturbed trials that were made again."""
+    return [name for name in names if not name.endswith("/2")]
 
 
 def children(pid: int, word: str) -> list[int]:

@@ -6,13 +6,15 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import cli
 from harness.results import ResultsFolder
-from tests.harness.live import BLOCKS, MANIFEST, RUN, Isobench, needs_root, trials_in, until
+from tests.harness import folders
+from tests.harness.live import BLOCKS, MANIFEST, ROOT, RUN, Isobench, needs_root, trials_in, until
 
 # In a mount namespace of its own, so that the host does not see the small disk; `$0` is where.
 SMALL = 'mount -t tmpfs -o size=4k none "$0" && "$@"; code=$?; ls -A "$0/out"; exit $code'
@@ -48,19 +50,36 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("run --modes ,", "no targets are chosen", "name one, or leave the option out"),
         ("run --workload hallo", "there is no workload 'hallo'", "known workloads: hello"),
         ("run --client curl", "there is no client 'curl'", "choose of lean, fasthttp"),
-        ("run --load open:5", "'open:5' is not a load", "write closed:N"),
+        ("run --load half", "'half' is not a load", "write closed:N"),
+        ("run --load open:5:daily", "there is no schedule 'daily'", "poisson, uniform"),
+        ("run --load open:0", "0 requests a second cannot be offered", "from 0.001"),
+        ("run --load open:5 --outstanding 0", "must be more than nothing", "leave them out"),
+        ("run --load open:5 --client fasthttp", "cannot send at intended times", "--client lean"),
         ("run --load closed:-1", "'closed:-1' is not a load", "write closed:N"),
         ("run --load=", "no loads are chosen", "name one, or leave the option out"),
         ("run --load closed:9 --workers 8", "9 users starve on 8 workers", "--workers 9"),
         ("run --connection reuse", "'reuse' says nothing of connections", "close, keep-alive"),
         ("run --popularity zapf", "zapf", "zipf"),
         ("run --blocks -1", "must be more than nothing", "leave them out"),
+        ("run --precision 3", "'3' is no percentage", "--precision 3%"),
+        ("run --budget 10", "--budget '10' is not a time", "--budget 90s, 10m or 1.5h"),
+        ("run --smallest-effect none", "'none' is no percentage", "--smallest-effect 3%"),
+        ("run --load open:5 --precision 3%", "open loads have theirs given", "closed:8"),
         ("run --seconds nan", "must be more than nothing", "leave them out"),
         ("run --tenants 0", "must be more than nothing", "leave them out"),
         ("run --workers 0 --connection close", "must be more than nothing", "leave them out"),
         ("run --resume /nowhere", "/nowhere is not a results folder", "name the folder"),
         ("report /nowhere", "/nowhere is not a results folder", "name the folder"),
         ("serve dos", "there is no mode 'dos'", "did you mean dso?"),
+        ("compare /nowhere /nowhere", "/nowhere is not a results folder", "name the folder"),
+        ("compare a b --fail-if p99_ms>10", "'p99_ms>10' cannot be read", "write METRIC"),
+        ("compare a b --fail-if p50<1%", "names no metric", "p50_ms"),
+        ("compare a b --metric speed", "'speed' is no metric", "requests_per_second"),
+        ("compare a b --metric ,", "no metric is chosen", "requests_per_second"),
+        ("compare a b --format html", "there is no format 'html'", "table, markdown, csv, junit"),
+        ("compare a b --smallest-effect 3", "'3' is no percentage", "--smallest-effect 3%"),
+        ("export /nowhere", "/nowhere is not a results folder", "name the folder"),
+        ("export /nowhere --format csv", "there is no format 'csv'", "choose pyperf"),
         ("doctor --modes dos", "there is no mode 'dos'", "did you mean dso?"),
     ],
 )
@@ -79,6 +98,69 @@ def test_what_is_no_command_at_all(say: Say, arguments: str) -> None:
     code, written = say(*arguments.split())
     assert code == 2
     assert "--help" in written
+
+
+@pytest.fixture(name="runs")
+def _runs(tmp_path: Path) -> tuple[Path, Path]:
+    """Two runs of one machine, the second a fifth slower."""
+    slower = {name: 0.8 * rate for name, rate in folders.RATES.items()}
+    return (
+        folders.write_folder(tmp_path / "base", folders.BASE),
+        folders.write_folder(tmp_path / "new", folders.NEW, slower, seed=2),
+    )
+
+
+def test_two_runs_beside_each_other(say: Say, runs: tuple[Path, Path]) -> None:
+    assert say("compare", *runs) == (0, "")
+    assert say("compare", *runs, "--fail-if", "requests_per_second < -30%") == (0, "")
+    code, written = say("compare", *runs, "--fail-if", "cgi: requests_per_second < -5%")
+    assert code == 1
+    error, hint = written.splitlines()
+    assert error.startswith("error: --fail-if holds with confidence: 'cgi: requests_per_second")
+    assert "at cgi -" in error
+    assert hint.startswith("hint: ")
+
+
+def test_a_comparison_is_written_before_it_fails(
+    say: Say, runs: tuple[Path, Path], tmp_path: Path
+) -> None:
+    bound = ("--fail-if", "p99_ms > 10%")
+    for form in ("table", "markdown", "csv", "junit"):
+        out = tmp_path / form
+        code, written = say("compare", *runs, *bound, "--format", form, "--out", out)
+        assert code == 1
+        assert written.startswith(f"written: {out}\nerror: --fail-if holds")
+        assert "dso" in out.read_text()
+    code, written = say("compare", *runs, "--out", tmp_path)
+    assert code == 2
+    assert written.startswith(f"error: cannot write {tmp_path}: Is a directory\nhint: name another")
+
+
+def test_runs_of_two_machines(say: Say, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    machine = {**folders.NEW.machine, "cpu": "Another CPU"}
+    other = folders.write_folder(tmp_path / "other", replace(folders.NEW, machine=machine))
+    code, written = say("compare", runs[0], other)
+    assert code == 2
+    assert "made on different machines: machine.cpu is Example CPU and Another CPU" in written
+    assert "add --force" in written
+    assert say("compare", runs[0], other, "--force") == (0, "")
+
+
+def test_damaged_runs_are_not_compared(say: Say, runs: tuple[Path, Path]) -> None:
+    (runs[1] / "trials.parquet").write_bytes(b"nothing")
+    code, written = say("compare", *runs)
+    assert code == 2
+    assert "trials.parquet is damaged" in written
+    (runs[0] / "run.json").write_text("{")
+    code, written = say("compare", *runs)
+    assert code == 2
+    assert "run.json is damaged" in written
+
+
+def test_a_run_for_pyperf(say: Say, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    out = tmp_path / "run.json"
+    assert say("export", runs[0], "--out", out) == (0, f"written: {out}\n")
+    assert len(json.loads(out.read_text())["benchmarks"]) == 2
 
 
 def test_a_folder_that_another_run_writes_to(say: Say, tmp_path: Path) -> None:
@@ -143,6 +225,24 @@ def test_a_target_is_served_until_it_is_stopped(isobench: Isobench, tmp_path: Pa
 
 
 @needs_root
+def test_a_target_that_goes_by_its_clients_says_how_to_be_one(
+    isobench: Isobench, tmp_path: Path
+) -> None:
+    def attempt() -> list[str]:
+        lines = (tmp_path / "out").read_text().splitlines()
+        return next((line.split()[2:] for line in lines if line.startswith("try it:")), [])
+
+    with isobench.started("serve", "suzuki", "--port", "0", "--tenants", "1") as process:
+        asked = subprocess.run(until(attempt), cwd=ROOT, capture_output=True, check=True)
+        assert asked.stdout.endswith(b"Hello from t0001\n")
+        process.terminate()
+        ended = isobench.end_of(process)
+    assert (ended.code, ended.err) == (0, "")
+    assert "ISOBENCH_RUNS_AS=client ISOBENCH_CREDENTIAL_KEY=/" in ended.out
+    assert isobench.lasting_traces() == []
+
+
+@needs_root
 def test_a_port_in_use(isobench: Isobench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -177,3 +277,32 @@ def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path
     (plan,) = plans
     assert json.loads(json.dumps(plan.to_json()))["targets"] == ["dso", "cgi"]
     assert len(list(plan.trials())) == 2 * plan.blocks
+
+
+@pytest.mark.parametrize(
+    ("words", "blocks", "precision", "budget_s"),
+    [
+        ("", 5, None, None),
+        ("--quick", 2, None, None),
+        ("--quick --blocks 9", 9, None, None),
+        ("--precision 3%", 200, 0.03, None),
+        ("--quick --budget 90s", 200, None, 90.0),
+        ("--precision 2.5% --budget 10m --blocks 30", 30, 0.025, 600.0),
+    ],
+)
+def test_how_long_a_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    blocks: int,
+    precision: float | None,
+    budget_s: float | None,
+) -> None:
+    from harness import session
+
+    plans = []
+    monkeypatch.setattr(session, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(sys, "argv", ["isobench", "run", "--modes", "dso", *words.split()])
+    assert cli.main() == 0
+    (plan,) = plans
+    assert (plan.blocks, plan.precision, plan.budget_s) == (blocks, precision, budget_s)
+    assert plan.open_ended == (blocks in (200, 30))

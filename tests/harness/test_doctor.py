@@ -2,11 +2,15 @@
 
 import importlib.util
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from harness import cli, doctor
+from harness.doctor import Diagnosis
+from harness.results import Caution
 from tests.harness.live import Isobench, needs_root
 
 pytestmark = needs_root
@@ -30,6 +34,24 @@ def test_it_lists_every_mode_and_leaves_nothing(isobench: Isobench) -> None:
     assert isobench.lasting_traces() == []
 
 
+def test_it_names_what_harms_and_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Diagnosis(
+        usable=(),
+        refused=(),
+        cautions=(Caution("the clock [creeps]", "echo 1 > /sys/[clock]"),),
+        remarks=(Caution("it is old", "wait"),),
+        identities="root",
+    )
+    monkeypatch.setattr(doctor, "diagnose", lambda _: found)
+    monkeypatch.setattr(sys, "argv", ["isobench", "doctor", "--modes", "dso"])
+    assert cli.main() == 0
+    out = capsys.readouterr().out
+    assert "harms a measurement here\n- the clock [creeps]\n  remedy: echo 1 > /sys/[clock]" in out
+    assert "worth knowing\n- it is old\n  remedy: wait" in out
+
+
 def test_it_looks_at_the_chosen_modes_only(isobench: Isobench) -> None:
     ended = isobench.call("doctor", "--modes", "dso")
     assert "available" in line_of("dso", ended.out)
@@ -45,6 +67,25 @@ def test_without_a_compiler_it_says_what_suexec_lacks(isobench: Isobench) -> Non
     assert "there is no C compiler" in ended.out
     assert "remedy: apt-get install gcc, or pip install ziglang" in ended.out
     assert "available" in line_of("cgi", ended.out)
+
+
+def test_without_raw_sockets_nobody_can_be_suzukis_client(isobench: Isobench) -> None:
+    isobench.prefix = ("setpriv", "--bounding-set", "-net_raw")
+    ended = isobench.call("doctor", "--modes", "suzuki,dso")
+    assert "missing" in line_of("suzuki", ended.out)
+    assert "clients' credentials take CAP_NET_RAW" in ended.out
+    assert "available" in line_of("dso", ended.out)
+
+
+def test_a_client_that_cannot_stamp_is_refused(isobench: Isobench, tmp_path: Path) -> None:
+    ended = isobench.call(
+        "run", "--modes", "dso,suzuki", "--client", "fasthttp", "--out", tmp_path / "results"
+    )
+    assert ended.code == 2
+    assert (
+        "error: this host cannot run suzuki: the client fasthttp cannot say in its packets who"
+        in ended.err
+    )
 
 
 @without_zig

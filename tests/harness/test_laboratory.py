@@ -3,27 +3,42 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from harness import probes
 from harness.belongings import Belongings
 from harness.cgroup import ProcessGroup
-from harness.laboratory import Cores, Laboratory, Latencies, Trial, assess, divide
+from harness.laboratory import (
+    Cores,
+    Laboratory,
+    Latencies,
+    Trial,
+    assess,
+    checked,
+    divide,
+    witnessed,
+)
 from harness.load import GeneratorFailed
-from harness.matrix import Load, Plan
+from harness.matrix import Closed, Open, Plan
 from harness.probes import Reading
 from harness.results import TrialRow
+from harness.sentinel import Noise, Witness
 from harness.server import Server, ServerUsage
 from harness.targets import choose
+from tests.harness.test_sentinel import busy
 
 PLAN = Plan(
-    targets=("dso",), loads=(Load(2),), workers=2, tenants=1, blocks=9, seconds=0.2, warmup_s=0.1
+    targets=("dso",), loads=(Closed(2),), workers=2, tenants=1, blocks=9, seconds=0.2, warmup_s=0.1
 )
 SPECS = list(PLAN.trials())
 
@@ -94,6 +109,59 @@ def test_what_counts_lies_between_the_two_readings() -> None:
     assert row.generator_cpu_share == pytest.approx(0.5 / 2.2)
 
 
+NAN = float("nan")
+
+
+def test_times_of_an_open_load_count_from_the_intended_moment() -> None:
+    done = DONE | {"window": [10.0, 12.0]}
+    rows = np.array(
+        [
+            (10.5, 1000.0, 9.5),  # of the warm-up, and answered meanwhile
+            (10.6, 1000.0, 10.5),
+            (11.0, 2000.0, 10.5),
+            (12.5, 3000.0, 11.5),  # answered after the window
+            (17.0, NAN, 11.9),  # never answered
+        ]
+    )
+    trial = assess(ROW, done, rows, FIRST, LAST)
+    row = trial.row
+    assert trial.latencies_us.tolist() == [1000.0, 2000.0, 3000.0]
+    assert trial.response_us / 1e6 == pytest.approx([0.1, 0.5, 1.0, 5.1])
+    assert (row.verdict, row.requests, row.dropped, row.late) == ("ok", 3, 1, 3)
+    assert (row.requests_per_second, row.offered_per_second) == (1.5, 2.0)
+    assert row.late_worst_ms == pytest.approx(997)
+    assert row.p50_ms == pytest.approx(750)
+    assert row.max_ms == pytest.approx(5100)
+    assert row.server_cpu_us_per_request == pytest.approx(0.5 / 3 * 1e6)
+
+
+def test_a_stall_of_an_open_load_is_not_cut_off_like_a_start() -> None:
+    intended = np.arange(9.5, 12.0, 0.002)
+    completed = np.where((intended > 10.2) & (intended < 10.7), 10.7, intended) + 0.001
+    rows = np.column_stack([completed, np.full(len(intended), 1000.0), intended])
+    trial = assess(ROW, DONE | {"window": [10.0, 12.0]}, rows, FIRST, LAST)
+    assert len(trial.response_us) == pytest.approx(1000, abs=1)
+    assert (trial.row.measured_s, trial.row.discarded_s) == (2.0, 0.0)
+    assert trial.row.p99_ms is not None
+    assert trial.row.p99_ms > 400
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([(10.5, 1000.0, 9.5)], "no request was to be sent in the measured window"),
+        ([(12.5, 1000.0, 11.5)], "no request was answered in the measured window"),
+        ([(17.0, NAN, 11.5)], "no request was answered in the measured window"),
+    ],
+)
+def test_an_open_load_without_a_request_is_void(
+    rows: list[tuple[float, float, float]], reason: str
+) -> None:
+    trial = assess(ROW, DONE | {"window": [10.0, 12.0]}, np.array(rows), FIRST, LAST)
+    assert trial.row.verdict == f"void: {reason}"
+    assert trial.row.requests_per_second is None
+
+
 def test_one_wrong_answer_makes_a_trial_void_and_is_kept() -> None:
     evidence = {"reason": "it ran as uid 0", "status": 200, "body": "..."}
     done = DONE | {"errors": 1, "evidence": evidence}
@@ -113,6 +181,92 @@ def test_requests_without_an_answer_make_it_void_too() -> None:
 def test_a_window_without_an_answer_is_void() -> None:
     trial = assess(ROW, DONE, np.empty((0, 2)), FIRST, LAST)
     assert trial.row.verdict == "void: no request was answered in the measured window"
+
+
+STEADY_DONE: dict[str, Any] = DONE | {
+    "asked_first": 2, "requests_total": 2400, "requests": 2000, "retries": 0, "verified": 2400,
+    "sent": 2402, "window": [10.0, 12.0],
+}  # fmt: skip
+
+
+def loop(ends_at: NDArray[np.float64], users: int = 2) -> Latencies:
+    """Return the rows of users who never rest and are answered in turn at these times."""
+    began = np.concatenate([np.full(users, ends_at[0] - 0.001), ends_at[:-users]])
+    return np.column_stack([ends_at, (ends_at - began) * 1e6])
+
+
+def evenly(*stretches: tuple[float, float, float]) -> NDArray[np.float64]:
+    """Return times from each first to each second number, so many a second."""
+    return np.concatenate(
+        [np.arange(first, last, 1 / per_second) for first, last, per_second in stretches]
+    )
+
+
+def test_a_trial_that_settles_late_counts_from_there() -> None:
+    slow_then_fast = loop(evenly((9.6, 10.4, 300), (10.4, 12.0, 2000)))
+    trial = assess(ROW, STEADY_DONE, slow_then_fast, FIRST, LAST)
+    row = trial.row
+    assert row.steady == "yes"
+    assert row.discarded_s == pytest.approx(0.4, abs=0.1)
+    assert row.steady_from_s == pytest.approx(0.8, abs=0.1)
+    assert row.requests_per_second == pytest.approx(2000, rel=0.02)
+    assert row.measured_s == pytest.approx(2.0 - (row.discarded_s or 0.0))
+    assert row.requests == len(trial.latencies_us)
+    whole = np.count_nonzero((slow_then_fast[:, 0] >= 10.0) & (slow_then_fast[:, 0] < 12.0))
+    assert row.server_cpu_us_per_request == pytest.approx(0.5 / whole * 1e6)
+
+
+def test_a_trial_that_never_settles_says_so_and_counts_whole() -> None:
+    row = assess(
+        ROW, STEADY_DONE, loop(evenly((9.6, 11.5, 2000), (11.5, 12.0, 300))), FIRST, LAST
+    ).row
+    assert (row.steady, row.steady_from_s, row.discarded_s) == ("no", None, 0.0)
+    assert (row.verdict, row.measured_s) == ("ok", 2.0)
+
+
+def test_a_trial_that_falls_silent_is_not_measured_on_silence() -> None:
+    ends = np.concatenate([evenly((9.6, 10.5, 2000)), [12.5]])
+    row = assess(ROW, STEADY_DONE, loop(ends), FIRST, LAST).row
+    assert row.verdict == "ok"
+    assert row.requests == pytest.approx(1000, abs=1)
+
+
+def self_checked(**changes: Any) -> TrialRow:
+    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
+    trial = replace(trial, row=replace(trial.row, served=2402))
+    return checked(ROW, trial, STEADY_DONE | changes, Closed(2)).row
+
+
+def test_self_checks_passed() -> None:
+    assert (self_checked().verdict, self_checked().self_checks) == ("ok", "passed")
+
+
+def test_counts_that_contradict_make_a_trial_void() -> None:
+    row = self_checked(requests_total=2410)
+    assert row.verdict.startswith("void: a self-check failed: the client has 2412 answers")
+    assert row.self_checks == row.first_error.removeprefix("a self-check failed: ")  # type: ignore[union-attr]
+    assert row.requests_per_second is None
+    assert row.sent == 2402
+
+
+def test_a_contradiction_of_littles_law_is_kept_in_words() -> None:
+    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
+    trial = replace(trial, row=replace(trial.row, served=2402))
+    row = checked(ROW, trial, STEADY_DONE, Closed(3)).row
+    assert row.verdict == "ok"
+    assert (row.self_checks or "").startswith("Little's law: 3 users")
+
+
+def test_what_disturbed_a_trial_is_in_its_row() -> None:
+    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
+    noise = Noise(foreign_cpu_share=0.2, foreign_cpu_s=0.4, steal_share=0.0, pressure_share=0.9)
+    row = witnessed(trial, noise, Witness(1.0, 0), Witness(1.6, 2)).row
+    assert row.disturbed == (
+        "others took 20% of the server's core; the core was 1.6 times slower than at best after it"
+    )
+    assert (row.spin_before, row.spin_after, row.runnable_after) == (1.0, 1.6, 2)
+    quiet = witnessed(trial, Noise(), Witness(None, 0), Witness(None, 0)).row
+    assert (quiet.disturbed, quiet.spin_before) == ("", None)
 
 
 @pytest.fixture(scope="module")
@@ -183,10 +337,31 @@ def test_a_trial(measure: Callable[[], Trial]) -> None:
     assert row.served is not None
     assert row.sent is not None
     assert row.requests <= row.served <= row.sent + PLAN.tenants  # each is verified first
+    assert row.self_checks == "passed"
+    assert row.verified == row.answered
+    assert row.disturbed is not None
+    assert row.env_bytes
+    assert row.port
     assert row.server_cpu_us_per_request
     assert row.memory_mib
     assert row.processes == 1 + PLAN.workers
     assert row.startup_s
+
+
+def test_a_busy_process_on_the_servers_core_marks_a_trial(place: Path) -> None:
+    cpus = probes.usable_cpus()
+    if len(cpus) < 2:
+        pytest.skip("server and generator share the one processor")
+    cores = Cores((cpus[-1],), (cpus[0],))
+    plan = replace(PLAN, seconds=0.5)
+    with (
+        Belongings() as belongings,
+        Laboratory(belongings, plan, choose(plan.targets), cores) as laboratory,
+        busy(cores.server[0]),
+    ):
+        row = laboratory.measure(next(plan.trials())).row
+    assert row.verdict == "ok"
+    assert "others took" in (row.disturbed or "")
 
 
 def test_a_server_that_is_killed_makes_the_trial_void(
@@ -238,3 +413,66 @@ def test_without_its_generator_a_run_cannot_go_on(
             with pytest.raises(GeneratorFailed, match="with status -9") as caught:
                 laboratory.measure(spec)
             assert "--resume" in caught.value.hint
+
+
+STALL_S = 1.0
+STALLED = Plan(
+    targets=("dso",),
+    loads=(Open(200.0), Closed(4)),
+    connections=("close",),
+    workers=4,
+    tenants=1,
+    blocks=1,
+    seconds=6.0,
+    warmup_s=0.2,
+)
+
+
+def test_a_stall_shows_in_full_behind_an_open_load(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Coordinated omission: to users who wait, a stall of a second happens four times in all.
+
+    Of requests that come when they come, 200 wait for up to a second.
+    """
+    p99_ms = {}
+    with (
+        Belongings() as belongings,
+        Laboratory(belongings, STALLED, choose(STALLED.targets), Cores((), ())) as laboratory,
+    ):
+        for spec in STALLED.trials():
+            with stalled(belongings, monkeypatch):
+                row = laboratory.measure(spec).row
+            assert row.verdict == "ok"
+            assert row.p99_ms is not None
+            p99_ms[type(spec.load)] = row.p99_ms
+            if isinstance(spec.load, Open):
+                assert row.offered_per_second == pytest.approx(200, rel=0.2)
+                assert row.dropped == 0
+    assert p99_ms[Open] >= 800
+    assert p99_ms[Closed] < p99_ms[Open] / 2
+
+
+@contextmanager
+def stalled(belongings: Belongings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stop all the processes of the next trial's server, a while after its window began."""
+    threads: list[Thread] = []
+
+    def stall(pids: list[int]) -> None:
+        time.sleep(STALL_S)
+        try:
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            time.sleep(STALL_S)
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def begin(server: Server) -> None:
+        pids = probes.processes_of(server, belongings.processes)
+        threads.append(Thread(target=stall, args=[pids]))
+        threads[0].start()
+
+    at_first_reading(monkeypatch, begin)
+    yield
+    threads[0].join()

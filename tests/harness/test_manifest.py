@@ -38,6 +38,12 @@ def test_every_member_is_checked() -> None:
     assert set(MEMBERS) == {field.name for field in fields(Manifest)}
 
 
+def test_a_member_that_an_older_version_lacked_is_empty() -> None:
+    content = json.loads(replace(MANIFEST, stopped={"by": "blocks"}).to_json())
+    del content["stopped"]
+    assert Manifest.from_json(json.dumps(content)) == MANIFEST
+
+
 def test_no_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
         replace(MANIFEST, plan={"x": float("nan")}).to_json()

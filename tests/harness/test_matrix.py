@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import IsobenchError
-from harness.matrix import CONNECTIONS, Load, Plan, parse_load
+from harness.matrix import CONNECTIONS, SCHEDULES, Closed, Open, Plan, parse_load, workers_for
 
 PLAN = Plan(targets=("cgi", "dso", "ruid2"), workloads=("hello", "upload"), seed=7)
+
+rates = st.floats(0.001, 1e6).map(lambda rate: float(f"{rate:.6f}"))
+open_loads = st.builds(Open, rates, st.sampled_from(SCHEDULES))
 
 plans = st.builds(
     Plan,
     targets=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True).map(tuple),
-    loads=st.lists(st.integers(1, 8).map(Load), min_size=1, unique=True).map(tuple),
+    loads=st.lists(st.integers(1, 8).map(Closed) | open_loads, min_size=1, unique=True).map(tuple),
     connections=st.lists(st.sampled_from(CONNECTIONS), min_size=1, unique=True).map(tuple),
     blocks=st.integers(1, 4),
     seconds=st.floats(0.1, 10),
@@ -55,6 +58,11 @@ def test_more_blocks_leave_the_earlier_ones_as_they_were() -> None:
     assert list(replace(PLAN, blocks=9).trials())[: len(fewer)] == fewer
 
 
+def test_another_attempt_has_another_name() -> None:
+    spec = next(PLAN.trials())
+    assert replace(spec, attempt=2).trial == f"{spec.trial}/2"
+
+
 def test_a_trial_is_named_for_all_that_tells_it_apart() -> None:
     assert next(Plan(targets=("dso",), connections=("close",)).trials()).trial == (
         "001/dso/hello/closed:8/close"
@@ -75,9 +83,34 @@ def test_a_plan_of_another_version_is_refused(change: dict[str, object]) -> None
 
 def test_keep_alive_users_must_not_outnumber_the_workers() -> None:
     with pytest.raises(IsobenchError, match="9 users starve on 8 workers") as caught:
-        Plan(targets=("dso",), loads=(Load(4), Load(9)), workers=8)
+        Plan(targets=("dso",), loads=(Closed(4), Open(50), Closed(9)), workers=8)
     assert "--workers 9" in caught.value.hint
-    assert Plan(targets=("dso",), loads=(Load(9),), workers=8, connections=("close",))
+    assert Plan(targets=("dso",), loads=(Closed(9),), workers=8, connections=("close",))
+
+
+def test_outstanding_requests_are_bounded() -> None:
+    plan = Plan(targets=("dso",), loads=(Open(50),), workers=4)
+    assert (plan.bound("close"), plan.bound("keep-alive")) == (64, 4)
+    with pytest.raises(IsobenchError, match="5 outstanding requests starve on 4 workers") as caught:
+        replace(plan, outstanding=5)
+    assert "--outstanding 4" in caught.value.hint
+    plan = replace(plan, outstanding=3)
+    assert (plan.bound("close"), plan.bound("keep-alive")) == (3, 3)
+    assert replace(plan, outstanding=100, connections=("close",)).bound("close") == 100
+    # Without an open load it is of no consequence.
+    assert replace(plan, outstanding=5, loads=(Closed(4),))
+
+
+def test_an_open_load_takes_our_own_client() -> None:
+    with pytest.raises(IsobenchError, match="fasthttp cannot send at intended times") as caught:
+        Plan(targets=("dso",), loads=(Closed(8), Open(50)), client="fasthttp")
+    assert "--client lean" in caught.value.hint
+
+
+def test_a_pool_is_as_large_as_the_loads_ask_for() -> None:
+    assert workers_for([Closed(2), Closed(12)]) == 12
+    assert workers_for([Open(50)]) == workers_for([]) == 8
+    assert workers_for([Closed(2), Open(50)]) == 8
 
 
 @pytest.mark.parametrize(
@@ -90,6 +123,7 @@ def test_keep_alive_users_must_not_outnumber_the_workers() -> None:
         {"seconds": math.inf},
         {"tenants": 0},
         {"workers": -1, "connections": ("close",)},
+        {"outstanding": 0},
         {"targets": ()},
         {"workloads": ()},
         {"loads": ()},
@@ -104,8 +138,42 @@ def test_nothing_and_endless_are_refused(change: dict[str, object]) -> None:
 
 
 def test_loads() -> None:
-    assert parse_load("closed:8") == Load(8)
-    assert str(Load(8)) == "closed:8"
+    assert parse_load("closed:8") == Closed(8)
+    assert str(Closed(8)) == "closed:8"
+
+
+@pytest.mark.parametrize(
+    ("text", "load"),
+    [
+        ("open:500", Open(500.0)),
+        ("open:500:uniform", Open(500.0, "uniform")),
+        ("open:0.25", Open(0.25)),
+        ("open:1000000", Open(1e6)),
+    ],
+)
+def test_open_loads(text: str, load: Open) -> None:
+    assert parse_load(text) == load
+    assert str(load) == text
+    assert parse_load("open:500:poisson") == Open(500.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("open:0", "cannot be offered"),
+        ("open:1000001", "cannot be offered"),
+        ("open:500:weekly", "there is no schedule 'weekly'"),
+        ("open:", "is not a load"),
+        ("open:-5", "is not a load"),
+        ("open:1e3", "is not a load"),
+        ("open:nan", "is not a load"),
+        ("open:500:", "is not a load"),
+    ],
+)
+def test_what_cannot_be_offered(text: str, reason: str) -> None:
+    with pytest.raises(IsobenchError, match=reason) as caught:
+        parse_load(text)
+    assert caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["", "8", "closed:", "closed:0", "closed:-1", "closed:8 ", "half"])

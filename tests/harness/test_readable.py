@@ -43,10 +43,25 @@ def test_intervals() -> None:
     assert r.plus_minus(math.nan, math.nan) == ""
 
 
+def test_time_for_people_who_wait() -> None:
+    spans = [r.span(seconds) for seconds in (0.4, 45, 89, 90, 360, 5000, 7200, math.inf)]
+    assert spans == ["0 s", "45 s", "89 s", "2 min", "6 min", "83 min", "2.0 h", r.NONE]
+
+
+def test_probability() -> None:
+    assert [r.probability(p) for p in (0.03125, 0.5, 1.0, math.nan)] == [
+        "0.031",
+        "0.5",
+        "1",
+        r.NONE,
+    ]
+
+
 def test_words() -> None:
     assert r.load_words("closed:1") == "1 user"
     assert r.load_words("closed:8") == "8 users"
     assert r.load_words("open:500") == "500 requests/s offered"
+    assert r.load_words("open:500:uniform") == "500 requests/s offered evenly"
     assert r.load_words("ramp") == "ramp"
     assert r.connection_words("other") == "other"
 
@@ -56,3 +71,29 @@ def test_markdown_escapes_and_aligns() -> None:
     lines = r.table_markdown(frame).splitlines()
     assert lines[1] == "| :-- | :-- | --: | :-- |"
     assert lines[2] == "| a\\|b | x | 1 | ok now |"
+
+
+ROW = {
+    "target": "dso", "runs_as": "server", "requests_per_second": 92.0, "p50_ms": 12.0,
+    "p90_ms": 4000.0, "p99_ms": 5500.0, "p999_ms": math.nan, "errors": 0, "verdict": "ok",
+    "difference": "", "p_adjusted": math.nan,
+    **dict.fromkeys(
+        ("requests_per_second_low", "requests_per_second_high", "ratio_to_dso", "memory_mib",
+         "ratio_to_dso_low", "ratio_to_dso_high", "server_cpu_us_per_request", "capacity_per_core",
+         "forks_per_request"), 1.0,
+    ),
+}  # fmt: skip
+
+
+def test_an_overloaded_target_shows_what_it_was_offered() -> None:
+    loaded = {**ROW, "offered_per_second": 199.0, "late": 1234.0, "dropped": 5.0}
+    (shown,) = r.readable(pd.DataFrame([loaded]), "dso").to_dict("records")
+    assert shown["req/s"] == "92 of 199"
+    assert (shown["p90"], shown["p99"]) == ("4 s", "\N{GREATER-THAN OR EQUAL TO} 5.5 s")
+    assert (shown["late"], shown["dropped"]) == ("1,234", "5")
+
+
+def test_a_closed_load_has_no_such_columns() -> None:
+    (shown,) = r.readable(pd.DataFrame([ROW]), "dso").to_dict("records")
+    assert (shown["req/s"], shown["p99"]) == ("92", "5.5 s")
+    assert not shown.keys() & {"late", "dropped"}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from harness.belongings import Belongings
 from harness.laboratory import settle
-from harness.server import Server, ServerFailed, Site, check
+from harness.server import Server, ServerFailed, ServerUsage, Site, check, free_port
 from harness.targets import Target, choose
 from tests.harness.live import needs_root, until
 
@@ -48,6 +49,27 @@ def test_it_is_ready_and_tells_what_it_has_used(
     assert not belongings.processes.pids()
 
 
+def test_it_is_asked_again_until_it_has_counted(
+    belongings: Belongings, site: Site, dso: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = iter([7, 8, 9, 10])
+    server = Server(dso, site, belongings.processes)
+    monkeypatch.setattr(
+        server, "usage", lambda: ServerUsage(next(counts), 0.0, 0.0, 0.0, processes_made=None)
+    )
+    assert server.served(9) == 9
+    assert server.served() == 10
+
+
+def test_a_port_where_somebody_listens_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as lapsed:
+        lapsed.bind(("127.0.0.1", 0))
+        port = lapsed.getsockname()[1]
+        lapsed.close()
+        assert free_port([taken.getsockname()[1], port]) == port
+        assert free_port([taken.getsockname()[1]]) == 0
+
+
 def test_one_that_cannot_start_says_why(belongings: Belongings, site: Site, dso: Target) -> None:
     with (
         pytest.raises(ServerFailed, match="cannot listen on") as caught,
@@ -79,11 +101,21 @@ def test_one_that_was_killed_is_missed(belongings: Belongings, site: Site, dso: 
     assert not belongings.processes.pids()
 
 
+def test_where_clients_prove_who_they_are_each_start_has_a_key_of_its_own(site: Site) -> None:
+    (suzuki,) = choose(["suzuki"])
+    keys = set()
+    for _ in range(2):
+        assert str(site.credential_key) in site.arguments(suzuki)
+        assert site.credential_key.stat().st_mode & 0o777 == 0o600
+        keys.add(site.credential_key.read_text())
+    assert len(keys) == 2
+
+
 @needs_root
 def test_a_check_passes_or_says_what_is_missing(site: Site) -> None:
-    dso, ruid2 = choose(["dso", "ruid2"])
-    assert check(dso, site) is None
-    assert check(ruid2, site) is None
+    dso, ruid2, suzuki = choose(["dso", "ruid2", "suzuki"])
+    for target in (dso, ruid2, suzuki):
+        assert check(target, site) is None
     refusal = check(dso, replace(site, sites=site.sites / "missing"))
     assert refusal is not None
     assert "is not a directory of sites" in refusal.reason

@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 
 from harness import runner, session
+from harness.cli import QUICK_BLOCKS
 from harness.errors import IsobenchError
 from harness.matrix import Plan
 from harness.results import ResultsFolder, Target
 from tests.harness.bench import Bench
-from tests.harness.live import MANIFEST, Ended, Isobench, needs_root, trials_in
+from tests.harness.live import MANIFEST, Ended, Isobench, first_attempts, needs_root, trials_in
 from tests.harness.test_runner import Watcher
 
 # As DESIGN promises them to other people's tools, in this order; more may follow.
@@ -82,7 +83,9 @@ def test_its_summary_has_the_promised_columns(whole: Whole) -> None:
         ("ruid2", "close"),
         ("ruid2", "keep-alive"),
     ]
-    assert (summary["trials"] == 3).all()
+    assert (summary["trials"] == QUICK_BLOCKS).all()
+    assert (summary["checked"] == QUICK_BLOCKS).all()
+    assert (summary["failed_checks"] == 0).all()
     assert (summary["errors"] == 0).all()
     assert (summary["requests_per_second"] > 0).all()
     assert (summary["server_cpu_us_per_request"] > 0).all()
@@ -94,9 +97,10 @@ def test_its_trials_are_all_there_and_all_right(whole: Whole) -> None:
     folder = ResultsFolder.open(whole.folder)
     trials = folder.trials()
     plan = Plan.from_json(folder.manifest.plan)
-    assert trials["trial"].tolist() == [spec.trial for spec in plan.trials()]
+    assert first_attempts(trials["trial"]) == [spec.trial for spec in plan.trials()]
     assert (trials["verdict"] == "ok").all()
-    assert dict(zip(trials["target"], trials["runs_as"], strict=True)) == {
+    shown = trials[trials["kind"] == "mode"]
+    assert dict(zip(shown["target"], shown["runs_as"], strict=True)) == {
         "dso": "server",
         "ruid2": "owner",
     }
@@ -169,3 +173,22 @@ def test_void_trials_are_reported_and_fail_the_command(tmp_path: Path) -> None:
         session.resume(tmp_path / "out", Console(quiet=True))
     assert caught.value.exit_code == 1
     assert "first_error" in caught.value.hint
+
+
+@needs_root
+def test_a_sweep_keeps_its_knees_for_a_resume(isobench: Isobench, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    arguments = ("--modes", "dso", "--load", "sweep", "--connection", "keep-alive")
+    short = ("--workers", "2", "--tenants", "2", "--blocks", "1", "--seconds", "0.2")
+    ended = isobench.call("run", *arguments, *short, "--seed", "4", "--out", folder)
+    assert ended.code == 0, ended.err
+    results = ResultsFolder.open(folder)
+    plan = Plan.from_json(results.manifest.plan)
+    assert [knee.target for knee in plan.knees] == ["null", "dso"]
+    assert all(knee.rate > 0 for knee in plan.knees)
+    assert {"open:20%", "open:50%", "open:80%", "open:95%"} == set(results.trials()["load"])
+    assert results.trials()["offered_per_second"].gt(0).all()
+    assert (folder / "figures" / "sweep.svg").exists()
+    again = isobench.call("run", "--resume", folder)
+    assert "Every trial of this run has been made already." in again.out, again.err
+    assert isobench.lasting_traces() == []

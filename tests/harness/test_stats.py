@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.stats import Interval, geometric_interval, quantile_ranks, ratio_interval
+from harness.stats import (
+    Interval,
+    bootstrap_interval,
+    geometric_interval,
+    quantile_ranks,
+    ratio_interval,
+    unpaired_ratio,
+)
 
 positive = st.floats(1e-3, 1e6)
 blocks = st.lists(positive, min_size=2, max_size=12)
@@ -86,6 +93,62 @@ def test_ratio_turned_round_is_its_inverse(pairs: list[tuple[float, float]]) -> 
     assert math.log(there.mid) == pytest.approx(-math.log(back.mid), abs=1e-6)
 
 
+def test_two_runs_agree_with_scipys_welch() -> None:
+    new, base = [98.0, 105.0, 110.0, 101.0], [120.0, 90.0, 150.0, 99.0, 130.0, 104.0]
+    result = scipy_stats.ttest_ind(np.log(new), np.log(base), equal_var=False)
+    ends = result.confidence_interval(0.95)
+    ratio = unpaired_ratio(new, base)
+    assert ratio.freedom == pytest.approx(result.df)
+    assert ratio.interval().low == pytest.approx(math.exp(ends.low))
+    assert ratio.interval().high == pytest.approx(math.exp(ends.high))
+    assert ratio.p_not_below(1) == pytest.approx(
+        scipy_stats.ttest_ind(np.log(new), np.log(base), equal_var=False, alternative="less").pvalue
+    )
+    assert ratio.p_not_above(1) == pytest.approx(1 - ratio.p_not_below(1))
+
+
+def test_the_interval_ends_where_the_one_sided_tests_do() -> None:
+    ratio = unpaired_ratio([98.0, 105.0, 110.0], [120.0, 90.0, 150.0, 99.0])
+    assert ratio.p_not_below(ratio.interval().high) == pytest.approx(0.025)
+    assert ratio.p_not_above(ratio.interval().low) == pytest.approx(0.025)
+
+
+def test_two_runs_without_scatter_are_certain() -> None:
+    ratio = unpaired_ratio([90.0] * 5, [100.0] * 3)
+    assert ratio.interval().low == pytest.approx(0.9)
+    assert ratio.interval().high == pytest.approx(0.9)
+    assert (ratio.p_not_below(0.95), ratio.p_not_below(0.85)) == (0, 1)
+    assert (ratio.p_not_above(0.95), ratio.p_not_above(0.85)) == (1, 0)
+
+
+def test_two_runs_with_too_little_to_say() -> None:
+    one = unpaired_ratio([90.0], [100.0, 101.0])
+    assert one.interval().mid == pytest.approx(0.9, abs=0.01)
+    assert math.isnan(one.interval().low)
+    assert math.isnan(one.p_not_below(0.95))
+    assert math.isnan(unpaired_ratio([], [100.0]).interval().mid)
+    with pytest.raises(ValueError, match="positive"):
+        unpaired_ratio([0.0], [1.0])
+
+
+@given(blocks, blocks)
+def test_two_runs_turned_round(above: list[float], below: list[float]) -> None:
+    there, back = unpaired_ratio(above, below), unpaired_ratio(below, above)
+    assert there.mean == pytest.approx(-back.mean)
+    assert there.error == pytest.approx(back.error)
+
+
+def test_the_interval_of_two_runs_covers_as_claimed() -> None:
+    random = np.random.default_rng(20260301)
+    covered = 0
+    for _ in range(2000):
+        new = np.exp(0.1 * random.standard_normal(5)).tolist()
+        base = np.exp(0.03 * random.standard_normal(7)).tolist()
+        interval = unpaired_ratio(new, base).interval()
+        covered += interval.low <= 1 <= interval.high
+    assert covered / 2000 == pytest.approx(0.95, abs=0.015)
+
+
 def _coverages(blocks: int, repeats: int) -> tuple[float, float]:
     """Return how often the t interval and a percentile bootstrap hold the true value, 1."""
     random = np.random.default_rng(20260301)
@@ -129,3 +192,24 @@ def test_ranks_cover_as_claimed(count: int, quantile: float) -> None:
         low - 1, count, quantile
     )
     assert covered >= 0.95 - 1e-9
+
+
+def test_the_bootstrap_agrees_with_t_where_there_are_many_blocks() -> None:
+    ratios = np.exp(np.random.default_rng(3).normal(0.1, 0.05, 60)).tolist()
+    t, bootstrap = geometric_interval(ratios), bootstrap_interval(ratios)
+    assert bootstrap.mid == t.mid
+    assert bootstrap.low == pytest.approx(t.low, abs=0.003)
+    assert bootstrap.high == pytest.approx(t.high, abs=0.003)
+    assert bootstrap_interval(ratios) == bootstrap
+
+
+def test_the_bootstrap_of_few_or_equal_blocks() -> None:
+    assert math.isnan(bootstrap_interval([]).mid)
+    one = bootstrap_interval([1.5])
+    assert one.mid == pytest.approx(1.5)
+    assert math.isnan(one.low)
+    assert bootstrap_interval([1.5, 1.5, 1.5]).width == 0
+    five = [1.0, 1.1, 0.9, 1.05, 1.02]
+    assert bootstrap_interval(five).width < geometric_interval(five).width
+    with pytest.raises(ValueError, match="positive"):
+        bootstrap_interval([1.0, 0.0])

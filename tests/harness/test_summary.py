@@ -246,3 +246,73 @@ def test_files(tmp_path: Path) -> None:
     text = (tmp_path / "summary.md").read_text()
     assert "### hello, 8 users, one connection per request, 1 tenant" in text
     assert "| dso | server | 1,000 |" in text
+
+
+def offered(block: int, offered: float, rate: float, **changes: Any) -> TrialRow:
+    numbers: dict[str, Any] = {"late": 2, "late_worst_ms": 3.0 * block, "dropped": 0, **changes}
+    return row("dso", block, rate, load="open:100", offered_per_second=offered, **numbers)
+
+
+def test_an_open_load_shows_what_was_offered() -> None:
+    summary = summarise(frame([offered(1, 100.0, 100.0), offered(2, 104.0, 104.0)]), NO_LATENCY)
+    found = only(summary, "dso")
+    assert found["offered_per_second"] == pytest.approx(math.sqrt(100 * 104))
+    assert (found["late"], found["late_worst_ms"], found["dropped"]) == (4, 6.0, 0)
+    assert not any("offered" in caution.about for caution in cautions(summary))
+
+
+def test_a_closed_load_shows_nothing_of_that() -> None:
+    found = only(summarise(frame([row("dso", 1, 100.0)]), NO_LATENCY), "dso")
+    names = ("offered_per_second", "late", "late_worst_ms", "dropped")
+    assert all(math.isnan(found[name]) for name in names)
+
+
+def test_an_offer_that_varies_is_no_noise() -> None:
+    """What a Poisson process offers in a short window varies by itself."""
+    rates = (60.0, 140.0, 75.0, 120.0)
+    trials = [offered(block, rate, rate) for block, rate in enumerate(rates, 1)]
+    assert only(summarise(frame(trials), NO_LATENCY), "dso")["verdict"] == "ok"
+    closed = [row("dso", block, rate) for block, rate in enumerate(rates, 1)]
+    assert only(summarise(frame(closed), NO_LATENCY), "dso")["verdict"] == "noisy"
+
+
+def test_too_much_offered_is_said() -> None:
+    trials = [offered(block, 100.0, 60.0, dropped=block) for block in (1, 2, 3)]
+    summary = summarise(frame(trials), NO_LATENCY)
+    assert only(summary, "dso")["dropped"] == 6
+    about = [caution.about for caution in cautions(summary)]
+    assert any(text.startswith("more was offered than these could take") for text in about)
+    assert any(text.startswith("some requests to these had no answer") for text in about)
+
+
+def ceiling_row(block: int, rate: float, **changes: Any) -> TrialRow:
+    return row("null", block, rate, kind="ceiling", runs_as="owner", **changes)
+
+
+def test_a_rate_near_the_ceiling_is_the_generators() -> None:
+    rows = [row("dso", block, 800 * block) for block in (1, 2)]
+    rows += [row("cgi", block, 7 * block) for block in (1, 2)]
+    rows += [ceiling_row(block, 1000 * block) for block in (1, 2)]
+    summary = summarise(frame(rows), NO_LATENCY).set_index("target")
+    assert set(summary.index) == {"dso", "cgi"}
+    assert summary["ceiling_share"].tolist() == pytest.approx([0.8, 0.007])
+    assert summary.loc["dso", "verdict"] == "generator-bound"
+    assert summary.loc["cgi", "verdict"] != "generator-bound"
+    assert summary.loc["dso", "ceiling_per_second"] == pytest.approx(1000 * math.sqrt(2))
+
+
+def test_clients_with_identities_are_held_against_their_own_ceiling() -> None:
+    rows = [row("suzuki", 1, 800, runs_as="client"), row("dso", 1, 800), ceiling_row(1, 2000)]
+    summary = summarise(frame(rows), NO_LATENCY).set_index("target")
+    assert summary.loc["dso", "ceiling_share"] == pytest.approx(0.4)
+    assert math.isnan(float(summary.loc["suzuki", "ceiling_share"]))  # type: ignore[arg-type]
+    rows.append(row("null:client", 1, 1000, kind="ceiling", runs_as="client"))
+    summary = summarise(frame(rows), NO_LATENCY).set_index("target")
+    assert summary.loc["suzuki", "verdict"] == "generator-bound"
+
+
+def test_a_void_ceiling_is_none() -> None:
+    void = replace(ceiling_row(1, 1000), verdict="void: it ended", requests_per_second=None)
+    summary = summarise(frame([row("dso", 1, 800), void]), NO_LATENCY)
+    assert summary["ceiling_share"].isna().all()
+    assert summary["errors"].tolist() == [0]

@@ -62,6 +62,20 @@ def test_other_columns(tmp_path: Path) -> None:
         tables.read(tmp_path, "trials")
 
 
+def test_columns_that_an_older_version_lacked_read_as_null(tmp_path: Path) -> None:
+    schema = tables.SCHEMAS["trials"]
+    needed = [field for field in schema if not field.nullable]
+    values = {field.name: "x" if field.type == pa.string() else 1 for field in needed}
+    old = pa.Table.from_pylist([values], schema=pa.schema(needed))
+    pq.write_table(old, tmp_path / "trials.parquet")
+    frame = tables.read(tmp_path, "trials")
+    assert list(frame.columns) == schema.names
+    assert frame["block"].tolist() == [1]
+    assert frame["requests_per_second"].isna().all()
+    tables.append(tmp_path, "trials", [dict.fromkeys(schema.names) | values])
+    assert len(tables.read(tmp_path, "trials")) == 2
+
+
 def test_every_column_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
     for name, schema in tables.SCHEMAS.items():

@@ -5,7 +5,6 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -285,7 +284,7 @@ def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
 
 def test_pool_is_stable(server: Server) -> None:
     assert_serves(server)  # a worker may keep something from its first request on
-    before = descriptors_at_rest(server)
+    before = [descriptors(worker) for worker in settled(server)]
     served = server.usage()["served"]
     for number in range(23):
         assert problem(server, TENANTS[number % 2]) is None
@@ -303,23 +302,6 @@ def settled(server: Server) -> list[int]:
     server.wait_for(lambda: len(server.workers()) == server.ready["workers"])
     server.wait_for(lambda: not server.scripts())
     return server.workers()
-
-
-def descriptors_at_rest(server: Server) -> list[int]:
-    """Return how many descriptors each worker has while it waits for a connection.
-
-    A worker that is about to end has fewer, so what counts is what is seen twice in the same ones.
-    """
-    seen: list[list[tuple[int, int]]] = [[], []]
-
-    def unchanged() -> bool:
-        time.sleep(0.1)
-        with suppress(FileNotFoundError):  # it has ended in the meantime
-            seen.append([(worker, descriptors(worker)) for worker in settled(server)])
-        return seen[-1] == seen[-2]
-
-    server.wait_for(lambda: unchanged() and seen[-1] != [])
-    return [count for _, count in seen[-1]]
 
 
 def descriptors(pid: int) -> int:

@@ -120,6 +120,8 @@ def test_a_trial(
     assert not done["stopped_early"]
     assert done["generator_cpu_s"] > 0
     assert done["requests_total"] <= done["sent"] <= done["requests_total"] + 4
+    assert done["verified"] == done["requests_total"]
+    assert done["asked_first"] == 2
     if client == "lean":
         assert done["connections"] == (4 if connection == "keep-alive" else done["sent"])
 
@@ -189,6 +191,7 @@ def test_a_server_that_hangs_does_not_hold_up_the_trial(
     *_, done = generator.ask(trial(stub("silent-later")))
     assert done["requests"] == 0
     assert done["sent"] == done["requests_total"] + 4
+    assert done["verified"] <= done["requests_total"]
 
 
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])

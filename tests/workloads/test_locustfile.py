@@ -39,7 +39,7 @@ def test_it_asks_and_checks(stub: Callable[[str], int], manifest: Path) -> None:
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
     assert row["name"] == "/hello.py"
-    assert row["num_requests"] > 10
+    assert row["num_requests"] > 0
     assert row["num_failures"] == 0
 
 
@@ -55,7 +55,7 @@ def test_it_asks_as_the_clients(stub: Callable[[str], int], manifest: Path) -> N
     done = locust(stub("hello"), manifest, "--runs-as", "client", "--credential-key", str(key))
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    assert row["num_requests"] > 10
+    assert row["num_requests"] > 0
     assert row["num_failures"] == 0
 
 

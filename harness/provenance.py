@@ -1,0 +1,83 @@
+"""What two runs differ in besides their numbers. Pure: two manifests in, discrepancies out.
+
+A difference between two runs has a cause. If the machine, the libraries and the plan were the
+same, the cause is what was changed on purpose. `discrepancies` lists everything else.
+
+Some of it makes two machines of one: another processor or another kernel, and what was compared
+is that. Their numbers are refused (rule 12 of docs/measuring.md) unless the user insists. The rest,
+such as the governor or a library's version, may be just what the user wants to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from harness.manifest import Manifest
+
+# Of `machine` in run.json: the parts by which two machines are two. Memory is not among them, since
+# virtual machines give and take it; nor the distribution, which decides nothing that the kernel and
+# the interpreter do not.
+DECISIVE = ("cpu", "architecture", "cores", "processors", "kernel", "hypervisor")
+
+# Of `plan`: what differs from one run to the next by design, and what the compared rows show.
+_EXPECTED = ("seed", "targets", "workloads", "loads", "connections")
+
+UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True)
+class Discrepancy:
+    """A fact that is not the same in two runs; `decisive` where it makes two machines."""
+
+    name: str
+    base: str
+    new: str
+    decisive: bool = False
+
+
+def discrepancies(base: Manifest, new: Manifest) -> tuple[Discrepancy, ...]:
+    """Return the facts in which two runs differ, those that make two machines first.
+
+    What only one of the runs recorded is listed and decides nothing: an older isobench knew
+    less of its host.
+    """
+    before, after = (dict(facts(manifest)) for manifest in (base, new))
+    found = [
+        Discrepancy(name, before.get(name, UNKNOWN), after.get(name, UNKNOWN), _decides(name))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+    ]
+    found = [
+        Discrepancy(one.name, one.base, one.new) if UNKNOWN in (one.base, one.new) else one
+        for one in found
+    ]
+    return tuple(sorted(found, key=lambda one: not one.decisive))
+
+
+def _decides(name: str) -> bool:
+    section, _, fact = name.partition(".")
+    return section == "machine" and fact.partition(".")[0] in DECISIVE
+
+
+def facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Yield what decides a run's numbers, flat: names such as machine.kernel, and texts."""
+    yield from _flat("machine", manifest.machine)
+    yield from _flat("interpreter", manifest.interpreter)
+    yield from _flat("versions", manifest.versions)
+    yield from _flat("cores", manifest.cores)
+    plan = {name: value for name, value in manifest.plan.items() if name not in _EXPECTED}
+    yield from _flat("plan", plan)
+    yield "isobench", manifest.isobench
+    yield "commit", manifest.commit or UNKNOWN
+
+
+def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield nested facts under names such as machine.mitigations.spectre_v2."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    elif isinstance(value, list | tuple):
+        yield name, ", ".join(map(str, value))
+    else:
+        yield name, UNKNOWN if value is None else str(value)

@@ -1,0 +1,77 @@
+"""Results folders of made-up runs that measured with a known speed and a known scatter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from harness.results import Manifest, ResultsFolder, TrialRow
+from tests.harness.live import MANIFEST
+
+BASE = replace(
+    MANIFEST,
+    run_id="before",
+    machine={"cpu": "Example CPU", "kernel": "6.18.0", "governor": "performance"},
+    versions={"locust": "2.32"},
+    plan={"blocks": 8, "seconds": 2.0, "seed": 1},
+)
+NEW = replace(BASE, run_id="after", started_at="2026-03-01T15:00:00+00:00")
+
+RATES: Mapping[str, float] = {"dso": 10_000.0, "cgi": 100.0}
+SCATTER = 0.01
+
+
+def write_folder(
+    path: Path,
+    manifest: Manifest,
+    rates: Mapping[str, float] = RATES,
+    *,
+    blocks: int = 8,
+    seed: int = 1,
+    void: Sequence[str] = (),
+    tenants: Sequence[int] = (3,),
+    finished: bool = True,
+) -> Path:
+    """Write a run of `hello` under eight users; `rates` is in requests a second, by target."""
+    random = np.random.default_rng(seed)
+    with ResultsFolder.create(path, manifest) as folder:
+        for block in range(blocks):
+            for target, rate in rates.items():
+                for number in tenants:
+                    seen = rate * float(random.lognormal(0, SCATTER))
+                    folder.append_trial(_row(block, target, number, seen, target in void))
+        if finished:
+            folder.finish()
+    return path
+
+
+def _row(block: int, target: str, tenants: int, rate: float, void: bool) -> TrialRow:
+    numbers: dict[str, float] = {
+        "measured_s": 2.0,
+        "requests_per_second": rate,
+        "p50_ms": 8000 / rate,
+        "p90_ms": 9000 / rate,
+        "p99_ms": 12_000 / rate,
+        "server_cpu_us_per_request": 900_000 / rate,
+        "memory_mib": 64.0,
+        "generator_cpu_share": 0.5,
+        "steal_share": 0.0,
+        "startup_s": 0.2,
+    }
+    return TrialRow(
+        trial=f"{block}/{target}/{tenants}",
+        block=block,
+        position=1,
+        target=target,
+        kind="mode",
+        runs_as="server",
+        workload="hello",
+        load="closed:8",
+        connection="close",
+        tenants=tenants,
+        popularity="uniform",
+        started_at="2026-03-01T12:00:00.000+00:00",
+        verdict="void: it lied" if void else "ok",
+        **({} if void else numbers),  # type: ignore[arg-type]
+    )
