@@ -124,13 +124,14 @@ def _mount_point(root: Path) -> Path | None:
     # proc_pid_mountinfo(5): the mount point is the fifth field, the type follows the hyphen.
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
-        if after.startswith("cgroup2 "):
-            return root / before.split()[4].lstrip("/")
+        fields = before.split()
+        if after.startswith("cgroup2 ") and len(fields) > 4:
+            return root / fields[4].lstrip("/")
     return None
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(errors="surrogateescape").splitlines()  # a name is any bytes
     except OSError:
         return []

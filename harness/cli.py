@@ -30,7 +30,7 @@ Modes = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Targets, such as dso,cgi:spawn=fork. Default: all modes."),
 ]
-BLOCKS, WARMUP = 5, 0.3
+BLOCKS, SECONDS, WARMUP = 5, 1.0, 0.3
 QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 2, 0.3, 0.15
 
 
@@ -71,7 +71,10 @@ def run(
     smallest_effect: Annotated[
         str, typer.Option(metavar="P%", help="A smaller difference counts as none.")
     ] = "3%",
-    seconds: Annotated[float, typer.Option(metavar="S", help="Measured time of a trial.")] = 1.0,
+    seconds: Annotated[
+        float | None,
+        typer.Option(metavar="S", help=f"Measured time of a trial. Default: {SECONDS:g}."),
+    ] = None,
     tenants: Annotated[int, typer.Option(metavar="N", help="How many tenants there are.")] = 10,
     popularity: Annotated[
         str, typer.Option(metavar="P", help="Which tenants are asked for: uniform, or zipf:S.")
@@ -97,7 +100,9 @@ def run(
     client: Annotated[
         str, typer.Option(metavar="C", help="lean, or fasthttp: Locust's own, for reference.")
     ] = "lean",
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Less than a minute, less sure.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
@@ -121,7 +126,7 @@ def run(
         loads=loads,
         connections=_split(connection),
         blocks=usual_blocks if blocks is None else blocks,
-        seconds=QUICK_SECONDS if quick else seconds,
+        seconds=(QUICK_SECONDS if quick else SECONDS) if seconds is None else seconds,
         warmup_s=QUICK_WARMUP if quick else WARMUP,
         tenants=tenants,
         popularity=popularity,
@@ -141,7 +146,7 @@ def run(
 @app.command()
 def serve(
     mode: Annotated[str, typer.Argument(help="A target, such as dso or cgi:spawn=fork.")],
-    port: Annotated[int, typer.Option(help="0: any free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8080,
     tenants: Annotated[int, typer.Option(metavar="N")] = 3,
     workers: Annotated[int, typer.Option(metavar="N")] = 4,
 ) -> None:
@@ -176,9 +181,11 @@ def doctor(modes: Modes = None) -> None:
     ):
         if cautions:
             console.print(f"\n[bold]{heading}[/]")
+        lines = Table.grid(padding=(0, 1))
         for caution in cautions:
-            words = f"- {escape(caution.about)}\n  [bold]remedy:[/] {escape(caution.advice)}"
-            console.print(words, highlight=False)
+            words = f"{escape(caution.about)}\n[bold]remedy:[/] {escape(caution.advice)}"
+            lines.add_row("-", words)
+        console.print(lines)
 
 
 @app.command()
@@ -186,7 +193,9 @@ def selftest(
     quick: Annotated[
         bool, typer.Option("--quick", help="About a minute: fewer comparisons, less sure.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(metavar="N", help="Of every random choice.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/selftest-<run-id>.")
     ] = None,

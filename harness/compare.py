@@ -163,8 +163,7 @@ def compare(
     if not rows:
         raise IsobenchError(
             "the two runs have no target and condition in common",
-            hint=f"BASE has {_list(base.values) or 'nothing'}; "
-            f"NEW has {_list(new.values) or 'nothing'}",
+            hint=_what_each_has(base, new),
         )
     return Comparison(
         base=base.manifest,
@@ -177,6 +176,18 @@ def compare(
         checks=check(bounds, rows),
         smallest_effect=smallest_effect,
     )
+
+
+def _what_each_has(base: Measured, new: Measured) -> str:
+    """Say what two runs measured that have nothing in common: targets, or else conditions."""
+    targets = [_list(run.values) or "nothing" for run in (base, new)]
+    if {target for target, _ in base.values}.isdisjoint(target for target, _ in new.values):
+        return f"BASE has {targets[0]}; NEW has {targets[1]}"
+    conditions = [
+        " and ".join(dict.fromkeys(condition.words() for _, condition in run.values))
+        for run in (base, new)
+    ]
+    return f"BASE was measured with {conditions[0]}; NEW with {conditions[1]}"
 
 
 def refuse_broken(comparison: Comparison) -> None:

@@ -18,7 +18,7 @@ from harness.judging import counted
 from harness.manifest import Manifest
 from harness.provenance import facts
 from harness.results import ResultsFolder
-from harness.summary import Condition
+from harness.summary import Condition, of_targets
 
 # metric: pyperf's unit, and the number in it. In all of them less is better, as pyperf takes for
 # granted; hence not the rate, but its inverse, the mean time from one answer to the next.
@@ -44,8 +44,7 @@ def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> s
             f"{metric!r} cannot be exported to pyperf",
             hint=f"the metrics are {', '.join(METRICS)}",
         )
-    trials = folder.trials()
-    trials = counted(trials, Condition._fields)
+    trials = of_targets(counted(folder.trials(), Condition._fields))
     good = trials[(trials["verdict"] == "ok") & (trials[metric] > 0)]
     if good.empty:
         raise IsobenchError(

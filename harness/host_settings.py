@@ -1,7 +1,8 @@
 """Settings of the host that make measurements worse: what is set now, why it harms, the remedy.
 
 Each check is a function of a `View`, so that a test shows it a directory of made-up files. A check
-that cannot find what it looks for is silent: the setting does not exist there, or cannot be read.
+that cannot find what it looks for is silent: the setting does not exist there, may not be read, or
+holds what this module does not understand. None of them raises.
 
 There are two lists. What is in `HARMFUL` weakens the results, is written to run.json and shown in
 the report. What is in `WORTH_KNOWING` does not, or cannot be changed; only the doctor says it.
@@ -23,6 +24,7 @@ from harness import cgroup
 from harness.manifest import Caution
 
 CPU = "sys/devices/system/cpu"
+VULNERABILITIES = f"{CPU}/vulnerabilities"
 _SYSCTL = "proc/sys"
 _CLOCKSOURCES = "sys/devices/system/clocksource/clocksource0"
 CURRENT_CLOCKSOURCE = f"{_CLOCKSOURCES}/current_clocksource"
@@ -51,6 +53,17 @@ class View:
         """Return what a file holds, None where it does not exist or says nothing."""
         try:
             return (self.root / name).read_text(errors="replace").strip()
+        except OSError:
+            return None
+
+    def number(self, name: str) -> int | None:
+        """Return the whole number that a file holds, None where it holds no such thing."""
+        return _whole(self.read(name))
+
+    def entries(self, name: str) -> tuple[str, ...] | None:
+        """Return the names in a directory, sorted; None where it is missing or not ours to list."""
+        try:
+            return tuple(sorted(path.name for path in (self.root / name).iterdir()))
         except OSError:
             return None
 
@@ -133,8 +146,8 @@ def turbo(view: View) -> Iterator[Caution]:
 
 def battery(view: View) -> Iterator[Caution]:
     """On battery, firmware slows the processor down as it sees fit."""
-    for supply in sorted((view.root / "sys/class/power_supply").glob("*")):
-        if view.read(f"sys/class/power_supply/{supply.name}/status") == "Discharging":
+    for supply in view.entries("sys/class/power_supply") or ():
+        if view.read(f"sys/class/power_supply/{supply}/status") == "Discharging":
             yield Caution(
                 "the host runs on battery: its firmware may slow the processor down at any time",
                 "plug it in",
@@ -147,7 +160,7 @@ def hypervisor(view: View) -> Iterator[Caution]:
     if " hypervisor" in (view.read("proc/cpuinfo") or ""):
         yield Caution(
             "this is a virtual machine: its neighbours can take time away",
-            "compare ratios within one run, look at the steal column, repeat at another hour",
+            "compare ratios within one run, see steal_share in summary.csv, repeat at another hour",
         )
 
 
@@ -231,10 +244,10 @@ def aslr(view: View) -> Iterator[Caution]:
 
 def load(view: View) -> Iterator[Caution]:
     """Whoever else runs takes turns with the server."""
-    words = (view.read("proc/loadavg") or "").split()
-    if words and float(words[0]) > _BUSY_LOAD:
+    match = re.match(r"\d+\.\d+", view.read("proc/loadavg") or "")
+    if match and float(match[0]) > _BUSY_LOAD:
         yield Caution(
-            f"the host is busy: {float(words[0]):.1f} runnable tasks on average over the last "
+            f"the host is busy: {float(match[0]):.1f} runnable tasks on average over the last "
             "minute",
             "stop other work while measuring (isobench doctor names it, `top` shows it)",
         )
@@ -270,10 +283,13 @@ def watch_processes(seconds: float = 0.3) -> Iterator[Caution]:
 
 def _look() -> Look:
     used = {}
-    for process in psutil.process_iter(["name", "cpu_times"]):
-        times = process.info["cpu_times"]
-        if process.pid != os.getpid() and times is not None:
-            used[process.pid] = (str(process.info["name"]), times.user + times.system)
+    try:
+        for process in psutil.process_iter(["name", "cpu_times"]):
+            times = process.info["cpu_times"]
+            if process.pid != os.getpid() and times is not None:
+                used[process.pid] = (str(process.info["name"]), times.user + times.system)
+    except (OSError, psutil.Error):  # a host that hides /proc: whom it shows is all there is
+        return used
     return used
 
 
@@ -300,7 +316,7 @@ def control_groups(view: View) -> Iterator[Caution]:
 
 def pressure(view: View) -> Iterator[Caution]:
     """Pressure tells of waiting that a load average smooths away."""
-    if (view.root / "proc").is_dir() and view.read("proc/pressure/cpu") is None:
+    if view.entries("proc") is not None and view.read("proc/pressure/cpu") is None:
         yield Caution(
             "the kernel does not report pressure (PSI): how long tasks waited for a processor "
             "stays unseen",
@@ -314,7 +330,7 @@ def pressure(view: View) -> Iterator[Caution]:
 def open_files(_view: View) -> Iterator[Caution]:
     """Each connection takes one."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < _LEAST_FILES:
+    if soft != resource.RLIM_INFINITY and soft < _LEAST_FILES:
         yield Caution(
             f"a process may open {soft} files: connections will fail under many users",
             f"ulimit -n {16 * _LEAST_FILES}",
@@ -323,11 +339,13 @@ def open_files(_view: View) -> Iterator[Caution]:
 
 def ports(view: View) -> Iterator[Caution]:
     """A closed connection keeps its port for a minute (TIME_WAIT)."""
-    name = f"{_SYSCTL}/net/ipv4/ip_local_port_range"
-    first, _, last = (view.read(name) or "").partition("\t")
-    if last and int(last) - int(first) < _LEAST_PORTS:
+    limits = (view.read(f"{_SYSCTL}/net/ipv4/ip_local_port_range") or "").split()
+    first, last = map(_whole, limits) if len(limits) == 2 else (None, None)
+    if first is None or last is None:
+        return
+    if last - first < _LEAST_PORTS:
         yield Caution(
-            f"there are {int(last) - int(first) + 1} ports for clients: with a connection for each "
+            f"there are {last - first + 1} ports for clients: with a connection for each "
             "request they are used up in seconds, and connecting gets slow, then fails",
             "as root: sysctl -w net.ipv4.ip_local_port_range='32768 60999'",
         )
@@ -345,9 +363,9 @@ def reused_ports(view: View) -> Iterator[Caution]:
 
 def connection_tracking(view: View) -> Iterator[Caution]:
     """Tracked connections cost, and the table can fill up."""
-    count = view.read(f"{_SYSCTL}/net/netfilter/nf_conntrack_count")
-    most = view.read(f"{_SYSCTL}/net/netfilter/nf_conntrack_max")
-    if count and most and int(count) > 0:
+    count = view.number(f"{_SYSCTL}/net/netfilter/nf_conntrack_count")
+    most = view.number(f"{_SYSCTL}/net/netfilter/nf_conntrack_max")
+    if count and most is not None:
         yield Caution(
             f"the firewall tracks connections (nf_conntrack: {count} of {most}): each costs time "
             "in the kernel, and when the table is full they are dropped",
@@ -362,9 +380,9 @@ def connection_tracking(view: View) -> Iterator[Caution]:
 def mitigations(view: View) -> Iterator[Caution]:
     """They make system calls dearer, and modes differ in how many they need."""
     active = [
-        path.name
-        for path in sorted((view.root / CPU / "vulnerabilities").glob("*"))
-        if (view.read(f"{CPU}/vulnerabilities/{path.name}") or "").startswith("Mitigation")
+        name
+        for name in view.entries(VULNERABILITIES) or ()
+        if (view.read(f"{VULNERABILITIES}/{name}") or "").startswith("Mitigation")
     ]
     if active:
         yield Caution(
@@ -381,7 +399,7 @@ def cpu_controller(view: View) -> Iterator[Caution]:
     if own is None:
         return
     try:
-        controllers = (own / "cgroup.controllers").read_text().split()
+        controllers = (own / "cgroup.controllers").read_text(errors="replace").split()
     except OSError:
         return
     if "cpu" not in controllers:
@@ -395,15 +413,16 @@ def cpu_controller(view: View) -> Iterator[Caution]:
 
 def profiling(view: View) -> Iterator[Caution]:
     """For those who want to know where in the kernel the time goes."""
-    level = view.read(f"{_SYSCTL}/kernel/perf_event_paranoid")
-    if level is not None and int(level) > 1 and os.geteuid() != 0:
+    level = view.number(f"{_SYSCTL}/kernel/perf_event_paranoid")
+    if level is not None and level > 1 and os.geteuid() != 0:
         yield Caution(
             f"perf may not look into the kernel (perf_event_paranoid is {level}); isobench does "
             "not need it",
             "to profile a served target: sysctl -w kernel.perf_event_paranoid=1, as root",
         )
-    tracing = view.root / "sys/kernel/tracing"
-    if tracing.is_dir() and not (tracing / "events").is_dir():
+    # Where tracefs is mounted, only root may look into it: whoever may not, learns nothing here.
+    tracing = view.entries("sys/kernel/tracing")
+    if tracing is not None and "events" not in tracing:
         yield Caution(
             "tracefs is not mounted, so perf trace has no events; isobench does not need it",
             "as root: mount -t tracefs none /sys/kernel/tracing",
@@ -441,8 +460,9 @@ def cgroup_cpu_limit(view: View) -> float | None:
 
 def cgroup_memory_limit_mib(view: View) -> float | None:
     """Return the least memory limit in MiB of the cgroups (v2) around us, None without one."""
-    limits = [int(text) for _, text in _around_us(view, "memory.max") if text != "max"]
-    return min(limits) / 2**20 if limits else None
+    limits = (_whole(text) for _, text in _around_us(view, "memory.max"))
+    least = min((limit for limit in limits if limit is not None), default=None)
+    return None if least is None else least / 2**20
 
 
 def _around_us(view: View, name: str) -> Iterator[tuple[Path, str]]:
@@ -450,7 +470,7 @@ def _around_us(view: View, name: str) -> Iterator[tuple[Path, str]]:
     own = cgroup.own_directory(view.root)
     for folder in (own, *own.parents) if own else ():
         try:
-            yield folder, (folder / name).read_text().strip()
+            yield folder, (folder / name).read_text(errors="replace").strip()
         except OSError:
             continue
 
@@ -458,24 +478,32 @@ def _around_us(view: View, name: str) -> Iterator[tuple[Path, str]]:
 def _limits_v2(view: View) -> Iterator[float]:
     for _, text in _around_us(view, "cpu.max"):
         quota, _, period = text.partition(" ")
-        if quota != "max":
-            yield int(quota) / int(period)
+        yield from _share(_whole(quota), _whole(period))  # "max" is no number
 
 
 def _limits_v1(view: View) -> Iterator[float]:
     for line in (view.read("proc/self/cgroup") or "").splitlines():
-        _, controllers, path = line.split(":", 2)
+        # cgroups(7): hierarchy, controllers, path
+        controllers, _, path = line.partition(":")[2].partition(":")
         if "cpu" not in controllers.split(","):
             continue
         # In a container the path may be that of the host, and the mount already the container's.
         for folder in dict.fromkeys(f"sys/fs/cgroup/cpu{end.rstrip('/')}" for end in (path, "")):
-            quota = view.read(f"{folder}/cpu.cfs_quota_us")
-            period = view.read(f"{folder}/cpu.cfs_period_us")
-            if quota and period and int(quota) > 0:
-                yield int(quota) / int(period)
+            quota = view.number(f"{folder}/cpu.cfs_quota_us")  # -1: no limit
+            yield from _share(quota, view.number(f"{folder}/cpu.cfs_period_us"))
+
+
+def _share(quota: int | None, period: int | None) -> Iterator[float]:
+    """Yield how many processors' time a quota is, nothing where there is none."""
+    if quota is not None and period is not None and min(quota, period) > 0:
+        yield quota / period
 
 
 def _fields(text: str) -> dict[str, int]:
     """Read lines such as `SwapFree:  1024 kB`."""
-    lines = (line.partition(":") for line in text.splitlines())
-    return {name: int(rest.split()[0]) for name, _, rest in lines if rest.strip()[:1].isdigit()}
+    return {name: int(number) for name, number in re.findall(r"(?m)^(\w+):\s+(\d+)\b", text)}
+
+
+def _whole(text: str | None) -> int | None:
+    """Return the whole number that a text is, None where it is none."""
+    return int(text) if text is not None and re.fullmatch(r"-?[0-9]+", text) else None

@@ -15,6 +15,7 @@ import psutil
 from harness.host_settings import (
     CPU,
     CURRENT_CLOCKSOURCE,
+    VULNERABILITIES,
     View,
     cgroup_cpu_limit,
     cgroup_memory_limit_mib,
@@ -126,8 +127,8 @@ def _microcode(view: View) -> str:
 
 
 def _mitigations(view: View) -> dict[str, str]:
-    names = sorted(path.name for path in (view.root / CPU / "vulnerabilities").glob("*"))
-    states = {name: view.read(f"{CPU}/vulnerabilities/{name}") or "unknown" for name in names}
+    names = view.entries(VULNERABILITIES) or ()
+    states = {name: view.read(f"{VULNERABILITIES}/{name}") or "unknown" for name in names}
     return {name: state for name, state in states.items() if state != "Not affected"}
 
 

@@ -80,8 +80,8 @@ class Manifest:
         """
         try:
             content = json.loads(text)
-            schema = content.pop("schema")
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            schema = content.pop("schema", None)
+        except (ValueError, AttributeError, TypeError) as error:
             raise _damaged(source, str(error)) from error
         if not isinstance(schema, int) or isinstance(schema, bool):
             raise _damaged(source, f"schema is {schema!r}")

@@ -169,12 +169,14 @@ class Plan:
                 hint="add one, such as --load closed:8, or leave out --cross-check",
             )
         self._refuse_meaningless_precision()
-        counts = (self.blocks, self.tenants, self.workers, self.bound("close"))
-        if min(counts) < 1 or not (self.seconds > 0 and math.isfinite(self.seconds)):
+        counts = {name: getattr(self, name) for name in ("blocks", "tenants", "workers")}
+        wrong = [name for name, count in counts.items() if count < 1]
+        wrong += ["outstanding"] if self.bound("close") < 1 else []
+        wrong += [] if self.seconds > 0 and math.isfinite(self.seconds) else ["seconds"]
+        if wrong:
             raise IsobenchError(
-                "blocks, seconds, tenants, workers and outstanding must be more than nothing, "
-                "and finite",
-                hint="leave them out for sensible values",
+                f"{' and '.join(wrong)} must be more than nothing, and finite",
+                hint=f"leave out --{wrong[0]} for a sensible value",
             )
 
     def _refuse_starvation(self) -> None:

@@ -20,10 +20,12 @@ from harness.manifest import Manifest
 # the interpreter do not.
 DECISIVE = ("cpu", "architecture", "cores", "processors", "kernel", "hypervisor")
 
-# Of `plan`: what differs from one run to the next by design, and what the compared rows show.
-_EXPECTED = ("seed", "targets", "workloads", "loads", "connections")
+# Of `plan`: what differs from one run to the next by design, what the compared rows show, and what
+# follows from these or was found by the run itself.
+_EXPECTED = ("seed", "targets", "workloads", "loads", "connections", "ceilings", "knees")
 
 UNKNOWN = "not recorded"
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -46,13 +48,18 @@ def discrepancies(base: Manifest, new: Manifest) -> tuple[Discrepancy, ...]:
     found = [
         Discrepancy(name, before.get(name, UNKNOWN), after.get(name, UNKNOWN), _decides(name))
         for name in dict.fromkeys([*before, *after])
-        if before.get(name) != after.get(name)
+        if not _same(before.get(name, UNKNOWN), after.get(name, UNKNOWN))
     ]
     found = [
         Discrepancy(one.name, one.base, one.new) if UNKNOWN in (one.base, one.new) else one
         for one in found
     ]
     return tuple(sorted(found, key=lambda one: not one.decisive))
+
+
+def _same(one: str, other: str) -> bool:
+    # What an older isobench did not know was not asked for either.
+    return one == other or {one, other} == {UNKNOWN, NONE}
 
 
 def _decides(name: str) -> bool:
@@ -80,4 +87,4 @@ def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
     elif isinstance(value, list | tuple):
         yield name, ", ".join(map(str, value))
     else:
-        yield name, UNKNOWN if value is None else str(value)
+        yield name, NONE if value is None else str(value)

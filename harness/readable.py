@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from harness.differences import Finding, blocks_needed
 from harness.overload import is_lower_bound, overloaded
 
 NONE = "\N{EN DASH}"
@@ -39,6 +40,8 @@ def percent_range(low: float, high: float) -> str:
     """Return an interval of shares: 7.0-7.9%; empty where there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
+    if high > 100 * low:  # its ends are far-fetched
+        return ">±900%"
     return f"{percent(low).removesuffix('%')}\N{EN DASH}{percent(high)}"
 
 
@@ -47,6 +50,8 @@ def plus_minus(low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     width = math.sqrt(high / low) - 1
+    if width > 1:  # it says no more than that it is useless
+        return ">±100%"
     return f"±{100 * width:.1f}%" if width < 0.0995 else f"±{100 * width:.0f}%"
 
 
@@ -100,11 +105,13 @@ def connection_words(connection: str) -> str:
 def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return rows of a summary as texts, under headings with units; one row for each.
 
-    The last column is the verdict, the first two are names, all between are numbers. Rows of an
-    open load have two more. There "92 of 500" is the rate of an overloaded target, and a quantile
-    with "≥" may be longer.
+    The rows are those of one condition. The last column is the verdict, the first two are names,
+    all between are numbers. Rows of an open load say how punctually it was put on, and nothing of
+    differences in a rate that was given. There "92 of 500" is the rate of an overloaded target,
+    and a quantile with "≥" may be longer.
     """
-    vs = f"ratio_to_{baseline}"
+    given = _rate_is_given(rows)
+    can_show = _can_show(rows)
     return pd.DataFrame(
         [
             {
@@ -113,17 +120,12 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 "req/s": _rate(row),
                 "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"])
                 or NONE,
-                f"vs {baseline}": percent(row[vs]),
-                "interval": NONE
-                if row["target"] == baseline
-                else percent_range(row[f"{vs}_low"], row[f"{vs}_high"]) or NONE,
-                "difference": row["difference"] or NONE,
-                "p": probability(row["p_adjusted"]),
+                **({} if given else _beside_baseline(row, baseline, can_show)),
                 "p50": _quantile(row, "p50_ms"),
                 "p90": _quantile(row, "p90_ms"),
                 "p99": _quantile(row, "p99_ms"),
                 "p99.9": _quantile(row, "p999_ms"),
-                **_punctuality(row),
+                **(_punctuality(row) if given else {}),
                 "CPU/req": duration(row["server_cpu_us_per_request"]),
                 "per core": count(row["capacity_per_core"]),
                 "memory": _with_unit(row["memory_mib"], "MiB"),
@@ -151,10 +153,35 @@ def _bounded(row: Mapping[Hashable, Any], name: str) -> bool:
     return is_lower_bound(row[name], row.get("dropped", math.nan))
 
 
+def _beside_baseline(row: Mapping[Hashable, Any], baseline: str, can_show: bool) -> dict[str, str]:
+    vs = f"ratio_to_{baseline}"
+    interval = percent_range(row[f"{vs}_low"], row[f"{vs}_high"])
+    difference = row["difference"]
+    if difference == Finding.UNSHOWN and not can_show:
+        difference = "too few blocks"
+    return {
+        f"vs {baseline}": percent(row[vs]),
+        "interval": NONE if row["target"] == baseline else interval or NONE,
+        "difference": difference or NONE,
+        "p": probability(row["p_adjusted"]),
+    }
+
+
+def _can_show(rows: pd.DataFrame) -> bool:
+    """Tell whether the test could show a difference between these rows, whatever the numbers."""
+    tested = rows[rows["p_adjusted"].notna()]
+    return tested.empty or blocks_needed(len(tested)) <= tested["trials"].max()
+
+
+def _rate_is_given(rows: pd.DataFrame) -> bool:
+    return "offered_per_second" in rows and bool(rows["offered_per_second"].notna().any())
+
+
 def _punctuality(row: Mapping[Hashable, Any]) -> dict[str, str]:
-    if not math.isfinite(row.get("offered_per_second", math.nan)):
-        return {}
-    return {"late": f"{row['late']:,.0f}", "dropped": f"{row['dropped']:,.0f}"}
+    counts = {name: row[name] for name in ("late", "dropped")}
+    return {
+        name: f"{value:,.0f}" if math.isfinite(value) else NONE for name, value in counts.items()
+    }
 
 
 def table_markdown(table: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ reader needs besides is offered here too, so that `reports` has one door.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ from harness.durable import refusal, remove_partials, replace_file
 from harness.errors import IsobenchError
 from harness.histogram import Histogram
 from harness.manifest import Caution, Manifest, Skipped, Target
+from harness.overload import overloaded
 from harness.readable import (
     connection_words,
     count,
@@ -83,6 +85,7 @@ __all__ = [
     "histograms",
     "load_words",
     "milliseconds",
+    "overloaded",
     "percent",
     "percent_range",
     "portions_apart",
@@ -202,6 +205,22 @@ class ResultsFolder:
             os.close(lock)
             raise
         return cls(path, manifest, lock)
+
+    @staticmethod
+    def must_be_free(path: Path) -> None:
+        """Raise the IsobenchError that `create` would, as far as that shows without writing.
+
+        For whoever wants to know before minutes of preparation.
+        """
+        try:
+            _refuse_results(path)
+            nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, f"{nearest} is no directory")
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
+            raise refusal(path, error) from error
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = False) -> ResultsFolder:

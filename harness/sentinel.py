@@ -138,8 +138,15 @@ def repeatable(block: int, trials_a_block: int, repeated: int) -> int:
 
 def look() -> Look:
     """Look at the host, now."""
-    pressure = _PRESSURE.read_text() if _PRESSURE.exists() else ""
-    return parse(_PROC_STAT.read_text(), pressure)
+    return parse(_PROC_STAT.read_text(), _pressure())
+
+
+def _pressure() -> str:
+    # Where it was built into the kernel and not switched on (psi=1), it may be there and refuse.
+    try:
+        return _PRESSURE.read_text()
+    except OSError:
+        return ""
 
 
 def parse(stat: str, pressure: str) -> Look:

@@ -69,6 +69,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     _check_words(plan)
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     folder_path = out or Path("results") / run_id
+    ResultsFolder.must_be_free(folder_path)
     targets = choose(plan.targets)
     plan = _with_ceilings(plan, targets)
     host = Host.examine()

@@ -14,7 +14,7 @@ from harness.differences import SMALLEST_EFFECT
 from harness.durable import replace_file
 from harness.histogram import Histogram
 from harness.manifest import Caution
-from harness.overload import LEAST_SHARE
+from harness.overload import LEAST_SHARE, overloaded
 from harness.readable import connection_words, load_words, readable, table_markdown
 from harness.stats import NOTHING, Interval, geometric_interval, quantile_ranks, ratio_interval
 
@@ -35,6 +35,8 @@ WIDTH_LIMIT = 0.15
 STEAL_LIMIT = 0.05
 # This share of disturbed blocks, that stayed so when they were made again, is "noisy" too.
 DISTURBED_LIMIT = 0.2
+# How many targets a caution names: at most the first where it means all, else the second.
+_FEW, _MANY = 3, 6
 
 
 class Condition(NamedTuple):
@@ -48,9 +50,17 @@ class Condition(NamedTuple):
 
     def words(self) -> str:
         """Return the condition as a heading."""
+        return ", ".join(self.parts())
+
+    def parts(self) -> tuple[str, ...]:
+        """Return the parts of the heading: workload, load, connection, tenants."""
         tenants = "1 tenant" if self.tenants == 1 else f"{self.tenants} tenants"
-        connection = connection_words(self.connection)
-        return f"{self.workload}, {load_words(self.load)}, {connection}, {tenants}"
+        return self.workload, load_words(self.load), connection_words(self.connection), tenants
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests were sent at a given rate, which a ratio of rates says nothing of."""
+        return is_open(self.load)
 
 
 _CONDITION = list(Condition._fields)
@@ -101,7 +111,7 @@ def summarise(
         for key, group in _groups(trials)
     ]
     for row in rows:
-        if is_portion(row["load"]):  # rates that were chosen for each target say nothing together
+        if is_open(row["load"]):  # rates that were given say nothing of the targets
             row |= _named(f"ratio_to_{baseline}", NOTHING)
             row |= judging.tested((), baseline, is_baseline=False)
         if row["ceiling_share"] > GENERATOR_SHARE:
@@ -116,9 +126,14 @@ def of_targets(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["kind"] != CEILING]
 
 
+def is_open(load: str) -> bool:
+    """Tell whether requests were sent at a given rate."""
+    return load.startswith("open:")
+
+
 def is_portion(load: str) -> bool:
     """Tell whether a load is a share of each target's own knee, as those of a sweep are."""
-    return load.startswith("open:") and load.endswith("%")
+    return is_open(load) and load.endswith("%")
 
 
 def portions_apart(summary: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -367,10 +382,21 @@ def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
 
 
 def _order(row: dict[str, Any]) -> tuple[object, ...]:
-    rate = row["requests_per_second"]
-    fastest_first = math.inf if math.isnan(rate) else -rate
     condition = (_natural(str(row[name])) for name in _CONDITION)
-    return (*condition, fastest_first, row["target"])
+    return (*condition, *_best_first(row), row["target"])
+
+
+def _best_first(row: dict[str, Any]) -> tuple[float, float]:
+    """Sort key: the highest rate first; where the rate is given, the shortest p99.
+
+    Then those that could not keep up with it, last those without a valid trial.
+    """
+    rate, offered, load = row["requests_per_second"], row["offered_per_second"], row["load"]
+    if math.isnan(rate):
+        return 2, 0
+    if not is_open(load) or is_portion(load):
+        return 0, -rate
+    return (1, -rate) if overloaded(rate, offered) else (0, row["p99_ms"])
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
@@ -386,7 +412,7 @@ def failed_checks(summary: pd.DataFrame) -> list[Caution]:
     checks, of_all = failed["failed_checks"].sum(), summary["checked"].sum()
     return [
         Caution(
-            f"self-checks failed in {checks} of {of_all} trials: {_list(failed)}",
+            f"self-checks failed in {checks} of {of_all} trials: {_list(failed, summary)}",
             "see self_checks in trials.parquet, and believe no number of these before it is known "
             "why",
         )
@@ -397,8 +423,7 @@ def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
     without = [
         condition.words()
         for condition, rows in by_condition(summary)
-        if not is_portion(condition.load)
-        and not (rows[rows["target"] == baseline]["trials"] > 0).any()
+        if not condition.is_open and not (rows[rows["target"] == baseline]["trials"] > 0).any()
     ]
     if not without:
         return []
@@ -416,7 +441,7 @@ def _one_block(summary: pd.DataFrame) -> list[Caution]:
         return []
     return [
         Caution(
-            f"one good block only, hence no interval: {_list(few)}",
+            f"one good block only, hence no interval: {_list(few, summary)}",
             "measure with --blocks 5 or more",
         )
     ]
@@ -446,13 +471,13 @@ def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
             summary[verdict == "noisy"],
         ),
         (
-            "these had no steady state in some trials: their rate changed to the end",
-            "measure with more --seconds, or see steady_from_s in trials.parquet",
+            "in some trials the rate changed to the end, so there was no steady state",
+            "measure with more --seconds; the column steady of trials.parquet says which trials",
             summary[summary["unsteady"] > 0],
         ),
         (
             "something else used the server's core in some blocks, also when they were made again",
-            "stop other work on this host; disturbed in trials.parquet says what it was",
+            "stop other work on this host; the column disturbed of trials.parquet says what it was",
             summary[summary["disturbed"] > 0],
         ),
         (
@@ -467,9 +492,16 @@ def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
         ),
     ):
         if not rows.empty:
-            yield Caution(f"{about}: {_list(rows)}", advice)
+            yield Caution(f"{about}: {_list(rows, summary)}", advice)
 
 
-def _list(rows: pd.DataFrame) -> str:
-    names: Sequence[str] = list(dict.fromkeys(rows["target"].astype(str)))
+def _list(rows: pd.DataFrame, summary: pd.DataFrame) -> str:
+    """Name the targets of these rows; all of many, or very many, are not named one by one."""
+    names, everyone = (
+        list(dict.fromkeys(frame["target"].astype(str))) for frame in (rows, summary)
+    )
+    if len(names) > _FEW and len(names) == len(everyone):
+        return f"all {len(names)} targets"
+    if len(names) > _MANY:
+        return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more"
     return ", ".join(names)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from harness.errors import IsobenchError
@@ -100,6 +101,11 @@ def _parse(text: str, known: Mapping[str, dict[str, object]]) -> Target:
             f"there is no mode {name!r}",
             hint=f"did you mean {near[0]}?" if near else f"known modes: {', '.join(known)}",
         )
+    if text.endswith((":", "+")):
+        raise IsobenchError(
+            f"{text!r} ends where a factor should follow",
+            hint=f"write {name}, or a factor and its value, such as cgi:spawn=fork",
+        )
     options = {}
     offered = known[name]["options"]
     assert isinstance(offered, dict)
@@ -126,7 +132,8 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
     )
 
 
-def _modes() -> list[dict[str, object]]:
+@cache  # a process of its own each time
+def _modes() -> tuple[dict[str, object], ...]:
     command, environment = server_command()
     result = subprocess.run(
         [*command, "--list"], env=environment, cwd="/", capture_output=True, text=True, check=False
@@ -136,5 +143,4 @@ def _modes() -> list[dict[str, object]]:
             f"{command[0]} cannot run the servers: {result.stderr.strip().splitlines()[-1]}",
             hint="install isobench with its dependencies for this Python: pip install isobench",
         )
-    modes: list[dict[str, object]] = json.loads(result.stdout)
-    return modes
+    return tuple(json.loads(result.stdout))

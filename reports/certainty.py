@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.results import Finding, blocks_needed, by_condition, percent, span
+from harness.results import Finding, blocks_needed, by_condition, span
 
 Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
 
@@ -80,7 +80,7 @@ def stopping(stopped: Mapping[str, Any]) -> Iterator[str]:
     if stopped["by"] == "precision":
         yield (
             f"The run ended after {blocks}, {spent}, since every interval was within "
-            f"±{percent(stopped['precision'])}."
+            f"±{_as_typed(stopped['precision'])}."
         )
     elif stopped["by"] == "budget":
         yield f"The run ended after {blocks}, {spent}: another would not have fit in its budget."
@@ -99,8 +99,12 @@ def _more(stopped: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"About {most['more_blocks']} more blocks, "
         f"{span(most['more_blocks'] * stopped['block_s'])}, would give "
-        f"±{percent(stopped['precision'])} for {most['target']} ({most['condition']}){fewer}."
+        f"±{_as_typed(stopped['precision'])} for {most['target']} ({most['condition']}){fewer}."
     )
+
+
+def _as_typed(share: float) -> str:
+    return f"{100 * share:.3g}%"
 
 
 def _tested(rows: Sequence[Row]) -> list[Row]:

@@ -40,7 +40,7 @@ _OUTCOMES = {
     Outcome.BROKEN: "holds with confidence",
     Outcome.SUSPECTED: "may hold, not surely among so many rows",
     Outcome.UNKNOWN: "cannot be judged from one block",
-    Outcome.KEPT: "does not hold",
+    Outcome.KEPT: "not shown to hold",
 }
 _OUTCOME_STYLES = {
     Outcome.BROKEN: "bold red",

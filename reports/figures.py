@@ -31,6 +31,7 @@ from harness.results import (
     connection_words,
     count,
     duration,
+    overloaded,
     percent,
     quantile_ranks,
 )
@@ -121,6 +122,10 @@ class _Measure:
     log: bool = True
 
 
+# How far beyond the outermost points an interval is drawn, as a factor: one that is wider would
+# leave no room for the points. Its end is then cut off, without the mark of an end.
+_BEYOND = 3.0
+
 _BESIDE = (
     _Measure(
         *("requests_per_second", "requests per second", "higher is better"),
@@ -146,6 +151,20 @@ _BESIDE = (
 )
 
 
+def with_telling_rates(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of conditions whose rates are results: not given, or not kept up with."""
+    telling = [
+        rows
+        for condition, rows in by_condition(summary)
+        if not condition.is_open or any(map(_overloaded, rows.to_dict("records")))
+    ]
+    return pd.concat(telling, ignore_index=True) if telling else summary.iloc[:0]
+
+
+def _overloaded(row: Row) -> bool:
+    return overloaded(row["requests_per_second"], row["offered_per_second"])
+
+
 def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
     """Draw requests per second with intervals, and the ratio to the baseline."""
     # Where the generator held the baseline back, a ratio to it would flatter the others.
@@ -159,6 +178,8 @@ def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
         rate = count(row["requests_per_second"])
         if row["verdict"] == "generator-bound":
             return f"at least {rate}"
+        if _overloaded(row):
+            return f"{rate} of {count(row['offered_per_second'])}"
         ratio = row[f"ratio_to_{baseline}"]
         said = np.isfinite(ratio) and row["target"] != baseline and _condition(row) not in limited
         return f"{rate}  {percent(ratio)} of {baseline}" if said else rate
@@ -267,6 +288,7 @@ def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
     if not conditions:
         return _nothing()
     measures = [measure for measure in _BESIDE if np.isfinite(rows[measure.column]).any()]
+    reaches = {measure: _reach(rows, measure) for measure in measures}
     own = looks(summary["target"].tolist())[targets[0]]
     style = {target: own if target == targets[0] else Look(FAINT, "solid") for target in targets}
     with mpl.rc_context(_STYLE):
@@ -277,9 +299,9 @@ def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
         heights = [len(group) for _, group in conditions]
         grid = figure.subplots(len(conditions), len(measures), squeeze=False, height_ratios=heights)
         for line, (condition, group) in zip(grid, conditions, strict=True):
-            _beside_line(list(line), condition, group, measures, style)
+            _beside_line(list(line), condition, group, reaches, style)
         for column, measure in zip(grid.T, measures, strict=True):
-            _share_x(list(column), rows[measure.column], measure, room=0.75)
+            _share_x(list(column), reaches[measure], measure, room=0.75)
             for panel in column:
                 panel.tick_params(axis="x", labelbottom=False)
                 panel.grid(visible=False)
@@ -290,14 +312,15 @@ def _beside_line(
     line: Sequence[Axes],
     condition: Condition,
     group: Sequence[Row],
-    measures: Sequence[_Measure],
+    reaches: Mapping[_Measure, tuple[float, float]],
     style: Mapping[str, Look],
 ) -> None:
     """Draw one condition: a panel for each measure, the names at the first."""
+    measures = list(reaches)
     for panel, measure in zip(line, measures, strict=True):
         for place, row in enumerate(group):
             if np.isfinite(row[measure.column]):
-                _point(panel, place, row, measure, style[row["target"]])
+                _point(panel, place, row, measure, style[row["target"]], reaches[measure])
         _name_rows(panel, group)
         panel.set_title(measure.axis, fontsize=9, fontweight="normal")
         panel.spines["bottom"].set_visible(False)
@@ -339,14 +362,15 @@ def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
     if not conditions:
         return _nothing()
     style = looks(summary["target"].tolist())
+    reach = _reach(summary, measure)
     with mpl.rc_context(_STYLE):
         figure, panels = _panels([_ROW_IN * len(rows) + 0.1 for _, rows in conditions])
         for panel, (condition, rows) in zip(panels, conditions, strict=True):
             panel.set_title(condition.words())
             for place, row in enumerate(rows):
-                _point(panel, place, row, measure, style[row["target"]])
+                _point(panel, place, row, measure, style[row["target"]], reach)
             _name_rows(panel, rows)
-        _share_x(panels, summary[measure.column], measure)
+        _share_x(panels, reach, measure)
         panels[-1].set_xlabel(f"{measure.axis}: {measure.note}")
     return figure
 
@@ -371,14 +395,37 @@ def _nothing() -> Figure:
     return figure
 
 
-def _point(panel: Axes, place: int, row: Row, measure: _Measure, look: Look) -> None:
+def _reach(rows: pd.DataFrame, measure: _Measure) -> tuple[float, float]:
+    """Return the least and the greatest value to be drawn, intervals included, within reason."""
+    known = rows[rows[measure.column].notna()]
+    values = known[measure.column].astype(float)
+    lows, highs = (
+        known.get(f"{measure.column}_{end}", values).fillna(values) for end in ("low", "high")
+    )
+    return (
+        max(float(lows.min()), float(values.min()) / _BEYOND),
+        min(float(highs.max()), float(values.max()) * _BEYOND),
+    )
+
+
+def _point(
+    panel: Axes,
+    place: int,
+    row: Row,
+    measure: _Measure,
+    look: Look,
+    reach: tuple[float, float],
+) -> None:
     value = float(row[measure.column])
-    low, high = (float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high"))
+    ends = [float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high")]
+    low, high = shown = [float(np.clip(end, *reach)) for end in ends]
     start = value / 1e9 if measure.log else 0
     panel.plot([start, value], [place] * 2, color=look.colour, lw=6, alpha=0.3, ls="-", zorder=1)
     panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2)
     # Over the point and with ends of its own: an interval of 1% is narrower than the point.
-    panel.plot([low, high], [place] * 2, "|-", color=INK, lw=1.2, markersize=9, zorder=3)
+    panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3)
+    marked = [end for end, whole in zip(shown, ends, strict=True) if end == whole]
+    panel.plot(marked, [place] * len(marked), "|", color=INK, mew=1.2, markersize=9, zorder=3)
     panel.annotate(
         measure.label(row),
         (high if np.isfinite(high) else value, place),
@@ -397,11 +444,10 @@ def _name_rows(panel: Axes, rows: Sequence[Row]) -> None:
 
 
 def _share_x(
-    panels: Sequence[Axes], values: pd.Series, measure: _Measure, room: float = 0.42
+    panels: Sequence[Axes], reach: tuple[float, float], measure: _Measure, room: float = 0.42
 ) -> None:
     """Give panels one scale; `room` is what the labels need on the right, as a share of it."""
-    known = values[np.isfinite(values)]
-    smallest, largest = float(known.min()), float(known.max())
+    smallest, largest = reach
     for panel in panels:
         if measure.log:
             panel.set_xscale("log")

@@ -18,6 +18,7 @@ from harness.results import (
     milliseconds,
     percent,
 )
+from reports.scope import Scope
 
 P99_LIMIT_MS = 10.0
 """Below this p99 a target is said to hold a load."""
@@ -29,36 +30,33 @@ Row = Mapping[Any, Any]  # of a table; pandas types the names as Hashable
 
 
 def ceilings(summary: pd.DataFrame) -> list[str]:
-    """Return a sentence for each condition under which the generator itself was measured."""
-    return [
-        sentence
+    """Return what the generator itself could do, and whose rates say more of it than of them."""
+    scope = Scope.of(summary)
+    measured = [
+        (scope.after(condition), rows[rows["ceiling_per_second"] > 0])
         for condition, rows in by_condition(summary)
-        for sentence in _ceiling(condition.words(), rows)
+    ]
+    measured = [(where, rows) for where, rows in measured if not rows.empty]
+    if not measured:
+        return []
+    ceilings = [f"{count(float(rows['ceiling_per_second'].max()))}{at}" for at, rows in measured]
+    return [
+        "From a responder that does nothing the load generator got so many requests per second, "
+        f"its ceiling: {'; '.join(ceilings)}.",
+        *(sentence for where, rows in measured for sentence in _bound(where, rows)),
     ]
 
 
-def _ceiling(condition: str, rows: pd.DataFrame) -> Iterator[str]:
-    known = rows[rows["ceiling_per_second"] > 0]
-    if known.empty:
-        return
-    ceiling = float(known["ceiling_per_second"].max())
-    yield (
-        f"With {condition}, the load generator got {count(ceiling)} requests per second from a "
-        f"responder that does nothing: its ceiling.{_bound(known)}"
-    )
-
-
-def _bound(rows: pd.DataFrame) -> str:
-    parts = []
+def _bound(where: str, rows: pd.DataFrame) -> Iterator[str]:
     for row in rows[rows["verdict"] == "generator-bound"].to_dict("records"):
         by_cpu = row["capacity_per_core"]
-        of_core = f", while its CPU time allows {count(by_cpu)}" if math.isfinite(by_cpu) else ""
+        of_core = f"; its CPU time would allow {count(by_cpu)}" if math.isfinite(by_cpu) else ""
         of_ceiling = percent(row["ceiling_share"])
         rate = count(row["requests_per_second"])
-        parts.append(
-            f"{row['target']} took {of_ceiling} of that, so {rate} is a lower bound{of_core}"
+        yield (
+            f"{row['target']} came to {of_ceiling} of the ceiling{where}, so that {rate} is a "
+            f"lower bound{of_core}."
         )
-    return f" {'; '.join(parts)}." if parts else ""
 
 
 def cross_check(rows: pd.DataFrame) -> list[str]:

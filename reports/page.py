@@ -6,11 +6,12 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from harness.results import (
@@ -33,6 +34,7 @@ from harness.results import (
     write_summary,
 )
 from reports import certainty, figures, loads, words
+from reports.scope import Scope
 
 FILES = {
     "report.html": "this page",
@@ -133,16 +135,20 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = code
     tables = [
         (condition.words(), list(table.columns), table.to_numpy().tolist())
         for condition, table in (
-            (condition, readable(rows, baseline)) for condition, rows in by_condition(summary)
+            (condition, telling(readable(rows, baseline)))
+            for condition, rows in by_condition(summary)
         )
     ]
     common, _ = portions_apart(summary)
     return environment.get_template("report.html.j2").render(
         title=of_load.title or words.title(common, baseline),
         manifest=manifest,
+        made=made(manifest),
+        measured=Scope.of(common).common,
         self_checks=certainty.self_checks(summary),
         findings=[
             *words.findings(common, baseline),
@@ -162,10 +168,10 @@ def render(
         machine=list(
             flat(
                 {
-                    "machine": manifest.machine,
-                    "versions": manifest.versions,
-                    "interpreter": manifest.interpreter,
-                    "cores": manifest.cores,
+                    **manifest.machine,
+                    "version": manifest.versions,
+                    "tenants' interpreter": manifest.interpreter,
+                    "processor of the": manifest.cores,
                 }
             )
         ),
@@ -184,6 +190,40 @@ def command(manifest: Manifest) -> str:
     return shlex.join(argv)
 
 
+def made(manifest: Manifest) -> str:
+    """Return by which isobench and when a run was made."""
+    commit = f" (commit {manifest.commit})" if manifest.commit else ""
+    by = f"isobench {manifest.isobench}{commit}, run {manifest.run_id}"
+    times = [
+        text.removesuffix("+00:00").replace("T", " ")
+        for text in (manifest.started_at, manifest.finished_at)
+        if text
+    ]
+    return f"{by}, {' to '.join(times)} UTC"
+
+
+def telling(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of texts as the page has it: what tells most first, and what fits.
+
+    Columns that have no number but 0 are left out. The verdict stands beside the name: at the end
+    of a line as wide as this it would not be seen.
+    """
+    target, runs_as, *numbers, verdict = list(table.columns)
+    kept = [name for name in numbers if set(table[name]) - {"0", "\N{EN DASH}"}]
+    return table[[target, verdict, runs_as, *kept]]
+
+
+def code(text: str) -> Markup:
+    """Return a text as HTML, with what stands between backticks as code."""
+    # Every second part stood between two backticks; a last one that is never closed is none.
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    plain, quoted = ([escape(part) for part in parts[start::2]] for start in (0, 1))
+    codes = [Markup("<code>{}</code>").format(part) for part in quoted]
+    return Markup("").join(chain.from_iterable(zip_longest(plain, codes, fillvalue=Markup(""))))
+
+
 def inline(svg: str, name: str) -> str:
     """Return an SVG to be put into HTML: ids of its own, and colours that follow the theme."""
     svg = svg[svg.index("<svg") :]
@@ -196,14 +236,15 @@ def inline(svg: str, name: str) -> str:
 
 
 def flat(facts: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield nested facts as pairs of a dotted name and a text."""
+    """Yield nested facts as pairs of a name in words and a text."""
     for name, value in facts.items():
+        named = f"{prefix}{name.replace('_', ' ').replace(' gib', ' GiB')}"
         if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{named} ")
         elif isinstance(value, list | tuple):
-            yield f"{prefix}{name}", ", ".join(map(str, value))
+            yield named, ", ".join(map(str, value))
         else:
-            yield f"{prefix}{name}", str(value)
+            yield named, str(value)
 
 
 def _ordered(manifest: Manifest, summary: pd.DataFrame, baseline: str) -> list[Caution]:
@@ -239,12 +280,15 @@ def _sweep_figure(swept: Sweeps) -> Iterator[Shown]:
 def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
     if not (summary["trials"] > 0).any():
         return
-    yield Shown(
-        "throughput",
-        "Throughput",
-        "The point is the estimate, the line across it its 95% interval.",
-        figures.throughput(summary),
-    )
+    rated = figures.with_telling_rates(summary)
+    if (rated["trials"] > 0).any():
+        yield Shown(
+            "throughput",
+            "Throughput",
+            "The point is the estimate, the line across it its 95% interval; a line without an "
+            "end goes on.",
+            figures.throughput(rated),
+        )
     merged = histograms(results.trials(), results.latency())
     if merged:
         yield Shown(

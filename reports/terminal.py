@@ -19,7 +19,7 @@ _COLUMNS = (
 # What a narrow terminal does without: the page has it all.
 _WIDE = 96
 _FOR_WIDE = ("runs as", "p50", "memory")
-_WIDER = 112
+_WIDER = 136
 _FOR_WIDER = ("difference",)
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
@@ -43,7 +43,8 @@ def render_table(
 
 def _table(title: str, rows: pd.DataFrame, baseline: str, columns: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    names = [f"vs {baseline}" if name == "vs" else name for name in columns]
+    wanted = [f"vs {baseline}" if name == "vs" else name for name in columns]
+    names = [name for name in wanted if name in rows.columns]
     for name in names:
         right = name not in _NAMES
         table.add_column(

@@ -18,6 +18,24 @@ BASE = replace(
 )
 NEW = replace(BASE, run_id="after", started_at="2026-03-01T15:00:00+00:00")
 
+# A good trial with nothing in it but what every trial has.
+ROW = TrialRow(
+    trial="001/dso/hello/closed:8/close",
+    block=1,
+    position=1,
+    target="dso",
+    kind="mode",
+    runs_as="server",
+    workload="hello",
+    load="closed:8",
+    connection="close",
+    tenants=1,
+    popularity="uniform",
+    started_at="2026-03-01T12:00:00.000+00:00",
+    verdict="ok",
+    requests_per_second=100.0,
+)
+
 RATES: Mapping[str, float] = {"dso": 10_000.0, "cgi": 100.0}
 SCATTER = 0.01
 
@@ -47,6 +65,11 @@ def write_folder(
 
 
 def _row(block: int, target: str, tenants: int, rate: float, void: bool) -> TrialRow:
+    facts = replace(
+        ROW, trial=f"{block}/{target}/{tenants}", block=block, target=target, tenants=tenants
+    )
+    if void:
+        return replace(facts, verdict="void: it lied", requests_per_second=None)
     numbers: dict[str, float] = {
         "measured_s": 2.0,
         "requests_per_second": rate,
@@ -59,19 +82,4 @@ def _row(block: int, target: str, tenants: int, rate: float, void: bool) -> Tria
         "steal_share": 0.0,
         "startup_s": 0.2,
     }
-    return TrialRow(
-        trial=f"{block}/{target}/{tenants}",
-        block=block,
-        position=1,
-        target=target,
-        kind="mode",
-        runs_as="server",
-        workload="hello",
-        load="closed:8",
-        connection="close",
-        tenants=tenants,
-        popularity="uniform",
-        started_at="2026-03-01T12:00:00.000+00:00",
-        verdict="void: it lied" if void else "ok",
-        **({} if void else numbers),  # type: ignore[arg-type]
-    )
+    return replace(facts, **numbers)  # type: ignore[arg-type]

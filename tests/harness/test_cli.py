@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli
+from harness import cli, session
+from harness.matrix import Plan
 from harness.results import ResultsFolder
 from tests.harness import folders
 from tests.harness.live import BLOCKS, MANIFEST, ROOT, RUN, Isobench, needs_root, trials_in, until
@@ -53,21 +54,22 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("run --load half", "'half' is not a load", "write closed:N"),
         ("run --load open:5:daily", "there is no schedule 'daily'", "poisson, uniform"),
         ("run --load open:0", "0 requests a second cannot be offered", "from 0.001"),
-        ("run --load open:5 --outstanding 0", "must be more than nothing", "leave them out"),
+        ("run --load open:5 --outstanding 0", "must be more than nothing", "leave out --"),
         ("run --load open:5 --client fasthttp", "cannot send at intended times", "--client lean"),
         ("run --load closed:-1", "'closed:-1' is not a load", "write closed:N"),
         ("run --load=", "no loads are chosen", "name one, or leave the option out"),
         ("run --load closed:9 --workers 8", "9 users starve on 8 workers", "--workers 9"),
         ("run --connection reuse", "'reuse' says nothing of connections", "close, keep-alive"),
         ("run --popularity zapf", "zapf", "zipf"),
-        ("run --blocks -1", "must be more than nothing", "leave them out"),
+        ("run --blocks -1", "must be more than nothing", "leave out --"),
         ("run --precision 3", "'3' is no percentage", "--precision 3%"),
         ("run --budget 10", "--budget '10' is not a time", "--budget 90s, 10m or 1.5h"),
         ("run --smallest-effect none", "'none' is no percentage", "--smallest-effect 3%"),
         ("run --load open:5 --precision 3%", "open loads have theirs given", "closed:8"),
-        ("run --seconds nan", "must be more than nothing", "leave them out"),
-        ("run --tenants 0", "must be more than nothing", "leave them out"),
-        ("run --workers 0 --connection close", "must be more than nothing", "leave them out"),
+        ("run --seconds nan", "must be more than nothing", "leave out --"),
+        ("run --tenants 0", "must be more than nothing", "leave out --"),
+        ("run --modes cgi:", "ends where a factor should follow", "write cgi"),
+        ("run --workers 0 --connection close", "must be more than nothing", "leave out --"),
         ("run --resume /nowhere", "/nowhere is not a results folder", "name the folder"),
         ("report /nowhere", "/nowhere is not a results folder", "name the folder"),
         ("serve dos", "there is no mode 'dos'", "did you mean dso?"),
@@ -93,11 +95,51 @@ def test_wrong_words(say: Say, arguments: str, error: str, hint: str) -> None:
     assert hint in second
 
 
-@pytest.mark.parametrize("arguments", ["run --blokcs 3", "run --blocks three", "rum", "serve"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run --blokcs 3",
+        "run --blocks three",
+        "run --seed -4",
+        "rum",
+        "serve",
+        "serve dso --port 70000",
+    ],
+)
 def test_what_is_no_command_at_all(say: Say, arguments: str) -> None:
     code, written = say(*arguments.split())
     assert code == 2
     assert "--help" in written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds", "blocks"),
+    [
+        ("", cli.SECONDS, cli.BLOCKS),
+        ("--quick", cli.QUICK_SECONDS, cli.QUICK_BLOCKS),
+        ("--quick --seconds 0.7 --blocks 4", 0.7, 4),
+    ],
+)
+def test_what_is_said_counts_more_than_quick(
+    say: Say, monkeypatch: pytest.MonkeyPatch, arguments: str, seconds: float, blocks: int
+) -> None:
+    plans: list[Plan] = []
+    monkeypatch.setattr(session, "start", lambda plan, *_: plans.append(plan))
+    assert say("run", "--modes", "dso", *arguments.split()) == (0, "")
+    assert [(plan.seconds, plan.blocks) for plan in plans] == [(seconds, blocks)]
+
+
+def test_the_documentation_names_the_lengths_of_today() -> None:
+    page = " ".join((ROOT / "docs" / "measuring.md").read_text().split())
+    words = {2: "two", 3: "three", 5: "five"}
+    blocks, quick = words[cli.BLOCKS], words[cli.QUICK_BLOCKS]
+    assert f"first {cli.WARMUP:g} s, the warm-up, is thrown away" in page
+    assert f"the measured window of {cli.SECONDS:.1f} s follows" in page
+    assert f"There are {blocks} blocks unless told otherwise" in page
+    assert (
+        f"`--quick` ({quick} blocks of {cli.QUICK_SECONDS:g} s, after a warm-up of "
+        f"{cli.QUICK_WARMUP:g} s)" in page
+    )
 
 
 @pytest.fixture(name="runs")

@@ -47,7 +47,7 @@ def test_it_names_what_harms_and_what_helps(
     monkeypatch.setattr(doctor, "diagnose", lambda _: found)
     monkeypatch.setattr(sys, "argv", ["isobench", "doctor", "--modes", "dso"])
     assert cli.main() == 0
-    out = capsys.readouterr().out
+    out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
     assert "harms a measurement here\n- the clock [creeps]\n  remedy: echo 1 > /sys/[clock]" in out
     assert "worth knowing\n- it is old\n  remedy: wait" in out
 

@@ -80,6 +80,7 @@ def test_a_user_with_a_range_of_ids_measures_with_real_tenants(user: Isobench) -
     assert ended.code == 0, ended.err + ended.out
     trials = ResultsFolder.open(out).trials()
     assert set(zip(trials["target"], trials["verdict"], strict=True)) == {
+        ("null", "ok"),  # what the generator itself can do
         ("dso", "ok"),
         ("ruid2", "ok"),
     }
@@ -97,7 +98,7 @@ def test_a_user_without_one_measures_what_needs_no_identities(user: Isobench) ->
     ended = user.call("run", *SHORT, "--out", out)
     assert ended.code == 0, ended.err + ended.out
     trials = ResultsFolder.open(out).trials()
-    assert {"cgi", "dso"} <= set(trials["target"])
+    assert {"cgi", "dso", "null"} <= set(trials["target"])
     assert set(trials["verdict"]) == {"ok"}
     skipped = {skipped["target"]: skipped for skipped in manifest(out)["skipped"]}
     assert {"harache", "ruid2", "suexec"} <= skipped.keys()

@@ -37,9 +37,11 @@ def test_duration(us: float, text: str) -> None:
 
 def test_intervals() -> None:
     assert r.percent_range(0.07, 0.079) == f"7.0{r.NONE}7.9%"
+    assert r.percent_range(0.001, 200) == ">±900%"
     assert r.percent_range(math.nan, 1) == ""
     assert r.plus_minus(1 / 1.03, 1.03) == "±3.0%"
     assert r.plus_minus(1 / 1.2, 1.2) == "±20%"
+    assert r.plus_minus(0.01, 1) == ">±100%"
     assert r.plus_minus(math.nan, math.nan) == ""
 
 
@@ -97,3 +99,18 @@ def test_a_closed_load_has_no_such_columns() -> None:
     (shown,) = r.readable(pd.DataFrame([ROW]), "dso").to_dict("records")
     assert (shown["req/s"], shown["p99"]) == ("92", "5.5 s")
     assert not shown.keys() & {"late", "dropped"}
+    assert shown.keys() > {"vs dso", "interval", "difference", "p"}
+
+
+def test_an_open_load_has_no_difference_in_a_rate_that_was_given() -> None:
+    void = {**ROW, "offered_per_second": math.nan, "late": math.nan, "dropped": math.nan}
+    loaded = {**ROW, "offered_per_second": 92.0, "late": 0.0, "dropped": 0.0}
+    frame = r.readable(pd.DataFrame([loaded, void]), "dso")
+    assert not set(frame.columns) & {"vs dso", "interval", "difference", "p"}
+    assert frame["late"].tolist() == ["0", r.NONE]
+
+
+@pytest.mark.parametrize(("trials", "shown"), [(5, "too few blocks"), (6, "not shown")])
+def test_no_difference_is_another_thing_than_too_few_blocks(trials: int, shown: str) -> None:
+    row = {**ROW, "difference": "not shown", "p_adjusted": 0.3, "trials": trials}
+    assert r.readable(pd.DataFrame([row]), "dso")["difference"].tolist() == [shown]

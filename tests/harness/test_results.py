@@ -15,39 +15,11 @@ import pytest
 
 from harness import tables
 from harness.errors import IsobenchError
-from harness.results import Caution, Histogram, Manifest, ResultsFolder, TrialRow
+from harness.results import Caution, Histogram, ResultsFolder, TrialRow
+from tests.harness import folders
+from tests.harness.live import MANIFEST
 
-MANIFEST = Manifest(
-    run_id="r1",
-    isobench="0.1.0",
-    commit=None,
-    started_at="2026-03-01T12:00:00+00:00",
-    argv=("isobench", "run"),
-    arguments={},
-    seed=7,
-    plan={},
-    machine={},
-    versions={},
-    targets=(),
-    interpreter={},
-    cores={},
-)
-ROW = TrialRow(
-    trial="1-dso",
-    block=1,
-    position=0,
-    target="dso",
-    kind="mode",
-    runs_as="server",
-    workload="hello",
-    load="closed:8",
-    connection="close",
-    tenants=1,
-    popularity="uniform",
-    started_at="2026-03-01T12:00:00+00:00",
-    requests_per_second=100.0,
-    verdict="ok",
-)
+ROW = replace(folders.ROW, trial="1-dso")
 
 
 def test_a_trial_is_read_back(tmp_path: Path) -> None:
@@ -105,7 +77,20 @@ def test_an_existing_run_is_never_overwritten(tmp_path: Path) -> None:
         ResultsFolder.create(tmp_path, replace(MANIFEST, run_id="r2"))
     assert f"--resume {tmp_path}" in caught.value.hint
     assert "--out" in caught.value.hint
-    assert ResultsFolder.open(tmp_path).manifest.run_id == "r1"
+    assert ResultsFolder.open(tmp_path).manifest.run_id == MANIFEST.run_id
+
+
+def test_what_cannot_be_made_is_known_beforehand(tmp_path: Path) -> None:
+    ResultsFolder.must_be_free(tmp_path / "new" / "deeper")
+    assert list(tmp_path.iterdir()) == []
+    ResultsFolder.create(tmp_path / "r", MANIFEST).close()
+    with pytest.raises(IsobenchError, match="never overwritten"):
+        ResultsFolder.must_be_free(tmp_path / "r")
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "in it"):
+        with pytest.raises(IsobenchError, match="is no directory") as caught:
+            ResultsFolder.must_be_free(path)
+        assert "--out" in caught.value.hint
 
 
 def test_trials_without_a_manifest_are_not_overwritten_either(tmp_path: Path) -> None:

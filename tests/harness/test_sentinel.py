@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,13 @@ def test_the_spin_probe_comes_back() -> None:
     before = os.sched_getaffinity(0)
     assert sentinel.spin_s([max(before)]) > 0
     assert os.sched_getaffinity(0) == before
+
+
+def test_a_kernel_that_has_pressure_switched_off_can_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinel, "_PRESSURE", tmp_path)  # it is there, and reading it fails
+    assert look().pressure_s is None
 
 
 @contextmanager

@@ -13,7 +13,6 @@ import pytest
 
 from harness import tables
 from harness.histogram import Histogram
-from harness.manifest import Manifest
 from harness.results import ResultsFolder, TrialRow
 from harness.stats import geometric_interval
 from harness.summary import (
@@ -25,39 +24,34 @@ from harness.summary import (
     summarise,
     write_summary,
 )
+from tests.harness.folders import ROW
+from tests.harness.live import MANIFEST
 
 NO_LATENCY = tables.SCHEMAS["latency"].empty_table().to_pandas()
 CONDITION = Condition("hello", "closed:8", "close", 1, "uniform")
 
 
 def row(target: str, block: int, rate: float, **changes: Any) -> TrialRow:
-    base = TrialRow(
-        trial=f"{target}-{block}-{changes.get('load', '')}{changes.get('trial', '')}",
-        block=block,
-        position=0,
-        target=target,
-        kind="mode",
-        runs_as="server",
-        workload="hello",
-        load="closed:8",
-        connection="close",
-        tenants=1,
-        popularity="uniform",
-        started_at="2026-03-01T12:00:00+00:00",
-        requests_per_second=rate,
-        errors=0,
-        p50_ms=800 / rate,
-        p90_ms=900 / rate,
-        p99_ms=1000 / rate,
-        server_cpu_us_per_request=1e5 / rate,
-        forks_per_request=0.0,
-        memory_mib=50.0,
-        generator_cpu_share=0.5,
-        steal_share=0.0,
-        verdict="ok",
+    name = f"{target}-{block}-{changes.get('load', '')}{changes.pop('trial', '')}"
+    return replace(
+        ROW,
+        **{
+            "trial": name,
+            "block": block,
+            "target": target,
+            "requests_per_second": rate,
+            "errors": 0,
+            "p50_ms": 800 / rate,
+            "p90_ms": 900 / rate,
+            "p99_ms": 1000 / rate,
+            "server_cpu_us_per_request": 1e5 / rate,
+            "forks_per_request": 0.0,
+            "memory_mib": 50.0,
+            "generator_cpu_share": 0.5,
+            "steal_share": 0.0,
+            **changes,
+        },
     )
-    changes.pop("trial", None)
-    return replace(base, **changes)
 
 
 def void(target: str, block: int, reason: str = "uid") -> TrialRow:
@@ -232,11 +226,7 @@ def test_nothing_yet() -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    manifest = Manifest(
-        run_id="r", isobench="0", commit=None, started_at="", argv=(), arguments={}, seed=1,
-        plan={}, machine={}, versions={}, targets=(), interpreter={}, cores={},
-    )  # fmt: skip
-    with ResultsFolder.create(tmp_path, manifest) as folder:
+    with ResultsFolder.create(tmp_path, MANIFEST) as folder:
         for one in FIVE:
             folder.append_trial(one, [1000.0] * 10)
         write_summary(folder)
@@ -259,6 +249,48 @@ def test_an_open_load_shows_what_was_offered() -> None:
     assert found["offered_per_second"] == pytest.approx(math.sqrt(100 * 104))
     assert (found["late"], found["late_worst_ms"], found["dropped"]) == (4, 6.0, 0)
     assert not any("offered" in caution.about for caution in cautions(summary))
+
+
+def test_a_rate_that_was_given_is_compared_with_nothing() -> None:
+    trials = [offered(block, 100.0, 100.0) for block in range(1, 9)]
+    trials += [replace(one, trial=f"{one.trial}-cgi", target="cgi") for one in trials]
+    summary = summarise(frame(trials), NO_LATENCY)
+    assert summary["ratio_to_dso"].isna().all()
+    assert summary["p_value"].isna().all()
+    assert set(summary["difference"]) == {""}
+    assert not any("no ratio" in caution.about for caution in cautions(summary[:1]))
+
+
+def test_under_an_open_load_the_shortest_p99_comes_first() -> None:
+    trials = [
+        replace(offered(1, 100.0, rate, p99_ms=p99), trial=name, target=name)
+        for name, rate, p99 in (
+            *(("slow", 99.0, 80.0), ("drowned", 30.0, 900.0), ("quick", 98.0, 2.0)),
+            ("drowned-less", 60.0, 950.0),
+        )
+    ]
+    summary = summarise(frame(trials), NO_LATENCY)
+    assert summary["target"].tolist() == ["quick", "slow", "drowned-less", "drowned"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "named"),
+    [
+        (3, ": t0, t1, t2"),
+        (5, ": all 5 targets"),
+        (9, ": all 9 targets"),
+        (-5, ": t0, t1, t2, t3, t4"),
+        (-9, ": t0, t1, t2, t3, t4, t5 and 3 more"),
+    ],
+)
+def test_a_caution_names_a_few_targets_and_counts_many(targets: int, named: str) -> None:
+    """A negative number: beside one more target, which has what the others lack."""
+    trials = [row(f"t{number}", 1, 100.0 - number) for number in range(abs(targets))]
+    if targets < 0:
+        trials += [row("x", block, 1.0) for block in (1, 2)]
+    summary = summarise(frame(trials), NO_LATENCY)
+    (about,) = (one.about for one in cautions(summary) if "one good block" in one.about)
+    assert about.endswith(named)
 
 
 def test_a_closed_load_shows_nothing_of_that() -> None:

@@ -1,14 +1,16 @@
 """What a sweep found: points by load, and whether the generator was the limit."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from harness.matrix import Knee, Plan, Sweep
-from harness.results import ResultsFolder, TrialRow, portions_apart, sweeps
+from harness.results import ResultsFolder, portions_apart, sweeps
 from harness.swept import Point, Swept, generator_bound
+from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 
 KNEES = (
@@ -37,20 +39,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ResultsFolder:
             rate = KNEES[1].rate if spec.target == "dso" else KNEES[2].rate
             offered = rate * percent / 100
             latencies = random.exponential(100 / (1 - percent / 100), int(offered))
-            row = TrialRow(
+            row = replace(
+                ROW,
                 trial=spec.trial,
                 block=spec.block,
                 position=spec.position,
                 target=spec.target,
-                kind="mode",
-                runs_as="server",
-                workload=spec.workload,
                 load=str(spec.load),
                 connection=spec.connection,
-                tenants=1,
-                popularity="uniform",
-                started_at="2026-03-01T12:00:00+00:00",
-                verdict="ok",
                 requests_per_second=offered * 0.99,
                 offered_per_second=offered,
                 generator_cpu_share=0.1,

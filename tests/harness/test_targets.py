@@ -1,5 +1,7 @@
 """What there is to measure, by name."""
 
+import subprocess
+
 import pytest
 
 from harness import targets
@@ -30,6 +32,8 @@ def test_a_factor_becomes_part_of_the_name() -> None:
         ("nothing-like-it", "there is no mode 'nothing-like-it'", "known modes: cgi"),
         ("cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "cgi:spawn="),
         ("cgi:spown=fork", "cgi has no factor 'spown=fork'", "cgi:spawn="),
+        ("cgi:", "'cgi:' ends where a factor", "write cgi, or"),
+        ("cgi:spawn=fork+", "ends where a factor", "spawn=fork"),
         ("dso:spawn=fork", "dso has no factor 'spawn=fork'", "none"),
     ],
 )
@@ -38,6 +42,12 @@ def test_names_that_nothing_has(name: str, message: str, hint: str) -> None:
         targets.choose([name])
     assert message in str(caught.value)
     assert hint in caught.value.hint
+
+
+def test_the_servers_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = targets.available()
+    monkeypatch.setattr(subprocess, "run", None)
+    assert targets.choose([target.name for target in found]) == found
 
 
 def test_a_server_gets_nothing_of_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 import reports
 from harness.results import Caution, Manifest, ResultsFolder, Skipped, Target, TrialRow
+from tests.harness.folders import ROW
+from tests.harness.live import MANIFEST
 
 Facts = tuple[str, float, float, float, float, float]
 
@@ -26,32 +29,30 @@ MakeFolder = Callable[..., Path]
 
 
 def manifest(**changes: object) -> Manifest:
-    members: dict[str, object] = {
-        "run_id": "2026-03-01T12-00-00-7",
-        "isobench": "0.1.0",
-        "commit": "0123456789abcdef",
-        "started_at": "2026-03-01T12:00:00+00:00",
-        "argv": ("isobench", "run", "--modes", "cgi,suexec,dso,harache,ruid2"),
-        "arguments": {"blocks": 5},
-        "seed": 7,
-        "plan": {"blocks": 5},
-        "machine": {
+    usual = replace(
+        MANIFEST,
+        run_id="2026-03-01T12-00-00-7",
+        commit="0123456789abcdef",
+        argv=("isobench", "run", "--modes", ",".join(NUMBERS)),
+        arguments={"blocks": 5},
+        plan={"blocks": 5},
+        machine={
             "cpu": {"model": "Example CPU at 3 GHz", "cores": 2},
             "kernel": "6.18.0",
             "mitigations": {"spectre_v2": "Mitigation: Retpolines"},
             "governor": "performance",
         },
-        "versions": {"python": "3.11.7", "locust": "2.32"},
-        "targets": tuple(
+        versions={"python": "3.11.7", "locust": "2.32"},
+        targets=tuple(
             Target(name, "mode", f"precedent of {name}", facts[0], f"what {name} does")
             for name, facts in NUMBERS.items()
         ),
-        "skipped": (Skipped("suzuki", "no CAP_NET_RAW", "run as root"),),
-        "interpreter": {"path": "/usr/bin/python3", "flags": "-IS"},
-        "warnings": (Caution("the governor is powersave", "set it to performance"),),
-        "cores": {"server": [0], "generator": [1]},
-    }
-    return Manifest(**(members | changes))  # type: ignore[arg-type]
+        skipped=(Skipped("suzuki", "no CAP_NET_RAW", "run as root"),),
+        interpreter={"path": "/usr/bin/python3", "flags": "-IS"},
+        warnings=(Caution("the governor is powersave", "set it to performance"),),
+        cores={"server": [0], "generator": [1]},
+    )
+    return replace(usual, **changes)  # type: ignore[arg-type]
 
 
 def trial(
@@ -68,19 +69,15 @@ def trial(
     count = min(int(rate * 3), 20_000)
     latencies = 8e6 / rate * random.lognormal(-0.05, 0.3, count)
     quantiles = np.quantile(latencies, [0.5, 0.9, 0.99]) / 1000
-    row = TrialRow(
+    row = replace(
+        ROW,
         trial=f"{block}-{number}",
         block=block,
         position=number,
         target=target,
-        kind="mode",
         runs_as=runs_as,
-        workload="hello",
-        load="closed:8",
         connection=connection,
         tenants=10,
-        popularity="uniform",
-        started_at="2026-03-01T12:00:00+00:00",
         measured_s=3.0,
         requests=count,
         errors=0,
@@ -102,16 +99,20 @@ def trial(
         generator_cpu_share=0.6,
         steal_share=0.001,
         startup_s=0.2,
-        verdict="ok",
     )
     return row, latencies
 
 
 def void(row: TrialRow, reason: str = "wrong identity") -> TrialRow:
-    names = ("trial", "block", "position", "target", "kind", "runs_as", "workload", "load")
-    more = ("connection", "tenants", "popularity", "started_at")
-    same = {name: getattr(row, name) for name in (*names, *more)}
-    return TrialRow(**same, verdict=f"void: {reason}", first_error="uid=33, not 47001")
+    names = ("trial", "block", "position", "target", "runs_as", "connection", "tenants")
+    same = {name: getattr(row, name) for name in names}
+    return replace(
+        ROW,
+        **same,
+        requests_per_second=None,
+        verdict=f"void: {reason}",
+        first_error="uid=33, not 47001",
+    )
 
 
 @pytest.fixture(name="make_folder", scope="session")

@@ -92,14 +92,14 @@ STOPPED = {
 def test_what_ended_a_run_and_what_more_would_cost() -> None:
     assert list(certainty.stopping(STOPPED)) == [
         "The run ended after 9 blocks, 10 min: another would not have fit in its budget.",
-        "About 12 more blocks, 6 min, would give ±3.0% for ruid2 (hello); fewer would do for cgi.",
+        "About 12 more blocks, 6 min, would give ±3% for ruid2 (hello); fewer would do for cgi.",
     ]
 
 
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("precision", "since every interval was within ±3.0%."),
+        ("precision", "since every interval was within ±3%."),
         ("blocks", "which was their bound."),
     ],
 )

@@ -65,7 +65,7 @@ def test_all_that_one_must_know(found: Comparison) -> None:
         assert "only in BASE: suexec" in text
         assert "only in NEW: [ruid2]" in text
         assert "--fail-if 'p99_ms > 10%', 2 rows. holds with confidence: 2" in text
-        assert "--fail-if 'memory_mib > 1%', 2 rows. does not hold: 2" in text
+        assert "--fail-if 'memory_mib > 1%', 2 rows. not shown to hold: 2" in text
         assert "higher, FAILS" in text
         assert "10 comparisons of NEW with BASE: 6 higher, 2 lower, 2 the same" in text
         assert "FORCED" not in text

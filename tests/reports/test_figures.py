@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,29 @@ def test_no_ratio_to_a_baseline_that_the_generator_held_back(make_folder: MakeFo
     shown = texts(figures.throughput(summary))
     assert "at least 14,200" in shown
     assert not any("of dso" in text for text in shown)
+
+
+def test_a_rate_that_was_given_is_not_drawn_as_a_result(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    kept = summary.assign(load="open:90", requests_per_second=90.0, offered_per_second=90.0)
+    assert figures.with_telling_rates(kept).empty
+    both = pd.concat([summary, kept])
+    assert set(figures.with_telling_rates(both)["load"]) == {"closed:8"}
+    kept.loc[kept["target"] == "cgi", "requests_per_second"] = 40.0
+    shown = texts(figures.throughput(figures.with_telling_rates(kept)))
+    assert "40 of 90" in shown
+    assert "90" in shown
+
+
+def test_an_interval_too_wide_to_draw_goes_on_beyond_the_figure(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    summary.loc[summary["target"] == "cgi", "requests_per_second_low"] = 0.001
+    summary.loc[summary["target"] == "dso", "requests_per_second_high"] = 1e9
+    figure = figures.throughput(summary)
+    low, high = figure.axes[0].get_xlim()
+    assert low > 1
+    assert high < 1e6
+    assert "14,200" in texts(figure)
 
 
 def test_a_target_comes_before_those_it_is_set_beside(make_folder: MakeFolder) -> None:

@@ -97,11 +97,17 @@ def test_a_ceiling_is_told_and_who_came_near_it() -> None:
             for target, rate in (("dso", 8_000.0), ("cgi", 100.0))
         ]
     )
-    (sentence,) = loads.ceilings(summary)
-    assert "got 10,000 requests per second from a responder that does nothing" in sentence
-    assert "dso took 80% of that, so 8,000 is a lower bound" in sentence
-    assert "its CPU time allows 12,000" in sentence
-    assert "cgi" not in sentence
+    ceiling, bound = loads.ceilings(summary)
+    assert ceiling.startswith("From a responder that does nothing the load generator got ")
+    assert ceiling.endswith("its ceiling: 10,000.")
+    assert bound == (
+        "dso came to 80% of the ceiling, so that 8,000 is a lower bound; "
+        "its CPU time would allow 12,000."
+    )
+    both = pd.concat([summary, summary.assign(connection="keep-alive", ceiling_per_second=20_000)])
+    assert loads.ceilings(both)[0].endswith(
+        "10,000 with one connection per request; 20,000 with connections kept alive."
+    )
     assert loads.ceilings(summary.assign(ceiling_per_second=NAN)) == []
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import reports
@@ -72,7 +73,10 @@ def test_the_page_says_what_a_reader_needs(report: Path) -> None:
         "The governor is powersave.",
         "suzuki",
         "run as root",
-        "machine.cpu.model",
+        "cpu model",
+        "2026-03-01 12:00:00 to ",
+        "Measured with hello, 8 users, 10 tenants:",
+        "too few blocks",
         "Example CPU at 3 GHz",
         "isobench run --modes cgi,suexec,dso,harache,ruid2 --seed 7",
         "trials.parquet",
@@ -127,6 +131,38 @@ def test_the_command_has_the_seed(manifest: Manifest) -> None:
     assert page.command(manifest).endswith("--seed 7")
     given = replace(manifest, argv=("isobench", "run", "--seed=9", "--out", "a b"))
     assert page.command(given) == "isobench run --seed=9 --out 'a b'"
+
+
+def test_who_made_it_and_when(manifest: Manifest) -> None:
+    assert page.made(manifest) == (
+        "isobench 0.1.0 (commit 0123456789abcdef), run 2026-03-01T12-00-00-7, "
+        "2026-03-01 12:00:00 UTC"
+    )
+    bare = replace(manifest, commit=None, finished_at="2026-03-01T12:01:00+00:00")
+    assert page.made(bare).endswith("-7, 2026-03-01 12:00:00 to 2026-03-01 12:01:00 UTC")
+
+
+@pytest.mark.parametrize(
+    ("text", "html"),
+    [
+        ("none & all", "none &amp; all"),
+        ("`top` shows <it>", "<code>top</code> shows &lt;it&gt;"),
+        ("its `#!` line and `<b>`", "its <code>#!</code> line and <code>&lt;b&gt;</code>"),
+        ("a ` alone", "a ` alone"),
+        ("", ""),
+    ],
+)
+def test_what_stands_between_backticks_is_code(text: str, html: str) -> None:
+    assert str(page.code(text)) == html
+
+
+def test_the_verdict_comes_early_and_empty_columns_not_at_all() -> None:
+    table = pd.DataFrame(
+        [["dso", "server", "9", "0", "\N{EN DASH}", "ok"], ["cgi", "server", "1", "0", "0", "ok"]],
+        columns=["target", "runs as", "req/s", "errors", "p99.9", "verdict"],
+    )
+    assert list(page.telling(table).columns) == ["target", "verdict", "runs as", "req/s"]
+    assert "errors" in page.telling(table.assign(errors="2"))
 
 
 def test_no_results_folder(tmp_path: Path) -> None:

@@ -51,5 +51,16 @@ def test_an_ordinary_terminal_breaks_no_name(make_folder: MakeFolder) -> None:
         assert name in text
 
 
+def test_an_open_load_has_fewer_columns(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    given = summary.assign(load="open:90", requests_per_second=90.0, offered_per_second=90.0)
+    for width in (80, 100, 160):
+        text = printed(given.assign(late=0.0, dropped=0.0), width)
+        assert "p99" in text
+        assert "vs dso" not in text
+        assert "difference" not in text
+    assert "difference" in printed(summary, 160)
+
+
 def test_nothing_yet(make_folder: MakeFolder) -> None:
     assert "No trial has ended." in printed(ResultsFolder.open(make_folder(blocks=0)).summary())

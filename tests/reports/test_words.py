@@ -19,10 +19,10 @@ def summary_of(path: Path) -> pd.DataFrame:
 
 def test_findings_name_rates_ratios_costs_and_identities(make_folder: MakeFolder) -> None:
     text = "\n".join(words.findings(summary_of(make_folder())))
-    assert "one connection per request, 10 tenants, dso answered 14,400 requests per second" in text
+    assert "With one connection per request, dso answered 14,400 requests per second" in text
     assert "harache 1,050 (7.3% of dso, interval 7.0" in text
     assert "connections kept alive" in text
-    assert "There a request cost from 58 µs of server CPU (dso) to 10.2 ms (suexec)." in text
+    assert "A request cost from 58 µs of server CPU time (dso) to 10.2 ms (suexec)." in text
     assert "the server itself in dso and cgi; the owner of the site in" in text
 
 
@@ -46,6 +46,17 @@ def test_a_generator_bound_rate_is_a_lower_bound_without_a_ratio(make_folder: Ma
     assert "of dso" not in text
 
 
+def test_the_title_is_of_a_condition_that_tells_something(make_folder: MakeFolder) -> None:
+    summary = summary_of(make_folder())
+    held_back = (summary["target"] == "dso") & (summary["connection"] == "close")
+    summary.loc[held_back, "verdict"] = "generator-bound"
+    assert words.title(summary) == (
+        "Fastest with scripts run as their owners: ruid2, 62% of dso with connections kept alive"
+    )
+    summary.loc[summary["target"] == "dso", "verdict"] = "generator-bound"
+    assert words.title(summary) == "dso, at least 14,400 requests per second"
+
+
 def test_one_block_gives_no_interval(make_folder: MakeFolder) -> None:
     text = "\n".join(words.findings(summary_of(make_folder(blocks=1))))
     assert "interval" not in text
@@ -60,10 +71,37 @@ def test_void_targets_are_named_with_the_reason(make_folder: MakeFolder) -> None
 def test_a_target_is_set_beside_others(make_folder: MakeFolder) -> None:
     summary = summary_of(make_folder())
     close, _ = words.beside(summary, "ruid2", ["dso", "harache"])
-    opening = (
-        "With hello, 8 users, one connection per request, 10 tenants, 9,830 requests per second"
+    assert close == (
+        "With one connection per request, 9,830 requests per second: "
+        "68% of dso and 9.34 times harache."
     )
-    assert close == f"{opening}: 68% of dso and 9.34 times harache."
+
+
+def offered(summary: pd.DataFrame, rate: float) -> pd.DataFrame:
+    """Make the rows those of an open load; whose rate is less could not keep up."""
+    given = summary["requests_per_second"].clip(upper=rate)
+    return summary.assign(
+        load=f"open:{rate:.0f}", requests_per_second=given, offered_per_second=rate
+    )
+
+
+def test_an_open_load_is_about_waiting(make_folder: MakeFolder) -> None:
+    summary = offered(summary_of(make_folder(connections=("close",))), 1000.0)
+    (first, *_) = words.findings(summary)
+    assert first.startswith("The 99th percentile of response times was 1.08 ms with dso, 1.57 ms ")
+    assert " and 14.6 ms with harache." in first
+    assert "cgi (109 of 1,000 requests per second) and suexec (9" in first
+    assert "could not keep up." in first
+    assert " of dso" not in first
+    assert words.title(summary) == "p99 with 1000 requests/s offered: ruid2 1.57 ms, dso 1.08 ms"
+    assert words.beside(summary, "ruid2", ["dso"]) == ["p99 1.57 ms."]
+    assert words.beside(summary, "cgi", ["dso"]) == ["109 of 1,000 requests per second."]
+
+
+def test_when_nobody_keeps_up(make_folder: MakeFolder) -> None:
+    summary = offered(summary_of(make_folder(connections=("close",), targets=("cgi",))), 5000.0)
+    assert words.title(summary) == "No target kept up with 5000 requests/s offered"
+    assert words.findings(summary)[0].startswith("cgi (110 of 5,000 requests per second) could")
 
 
 def test_a_target_alone_is_compared_with_nothing(make_folder: MakeFolder) -> None:
