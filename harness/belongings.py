@@ -41,10 +41,18 @@ class Belongings:
             cwd="/",
         )
         self.scratch = self._make_scratch(base)
-        self.processes = cgroup.create(self.scratch.name.removeprefix(PREFIX))
-        if self.processes.path is not None:
-            self._hand_over(self.processes.path)
+        self.processes = self._make_group(self.scratch.name.removeprefix(PREFIX))
         return self
+
+    def another_group(self, number: int) -> cgroup.ProcessGroup:
+        """Make a group for a server that lives at the same time as others."""
+        return self._make_group(f"{self.scratch.name.removeprefix(PREFIX)}-{number}")
+
+    def _make_group(self, name: str) -> cgroup.ProcessGroup:
+        group = cgroup.create(name)
+        if group.path is not None:
+            self._hand_over(group.path)
+        return group
 
     def _make_scratch(self, base: Path) -> Path:
         while True:

@@ -93,6 +93,14 @@ def run(
     code_cache: Annotated[
         bool, typer.Option(help="Reuse the compiled code of an unchanged script.")
     ] = True,
+    slices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Load the targets in turn, so long each at a time, such as 20ms: finer "
+            "comparisons of quick targets on a restless host.",
+        ),
+    ] = None,
     cross_check: Annotated[
         str | None,
         typer.Option(metavar="TOOL", help="wrk: repeat each closed load with it, 5 s each."),
@@ -138,6 +146,7 @@ def run(
         precision=None if precision is None else bounds.parse_share(precision, "--precision"),
         budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
         smallest_effect=bounds.parse_share(smallest_effect, "--smallest-effect"),
+        slice_s=None if slices is None else stopping.parse_span(slices, "--slices"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
     session.start(plan, modes is not None, out, Console())

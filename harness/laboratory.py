@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,16 +21,23 @@ from numpy.typing import NDArray
 
 from harness import ceiling, crosscheck, probes, selfchecks, sentinel, setups, steady
 from harness.belongings import Belongings
+from harness.cgroup import ProcessGroup
 from harness.load import Generator, LoadFailed
 from harness.matrix import Closed, Load, Open, Plan, Spec
+from harness.rendezvous import Rendezvous
 from harness.results import TrialRow
 from harness.server import Server, ServerFailed, Site, free_port
 from harness.targets import Target, python
 from workloads import load, schedule, tenants
 from workloads.catalog import WORKLOADS
 from workloads.proof import Identity
+from workloads.timetable import GAP
 
 Latencies = NDArray[np.float64]
+
+STANDING_BY = "standing by"
+LEAD_S = 0.02
+"""From the moment when all are ready to the first slice: time to tell the generators."""
 
 NOWHERE = ("127.0.0.1", 1)
 """Stands in for the address of a server that is not started yet."""
@@ -66,6 +75,37 @@ class Cores:
         return bool(set(self.server) & set(self.generator))
 
 
+@dataclass(frozen=True)
+class _Seat:
+    """What one server and its load have for themselves, where several live at the same time."""
+
+    site: Site
+    processes: ProcessGroup
+    generator: Generator
+    output: Path
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """A trial's share of a timetable (see `workloads.timetable`), and those it shares it with."""
+
+    fields: dict[str, Any]
+    everybody: Rendezvous
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What was seen of a trial, not judged yet."""
+
+    spec: Spec
+    row: TrialRow
+    done: dict[str, Any]
+    rows: Latencies
+    first: probes.Reading
+    last: probes.Reading
+    in_turns: bool
+
+
 def divide(cpus: Sequence[int], siblings: Mapping[int, frozenset[int]]) -> Cores:
     """Give one processor to the server and one to the generator.
 
@@ -96,7 +136,14 @@ class Laboratory:
             self.site = settle(self._belongings, self._plan.tenants, self._cores)
             self._tenants = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
             log = self._belongings.scratch / "generator.log"
-            self._generator = stack.enter_context(Generator(self._cores.generator, log))
+            self._seats = [
+                _Seat(
+                    site=self.site,
+                    processes=self._belongings.processes,
+                    generator=stack.enter_context(Generator(self._cores.generator, log)),
+                    output=self._belongings.scratch / "trial.npy",
+                )
+            ]
             self._stack = stack.pop_all()
         return self
 
@@ -111,7 +158,7 @@ class Laboratory:
     @property
     def generator_versions(self) -> dict[str, str]:
         """The versions of what generates the load."""
-        return self._generator.versions
+        return self._seats[0].generator.versions
 
     def runs_as(self, target: str) -> str:
         """Return whose identity a target's scripts have: server, owner or client."""
@@ -119,6 +166,48 @@ class Laboratory:
 
     def measure(self, spec: Spec) -> Trial:
         """Make one trial."""
+        before = self._witness()
+        attempt = self._attempt(spec, self._seats[0])
+        (trial,) = self._judged([attempt], before, self._witness())
+        return trial
+
+    def measure_in_turns(self, specs: Sequence[Spec]) -> list[Trial]:
+        """Make trials of closed loads together, each in its own slices of one timetable."""
+        # In this thread, as a generator ends with the one that started it.
+        while len(self._seats) < len(specs):
+            self._seats.append(self._another_seat(len(self._seats)))
+        everybody = Rendezvous(len(specs))
+
+        def attempt(place: int) -> _Seen | Trial:
+            turns = _Turns(self._plan.turns(specs[0].block, len(specs), place), everybody)
+            try:
+                return self._attempt(specs[place], self._seats[place], turns)
+            finally:
+                everybody.leave()
+
+        before = self._witness()
+        executor = ThreadPoolExecutor(len(specs))
+        try:
+            attempts = list(executor.map(attempt, range(len(specs))))
+        finally:
+            # When interrupted, they end as soon as their generators do.
+            executor.shutdown(wait=False)
+        return self._judged(attempts, before, self._witness())
+
+    def _another_seat(self, place: int) -> _Seat:
+        private = self.site.private.with_name(f"private-{place}")
+        private.mkdir(mode=0o711)
+        log = self.site.log.with_name(f"server-{place}.log")
+        own_log = self._belongings.scratch / f"generator-{place}.log"
+        return _Seat(
+            site=replace(self.site, private=private, log=log),
+            processes=self._belongings.another_group(place),
+            generator=self._stack.enter_context(Generator(self._cores.generator, own_log)),
+            output=self._belongings.scratch / f"trial-{place}.npy",
+        )
+
+    def _attempt(self, spec: Spec, seat: _Seat, turns: _Turns | None = None) -> _Seen | Trial:
+        """Return what was seen of a trial, or the void trial that came of it."""
         target = self._targets[spec.target]
         row = TrialRow(
             trial=spec.trial,
@@ -136,35 +225,41 @@ class Laboratory:
             verdict="void: not made",
         )
         try:
-            return self._measured(spec, target, row)
+            return self._seen(spec, target, row, seat, turns)
         except LoadFailed as error:
             evidence = json.dumps({"reason": str(error), **(error.evidence or {})})
             return _void(row, str(error), evidence)
         except ServerFailed as error:
             return _void(row, str(error).partition("\n")[0], str(error))
 
-    def _measured(self, spec: Spec, target: Target, row: TrialRow) -> Trial:
+    def _seen(
+        self, spec: Spec, target: Target, row: TrialRow, seat: _Seat, turns: _Turns | None
+    ) -> _Seen:
         setup = setups.draw(self._plan.seed, spec.block, spec.trial)
         readings: list[probes.Reading] = []
         memory: list[float] = []
         processes: list[int] = []
-        before = self._witness()
-        with self._server(spec, target, setup) as server:
+        with self._server(spec, target, setup, seat) as server:
 
-            def on_event(_event: str, _at: float) -> None:
-                readings.append(probes.read(server, self._belongings.processes))
+            def on_event(event: str, _at: float) -> None:
+                if turns is not None and event == STANDING_BY:
+                    seat.generator.begin(turns.everybody.meet() + LEAD_S)
+                    return
+                readings.append(probes.read(server, seat.processes))
                 if len(readings) == 2:
-                    pids = probes.processes_of(server, self._belongings.processes)
+                    if turns is not None:  # what follows would disturb those who still read
+                        turns.everybody.meet()
+                    pids = probes.processes_of(server, seat.processes)
                     processes.append(len(pids))
                     memory.append(probes.memory_mib(pids))
 
             command = self._command(spec, target, (server.host, server.port))
-            command["tenants"] = setup.order(command["tenants"])
-            done = self._generator.trial(command, on_event)
+            command |= {"tenants": setup.order(command["tenants"]), "output": str(seat.output)}
+            if turns is not None:
+                command["turns"] = turns.fields
+            done = seat.generator.trial(command, on_event)
             asked_first = done["asked_first"]
             served = server.served(selfchecks.least_served(asked_first, done["requests_total"]))
-        after = self._witness()
-        first, last = readings
         rows = np.load(done["file"])
         Path(done["file"]).unlink()
         row = replace(
@@ -177,35 +272,66 @@ class Laboratory:
             hash_seed=None if ceiling.is_null(target.name) else setup.hash_seed,
             port=server.port,
         )
-        trial = checked(row, assess(row, done, rows, first, last), done, spec.load)
-        return witnessed(trial, self._noise(first, last), before, after)
+        return _Seen(spec, row, done, rows, readings[0], readings[1], in_turns=turns is not None)
+
+    def _judged(
+        self,
+        attempts: Sequence[_Seen | Trial],
+        before: sentinel.Witness,
+        after: sentinel.Witness,
+    ) -> list[Trial]:
+        """Return the trials of servers that lived at the same time."""
+        seen = [one for one in attempts if isinstance(one, _Seen)]
+        own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
+        trials = []
+        for attempt in attempts:
+            trial = attempt
+            if isinstance(trial, _Seen):
+                noise = self._noise(trial.first, trial.last, own_cpu_s)
+                trial = witnessed(self._assessed(trial), noise, before, after)
+            trials.append(trial)
+        return trials
+
+    def _assessed(self, seen: _Seen) -> Trial:
+        first, last = seen.first, seen.last
+        if seen.in_turns:
+            begin, end = seen.done["window"]
+            first, last = replace(first, at=begin), replace(last, at=end)
+        trial = assess(seen.row, seen.done, seen.rows, first, last)
+        if seen.in_turns:
+            trial = short_enough(seen.row, trial, self._plan)
+        return checked(seen.row, trial, seen.done, seen.spec.load)
 
     def _witness(self) -> sentinel.Witness:
         """Look at the host while no server is there."""
         return sentinel.Witness(self._spin(), sentinel.look().runnable - 1)  # less ourselves
 
-    def _noise(self, first: probes.Reading, last: probes.Reading) -> sentinel.Noise:
-        """Return what disturbed the measured window, as far as the host tells."""
+    def _noise(
+        self, first: probes.Reading, last: probes.Reading, own_cpu_s: float
+    ) -> sentinel.Noise:
+        """Return what disturbed the measured window, as far as the host tells.
+
+        `own_cpu_s` is what all servers that lived then have used.
+        """
         if first.host is None or last.host is None:
             return sentinel.Noise()
         own_cores = () if self._cores.shared else self._cores.server
         used = probes.between(first, last)
         return sentinel.during(
-            first.host, last.host, own_cores, last.at - first.at, used.cpu_s, used.steal_share
+            first.host, last.host, own_cores, last.at - first.at, own_cpu_s, used.steal_share
         )
 
-    def _server(self, spec: Spec, target: Target, setup: setups.Setup) -> Server:
+    def _server(self, spec: Spec, target: Target, setup: setups.Setup, seat: _Seat) -> Server:
         """Return the server of a trial, not started yet."""
-        processes = self._belongings.processes
         if ceiling.is_null(target.name):
             answers = self._belongings.scratch / "answers.json"
             answers.write_text(ceiling.answers(self._load_of(spec, target)))
-            return ceiling.NullServer(target, self.site, processes, answers)
+            return ceiling.NullServer(target, seat.site, seat.processes, answers)
         port = free_port(setup.ports)
         arguments = ["--port", str(port), "--workers", str(self._plan.workers)]
         if not self._plan.code_cache:
             arguments.append("--no-code-cache")
-        return Server(target, self.site, processes, arguments, setup.environment())
+        return Server(target, seat.site, seat.processes, arguments, setup.environment())
 
     def _load_of(self, spec: Spec, target: Target) -> load.Load:
         """Return what the generator will ask for; whom, it is not told here."""
@@ -224,7 +350,7 @@ class Laboratory:
         script = self._belongings.scratch / "requests.lua"
         script.write_text(crosscheck.script([ask.request for ask in requests]))
         setup = setups.draw(self._plan.seed, spec.block, spec.trial)
-        with self._server(spec, target, setup) as server:
+        with self._server(spec, target, setup, self._seats[0]) as server:
             address = (server.host, server.port)
             command = self._command(spec, target, address) | {"measure_s": crosscheck.SECONDS}
             return [
@@ -235,7 +361,7 @@ class Laboratory:
             ]
 
     def _own(self, command: dict[str, Any], users: int) -> crosscheck.Loaded:
-        done = self._generator.trial(command, lambda _event, _at: None)
+        done = self._seats[0].generator.trial(command, lambda _event, _at: None)
         rows = np.load(done["file"])
         Path(done["file"]).unlink()
         if done["errors"]:
@@ -274,7 +400,7 @@ class Laboratory:
             "seed": self._plan.seed * 1000 + spec.block,
             "warmup_s": warmup_s,
             "measure_s": seconds,
-            "output": str(self._belongings.scratch / "trial.npy"),
+            "output": str(self._seats[0].output),
         }
 
     def _load(self, spec: Spec) -> dict[str, Any]:
@@ -445,6 +571,23 @@ def _closed(row: TrialRow, done: Mapping[str, Any], users: int) -> selfchecks.Cl
         longest_s=row.max_ms / 1000,
         client_s=done["generator_cpu_s"] / max(1, done["requests"]),
         window_s=row.measured_s,
+    )
+
+
+def short_enough(bare: TrialRow, trial: Trial, plan: Plan) -> Trial:
+    """Return a trial in turns; void, where its requests outlast the slices. Pure.
+
+    What is still on its way when the next slice begins is served in the time of another.
+    """
+    assert plan.slice_s is not None
+    longest_ms = plan.slice_s * GAP * 1000
+    if trial.row.p50_ms is None or trial.row.p50_ms <= longest_ms:
+        return trial
+    return _void(
+        bare,
+        f"half of the requests took {trial.row.p50_ms:.3g} ms or more, too long for slices of "
+        f"{plan.slice_s * 1000:.3g} ms: make them {10 * math.ceil(trial.row.p50_ms)} ms or longer",
+        None,
     )
 
 

@@ -60,16 +60,12 @@ class Generator:
         """Put one trial's load on and return its `done` event.
 
         `on_event` is called with `measuring` and `measured`, as they happen, and their time on
-        CLOCK_MONOTONIC. Whatever it raises ends the trial here, while the generator goes on with
-        it until its window ends. Raises LoadFailed, and GeneratorFailed when there is no generator
-        to go on with.
+        CLOCK_MONOTONIC; before these, where the command has `turns`, with `standing by`, and then
+        has to call `begin`. Whatever it raises ends the trial here, while the generator goes on
+        with it until its window ends. Raises LoadFailed, and GeneratorFailed when there is no
+        generator to go on with.
         """
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._failure() from None
+        self._send(command)
         while True:
             event = self._next()
             if event.get("trial", command["trial"]) != command["trial"]:
@@ -79,6 +75,21 @@ class Generator:
             if event["event"] == "failed":
                 raise LoadFailed(event["reason"], event["hint"], event.get("evidence"))
             on_event(event["event"], event["at"])
+
+    def begin(self, epoch: float) -> None:
+        """Give the trial that is standing by the moment at which its turns begin.
+
+        To be called from `on_event`. `epoch` is on CLOCK_MONOTONIC, in seconds.
+        """
+        self._send({"epoch": epoch})
+
+    def _send(self, message: Event) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._failure() from None
 
     def _next(self) -> Event:
         assert self._process.stdout is not None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -131,6 +131,8 @@ class Plan:
     `cross_check` names the tool that repeats the closed loads after the blocks.
     `precision` is a share and `budget_s` is in seconds: with either, `blocks` is only a bound (see
     `stopping`). `smallest_effect` is the share below which a difference does not matter.
+    With `slice_s` seconds, the targets of a condition are loaded in turn (see
+    `workloads.timetable`), each for so long at a time and for `warmup_s` and `seconds` in all.
     """
 
     targets: tuple[str, ...]
@@ -153,6 +155,7 @@ class Plan:
     precision: float | None = None
     budget_s: float | None = None
     smallest_effect: float = SMALLEST_EFFECT
+    slice_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
@@ -169,6 +172,7 @@ class Plan:
                 hint="add one, such as --load closed:8, or leave out --cross-check",
             )
         self._refuse_meaningless_precision()
+        self._refuse_meaningless_slices()
         counts = {name: getattr(self, name) for name in ("blocks", "tenants", "workers")}
         wrong = [name for name, count in counts.items() if count < 1]
         wrong += ["outstanding"] if self.bound("close") < 1 else []
@@ -218,6 +222,21 @@ class Plan:
                 hint="add a closed load, such as --load closed:8, or use --budget or --blocks",
             )
 
+    def _refuse_meaningless_slices(self) -> None:
+        if self.slice_s is None:
+            return
+        if not 0.005 <= self.slice_s <= self.seconds:
+            raise IsobenchError(
+                f"slices of {self.slice_s * 1000:g} ms: they take 5 ms at least, and no longer "
+                "than all the measured seconds",
+                hint="use --slices 20ms, or leave it out",
+            )
+        if self.client != "lean" or not all(isinstance(load, Closed) for load in self.loads):
+            raise IsobenchError(
+                "only closed loads of the lean client can take turns",
+                hint="leave out --slices, or the other loads",
+            )
+
     @property
     def open_ended(self) -> bool:
         """Whether the number of blocks is only a bound."""
@@ -239,6 +258,31 @@ class Plan:
             order = random.Random(f"{self.seed}/{block}").sample(combinations, len(combinations))
             for position, (target, workload, load, connection) in enumerate(order, 1):
                 yield Spec(block, position, target, workload, load, connection)
+
+    def together(self, specs: Sequence[Spec]) -> Iterator[list[Spec]]:
+        """Divide the trials of a block into those that are made at the same time, in their order.
+
+        The generator's own ceilings are measured alone: it needs the core for itself.
+        """
+        groups: dict[object, list[Spec]] = {}
+        for spec in specs:
+            condition = (spec.workload, str(spec.load), spec.connection)
+            alone = self.slice_s is None or spec.target in self.ceilings
+            groups.setdefault(spec.trial if alone else condition, []).append(spec)
+        yield from groups.values()
+
+    def turns(self, block: int, loads: int, place: int) -> dict[str, Any]:
+        """Return the timetable of one of so many loads, as `workloads.timetable` takes it."""
+        assert self.slice_s is not None
+        warmup = math.ceil(self.warmup_s / self.slice_s)
+        return {
+            "slice_s": self.slice_s,
+            "loads": loads,
+            "place": place,
+            "warmup": warmup,
+            "rounds": warmup + math.ceil(self.seconds / self.slice_s),
+            "seed": self.seed * 1000 + block,
+        }
 
     def _combinations(self) -> Iterator[tuple[str, str, Load, str]]:
         for workload in self.workloads:

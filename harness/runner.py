@@ -11,9 +11,16 @@ from typing import Protocol
 import pandas as pd
 
 from harness import sentinel, stopping
-from harness.laboratory import Bench
+from harness.laboratory import Bench, Trial
 from harness.matrix import Plan, Spec
 from harness.results import ResultsFolder, TrialRow
+
+
+class TurnTakingBench(Bench, Protocol):
+    """A bench that can make several trials at the same time."""
+
+    def measure_in_turns(self, specs: Sequence[Spec]) -> list[Trial]:
+        """Make trials of one condition together, each in its own slices of time."""
 
 
 class Watcher(Protocol):
@@ -62,7 +69,7 @@ def _again(order: Sequence[Spec], trials: pd.DataFrame, block: int) -> list[Spec
 
 def carry_out(
     plan: Plan,
-    bench: Bench,
+    bench: TurnTakingBench,
     folder: ResultsFolder,
     watcher: Watcher,
     clock: Callable[[], float] = time.monotonic,
@@ -74,13 +81,19 @@ def carry_out(
     """
     while left := remaining(plan, folder):
         # What is left may be another after each trial that ends a block.
-        for spec in _of_first_block(left):
-            watcher.begins(spec)
+        for specs in plan.together(list(_of_first_block(left))):
+            for spec in specs:
+                watcher.begins(spec)
             began = clock()
-            trial = bench.measure(spec)
-            row = replace(trial.row, attempt=spec.attempt, took_s=clock() - began)
-            folder.append_trial(row, trial.latencies_us, trial.response_us)
-            watcher.ended(spec, row)
+            if plan.slice_s is None or specs[0].target in plan.ceilings:
+                trials = [bench.measure(spec) for spec in specs]
+            else:
+                trials = bench.measure_in_turns(specs)
+            took_s = (clock() - began) / len(specs)
+            for spec, trial in zip(specs, trials, strict=True):
+                row = replace(trial.row, attempt=spec.attempt, took_s=took_s)
+                folder.append_trial(row, trial.latencies_us, trial.response_us)
+                watcher.ended(spec, row)
 
 
 def _of_first_block(specs: Sequence[Spec]) -> Iterator[Spec]:

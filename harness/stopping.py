@@ -40,8 +40,8 @@ LEAST_BLOCKS = 5
 MOST_BLOCKS = 200
 """The bound where a run goes on for precision or a budget, and nobody has named one."""
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)([smh])")
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)(ms|[smh])")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 
 
 class End(enum.StrEnum):
@@ -138,10 +138,11 @@ def too_wide(plan: Plan, trials: pd.DataFrame, baseline: str = BASELINE) -> Iter
 
 
 def parse_span(text: str, option: str) -> float:
-    """Return seconds: "90s", "10m" or "1.5h". Raises IsobenchError."""
+    """Return seconds: "20ms", "90s", "10m" or "1.5h". Raises IsobenchError."""
     match = _SPAN.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         raise IsobenchError(
-            f"{option} {text!r} is not a time", hint=f"write it like {option} 90s, 10m or 1.5h"
+            f"{option} {text!r} is not a time",
+            hint=f"write it like {option} 20ms, 90s, 10m or 1.5h",
         )
     return float(match[1]) * _SECONDS[match[2]]

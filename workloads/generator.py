@@ -14,6 +14,13 @@ It reads one JSON object a line from stdin and answers with JSON lines on stdout
                        {"event": "done", "trial": ID, "asked_first": 8,
                         ...the fields of `trials.Outcome`}
 
+A trial that takes turns with those of other generators has `"turns"` in its command, the fields of
+`timetable.Timetable` but `epoch`, instead of `warmup_s` and `measure_s`. When its verification is
+done, it asks for the epoch, which is to be in the next line, and a moment ahead:
+
+                       {"event": "standing by", "trial": ID, "at": T}
+    {"epoch": T}
+
 LOAD stands for the fields that `load.read` takes, T for seconds on CLOCK_MONOTONIC. A trial begins
 with a verification of its own, of `asked_first` tenants. With a `rate` in LOAD it is open, and
 `done` comes up to `drain_s` (5) seconds after `measured`: what was to be sent in the window is
@@ -29,6 +36,7 @@ import json
 import os
 import signal
 import sys
+import time
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
@@ -128,6 +136,9 @@ def trial(command: dict[str, Any]) -> None:
     name = command["trial"]
     wanted = trials.Trial.read(command)
     asked_first = trials.verify(wanted.load)
+    if "turns" in command:
+        emit("standing by", trial=name, at=time.monotonic())
+        wanted = wanted.in_turns(command["turns"], parse(sys.stdin.readline()))
     outcome = trials.measure(wanted, lambda event, at: emit(event, trial=name, at=at))
     emit("done", trial=name, asked_first=asked_first, **asdict(outcome))
 

@@ -8,7 +8,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from workloads.load import Load, asks, read
 from workloads.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.reply import ExchangeFailed
 from workloads.schedule import DRAIN_S, Times
+from workloads.timetable import Timetable
 from workloads.users import Plan, client_maker, following, user_class
 
 VERIFY_TENANTS = 50
@@ -49,7 +50,8 @@ class Trial:
     """A load for `warmup_s` seconds and then `measure_s` seconds; the rows go to `output`.
 
     An open load goes on until all that was to be sent in the measured window is answered, but no
-    longer than `drain_s` seconds.
+    longer than `drain_s` seconds. With a `timetable` the load takes turns with others, which says
+    how long it is; it is closed, and by the lean client.
     """
 
     load: Load
@@ -57,6 +59,7 @@ class Trial:
     measure_s: float
     output: Path
     drain_s: float = DRAIN_S
+    timetable: Timetable | None = None
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> "Trial":
@@ -75,6 +78,24 @@ class Trial:
             ) from None
         return cls(read(fields), warmup_s, measure_s, Path(f"{output}.npy"), drain_s)
 
+    def in_turns(self, turns: Mapping[str, Any], begin: Mapping[str, Any]) -> "Trial":
+        """Return the trial with its timetable: the fields but `epoch`, and what has `epoch`.
+
+        Raises `WorkloadError`.
+        """
+        if self.load.arrivals is not None or self.load.client != "lean":
+            raise WorkloadError(
+                "only closed loads of the lean client can take turns",
+                hint="Leave out the rate, or the turns.",
+            )
+        try:
+            return replace(self, timetable=Timetable.read(turns, float(begin["epoch"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WorkloadError(
+                f"the timetable is incomplete or malformed: {type(error).__name__}: {error}",
+                hint="It needs slice_s, loads, place, warmup, rounds and seed, then an epoch.",
+            ) from None
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -88,7 +109,7 @@ class Outcome:
     the whole trial. `sent` counts requests begun: more than were answered, by those dropped when
     the window ended. `retries` and `connections` are None where the client does not tell.
     `verified` counts the replies whose check passed, where it was made and not where replies are
-    recorded: both counts must agree.
+    recorded: both counts must agree. With a timetable, completions and `window` are in own time.
     """
 
     requests_total: int
@@ -144,8 +165,9 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
     stop = Event()
     recording = Recorder if trial.load.arrivals is None else OpenLoadRecorder
     recorder = recording(on_error=lambda errors: stop.set() if errors > TOO_MANY_ERRORS else None)
-    plan = Plan.of(trial.load)
-    environment = Environment(user_classes=[following(user_class(trial.load), plan)])
+    turns = trial.timetable
+    plan = Plan.of(trial.load, turns)
+    environment = Environment(user_classes=[following(user_class(plan), plan)])
     environment.stats = Uncounted()
     events: Any = environment.events  # whose methods are untyped
     events.request.add_listener(recorder.on_request)
@@ -153,16 +175,19 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
     with collector_off():
         runner.start(trial.load.users, spawn_rate=trial.load.users)
         try:
-            stop.wait(trial.warmup_s)
+            stop.wait(trial.warmup_s if turns is None else left_until(turns.window[0]))
             start, cpu_before = time.monotonic(), time.process_time()
             announce("measuring", start)
-            stop.wait(trial.measure_s)
+            stop.wait(trial.measure_s if turns is None else left_until(turns.window[1]))
             end, cpu_after = time.monotonic(), time.process_time()
             announce("measured", end)
             if plan.schedule is not None and isinstance(recorder, OpenLoadRecorder):
                 drain(recorder, plan.schedule.within(start, end), trial.drain_s, stop)
         finally:
             runner.quit()
+    if turns is not None:
+        recorder.move(turns.own_time)
+        start, end = turns.own_window
     recorder.save(trial.output)
     lean = trial.load.client == "lean"
     return Outcome(
@@ -180,6 +205,11 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
         stopped_early=stop.is_set(),
         file=str(trial.output),
     )
+
+
+def left_until(moment: float) -> float:
+    """Return the seconds until a moment on CLOCK_MONOTONIC, 0 if it is over."""
+    return max(0.0, moment - time.monotonic())
 
 
 def drain(recorder: OpenLoadRecorder, intended: Times, patience_s: float, stop: Event) -> None:

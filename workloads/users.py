@@ -23,6 +23,7 @@ from workloads.recorder import WrongReply
 from workloads.reply import ExchangeFailed
 from workloads.schedule import Schedule
 from workloads.stamped_client import StampedClient
+from workloads.timetable import Timetable
 
 ASKS_PER_TASK = 100
 """Locust chooses a task, and looks whether to stop, only this often: both cost time."""
@@ -30,6 +31,8 @@ ASKS_PER_TASK = 100
 PAUSE_AFTER_FAILURE_S = 0.01
 """A refused connection fails without ever waiting; the other users must get their turn."""
 
+
+LONGEST_SLEEP_S = 1.0
 
 LEAD_S = 0.05
 """From the making of an open load's plan to its beginning: time to start the users."""
@@ -40,6 +43,7 @@ class Plan:
     """What all users of one trial share: load, endless requests, make of client, some counts.
 
     `schedule` is there if the load is open; its first request is a moment after the plan was made.
+    `timetable` is there if the load takes turns with others.
     `sent` counts requests begun, so a server may have served `sent + retries` at most.
     `verified` counts replies that passed their check.
     """
@@ -48,15 +52,16 @@ class Plan:
     asks: Iterator[Ask]
     new_client: Callable[[], Client]
     schedule: Schedule | None = None
+    timetable: Timetable | None = None
     sent: int = 0
     verified: int = 0
     retries: int = 0
     connections: int = 0
 
     @classmethod
-    def of(cls, load: Load) -> "Plan":
+    def of(cls, load: Load, timetable: Timetable | None = None) -> "Plan":
         """Make the plan of a load."""
-        return cls(load, endless(load), client_maker(load), _schedule(load))
+        return cls(load, endless(load), client_maker(load), _schedule(load), timetable)
 
 
 def _schedule(load: Load) -> Schedule | None:
@@ -141,6 +146,19 @@ class ClosedLoopUser(User):
         )
         if reply is None:
             gevent.sleep(PAUSE_AFTER_FAILURE_S)
+
+
+class TurnTakingUser(ClosedLoopUser):
+    """A user of a closed loop that sends within the slices of its timetable only."""
+
+    abstract = True
+
+    def _ask_once(self) -> None:
+        timetable = self.plan.timetable
+        assert timetable is not None
+        while wait_s := timetable.wait_s(time.monotonic()):
+            gevent.sleep(min(wait_s, LONGEST_SLEEP_S))
+        super()._ask_once()
 
 
 class FastHttpReferenceUser(FastHttpUser):
@@ -253,9 +271,11 @@ class OpenLoopUser(User):
 USERS: dict[str, type[Any]] = {"lean": ClosedLoopUser, "fasthttp": FastHttpReferenceUser}
 
 
-def user_class(load: Load) -> type[Any]:
-    """Return the class of the users that put a load on."""
-    return USERS[load.client] if load.arrivals is None else OpenLoopUser
+def user_class(plan: Plan) -> type[Any]:
+    """Return the class of the users that follow a plan."""
+    if plan.timetable is not None:
+        return TurnTakingUser
+    return USERS[plan.load.client] if plan.load.arrivals is None else OpenLoopUser
 
 
 AnyUser = TypeVar("AnyUser", bound=User)

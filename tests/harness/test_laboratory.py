@@ -26,6 +26,7 @@ from harness.laboratory import (
     assess,
     checked,
     divide,
+    short_enough,
     witnessed,
 )
 from harness.load import GeneratorFailed
@@ -34,7 +35,8 @@ from harness.probes import Reading
 from harness.results import TrialRow
 from harness.sentinel import Noise, Witness
 from harness.server import Server, ServerUsage
-from harness.targets import choose
+from harness.targets import Target, choose
+from tests.harness.live import needs_root
 from tests.harness.test_sentinel import busy
 
 PLAN = Plan(
@@ -407,12 +409,59 @@ def test_without_its_generator_a_run_cannot_go_on(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened() as laboratory:
-        generator = laboratory._generator._process
+        generator = laboratory._seats[0].generator._process
         at_first_reading(monkeypatch, lambda _: generator.kill())
         for spec in SPECS[:2]:
             with pytest.raises(GeneratorFailed, match="with status -9") as caught:
                 laboratory.measure(spec)
             assert "--resume" in caught.value.hint
+
+
+TURNS = replace(PLAN, targets=("dso", "ruid2"), slice_s=0.1)
+BROKEN = Target("broken", "nomode", "none", "server", "", {})
+
+
+@needs_root
+def test_servers_that_are_loaded_in_turn_live_together(place: Path) -> None:
+    before = set(place.iterdir())
+    specs = list(TURNS.trials())[:2]
+    with (
+        Belongings() as belongings,
+        Laboratory(belongings, TURNS, choose(TURNS.targets), Cores((), ())) as laboratory,
+    ):
+        trials = laboratory.measure_in_turns(specs)
+    assert [trial.row.target for trial in trials] == [spec.target for spec in specs]
+    for trial in trials:
+        row = trial.row
+        # Too slow a moment of the host voids a trial, and says so; nothing else may.
+        assert row.verdict == "ok" or "too long for slices" in row.verdict
+        if row.verdict == "ok":
+            assert (row.measured_s or 0) + (row.discarded_s or 0) == pytest.approx(0.2)
+            assert row.sent == row.answered == row.verified
+    assert set(place.iterdir()) == before
+
+
+@needs_root
+def test_a_server_that_fails_does_not_stop_those_it_takes_turns_with(place: Path) -> None:
+    plan = replace(TURNS, targets=("dso", "broken"))
+    with (
+        Belongings() as belongings,
+        Laboratory(belongings, plan, [*choose(["dso"]), BROKEN], Cores((), ())) as laboratory,
+    ):
+        trials = laboratory.measure_in_turns(list(plan.trials())[:2])
+    verdicts = {trial.row.target: trial.row.verdict for trial in trials}
+    assert verdicts["broken"].startswith("void")
+    assert verdicts["dso"] == "ok" or "too long for slices" in verdicts["dso"]
+
+
+def test_requests_that_outlast_slices_make_a_trial_void() -> None:
+    quick = Trial(replace(ROW, p50_ms=1.9), np.array([1900.0]))
+    slow = Trial(replace(ROW, p50_ms=31.2), np.array([31_200.0]))
+    assert short_enough(ROW, quick, TURNS) is quick
+    assert short_enough(ROW, slow, TURNS).row.verdict == (
+        "void: half of the requests took 31.2 ms or more, too long for slices of 100 ms: "
+        "make them 320 ms or longer"
+    )
 
 
 STALL_S = 1.0

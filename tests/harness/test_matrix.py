@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -181,3 +182,50 @@ def test_what_is_no_load(text: str) -> None:
     with pytest.raises(IsobenchError, match="is not a load") as caught:
         parse_load(text)
     assert "closed:N" in caught.value.hint
+
+
+SLICED = replace(PLAN, loads=(Closed(2),), workers=2, slice_s=0.02, ceilings=("null",))
+
+
+def test_targets_of_a_condition_are_measured_together_when_they_take_turns() -> None:
+    specs = [spec for spec in SLICED.trials() if spec.block == 1]
+    groups = list(SLICED.together(specs))
+    together = [group for group in groups if len(group) > 1]
+    assert {len({(s.workload, s.connection) for s in group}) for group in groups} == {1}
+    assert {len(group) for group in together} == {len(SLICED.targets)}
+    assert all(group[0].target == "null" for group in groups if len(group) == 1)
+    assert sorted(spec.trial for group in groups for spec in group) == sorted(
+        spec.trial for spec in specs
+    )
+
+
+def test_otherwise_each_trial_is_made_alone() -> None:
+    specs = list(PLAN.trials())
+    assert list(PLAN.together(specs)) == [[spec] for spec in specs]
+
+
+def test_a_timetable_has_whole_slices() -> None:
+    plan = replace(SLICED, seconds=0.25, warmup_s=0.05)
+    assert plan.turns(block=3, loads=2, place=1) == {
+        "slice_s": 0.02,
+        "loads": 2,
+        "place": 1,
+        "warmup": 3,
+        "rounds": 3 + 13,
+        "seed": plan.seed * 1000 + 3,
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"slice_s": 0.001},
+        {"slice_s": 3.0},
+        {"loads": (Open(100.0),), "ceilings": ()},
+        {"client": "fasthttp"},
+    ],
+)
+def test_slices_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(IsobenchError, match=r"slices|take turns") as caught:
+        replace(SLICED, **changes)
+    assert "--slices" in caught.value.hint

@@ -19,7 +19,15 @@ from tests.harness.live import Isobench, needs_root
 from tests.harness.test_laboratory import ROW
 from tests.harness.test_planted import PLANTED, concluded, trials
 
-TINY = Procedure(comparisons=1, blocks=2, seconds=0.1, warmup_s=0.02, pilots=1, pilot_seconds=0.1)
+TINY = Procedure(
+    comparisons=1,
+    blocks=2,
+    seconds=0.2,
+    warmup_s=0.05,
+    slice_s=0.1,  # long enough for the requests of a busy host
+    pilots=1,
+    pilot_seconds=0.1,
+)
 
 
 def made_up(procedure: Procedure = QUICK, factors: Mapping[str, float] = PLANTED) -> Outcome:

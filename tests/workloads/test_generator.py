@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from workloads import credential
 from workloads.schedule import account
+from workloads.timetable import Timetable
 
 ROOT = Path(__file__).parents[2]
 Command = dict[str, Any]
@@ -274,3 +276,34 @@ sys.stdin.readline()
         parent.kill()
     with os.fdopen(descriptor) as generator:
         assert select.select([generator], [], [], 10)[0], "the generator is still there"
+
+
+def in_turns(generator: Generator, command: Command, epoch: Any) -> list[dict[str, Any]]:
+    assert generator.process.stdin is not None
+    (asked,) = generator.ask(command)
+    assert asked["event"] == "standing by"
+    return generator.ask(json.dumps({"epoch": epoch}))
+
+
+def test_a_trial_in_turns_sends_within_its_slices_only(
+    generator: Generator, trial: Callable[..., Command], stub: Callable[[str], int]
+) -> None:
+    fields = {"slice_s": 0.05, "loads": 2, "place": 0, "warmup": 1, "rounds": 4, "seed": 9}
+    epoch = time.monotonic() + 0.05
+    begun, ended, done = in_turns(generator, trial(stub("hello"), turns=fields), epoch)
+    timetable = Timetable.read(fields, epoch)
+    assert begun["at"] >= timetable.window[0]
+    assert ended["at"] >= timetable.window[1]
+    assert done["window"] == pytest.approx(timetable.own_window)
+    rows = np.load(done["file"])
+    assert len(rows) == done["requests_total"] == done["sent"] == done["verified"]
+    assert timetable.epoch <= rows[:, 0].min()
+    assert rows[:, 0].max() < timetable.own_window[1]
+
+
+def test_a_malformed_timetable_is_refused(
+    generator: Generator, trial: Callable[..., Command], stub: Callable[[str], int]
+) -> None:
+    (failed,) = in_turns(generator, trial(stub("hello"), turns={"slice_s": 0.05}), 1.0)
+    assert failed["event"] == "failed"
+    assert "slice_s, loads" in failed["hint"]

@@ -17,7 +17,7 @@ tenants = [{"name": "t0001", "uid": 47001, "gid": 47001}]
 fields = {"host": "127.0.0.1", "port": port, "workload": "hello", "tenants": tenants}
 fields |= {"rate": 300} if client == "open" else {"client": client}
 wanted = load.read(fields)
-environment = Environment(user_classes=[following(user_class(wanted), Plan.of(wanted))])
+environment = Environment(user_classes=[following(user_class(Plan.of(wanted)), Plan.of(wanted))])
 seen = []
 
 def note(request_type, name, response_time, response_length, exception, context, start_time,
@@ -72,7 +72,7 @@ tenants = [{"name": "t0001", "uid": 47001, "gid": 47001}]
 fields = {"host": "127.0.0.1", "port": int(sys.argv[1]), "workload": "hello", "tenants": tenants}
 wanted = load.read({**fields, "rate": 200, "schedule": "uniform"})
 plan = Plan.of(wanted)
-environment = Environment(user_classes=[following(user_class(wanted), plan)])
+environment = Environment(user_classes=[following(user_class(plan), plan)])
 seen = []
 
 def note(response_time, context, **_):
