@@ -286,9 +286,10 @@ class Laboratory:
         trials = []
         for attempt in attempts:
             trial = attempt
-            if isinstance(trial, _Seen):
-                noise = self._noise(trial.first, trial.last, own_cpu_s)
-                trial = witnessed(self._assessed(trial), noise, before, after)
+            if isinstance(attempt, _Seen):
+                noise = self._noise(attempt.first, attempt.last, own_cpu_s)
+                alike = attempt.in_turns
+                trial = witnessed(self._assessed(attempt), noise, before, after, alike=alike)
             trials.append(trial)
         return trials
 
@@ -592,9 +593,17 @@ def short_enough(bare: TrialRow, trial: Trial, plan: Plan) -> Trial:
 
 
 def witnessed(
-    trial: Trial, noise: sentinel.Noise, before: sentinel.Witness, after: sentinel.Witness
+    trial: Trial,
+    noise: sentinel.Noise,
+    before: sentinel.Witness,
+    after: sentinel.Witness,
+    *,
+    alike: bool = False,
 ) -> Trial:
-    """Return a trial with what is known of its disturbances. Pure."""
+    """Return a trial with what is known of its disturbances. Pure.
+
+    `alike` says that a slow core slowed all that the trial is compared with in the same way.
+    """
     noise = replace(noise, spin_before=before.spin, spin_after=after.spin)
     row = replace(
         trial.row,
@@ -606,7 +615,8 @@ def witnessed(
         runnable_after=after.runnable,
     )
     if row.verdict == "ok":
-        row = replace(row, disturbed="; ".join(sentinel.disturbances(noise)))
+        signs = sentinel.disturbances(noise, slow_core=not alike)
+        row = replace(row, disturbed="; ".join(signs))
     return replace(trial, row=row)
 
 

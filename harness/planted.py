@@ -98,7 +98,7 @@ class Procedure:
 
     comparisons: int = 40
     blocks: int = 7
-    seconds: float = 0.26
+    seconds: float = 0.24
     warmup_s: float = 0.04
     slice_s: float = 0.02
     pilots: int = 5

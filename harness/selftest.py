@@ -28,7 +28,7 @@ from harness.session import Ground, Host, manifest_of
 from harness.targets import Target, choose
 
 FILE: Final = "selftest.json"
-_OVERHEAD_S: Final = 0.2
+_OVERHEAD_S: Final = 0.18
 """What a trial takes besides its load: start the server, verify, stop it, write it down."""
 
 _COLUMNS = ("dso and", "by", "differ in", "share, 95%", "goal", "planted", "found")

@@ -19,6 +19,9 @@ be paired with the block's other trials, and cheaper than the whole block. No mo
 than a third of the trials so far (but always a block's worth). Whether a trial is made again
 depends on these witnesses alone, never on its result, so nothing is selected by what it shows. Of
 two attempts the undisturbed one counts, else the second, which stays marked.
+
+Targets that take turns in slices meet the same core: a slow one slows all of them alike, and their
+comparison stands. Its spin probe is recorded and decides nothing.
 """
 
 from __future__ import annotations
@@ -85,13 +88,18 @@ class Witness:
     runnable: int
 
 
-def disturbances(noise: Noise) -> Iterator[str]:
-    """Yield in words each sign of disturbance beyond its limit."""
+def disturbances(noise: Noise, *, slow_core: bool = True) -> Iterator[str]:
+    """Yield in words each sign of disturbance beyond its limit.
+
+    Without `slow_core`, the spin probe is no sign: see the strategy on targets that take turns.
+    """
     foreign = noise.foreign_cpu_share or 0.0
     if foreign > FOREIGN_LIMIT and (noise.foreign_cpu_s or 0.0) > FOREIGN_LEAST_S:
         yield f"others took {foreign:.0%} of the server's core"
     if (noise.steal_share or 0.0) > STEAL_LIMIT:
         yield f"the hypervisor took {noise.steal_share:.0%}"
+    if not slow_core:
+        return
     for when, spin in (("before", noise.spin_before), ("after", noise.spin_after)):
         if (spin or 0.0) > SPIN_LIMIT:
             yield f"the core was {spin:.1f} times slower than at best {when} it"

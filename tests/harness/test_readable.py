@@ -38,6 +38,7 @@ def test_duration(us: float, text: str) -> None:
 def test_intervals() -> None:
     assert r.percent_range(0.07, 0.079) == f"7.0{r.NONE}7.9%"
     assert r.percent_range(0.001, 200) == ">±900%"
+    assert r.percent_range(0, 0.108) == f"0{r.NONE}11%"
     assert r.percent_range(math.nan, 1) == ""
     assert r.plus_minus(1 / 1.03, 1.03) == "±3.0%"
     assert r.plus_minus(1 / 1.2, 1.2) == "±20%"

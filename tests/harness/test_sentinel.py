@@ -59,6 +59,11 @@ def test_each_sign(changes: dict[str, float], said: str) -> None:
     assert list(disturbances(replace(QUIET, **changes))) == [said]
 
 
+def test_a_core_that_is_slow_for_all_alike_disturbs_no_comparison() -> None:
+    noise = replace(QUIET, spin_before=1.7, spin_after=1.7, steal_share=0.08)
+    assert list(disturbances(noise, slow_core=False)) == ["the hypervisor took 8%"]
+
+
 def test_a_few_ticks_are_nothing() -> None:
     short = replace(QUIET, foreign_cpu_share=0.1, foreign_cpu_s=0.03)
     assert list(disturbances(short)) == []
