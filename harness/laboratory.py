@@ -283,15 +283,14 @@ class Laboratory:
         """Return the trials of servers that lived at the same time."""
         seen = [one for one in attempts if isinstance(one, _Seen)]
         own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
-        trials = []
-        for attempt in attempts:
-            trial = attempt
-            if isinstance(attempt, _Seen):
-                noise = self._noise(attempt.first, attempt.last, own_cpu_s)
-                alike = attempt.in_turns
-                trial = witnessed(self._assessed(attempt), noise, before, after, alike=alike)
-            trials.append(trial)
-        return trials
+
+        def judged(one: _Seen | Trial) -> Trial:
+            if isinstance(one, Trial):
+                return one
+            noise = self._noise(one.first, one.last, own_cpu_s)
+            return witnessed(self._assessed(one), noise, before, after, alike=one.in_turns)
+
+        return [judged(one) for one in attempts]
 
     def _assessed(self, seen: _Seen) -> Trial:
         first, last = seen.first, seen.last
