@@ -9,12 +9,16 @@ that. So release 1.2.0 raises them in the main thread, too, and changes back aft
 from __future__ import annotations
 
 import os
+import time
+from typing import Final
 
 from servers import linux, requirements
 from servers.all_ids import CredentialError
 from servers.credentials import RAISED, RESTING, Identity
 from servers.http import Request, Response
 from servers.modes import process_security
+
+_ENDING_SECONDS: Final = 0.05
 
 
 class Mode(process_security.Mode):
@@ -69,6 +73,7 @@ class Mode(process_security.Mode):
     def _go_back(self) -> None:
         """Become www again; as in the original, not with its supplementary groups."""
         www = self.setting.www
+        _let_threads_end()
         os.setuid(www.uid)
         os.setgid(www.gid)
         self._look()
@@ -82,3 +87,14 @@ class Mode(process_security.Mode):
         super().cleanup(request)
         if not self._is_home:
             self._go_back()
+
+
+def _let_threads_end() -> None:
+    """Wait a moment for the ends of threads that the script made.
+
+    Until Python 3.13 joining a thread waits for its last statement, not for its end. If libc still
+    finds it alive, without capabilities, its change fails where others succeed: libc aborts then.
+    """
+    until = time.monotonic() + _ENDING_SECONDS
+    while os.stat("/proc/self/task").st_nlink > 2 + 1 and time.monotonic() < until:
+        os.sched_yield()

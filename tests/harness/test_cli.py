@@ -63,7 +63,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("run --popularity zapf", "zapf", "zipf"),
         ("run --blocks -1", "must be more than nothing", "leave out --"),
         ("run --precision 3", "'3' is no percentage", "--precision 3%"),
-        ("run --budget 10", "--budget '10' is not a time", "--budget 90s, 10m or 1.5h"),
+        ("run --budget 10", "--budget '10' is not a time", "--budget 20ms, 90s, 10m or 1.5h"),
         ("run --smallest-effect none", "'none' is no percentage", "--smallest-effect 3%"),
         ("run --load open:5 --precision 3%", "open loads have theirs given", "closed:8"),
         ("run --seconds nan", "must be more than nothing", "leave out --"),
