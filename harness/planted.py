@@ -244,7 +244,7 @@ def service_us(rows: Iterable[TrialRow]) -> tuple[float, tuple[float, ...]]:
 def targets(baseline: Target, service: float) -> tuple[Target, ...]:
     """Return the baseline and its variants; `service` is its CPU time per request in us."""
     return (
-        baseline,
+        replace(baseline, plant_us=0.0),
         *(replace(baseline, name=one.name, plant_us=one.plant * service) for one in VARIANTS),
     )
 

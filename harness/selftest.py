@@ -117,7 +117,8 @@ def _laboratory(plan: Plan, targets: Sequence[Target], cores: Cores) -> Iterator
 
 
 def _service_us(pilot: Plan, dso: Target, cores: Cores) -> tuple[float, tuple[float, ...]]:
-    with _laboratory(pilot, [dso], cores) as laboratory:
+    baseline, *_ = planted.targets(dso, 0.0)
+    with _laboratory(pilot, [baseline], cores) as laboratory:
         return planted.service_us(laboratory.measure(spec).row for spec in pilot.trials())
 
 

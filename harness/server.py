@@ -56,7 +56,7 @@ class Site:
             arguments += ["--credential-key", str(credential.make_key(self.credential_key))]
         for option, value in target.options.items():
             arguments += ["--option", f"{option}={value}"]
-        if target.plant_us:
+        if target.plant_us is not None:
             arguments += ["--plant-us", f"{target.plant_us:.3f}"]
         return arguments
 

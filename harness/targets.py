@@ -24,7 +24,7 @@ from harness.errors import IsobenchError
 class Target:
     """A mode with its factors chosen; `options` maps the factors that differ from the default.
 
-    `plant_us` is the CPU time that each request costs more than it should: see `selftest`.
+    `plant_us` is the CPU time that each request costs more, where it is a server of `selftest`.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Target:
     summary: str
     options: Mapping[str, str]
     kind: str = "mode"
-    plant_us: float = 0.0
+    plant_us: float | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
-    add("--plant-us", type=_microseconds, default=0.0, help=argparse.SUPPRESS)
+    add("--plant-us", type=_microseconds, help=argparse.SUPPRESS)
     add(respawn.AS_WORKER, type=respawn.Inheritance.parse, help=argparse.SUPPRESS)
     return parser
 
@@ -129,9 +129,9 @@ def _serve_as_worker(arguments: argparse.Namespace) -> NoReturn:
     respawn.serve_as_executed(mode, Sites(setting.sites), arguments.as_worker)
 
 
-def _plant(mode: IsolationMode, microseconds: float) -> None:
+def _plant(mode: IsolationMode, microseconds: float | None) -> None:
     """Slow the mode down, if asked to. It is what `isobench selftest` looks for."""
-    if microseconds:
+    if microseconds is not None:
         from servers import plant  # here, since no other server has any use for it
 
         plant.slow_down(mode, microseconds)
