@@ -31,18 +31,22 @@ def render_table(
     """Return the summary as something that rich prints, for a terminal of `width` columns."""
     left_out = {*(_FOR_WIDE if width < _WIDE else ()), *(_FOR_WIDER if width < _WIDER else ())}
     columns = [name for name in _COLUMNS if name not in left_out]
+    gap = 1 if width < _WIDE else 2
     if summary.empty:
         return Text("No trial has ended.")
     return Group(
         *(
-            _table(condition.words(), readable(rows, baseline), baseline, columns)
+            _table(condition.words(), readable(rows, baseline), baseline, columns, gap)
             for condition, rows in by_condition(summary)
         )
     )
 
 
-def _table(title: str, rows: pd.DataFrame, baseline: str, columns: Sequence[str]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _table(
+    title: str, rows: pd.DataFrame, baseline: str, columns: Sequence[str], gap: int
+) -> Table:
+    padding = (0, gap, 0, 0)
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=padding)
     wanted = [f"vs {baseline}" if name == "vs" else name for name in columns]
     names = [name for name in wanted if name in rows.columns]
     for name in names:
