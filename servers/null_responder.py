@@ -104,8 +104,8 @@ class Responder:
             if not (more := connection.recv(_CHUNK)):
                 return False
             missing -= len(more)
+        self.served += 1  # first: who has the answer may ask at once for the count
         connection.sendall(answer)
-        self.served += 1
         return True
 
     def usage(self) -> dict[str, object]:
