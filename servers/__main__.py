@@ -56,7 +56,12 @@ def _explained(action: Callable[[], int], control: bool) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m servers", description=__doc__)
+    # To look for the terminal's width, argparse would import five libraries that forks would copy.
+    parser = argparse.ArgumentParser(
+        prog="python -m servers",
+        description=__doc__,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=80),
+    )
     add = parser.add_argument
     add("mode", nargs="?", metavar="MODE", help="one of: " + ", ".join(modes.names()))
     add("--list", action="store_true", help="describe all modes as JSON")

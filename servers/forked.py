@@ -8,8 +8,11 @@ its lazy work there as well.
 
 Rule: the worker, which may be root, never looks into what a script has made, beyond reading its
 output. Compiled code comes back as bytes, which the next child for the same script unmarshals once
-it has become the same owner. The pipe is made anew for each request, so that a process that an
-earlier script has left behind cannot put anything into it.
+it has become the same owner. What the answer is written to, a file in memory, is made anew for each
+request, so that a process that an earlier script has left behind cannot put anything into it.
+
+It is a file and not a pipe, so that the worker need not wake up before the child has ended: from
+then on the pages that the two shared are the worker's alone, and need not be copied any more.
 """
 
 from __future__ import annotations
@@ -61,19 +64,17 @@ class ForkedScripts:
         `kill` must follow, in any case.
         """
         job = self._jobs.of(request, environment)
-        receive, send = os.pipe2(os.O_CLOEXEC)
+        paper = os.memfd_create("answer")
         try:
-            try:
-                self._child = self._fork()
-                if self._child == 0:
-                    run_and_exit(send, self._stage, enter, lambda: job)
-            finally:
-                os.close(send)
-            answer = read_answer(receive, self._output_limit)
+            self._child = self._fork()
+            if self._child == 0:
+                run_and_exit(paper, self._stage, enter, lambda: job)
+            os.waitpid(self._child, 0)
+            self._child = 0
+            os.lseek(paper, 0, os.SEEK_SET)
+            answer = read_answer(paper, self._output_limit)
         finally:
-            os.close(receive)
-        os.waitpid(self._child, 0)
-        self._child = 0
+            os.close(paper)
         return self._jobs.response(job, answer)
 
     def kill(self) -> None:
