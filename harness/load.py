@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from harness.errors import IsobenchError
+from harness.speaking import Gone, Message, Speaking
 from harness.targets import folder_of
 
 _STOP_S = 5.0
-_LOG_TAIL = 2000
 
-Event = dict[str, Any]
+Event = Message
 
 
 class GeneratorFailed(IsobenchError):
@@ -40,15 +39,11 @@ class Generator:
         self._log = log
 
     def __enter__(self) -> Self:
-        with open(self._log, "w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workloads.generator"],
-                env={**os.environ, "PYTHONPATH": str(folder_of("workloads"))},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        self._process = Speaking(
+            [sys.executable, "-P", "-m", "workloads.generator"],
+            self._log,
+            environment={**os.environ, "PYTHONPATH": str(folder_of("workloads"))},
+        )
         if self._cpus:
             os.sched_setaffinity(self._process.pid, self._cpus)
         self.versions = {
@@ -84,24 +79,20 @@ class Generator:
         self._send({"epoch": epoch})
 
     def _send(self, message: Event) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(message) + "\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
+            self._process.tell(json.dumps(message))
+        except Gone:
             raise self._failure() from None
 
     def _next(self) -> Event:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._failure()
-        event: Event = json.loads(line)
-        return event
+        try:
+            return self._process.hear()
+        except Gone:
+            raise self._failure() from None
 
     def _failure(self) -> GeneratorFailed:
-        status = self._process.wait()
-        tail = self._log.read_text(errors="replace").strip()[-_LOG_TAIL:]
+        status = self._process.status()
+        tail = self._process.last_words()
         return GeneratorFailed(
             f"the load generator ended unexpectedly, with status {status}"
             + (f":\n{tail}" if tail else ""),
@@ -114,15 +105,6 @@ class Generator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            if error is not None:
-                self._process.kill()  # in the middle of a trial it does not look at its stdin
-            self._process.stdin.close()
-            self._process.wait(_STOP_S)
-        except (subprocess.TimeoutExpired, BrokenPipeError):
-            self._process.kill()
-            self._process.wait()
-        finally:
-            self._process.stdout.close()
+        if error is not None:
+            self._process.kill()  # in the middle of a trial it does not look at its stdin
+        self._process.stop(_STOP_S)

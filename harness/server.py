@@ -9,18 +9,18 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from harness import setups
 from harness.cgroup import ProcessGroup
 from harness.errors import IsobenchError
+from harness.speaking import Gone, Message, Speaking
 from harness.targets import Refusal, Target, server_command
 from workloads import credential
 
 _STOP_S = 10.0
-_LOG_TAIL = 2000
 _LOOPBACK = "127.0.0.1"
-_COUNTED_S = 1.0
+_COUNTED_S = 5.0
 _LOOK_AGAIN_S = 0.01
 
 
@@ -102,17 +102,9 @@ class Server:
         command, environment = self.command()
         if self._processes.path is not None:
             command += ["--cgroup", str(self._processes.path)]
-        with open(self._site.log, "w") as log:
-            self._process = subprocess.Popen(
-                command,
-                env=environment,
-                cwd="/",
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                start_new_session=True,
-            )
+        self._process = Speaking(
+            command, self._site.log, environment=environment, cwd="/", own_session=True
+        )
         try:
             ready = self._answer()
         except BaseException:
@@ -135,7 +127,7 @@ class Server:
         return self._process.pid
 
     def served(self, least: int = 0) -> int:
-        """Return how many requests it has served, once that is `least` or a second has passed.
+        """Return how many requests it has served, once that is `least` or 5 s have passed.
 
         A server counts a request when it has tidied up after the answer, so a client who has the
         answer may be ahead of it. Raises ServerFailed when it is gone.
@@ -147,30 +139,23 @@ class Server:
 
     def usage(self) -> ServerUsage:
         """Ask the server what it has used. Raises ServerFailed when it is gone."""
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write("usage\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
+            self._process.tell("usage")
+        except Gone:
             raise self._failure("died under load") from None
         return ServerUsage(**self._answer())
 
-    def log_tail(self) -> str:
-        """Return the end of what the server wrote to its log."""
-        return self._site.log.read_text(errors="replace")[-_LOG_TAIL:].strip()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise self._failure("ended without a word")
-        answer: dict[str, Any] = json.loads(line)
+    def _answer(self) -> Message:
+        try:
+            answer = self._process.hear()
+        except Gone:
+            raise self._failure("ended without a word") from None
         if answer.get("ready") is False:
             raise ServerFailed(f"{self._target.name}: {answer['reason']}", hint=answer["hint"])
         return answer
 
     def _failure(self, what: str) -> ServerFailed:
-        tail = self.log_tail()
+        tail = self._process.last_words()
         return ServerFailed(
             f"the server {self._target.name} {what}" + (f":\n{tail}" if tail else ""),
             hint=f"try it by hand: isobench serve {self._target.name}",
@@ -181,17 +166,10 @@ class Server:
 
     def _stop(self) -> None:
         """End the server: politely by closing its control stream, then by its cgroup."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         try:
-            self._process.stdin.close()
-            self._process.wait(_STOP_S)
-        except (subprocess.TimeoutExpired, BrokenPipeError):
-            self._process.kill()
-            self._process.wait()
+            self._process.stop(_STOP_S)
         finally:
             self._processes.kill()
-            self._process.stdout.close()
 
 
 def free_port(candidates: Iterable[int]) -> int:

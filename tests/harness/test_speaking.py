@@ -1,0 +1,67 @@
+"""A process that is spoken to by lines: heard, missed when it is gone, and stopped."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.speaking import Gone, Speaking
+from tests.harness.live import PATIENCE
+
+ECHO = """
+import json, os, sys
+print("begun", file=sys.stderr, flush=True)
+for line in sys.stdin:
+    print(json.dumps({"heard": line.strip(), "at": os.getcwd(), **os.environ}), flush=True)
+"""
+STUBBORN = "import time; print('{}', flush=True)\nwhile True: time.sleep(1000)"
+
+
+@contextmanager
+def speaking(tmp_path: Path, program: str, cwd: str | None = None) -> Iterator[Speaking]:
+    process = Speaking(
+        [sys.executable, "-c", program], tmp_path / "log", environment={"A": "b"}, cwd=cwd
+    )
+    try:
+        yield process
+    finally:
+        process.stop(PATIENCE)
+
+
+def test_it_hears_and_answers_until_its_commands_end(tmp_path: Path) -> None:
+    with speaking(tmp_path, ECHO, cwd="/") as process:
+        process.tell("usage")
+        heard = process.hear()
+    assert (heard["heard"], heard["at"], heard["A"]) == ("usage", "/", "b")
+    assert process.last_words() == "begun"
+    assert process.status() == 0
+    assert not Path(f"/proc/{process.pid}").exists()
+
+
+def test_one_that_is_gone_is_neither_told_nor_heard(tmp_path: Path) -> None:
+    with speaking(tmp_path, ECHO) as process:
+        process.kill()
+        assert process.status() == -signal.SIGKILL
+        with pytest.raises(Gone):
+            process.hear()
+        with pytest.raises(Gone):
+            process.tell("usage")
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    process = Speaking([sys.executable, "-c", STUBBORN], tmp_path / "log")
+    assert process.hear() == {}
+    process.stop(0.0)
+    assert process.status() == -signal.SIGKILL
+
+
+def test_of_a_long_log_the_end_is_kept(tmp_path: Path) -> None:
+    program = "import sys; sys.stderr.write('x' * 5000 + ' the end'); sys.stderr.flush(); input()"
+    with speaking(tmp_path, program) as process:
+        process.tell("")
+        process.status()
+    assert process.last_words().endswith("x the end")
+    assert len(process.last_words()) < 5000
