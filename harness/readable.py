@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.differences import Finding, blocks_needed
 from harness.overload import is_lower_bound, overloaded
+from harness.stats import ENOUGH_TO_RESAMPLE
 
 NONE = "\N{EN DASH}"
 
@@ -109,23 +110,23 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
 
     The rows are those of one condition. The last column is the verdict, the first two are names,
     all between are numbers. Rows of an open load say how punctually it was put on, and nothing of
-    differences in a rate that was given. There "92 of 500" is the rate of an overloaded target,
-    and a quantile with "≥" may be longer.
+    how sure a rate is that was given. There "92 of 500" is the rate of an overloaded target, and a
+    quantile with "≥" may be longer.
     """
     given = _rate_is_given(rows)
     can_show = _can_show(rows)
-    return pd.DataFrame(
+    enough = rows["trials"].max() >= ENOUGH_TO_RESAMPLE
+    table = pd.DataFrame(
         [
             {
                 "target": row["target"],
                 "runs as": row["runs_as"],
                 "req/s": _rate(row),
-                "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"])
-                or NONE,
-                **({} if given else _beside_baseline(row, baseline, can_show)),
+                **({} if given else _own_and_beside(row, baseline, can_show)),
                 "p50": _quantile(row, "p50_ms"),
                 "p90": _quantile(row, "p90_ms"),
                 "p99": _quantile(row, "p99_ms"),
+                "p99 ±": plus_minus(row["p99_ms_low"], row["p99_ms_high"]) or NONE,
                 "p99.9": _quantile(row, "p999_ms"),
                 **(_punctuality(row) if given else {}),
                 "CPU/req": duration(row["server_cpu_us_per_request"]),
@@ -139,6 +140,7 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
             for row in rows.to_dict("records")
         ]
     )
+    return table if enough else table.drop(columns="bootstrap", errors="ignore")
 
 
 def _rate(row: Mapping[Hashable, Any]) -> str:
@@ -155,15 +157,19 @@ def _bounded(row: Mapping[Hashable, Any], name: str) -> bool:
     return is_lower_bound(row[name], row.get("dropped", math.nan))
 
 
-def _beside_baseline(row: Mapping[Hashable, Any], baseline: str, can_show: bool) -> dict[str, str]:
+def _own_and_beside(row: Mapping[Hashable, Any], baseline: str, can_show: bool) -> dict[str, str]:
+    """Return how sure a rate is, and its ratio to the baseline's."""
     vs = f"ratio_to_{baseline}"
     interval = percent_range(row[f"{vs}_low"], row[f"{vs}_high"])
     difference = row["difference"]
     if difference == Finding.UNSHOWN and not can_show:
         difference = "too few blocks"
+    resampled = percent_range(*(row[f"{vs}_bootstrap_{end}"] for end in ("low", "high")))
     return {
+        "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"]) or NONE,
         f"vs {baseline}": percent(row[vs]),
         "interval": NONE if row["target"] == baseline else interval or NONE,
+        "bootstrap": resampled or NONE,
         "difference": difference or NONE,
         "p": probability(row["p_adjusted"]),
     }

@@ -27,7 +27,7 @@ numbers: its spread is too small by sqrt((n-1)/n) and its tails are those of a n
 distribution, not of t with four degrees of freedom. Together they make it cover about 82% where
 95% is claimed (tests/harness/test_stats.py shows both). The bootstrap asks for no distribution,
 but with five numbers it has no way to learn one either. `bootstrap_interval` (BCa, Efron 1987) is
-there to be looked at beside it, once there are twenty blocks or so: where both agree, it does not
+beside it in summary.csv, and from twenty blocks on in the report: where both agree, it does not
 matter which assumption was made.
 
 **Quantiles.** The order-statistic interval is exact for any distribution as long as the
@@ -47,6 +47,8 @@ import numpy as np
 from scipy import stats
 
 CONFIDENCE = 0.95
+ENOUGH_TO_RESAMPLE = 20
+"""Of fewer blocks the bootstrap's interval is too narrow to be shown to a reader."""
 _RESAMPLES = 5_000
 _ALIKE = 1e-12
 

@@ -14,6 +14,10 @@ favours intervals that are narrow by chance: with two blocks that would happen a
 there are at least five. What is looked at is the width alone and never the value, so the values
 themselves are not selected. Open loads have their rate given and are not asked.
 
+**What more would cost.** A run that was not asked for a precision says at its end what it takes
+to know each ratio to within the smallest effect of interest: that is how sure one has to be to call
+a small difference the same. From fewer than five blocks that cannot be told.
+
 **Budget.** A block begins only if the last one's length still fits. The time spent is that of the
 trials in the folder, so that a resumed run goes on with what is left of its budget. The first
 block is always made.
@@ -70,7 +74,8 @@ class Wanting:
 class Stop:
     """The end of a run: why, after how many blocks and seconds, and what is left to be desired.
 
-    `block_s` is the length of the last block: what another would cost.
+    `block_s` is the length of the last block: what another would cost. `precision` is what was
+    asked for, None if nothing was, and `aim` the share that the intervals in `wanting` exceed.
     """
 
     by: End
@@ -78,6 +83,7 @@ class Stop:
     spent_s: float
     block_s: float
     precision: float | None
+    aim: float
     wanting: tuple[Wanting, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -92,9 +98,12 @@ def decide(plan: Plan, trials: pd.DataFrame, baseline: str = BASELINE) -> Stop |
     if blocks == 0:
         return None
     spent_s, block_s = _spent(trials, blocks)
-    wanting = tuple(too_wide(plan, trials, baseline)) if plan.precision else ()
+    aim = plan.precision or plan.smallest_effect
+    wanting: tuple[Wanting, ...] = ()
+    if plan.precision or blocks >= LEAST_BLOCKS:
+        wanting = tuple(too_wide(aim, trials, baseline))
     end = _end(plan, blocks, spent_s + block_s, precise=bool(plan.precision) and not wanting)
-    return Stop(end, blocks, spent_s, block_s, plan.precision, wanting) if end else None
+    return Stop(end, blocks, spent_s, block_s, plan.precision, aim, wanting) if end else None
 
 
 def _end(plan: Plan, blocks: int, next_s: float, *, precise: bool) -> End | None:
@@ -113,12 +122,11 @@ def _spent(trials: pd.DataFrame, last: int) -> tuple[float, float]:
     return float(took_s.sum()), float(took_s[trials["block"] == last].sum())
 
 
-def too_wide(plan: Plan, trials: pd.DataFrame, baseline: str = BASELINE) -> Iterator[Wanting]:
-    """Yield each interval that is wider than the plan's precision.
+def too_wide(aim: float, trials: pd.DataFrame, baseline: str = BASELINE) -> Iterator[Wanting]:
+    """Yield each interval that is wider than plus or minus the share `aim`.
 
     A target without a good trial is left out: no more blocks would mend it.
     """
-    assert plan.precision is not None
     trials = trials[trials["load"].str.startswith("closed:")]
     ratio = f"ratio_to_{baseline}"
     for (target, condition), values in block_values(
@@ -127,8 +135,8 @@ def too_wide(plan: Plan, trials: pd.DataFrame, baseline: str = BASELINE) -> Iter
         paired = target != baseline and len(values[ratio]) > 0
         known: Sequence[float] = values[ratio] if paired else values["requests_per_second"]
         width = geometric_interval(known).width
-        if not width <= plan.precision:
-            needed = blocks_for_precision(known, plan.precision)
+        if not width <= aim:
+            needed = blocks_for_precision(known, aim)
             yield Wanting(
                 target,
                 condition.words(),

@@ -35,11 +35,14 @@ class Swept:
     """A target at all its loads, the least first.
 
     `generator_bound`: its knee is so near what the generator can do that it may bear more.
+    `knee` is in requests per second, and reached with so many `users`; NaN and 0 where not known.
     """
 
     target: str
     points: tuple[Point, ...]
     generator_bound: bool = False
+    knee: float = math.nan
+    users: int = 0
 
     def holds_up_to(self, limit_ms: float) -> Point | None:
         """Return the highest load with p99 below the limit there and at all lower loads."""
@@ -89,6 +92,10 @@ def sweeps(
                 )
             )
     bound = generator_bound(plan.get("knees", ()), plan.get("ceilings", ()))
+    knees = {
+        (knee["target"], knee["workload"], knee["connection"]): (knee["rate"], knee["users"])
+        for knee in plan.get("knees", ())
+    }
     return {
         place: sorted(
             (
@@ -96,6 +103,7 @@ def sweeps(
                     target,
                     tuple(sorted(loads, key=lambda point: point.percent)),
                     (target, *place) in bound,
+                    *knees.get((target, *place), ()),
                 )
                 for target, loads in of_targets.items()
             ),

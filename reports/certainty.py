@@ -10,6 +10,8 @@ import pandas as pd
 
 from harness.results import Finding, blocks_needed, by_condition, span
 
+_FEW = 5
+
 Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
 
 
@@ -73,20 +75,24 @@ def self_checks(summary: pd.DataFrame) -> str:
 
 def stopping(stopped: Mapping[str, Any]) -> Iterator[str]:
     """Yield what ended a run, and what more blocks would cost; `stopped` is that of run.json."""
-    if not stopped or (stopped["by"] == "blocks" and stopped["precision"] is None):
+    if not stopped:
         return
+    if stopped["by"] != "blocks" or stopped["precision"] is not None:
+        yield _end(stopped)
+    yield from _more(stopped)
+
+
+def _end(stopped: Mapping[str, Any]) -> str:
     blocks = f"{stopped['blocks']} blocks" if stopped["blocks"] > 1 else "1 block"
     spent = span(stopped["spent_s"])
     if stopped["by"] == "precision":
-        yield (
+        return (
             f"The run ended after {blocks}, {spent}, since every interval was within "
             f"±{_as_typed(stopped['precision'])}."
         )
-    elif stopped["by"] == "budget":
-        yield f"The run ended after {blocks}, {spent}: another would not have fit in its budget."
-    else:
-        yield f"The run ended after {blocks}, {spent}, which was their bound."
-    yield from _more(stopped)
+    if stopped["by"] == "budget":
+        return f"The run ended after {blocks}, {spent}: another would not have fit in its budget."
+    return f"The run ended after {blocks}, {spent}, which was their bound."
 
 
 def _more(stopped: Mapping[str, Any]) -> Iterator[str]:
@@ -95,12 +101,18 @@ def _more(stopped: Mapping[str, Any]) -> Iterator[str]:
         return
     most = max(known, key=lambda one: int(one["more_blocks"]))
     others = list(dict.fromkeys(one["target"] for one in known if one["target"] != most["target"]))
-    fewer = f"; fewer would do for {', '.join(others)}" if others else ""
+    named = ", ".join(others) if len(others) <= _FEW else f"{len(others)} others"
+    fewer = f"; fewer would do for {named}" if others else ""
     yield (
         f"About {most['more_blocks']} more blocks, "
         f"{span(most['more_blocks'] * stopped['block_s'])}, would give "
-        f"±{_as_typed(stopped['precision'])} for {most['target']} ({most['condition']}){fewer}."
+        f"±{_as_typed(_aim(stopped))} for {most['target']} ({most['condition']}){fewer}."
     )
+
+
+def _aim(stopped: Mapping[str, Any]) -> float:
+    """Return how narrow the intervals were to be; an older run.json knows a precision only."""
+    return float(stopped.get("aim") or stopped["precision"])
 
 
 def _as_typed(share: float) -> str:

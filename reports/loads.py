@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import pandas as pd
@@ -39,10 +40,14 @@ def ceilings(summary: pd.DataFrame) -> list[str]:
     measured = [(where, rows) for where, rows in measured if not rows.empty]
     if not measured:
         return []
-    ceilings = [f"{count(float(rows['ceiling_per_second'].max()))}{at}" for at, rows in measured]
+    units = chain([" requests per second"], repeat(""))
+    ceilings = [
+        f"{count(float(rows['ceiling_per_second'].max()))}{unit}{where}"
+        for unit, (where, rows) in zip(units, measured, strict=False)
+    ]
     return [
-        "From a responder that does nothing the load generator got so many requests per second, "
-        f"its ceiling: {'; '.join(ceilings)}.",
+        "The ceiling of the load generator, what it gets from a responder that does nothing, was "
+        f"{_join(ceilings)}.",
         *(sentence for where, rows in measured for sentence in _bound(where, rows)),
     ]
 
@@ -132,8 +137,27 @@ def _signed(share: float) -> str:
 
 
 def sweeps(found: Mapping[Place, Sequence[Swept]]) -> list[str]:
-    """Return up to which load each target keeps p99 below 10 ms, a sentence each place."""
-    return [_sweep(place, of_place) for place, of_place in found.items()]
+    """Return up to which load each target keeps p99 below 10 ms, and its knee, for each place."""
+    return [
+        sentence
+        for place, of_place in found.items()
+        for sentence in (_sweep(place, of_place), *_knees(of_place))
+    ]
+
+
+def _knees(swept: Sequence[Swept]) -> Iterator[str]:
+    """Yield the most that each target can do, of which the loads were shares."""
+    known = [
+        f"{one.target} {'at least ' if one.generator_bound else ''}{count(one.knee)} "
+        f"({load_words(f'closed:{one.users}')})"
+        for one in sorted(swept, key=lambda one: -one.knee)
+        if math.isfinite(one.knee)
+    ]
+    if known:
+        yield (
+            "The most that users who wait for each answer got (the knee, of which these loads are "
+            f"20, 50, 80 and 95%): {_join(known)} requests per second."
+        )
 
 
 def _sweep(place: Place, swept: Sequence[Swept]) -> str:

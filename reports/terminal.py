@@ -13,14 +13,16 @@ from harness.results import BASELINE, by_condition, readable
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = (
-    *("target", "runs as", "req/s", "±", "vs", "difference", "p50", "p99", "CPU/req", "memory"),
-    "verdict",
+    *("target", "runs as", "req/s", "±", "vs", "difference", "p50", "p99", "p99 ±"),
+    *("CPU/req", "memory", "verdict"),
 )
 # What a narrow terminal does without: the page has it all.
 _WIDE = 96
 _FOR_WIDE = ("runs as", "p50", "memory")
 _WIDER = 136
 _FOR_WIDER = ("difference",)
+# Where the rate itself has an interval, this is left to the page.
+_OF_OPEN_LOADS = "p99 ±"
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
 
@@ -36,19 +38,22 @@ def render_table(
         return Text("No trial has ended.")
     return Group(
         *(
-            _table(condition.words(), readable(rows, baseline), baseline, columns, gap)
+            _with_title(condition.words(), readable(rows, baseline), baseline, columns, gap)
             for condition, rows in by_condition(summary)
         )
     )
 
 
-def _table(
+def _with_title(
     title: str, rows: pd.DataFrame, baseline: str, columns: Sequence[str], gap: int
-) -> Table:
+) -> Group:
+    """Return a table under its title, which may be wider."""
     padding = (0, gap, 0, 0)
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=padding)
+    table = Table(box=None, pad_edge=False, padding=padding)
     wanted = [f"vs {baseline}" if name == "vs" else name for name in columns]
     names = [name for name in wanted if name in rows.columns]
+    if "±" in names:
+        names.remove(_OF_OPEN_LOADS)
     for name in names:
         right = name not in _NAMES
         table.add_column(
@@ -63,4 +68,4 @@ def _table(
         # Text, not str: a "[" in a name is not markup.
         style = _STYLES.get(verdict, "red")
         table.add_row(*map(Text, cells), Text(verdict, style=style))
-    return table
+    return Group(Text(title, style="italic"), table)

@@ -79,11 +79,12 @@ def test_markdown_escapes_and_aligns() -> None:
 ROW = {
     "target": "dso", "runs_as": "server", "requests_per_second": 92.0, "p50_ms": 12.0,
     "p90_ms": 4000.0, "p99_ms": 5500.0, "p999_ms": math.nan, "errors": 0, "verdict": "ok",
-    "difference": "", "p_adjusted": math.nan,
+    "trials": 5, "difference": "", "p_adjusted": math.nan,
     **dict.fromkeys(
         ("requests_per_second_low", "requests_per_second_high", "ratio_to_dso", "memory_mib",
-         "ratio_to_dso_low", "ratio_to_dso_high", "server_cpu_us_per_request", "capacity_per_core",
-         "forks_per_request"), 1.0,
+         "ratio_to_dso_low", "ratio_to_dso_high", "ratio_to_dso_bootstrap_low",
+         "ratio_to_dso_bootstrap_high", "p99_ms_low", "p99_ms_high",
+         "server_cpu_us_per_request", "capacity_per_core", "forks_per_request"), 1.0,
     ),
 }  # fmt: skip
 
@@ -107,8 +108,15 @@ def test_an_open_load_has_no_difference_in_a_rate_that_was_given() -> None:
     void = {**ROW, "offered_per_second": math.nan, "late": math.nan, "dropped": math.nan}
     loaded = {**ROW, "offered_per_second": 92.0, "late": 0.0, "dropped": 0.0}
     frame = r.readable(pd.DataFrame([loaded, void]), "dso")
-    assert not set(frame.columns) & {"vs dso", "interval", "difference", "p"}
+    assert not set(frame.columns) & {"±", "vs dso", "interval", "difference", "p"}
+    assert "p99 ±" in frame
     assert frame["late"].tolist() == ["0", r.NONE]
+
+
+def test_the_bootstrap_is_shown_where_there_are_blocks_enough() -> None:
+    few, many = (pd.DataFrame([{**ROW, "trials": trials}]) for trials in (19, 20))
+    assert "bootstrap" not in r.readable(few, "dso")
+    assert r.readable(many, "dso")["bootstrap"].tolist() == ["100\N{EN DASH}100%"]
 
 
 @pytest.mark.parametrize(("trials", "shown"), [(5, "too few blocks"), (6, "not shown")])

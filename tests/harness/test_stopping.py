@@ -91,7 +91,20 @@ def test_without_precision_or_budget_blocks_alone_decide() -> None:
     assert decide(plan, blocks(6)) is None
     stop = decide(plan, blocks(7, LOOSE))
     assert stop is not None
-    assert (stop.by, stop.wanting) == (End.BLOCKS, ())
+    assert (stop.by, stop.precision) == (End.BLOCKS, None)
+
+
+def test_what_the_smallest_effect_would_take_is_told_unasked() -> None:
+    plan = replace(PLAN, precision=None, smallest_effect=0.05, blocks=7)
+    stop = decide(plan, blocks(7, LOOSE))
+    assert stop is not None
+    assert stop.aim == 0.05
+    (wanting,) = stop.wanting
+    (as_asked,) = (decide(replace(plan, precision=0.05), blocks(7, LOOSE)) or stop).wanting
+    assert wanting == as_asked
+    few = decide(replace(plan, blocks=LEAST_BLOCKS - 1), blocks(LEAST_BLOCKS - 1, LOOSE))
+    assert few is not None
+    assert few.wanting == ()
 
 
 def test_without_the_baseline_it_is_the_rate() -> None:

@@ -108,9 +108,22 @@ def test_other_ends(by: str, said: str) -> None:
     assert sentence == f"The run ended after 1 block, 10 min, {said}"
 
 
-def test_a_plain_run_says_nothing_of_its_end() -> None:
+def test_a_plain_run_says_what_more_would_cost_and_nothing_of_its_end() -> None:
     assert list(certainty.stopping({})) == []
-    assert list(certainty.stopping({**STOPPED, "by": "blocks", "precision": None})) == []
+    plain = {**STOPPED, "by": "blocks", "precision": None, "aim": 0.05}
+    assert list(certainty.stopping(plain)) == [
+        "About 12 more blocks, 6 min, would give ±5% for ruid2 (hello); fewer would do for cgi."
+    ]
+    assert list(certainty.stopping({**plain, "wanting": []})) == []
+
+
+def test_many_are_counted_and_not_named() -> None:
+    wanting = [
+        {"target": f"t{number}", "condition": "hello", "within": 0.1, "more_blocks": number}
+        for number in range(1, 9)
+    ]
+    (*_, more) = certainty.stopping({**STOPPED, "wanting": wanting})
+    assert more.endswith("for t8 (hello); fewer would do for 7 others.")
 
 
 def test_no_difference_for_rows_without_a_comparison() -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -70,6 +70,19 @@ def test_a_sweep_says_what_each_target_holds() -> None:
     assert "at none of its loads with dso" in keep_alive
 
 
+def test_a_sweep_says_what_its_loads_are_shares_of() -> None:
+    known = [
+        replace(swept("ruid2", 1), knee=8_000.0, users=4),
+        replace(swept("dso", 1, bound=True), knee=10_000.0, users=1),
+        swept("cgi", 1),
+    ]
+    _, knees = loads.sweeps({CLOSE: known})
+    assert knees.endswith(
+        "20, 50, 80 and 95%): dso at least 10,000 (1 user) and ruid2 8,000 (4 users) "
+        "requests per second."
+    )
+
+
 def test_its_title_names_the_best() -> None:
     assert loads.title(FOUND) == (
         "Highest load with p99 below 10 ms: dso, 9,500 requests per second "
@@ -98,15 +111,18 @@ def test_a_ceiling_is_told_and_who_came_near_it() -> None:
         ]
     )
     ceiling, bound = loads.ceilings(summary)
-    assert ceiling.startswith("From a responder that does nothing the load generator got ")
-    assert ceiling.endswith("its ceiling: 10,000.")
+    assert ceiling == (
+        "The ceiling of the load generator, what it gets from a responder that does nothing, was "
+        "10,000 requests per second."
+    )
     assert bound == (
         "dso came to 80% of the ceiling, so that 8,000 is a lower bound; "
         "its CPU time would allow 12,000."
     )
     both = pd.concat([summary, summary.assign(connection="keep-alive", ceiling_per_second=20_000)])
     assert loads.ceilings(both)[0].endswith(
-        "10,000 with one connection per request; 20,000 with connections kept alive."
+        "10,000 requests per second with one connection per request and 20,000 with connections "
+        "kept alive."
     )
     assert loads.ceilings(summary.assign(ceiling_per_second=NAN)) == []
 
