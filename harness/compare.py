@@ -44,6 +44,7 @@ METRICS = (
     *("requests_per_second", "p50_ms", "p99_ms"),
     *("server_cpu_us_per_request", "memory_mib"),
 )
+_FAR = 100.0
 RATIO = f"ratio_to_{BASELINE}"
 COMPARABLE = (
     *METRICS,
@@ -221,9 +222,13 @@ def _moved(row: Compared) -> str:
 
 
 def change(ratio: float) -> str:
-    """Return a ratio as a change: 1.052 is +5.2%, 3.5 is +250%."""
-    if not math.isfinite(ratio):
+    """Return a ratio as a change: 1.052 is +5.2%, 3.5 is +250%, beyond 100 times >+9,900%."""
+    if math.isnan(ratio):
         return "unknown"
+    if ratio > _FAR:  # where it lies beyond that, it says no more than that it is useless
+        return f">{change(_FAR)}"
+    if ratio < 1 / _FAR:
+        return f"<{change(1 / _FAR)}"
     percent = 100 * (ratio - 1)
     text = f"{percent:+.1f}%" if abs(percent) < 99.95 else f"{percent:+,.0f}%"
     return text if text.strip("+-0.%") else "0.0%"

@@ -36,6 +36,7 @@ from workloads.timetable import GAP
 Latencies = NDArray[np.float64]
 
 STANDING_BY = "standing by"
+UNANSWERED = "no request was answered in the measured window"
 LEAD_S = 0.02
 """From the moment when all are ready to the first slice: time to tell the generators."""
 
@@ -471,7 +472,7 @@ def assess(
     answered = rows[~np.isnan(rows[:, 1])]
     whole = answered[(answered[:, 0] >= first.at) & (answered[:, 0] < last.at)]
     if len(whole) == 0:
-        return _void(row, "no request was answered in the measured window", evidence)
+        return _void(row, UNANSWERED, evidence)
     settled = _settled(answered, first.at, last.at)
     inside = whole[whole[:, 0] >= settled.at, 1]
     used = probes.between(first, last)
@@ -506,7 +507,7 @@ def assess(
     if not len(account.response_us):
         return _void(row, "no request was to be sent in the measured window", evidence)
     if not account.completed:
-        return _void(row, "no request was answered in the measured window", evidence)
+        return _void(row, UNANSWERED, evidence)
     return _from_intended(trial, account, end - begin)
 
 
@@ -601,7 +602,9 @@ def witnessed(
 ) -> Trial:
     """Return a trial with what is known of its disturbances. Pure.
 
-    `alike` says that a slow core slowed all that the trial is compared with in the same way.
+    `alike` says that a slow core slowed all that the trial is compared with in the same way. A
+    trial is void for what it shows, whatever disturbed it; only one that shows nothing may be so
+    because the server had no processor.
     """
     noise = replace(noise, spin_before=before.spin, spin_after=after.spin)
     row = replace(
@@ -613,9 +616,11 @@ def witnessed(
         runnable_before=before.runnable,
         runnable_after=after.runnable,
     )
+    signs = "; ".join(sentinel.disturbances(noise, slow_core=not alike))
     if row.verdict == "ok":
-        signs = sentinel.disturbances(noise, slow_core=not alike)
-        row = replace(row, disturbed="; ".join(signs))
+        row = replace(row, disturbed=signs)
+    elif signs and row.verdict == f"void: {UNANSWERED}":
+        row = replace(row, disturbed=signs, verdict=f"{row.verdict}, while {signs}")
     return replace(trial, row=row)
 
 

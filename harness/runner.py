@@ -55,7 +55,7 @@ def remaining(plan: Plan, folder: ResultsFolder) -> list[Spec]:
 def _again(order: Sequence[Spec], trials: pd.DataFrame, block: int) -> list[Spec]:
     """Return which trials of a block are to be made again, after the others in their order."""
     specs = [spec for spec in order if spec.block == block]
-    rows = trials[(trials["block"] == block) & (trials["verdict"] == "ok")]
+    rows = trials[trials["block"] == block]
     disturbed = set(rows[rows["disturbed"].fillna("") != ""]["trial"])
     repeated = set(trials[trials["attempt"] > 1]["trial"])
     wanted = [
@@ -109,7 +109,12 @@ def conclude(plan: Plan, folder: ResultsFolder) -> None:
 
 
 def voids(folder: ResultsFolder) -> Iterator[tuple[str, str]]:
-    """Yield the name and the verdict of each trial that does not count."""
-    for row in folder.trials().itertuples():
-        if str(row.verdict).startswith("void"):
+    """Yield the name and the verdict of each trial that does not count.
+
+    One that something else silenced is forgiven if it went well when it was made again.
+    """
+    trials = folder.trials()
+    good = set(trials[trials["verdict"] == "ok"]["trial"])
+    for row in trials.itertuples():
+        if str(row.verdict).startswith("void") and f"{row.trial}/2" not in good:
             yield str(row.trial), str(row.verdict)

@@ -18,7 +18,8 @@ A disturbed trial is made again, once, after the last trial of its block: near e
 be paired with the block's other trials, and cheaper than the whole block. No more are made again
 than a third of the trials so far (but always a block's worth). Whether a trial is made again
 depends on these witnesses alone, never on its result, so nothing is selected by what it shows. Of
-two attempts the undisturbed one counts, else the second, which stays marked.
+two attempts the undisturbed one counts, else the second, which stays marked. A trial in which the
+server was left no processor to answer a single request is void, and made again in the same way.
 
 Targets that take turns in slices meet the same core: a slow one slows all of them alike, and their
 comparison stands. Its spin probe is recorded and decides nothing.

@@ -214,8 +214,8 @@ def _finding(comparison: Comparison, place: int, row: Compared) -> str:
     return ", ".join([str(row.finding), *marks[:1]])
 
 
-def _table(title: str, rows: pd.DataFrame, width: int) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _table(title: str, rows: pd.DataFrame, width: int) -> Group:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     names = [name for name in rows.columns if width >= _WIDE or name not in _UNSHOWN_IN_NARROW]
     for name in names:
         left = name in _LEFT
@@ -235,7 +235,7 @@ def _table(title: str, rows: pd.DataFrame, width: int) -> Table:
         style = _style(cells["finding"])
         # Text, not str: a "[" in a name is not markup.
         table.add_row(*map(Text, cells.values()), style=style)
-    return table
+    return Group(Text(title, style="italic"), table)
 
 
 def _style(finding: str) -> str:

@@ -194,6 +194,8 @@ def test_too_few_blocks_to_tell() -> None:
 def test_a_change_in_words() -> None:
     shown = [change(ratio) for ratio in (1.052, 0.8, 1.0, 0.99999, 3.5, 12.0, math.nan)]
     assert shown == ["+5.2%", "-20.0%", "0.0%", "0.0%", "+250%", "+1,100%", "unknown"]
+    assert [change(ratio) for ratio in (101.0, 1e22, math.inf)] == [">+9,900%"] * 3
+    assert [change(ratio) for ratio in (0.0099, 0.0)] == ["<-99.0%"] * 2
 
 
 def test_metrics_by_name() -> None:

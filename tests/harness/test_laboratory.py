@@ -271,6 +271,20 @@ def test_what_disturbed_a_trial_is_in_its_row() -> None:
     assert (quiet.disturbed, quiet.spin_before) == ("", None)
 
 
+def test_a_trial_is_void_for_what_it_shows_and_only_silence_may_be_the_hosts_fault() -> None:
+    silent = replace(ROW, verdict="void: no request was answered in the measured window")
+    wrong = replace(ROW, verdict="void: 1 wrong answers, first: it lied")
+    noise = Noise(foreign_cpu_share=0.99, foreign_cpu_s=0.5)
+    told, kept, quiet = (
+        witnessed(Trial(row, np.empty(0)), one, Witness(None, 0), Witness(None, 0)).row
+        for row, one in ((silent, noise), (wrong, noise), (silent, Noise()))
+    )
+    assert told.verdict == f"{silent.verdict}, while others took 99% of the server's core"
+    assert told.disturbed == "others took 99% of the server's core"
+    assert (kept.verdict, kept.disturbed) == (wrong.verdict, None)
+    assert (quiet.verdict, quiet.disturbed) == (silent.verdict, None)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
@@ -402,7 +416,7 @@ def test_a_script_that_hangs_makes_the_trial_void(
     )
     with replaced(laboratory, lambda text: text + once):
         row = measure().row
-    assert row.verdict == "void: no request was answered in the measured window"
+    assert row.verdict.startswith("void: no request was answered in the measured window")
 
 
 def test_without_its_generator_a_run_cannot_go_on(

@@ -136,6 +136,34 @@ def test_a_disturbed_trial_is_made_again_at_the_end_of_its_block(folder: Results
     assert runner.remaining(PLAN, folder) == []
 
 
+class Starved(Bench):
+    """Some trials, whose names are given, show nothing, since others had the server's core."""
+
+    def __init__(self, *starved: str) -> None:
+        super().__init__()
+        self.starved = starved
+
+    def measure(self, spec: Spec) -> Trial:
+        trial = super().measure(spec)
+        if spec.trial not in self.starved:
+            return trial
+        row = replace(
+            trial.row, verdict="void: silence", requests_per_second=None, disturbed="others"
+        )
+        return Trial(row, np.empty(0))
+
+
+def test_a_trial_that_was_silenced_is_made_again_and_forgiven(folder: ResultsFolder) -> None:
+    runner.carry_out(PLAN, Starved(SECOND), folder, Watcher())
+    assert [name for name in names(folder) if name.startswith(SECOND)] == [SECOND, f"{SECOND}/2"]
+    assert list(runner.voids(folder)) == []
+
+
+def test_a_trial_that_was_silenced_twice_is_not_forgiven(folder: ResultsFolder) -> None:
+    runner.carry_out(PLAN, Starved(SECOND, f"{SECOND}/2"), folder, Watcher())
+    assert [trial for trial, _ in runner.voids(folder)] == [SECOND, f"{SECOND}/2"]
+
+
 def test_a_trial_is_made_again_only_once(folder: ResultsFolder) -> None:
     runner.carry_out(PLAN, Noisy(SECOND, f"{SECOND}/2"), folder, Watcher())
     assert [name for name in names(folder) if name.startswith(SECOND)] == [SECOND, f"{SECOND}/2"]

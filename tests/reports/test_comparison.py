@@ -56,6 +56,15 @@ def test_the_table_fits(found: Comparison, width: int) -> None:
     assert "lower" in dso
 
 
+def test_intervals_without_bounds_leave_room_for_names(found: Comparison) -> None:
+    wild = [replace(row, logs=replace(row.logs, error=20.0, freedom=1.0)) for row in found.rows]
+    text = printed(replace(found, rows=tuple(wild)), 80)
+    (line,) = (line for line in text.splitlines() if line.startswith("dso"))
+    assert line.split()[:2] == ["dso", "req/s"]
+    assert "<-99.0% to >+9,900%" in line
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+
+
 def test_all_that_one_must_know(found: Comparison) -> None:
     for text in (printed(found, 200), forms.markdown(found)):
         assert "BASE: before" in text
