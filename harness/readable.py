@@ -32,6 +32,8 @@ def percent(share: float) -> str:
     if not math.isfinite(share):
         return NONE
     value = 100 * share
+    if value == 0:
+        return "0%"
     if 0 < value < 0.01:
         return "<0.01%"
     return f"{value:.2f}%" if value < 1 else f"{value:.1f}%" if value < 10 else f"{value:,.0f}%"

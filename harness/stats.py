@@ -26,9 +26,9 @@ two runs would give. It cannot tell what another hour would: that is in no run's
 numbers: its spread is too small by sqrt((n-1)/n) and its tails are those of a normal
 distribution, not of t with four degrees of freedom. Together they make it cover about 82% where
 95% is claimed (tests/harness/test_stats.py shows both). The bootstrap asks for no distribution,
-but with five numbers it has no way to learn one either. `bootstrap_interval` (BCa, Efron 1987) is
-beside it in summary.csv, and from twenty blocks on in the report: where both agree, it does not
-matter which assumption was made.
+but with five numbers it has no way to learn one either, and BCa (Efron 1987) does not mend that.
+`bootstrap_interval` is beside it in summary.csv, and from twenty blocks on in the report: where
+both agree, it does not matter which assumption was made.
 
 **Quantiles.** The order-statistic interval is exact for any distribution as long as the
 latencies are independent. Within a closed loop they are not: a stall delays every user at once.

@@ -7,6 +7,10 @@ Start `isobench serve MODE` in one terminal, and in another
 Users come and go as Locust is told, or by a load shape (see `shapes`):
 
     ISOBENCH_SHAPE=steps:1,2,4,8@10 locust -f ...
+    ISOBENCH_SHAPE=ramp:10-500/s@60 locust -f ... --users 4
+
+The second is an open load, whose response times count from the intended times of sending; with
+connections kept alive it needs no more users than the server has workers.
 
 The replies are checked as in a measurement, but Locust's own statistics count here: they round
 response times below 100 ms to whole milliseconds.
@@ -29,15 +33,11 @@ from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
 from workloads.load import Load
 from workloads.proof import Identity, Proof
-from workloads.shapes import Shape, parse
+from workloads.shapes import Rates, Shape, parse
 from workloads.tenants import Manifest, Tenant
-from workloads.users import ClosedLoopUser, Plan
+from workloads.users import ClosedLoopUser, OpenLoopUser, Plan
 
 logger = logging.getLogger(__name__)
-
-
-class Visitor(ClosedLoopUser):
-    """A user in a closed loop; its plan is made when the test starts."""
 
 
 def shape_from(environment: Mapping[str, str]) -> type[Shape] | None:
@@ -57,6 +57,21 @@ def shape_from(environment: Mapping[str, str]) -> type[Shape] | None:
 
 Profile = shape_from(os.environ)
 """Locust takes any class of a load shape that it finds here."""
+
+ARRIVALS = Profile.arrivals if Profile is not None and issubclass(Profile, Rates) else None
+"""When the requests of an open load come; None of a closed one."""
+
+
+class Visitor(ClosedLoopUser):
+    """A user in a closed loop; its plan is made when the test starts."""
+
+    abstract = ARRIVALS is not None
+
+
+class Caller(OpenLoopUser):
+    """A user that sends at intended times, which it shares with the others."""
+
+    abstract = ARRIVALS is None
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -87,10 +102,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def make_plan(environment: Environment, **_rest: object) -> None:
     """Make the plan from what was chosen on the command line or on the web page."""
     try:
-        Visitor.plan = Plan.of(load_from(environment.parsed_options, environment.host))
+        plan = Plan.of(load_from(environment.parsed_options, environment.host))
     except (WorkloadError, ValueError) as error:
         logger.error("error: %s\nhint: %s", error, getattr(error, "hint", "See --help."))
         give_up(environment)
+    Visitor.plan = Caller.plan = plan
 
 
 def give_up(environment: Any) -> NoReturn:
@@ -123,6 +139,7 @@ def load_from(options: Any, url: str | None) -> Load:
         workload=load.workload(options.workload),
         tenants=tuple(Proof(t.name, expected(t, manifest, options.runs_as)) for t in tenants),
         connection=options.connection,
+        arrivals=ARRIVALS,
         popularity=popularity.parse(options.popularity),
         server=manifest.www,
         credential_key=load.stamping_key(options.credential_key),

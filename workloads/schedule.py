@@ -14,6 +14,7 @@ dropped
     response time is at least as long as that, and counts as such.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, dropwhile, takewhile
@@ -38,15 +39,42 @@ Times = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """So many seconds in which the rate goes evenly from `first` to `last`, requests a second."""
+
+    seconds: float
+    first: float
+    last: float
+
+    @property
+    def requests(self) -> float:
+        """How many requests are due within it, on average."""
+        return self.seconds * (self.first + self.last) / 2
+
+    def due_s(self, requests: float) -> float:
+        """Return the seconds from its beginning after which so many requests are due."""
+        slope = (self.last - self.first) / self.seconds
+        # The root of first t + slope t^2 / 2 = requests, in the form that a slope of 0 suits too.
+        square = max(0.0, self.first**2 + 2 * slope * requests)
+        return 2 * requests / (self.first + math.sqrt(square))
+
+
+@dataclass(frozen=True)
 class Arrivals:
-    """`rate` requests a second, as by a Poisson process or evenly."""
+    """`rate` requests a second, as by a Poisson process or evenly.
+
+    Where there are `stretches`, these come first, one after the other.
+    """
 
     rate: float
     pattern: Pattern = "poisson"
+    stretches: tuple[Stretch, ...] = ()
 
 
 def offsets(arrivals: Arrivals, seed: int) -> Iterator[float]:
     """Yield the times of sending without an end, ascending, in seconds after the load begins."""
+    if arrivals.stretches:
+        yield from _rescaled(arrivals, offsets(Arrivals(1.0, arrivals.pattern), seed))
     generator = np.random.default_rng((_STREAM, seed))
     if arrivals.pattern == "uniform":
         # Not always at the same moment after the start, to which a server's own clocks may be tied.
@@ -57,6 +85,23 @@ def offsets(arrivals: Arrivals, seed: int) -> Iterator[float]:
         times = last + np.cumsum(generator.exponential(1 / arrivals.rate, _CHUNK))
         last = float(times[-1])
         yield from times.tolist()
+
+
+def _rescaled(arrivals: Arrivals, amounts: Iterator[float]) -> Iterator[float]:
+    """Yield when so many requests are due, for each of these ascending amounts.
+
+    Of a Poisson process with rate 1 that gives one with the rate of the arrivals (Cinlar,
+    *Introduction to Stochastic Processes*, 1975, 4.7).
+    """
+    begins_s = before = 0.0
+    stretches = iter(arrivals.stretches)
+    stretch = next(stretches, None)
+    for amount in amounts:
+        while stretch is not None and amount - before >= stretch.requests:
+            begins_s, before = begins_s + stretch.seconds, before + stretch.requests
+            stretch = next(stretches, None)
+        left = amount - before
+        yield begins_s + (stretch.due_s(left) if stretch else left / arrivals.rate)
 
 
 class Schedule:

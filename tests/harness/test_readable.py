@@ -22,7 +22,7 @@ def test_count(value: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("share", "text"),
     [(1.04, "104%"), (0.63, "63%"), (0.0741, "7.4%"), (0.0077, "0.77%"), (1e-5, "<0.01%"),
-     (math.nan, r.NONE)],
+     (0, "0%"), (math.nan, r.NONE)],
 )  # fmt: skip
 def test_percent(share: float, text: str) -> None:
     assert r.percent(share) == text

@@ -40,6 +40,28 @@ def test_worked_example() -> None:
     assert math.log(interval.high) == pytest.approx(1 + 12.7062, abs=1e-4)
 
 
+# Cushny and Peebles' hours of sleep gained by two drugs, with which Student introduced his test
+# (The Probable Error of a Mean, 1908); the intervals are those of t.test in R's own documentation
+# of its data set `sleep`. Hours are differences, so they stand for logarithms here.
+DEXTRO = (0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0)
+LAEVO = (1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4)
+
+
+def test_students_own_example() -> None:
+    interval = ratio_interval(np.exp(LAEVO).tolist(), np.exp(DEXTRO).tolist())
+    logs = [math.log(end) for end in (interval.low, interval.mid, interval.high)]
+    assert logs == pytest.approx([0.7001142, 1.58, 2.4598858], abs=1e-6)
+
+
+def test_the_same_without_pairs() -> None:
+    ratio = unpaired_ratio(np.exp(LAEVO).tolist(), np.exp(DEXTRO).tolist())
+    assert ratio.freedom == pytest.approx(17.776, abs=1e-3)
+    assert ratio.mean / ratio.error == pytest.approx(1.8608, abs=1e-4)
+    interval = ratio.interval()
+    logs = [math.log(end) for end in (interval.low, interval.high)]
+    assert logs == pytest.approx([-0.2054832, 3.3654832], abs=1e-6)
+
+
 def test_one_block_has_no_interval_and_none_has_nothing() -> None:
     one = geometric_interval([5.0])
     assert one.mid == pytest.approx(5)
@@ -201,6 +223,15 @@ def test_the_bootstrap_agrees_with_t_where_there_are_many_blocks() -> None:
     assert bootstrap.low == pytest.approx(t.low, abs=0.003)
     assert bootstrap.high == pytest.approx(t.high, abs=0.003)
     assert bootstrap_interval(ratios) == bootstrap
+
+
+def test_bca_does_not_mend_what_a_bootstrap_of_five_blocks_lacks() -> None:
+    random = np.random.default_rng(20260301)
+    covered = 0
+    for _ in range(200):
+        interval = bootstrap_interval(np.exp(0.1 * random.standard_normal(5)).tolist())
+        covered += interval.low <= 1 <= interval.high
+    assert covered / 200 < 0.90
 
 
 def test_the_bootstrap_of_few_or_equal_blocks() -> None:

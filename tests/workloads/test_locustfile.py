@@ -77,6 +77,18 @@ def test_it_follows_a_shape(
     assert json.loads(done.stdout)[0]["num_failures"] == 0
 
 
+def test_it_puts_on_an_open_load_whose_rate_changes(
+    stub: Callable[[str], int], manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ISOBENCH_SHAPE", "steps:40,80/s@1")
+    done = locust(stub("hello"), manifest, "--run-time", "1h")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    # Users in a closed loop would have asked thousands of times.
+    assert 0 < row["num_requests"] < 500
+    assert row["num_failures"] == 0
+
+
 def test_a_shape_that_is_none_is_explained(manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ISOBENCH_SHAPE", "steps:up")
     done = locust(1, manifest)

@@ -1,6 +1,6 @@
 """Intended times of sending, and what is said of requests that missed them."""
 
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 
 import numpy as np
 import pytest
@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from workloads.schedule import Account, Arrivals, Pattern, Schedule, Times, account, offsets
+from workloads.schedule import (
+    Account,
+    Arrivals,
+    Pattern,
+    Schedule,
+    Stretch,
+    Times,
+    account,
+    offsets,
+)
 
 COUNT = 20_000
 
@@ -46,6 +55,41 @@ def test_times_ascend_and_have_no_end(rate: float, pattern: Pattern, seed: int) 
     times = drawn(rate, pattern, seed, count=3000).tolist()
     assert len(times) == 3000
     assert all(earlier <= later for earlier, later in pairwise(times))
+
+
+def test_steps_and_ramps_are_evenly_filled() -> None:
+    stretches = (Stretch(2.0, 100, 100), Stretch(2.0, 300, 300), Stretch(4.0, 300, 100))
+    arrivals = Arrivals(100.0, "uniform", stretches)
+    times = np.array(list(islice(offsets(arrivals, 1), 1700)))
+    counts, _ = np.histogram(times, bins=[0, 2, 4, 6, 8, 9])
+    # The ramp's first half has a mean rate of 250, its second of 150; then it goes on at 100.
+    assert counts == pytest.approx([200, 600, 500, 300, 100], abs=1)
+
+
+def test_with_a_changing_rate_it_is_a_poisson_process_still() -> None:
+    ramp = Stretch(100.0, 10.0, 190.0)
+    times = np.array(
+        list(takewhile(lambda time: time < 100, offsets(Arrivals(1.0, stretches=(ramp,)), 3)))
+    )
+    assert len(times) == pytest.approx(ramp.requests, abs=3 * np.sqrt(ramp.requests))
+    # How many were due on average by then: the gaps of that are exponential, with mean 1.
+    due = 10 * times + 0.9 * times**2
+    assert stats.kstest(np.diff(due, prepend=0.0), "expon").pvalue > 0.01
+
+
+@given(
+    st.lists(
+        st.builds(Stretch, st.floats(0.1, 100), st.floats(0.1, 1e4), st.floats(0.1, 1e4)),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_a_changing_rate_goes_on_without_a_leap_back(stretches: list[Stretch]) -> None:
+    arrivals = Arrivals(5.0, stretches=tuple(stretches))
+    times = list(islice(offsets(arrivals, 1), 2000))
+    assert all(earlier <= later + 1e-9 for earlier, later in pairwise(times))
+    for stretch in stretches:
+        assert stretch.due_s(stretch.requests) == pytest.approx(stretch.seconds)
 
 
 def test_a_schedule_is_taken_one_by_one_and_can_be_looked_up() -> None:

@@ -59,12 +59,29 @@ print(json.dumps(seen))
         ("steps:3@0.5", {0: 3, 0.6: None}),
         ("ramp:1-5@4", {0: 1, 1: 2, 2.1: 3, 3.9: 5, 4: None}),
         ("ramp:5-1@4", {0: 5, 3: 2}),
+        ("steps:100,200/s@2", {0: 4, 3.9: 4, 4: None}),
+        ("ramp:10-500/s@60", {0: 4, 59.9: 4, 60: None}),
     ],
 )
 def test_users_as_time_goes_by(
     in_locust: Callable[..., Any], text: str, expected: dict[float, int | None]
 ) -> None:
     assert in_locust(USERS_AT, text, *expected) == list(expected.values())
+
+
+RATES = """
+import json, sys
+from workloads.shapes import parse
+from dataclasses import astuple
+print(json.dumps([astuple(parse(text).arrivals) for text in sys.argv[1:]]))
+"""
+
+
+def test_rates_as_time_goes_by(in_locust: Callable[..., Any]) -> None:
+    assert in_locust(RATES, "steps:100,200/s@2", "ramp:500-10/s@60") == [
+        [200, "poisson", [[2, 100, 100], [2, 200, 200]]],
+        [10, "poisson", [[60, 500, 10]]],
+    ]
 
 
 def test_what_is_no_shape(in_locust: Callable[..., Any]) -> None:
@@ -77,6 +94,8 @@ def test_what_is_no_shape(in_locust: Callable[..., Any]) -> None:
         "steps:1@0",
         "ramp:1@5",
         "ramp:1-2",
+        "steps:1/s",
+        "ramp:1/s-2/s@5",
     ]
     assert in_locust(REFUSED, *texts) == [True] * len(texts)
 
