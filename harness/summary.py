@@ -471,7 +471,8 @@ def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
             summary[verdict == "noisy"],
         ),
         (
-            "in some trials the rate changed to the end, so there was no steady state",
+            f"in {summary['unsteady'].sum()} of {summary['trials'].sum()} trials the rate changed "
+            "to the end, so there was no steady state",
             "measure with more --seconds; the column steady of trials.parquet says which trials",
             summary[summary["unsteady"] > 0],
         ),

@@ -165,6 +165,7 @@ def render(
             for section in sections
         ],
         tables=tables,
+        columns={name for _, names, _ in tables for name in names},
         machine=list(
             flat(
                 {

@@ -206,3 +206,17 @@ def test_a_browser_shows_it_without_complaint(report: Path, tmp_path: Path) -> N
     assert "CONSOLE" not in shown.stderr
     assert "<td>1,050</td>" in shown.stdout
     assert shown.stdout.count("<svg") == 4 + 5  # of the whole run, and of each target
+
+
+def test_only_columns_that_are_there_are_explained(make_folder: MakeFolder) -> None:
+    text = reports.make(make_folder(blocks=2, targets=("dso", "cgi"))).read_text()
+    for shown in ("difference, p", "p50, p90, p99", "verdict"):
+        assert f"<dt>{shown}</dt>" in text
+    for absent in ("bootstrap", "late, dropped"):
+        assert f"<dt>{absent}</dt>" not in text
+
+
+def test_many_blocks_have_a_bootstrap(make_folder: MakeFolder) -> None:
+    text = reports.make(make_folder(blocks=20, targets=("dso", "cgi"))).read_text()
+    assert "<dt>bootstrap</dt>" in text
+    assert "<th>bootstrap</th>" in text
