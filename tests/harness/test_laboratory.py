@@ -36,6 +36,7 @@ from harness.results import TrialRow
 from harness.sentinel import Noise, Witness
 from harness.server import Server, ServerUsage
 from harness.targets import Target, choose
+from tests.harness.folders import ROW as BARE
 from tests.harness.live import needs_root
 from tests.harness.test_sentinel import busy
 
@@ -44,21 +45,7 @@ PLAN = Plan(
 )
 SPECS = list(PLAN.trials())
 
-ROW = TrialRow(
-    trial="001/dso/hello/closed:8/close",
-    block=1,
-    position=1,
-    target="dso",
-    kind="mode",
-    runs_as="server",
-    workload="hello",
-    load="closed:8",
-    connection="close",
-    tenants=2,
-    popularity="uniform",
-    started_at="2026-03-01T12:00:00.000+00:00",
-    verdict="void: not made",
-)
+ROW = replace(BARE, tenants=2, verdict="void: not made", requests_per_second=None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -48,6 +49,26 @@ def test_what_never_settles_has_no_steady_state() -> None:
 def test_too_short_to_tell() -> None:
     with pytest.raises(ValueError, match="19 observations are too few"):
         mser([1.0] * 19)
+
+
+@given(st.lists(st.integers(1, 1000), min_size=20, max_size=80))
+def test_the_cut_is_where_the_published_statistic_is_least(series: list[int]) -> None:
+    """White, Cobb and Spratt 2000: the sum of squares about the mean of the rest, over (n - d)^2.
+
+    In fractions, by the definition, of batches of five.
+    """
+    batches = [Fraction(sum(series[at : at + 5]), 5) for at in range(0, len(series) // 5 * 5, 5)]
+    statistic = []
+    for cut in range(len(batches) - 1):
+        rest = batches[cut:]
+        mean = sum(rest) / len(rest)
+        statistic.append(float(sum((one - mean) ** 2 for one in rest) / len(rest) ** 2))
+    least, half = min(statistic), len(batches) // 2
+    found = mser(series).share
+    if found is None:
+        assert min(statistic[half + 1 :]) == pytest.approx(least, abs=1e-9)
+    else:
+        assert statistic[round(found * len(batches))] == pytest.approx(least, abs=1e-9)
 
 
 @given(st.lists(st.floats(0.1, 1e6), min_size=20, max_size=80), st.floats(0.1, 100))
