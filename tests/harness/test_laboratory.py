@@ -438,7 +438,10 @@ def test_servers_that_are_loaded_in_turn_live_together(place: Path) -> None:
         assert row.verdict == "ok" or "too long for slices" in row.verdict
         if row.verdict == "ok":
             assert (row.measured_s or 0) + (row.discarded_s or 0) == pytest.approx(0.2)
-            assert row.sent == row.answered == row.verified
+            assert row.sent is not None
+            assert row.answered is not None
+            assert row.answered == row.verified
+            assert 0 <= row.sent - row.answered <= 2  # users that were stopped while they waited
     assert set(place.iterdir()) == before
 
 

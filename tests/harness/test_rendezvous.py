@@ -4,6 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from harness.rendezvous import Rendezvous
+from tests.harness.live import PATIENCE
 
 
 def test_all_hear_the_same_moment() -> None:
@@ -28,7 +29,7 @@ def test_nobody_waits_for_who_has_left() -> None:
         assert not met.wait(0.05)
         point.leave()
         for other in others:
-            other.result(timeout=5)
+            other.result(timeout=PATIENCE)
 
 
 def test_the_last_may_leave() -> None:

@@ -296,7 +296,8 @@ def test_a_trial_in_turns_sends_within_its_slices_only(
     assert ended["at"] >= timetable.window[1]
     assert done["window"] == pytest.approx(timetable.own_window)
     rows = np.load(done["file"])
-    assert len(rows) == done["requests_total"] == done["sent"] == done["verified"]
+    assert len(rows) == done["requests_total"] == done["verified"]
+    assert 0 <= done["sent"] - len(rows) <= 4  # each user may have been stopped while it waited
     assert timetable.epoch <= rows[:, 0].min()
     assert rows[:, 0].max() < timetable.own_window[1]
 
