@@ -272,6 +272,7 @@ class Laboratory:
             env_bytes=server.env_bytes,
             hash_seed=None if ceiling.is_null(target.name) else setup.hash_seed,
             port=server.port,
+            tenant_order=setup.order_seed,
         )
         return _Seen(spec, row, done, rows, readings[0], readings[1], in_turns=turns is not None)
 

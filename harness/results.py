@@ -165,6 +165,7 @@ class TrialRow:
     env_bytes: int | None = None
     hash_seed: int | None = None
     port: int | None = None
+    tenant_order: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""

@@ -83,6 +83,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             _column("env_bytes", _INT, null=True),
             _column("hash_seed", _INT, null=True),
             _column("port", _INT, null=True),
+            _column("tenant_order", _TEXT, null=True),
         ]
     ),
     "latency": pa.schema(

@@ -345,6 +345,7 @@ def test_a_trial(measure: Callable[[], Trial]) -> None:
     assert row.disturbed is not None
     assert row.env_bytes
     assert row.port
+    assert row.tenant_order == f"{PLAN.seed}/{row.block}/tenants"
     assert row.server_cpu_us_per_request
     assert row.memory_mib
     assert row.processes == 1 + PLAN.workers
