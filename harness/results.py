@@ -352,7 +352,8 @@ def _refuse_results(path: Path) -> None:
     if found := [file.name for file in ours if file.exists()]:
         raise IsobenchError(
             f"{path} already holds results ({found[0]}), which are never overwritten",
-            hint=f"go on with them by --resume {path}, or choose another folder with --out",
+            hint="choose another folder with --out; an interrupted run goes on by "
+            f"isobench run --resume {path}",
         )
 
 

@@ -63,6 +63,7 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
     path = out or Path("results") / f"selftest-{run_id}"
+    ResultsFolder.must_be_free(path)
     (dso,) = choose([BASELINE])
     host = Host.examine()
     cores = divide(probes.usable_cpus(), machine.siblings())

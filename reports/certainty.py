@@ -79,7 +79,10 @@ def stopping(stopped: Mapping[str, Any]) -> Iterator[str]:
         return
     if stopped["by"] != "blocks" or stopped["precision"] is not None:
         yield _end(stopped)
-    yield from _more(stopped)
+    if more := list(_more(stopped)):
+        yield from more
+    elif stopped["precision"] is None:
+        yield f"Another block would take about {span(stopped['block_s'])}."
 
 
 def _end(stopped: Mapping[str, Any]) -> str:

@@ -137,7 +137,7 @@ def test_results_are_never_overwritten(whole: Whole) -> None:
     refused = whole.isobench.call("run", "--modes", "dso", "--out", whole.folder)
     assert refused.code == 2
     assert "already holds results" in refused.err
-    assert f"hint: go on with them by --resume {whole.folder}" in refused.err
+    assert f"goes on by isobench run --resume {whole.folder}" in refused.err
     assert (whole.folder / "run.json").read_bytes() == before
     assert whole.isobench.lasting_traces() == []
 

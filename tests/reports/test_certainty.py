@@ -114,7 +114,8 @@ def test_a_plain_run_says_what_more_would_cost_and_nothing_of_its_end() -> None:
     assert list(certainty.stopping(plain)) == [
         "About 12 more blocks, 6 min, would give ±5% for ruid2 (hello); fewer would do for cgi."
     ]
-    assert list(certainty.stopping({**plain, "wanting": []})) == []
+    few = list(certainty.stopping({**plain, "wanting": []}))
+    assert few == ["Another block would take about 30 s."]
 
 
 def test_many_are_counted_and_not_named() -> None:
