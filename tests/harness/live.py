@@ -16,7 +16,7 @@ from harness import cgroup
 from harness.results import Manifest, ResultsFolder
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds after which something that does not happen fails the test."""
 BLOCKS = 4
 RUN = (
