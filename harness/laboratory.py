@@ -455,8 +455,9 @@ def assess(
 
     `rows` has a line a request: when it was complete, in seconds on CLOCK_MONOTONIC, and its
     latency in microseconds. Counted are those complete between the two readings, so that requests
-    and what the server used for them belong to the same stretch of time. Where the trial settled
-    only later, rate and times are of the steady rest; what a request costs is still of the whole.
+    and what the server used for them belong to the same stretch of time. The rate ends with the
+    load, however late the last reading comes. Where the trial settled only later, rate and times
+    are of the steady rest; what a request costs is still of the whole.
     Rows of an open load have a third number (see `workloads.schedule.account`).
     """
     row = replace(
@@ -471,15 +472,16 @@ def assess(
         reason = (done["evidence"] or {}).get("reason", "requests without an answer")
         return _void(row, f"{done['errors']} wrong answers, first: {reason}", evidence)
     answered = rows[~np.isnan(rows[:, 1])]
-    whole = answered[(answered[:, 0] >= first.at) & (answered[:, 0] < last.at)]
-    if len(whole) == 0:
-        return _void(row, UNANSWERED, evidence)
-    settled = _settled(answered, first.at, last.at)
-    inside = whole[whole[:, 0] >= settled.at, 1]
-    used = probes.between(first, last)
-    measured_s = last.at - settled.at
-    count = len(whole)
     begin, end = done["window"]
+    closes = min(last.at, end)
+    whole = answered[(answered[:, 0] >= first.at) & (answered[:, 0] < last.at)]
+    if not (whole[:, 0] < closes).any():
+        return _void(row, UNANSWERED, evidence)
+    settled = _settled(answered, first.at, closes)
+    inside = whole[(whole[:, 0] >= settled.at) & (whole[:, 0] < closes), 1]
+    used = probes.between(first, last)
+    measured_s = closes - settled.at
+    count = len(whole)
     trial = Trial(
         replace(
             row,
@@ -571,7 +573,7 @@ def _closed(row: TrialRow, done: Mapping[str, Any], users: int) -> selfchecks.Cl
         per_second=row.requests_per_second,
         mean_latency_s=row.mean_ms / 1000,
         longest_s=row.max_ms / 1000,
-        client_s=done["generator_cpu_s"] / max(1, done["requests"]),
+        client_s=(done["generator_cpu_s"] + done["generator_waited_s"]) / max(1, done["requests"]),
         window_s=row.measured_s,
     )
 

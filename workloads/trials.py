@@ -28,6 +28,7 @@ from workloads.users import Plan, client_maker, following, user_class
 VERIFY_TENANTS = 50
 TOO_MANY_ERRORS = 1000
 LOOK_S = 0.01
+SCHEDSTAT = Path("/proc/self/schedstat")
 """How often it is looked whether the last answers have come."""
 
 Announce = Callable[[str, float], None]
@@ -109,7 +110,8 @@ class Outcome:
     the whole trial. `sent` counts requests begun: more than were answered, by those dropped when
     the window ended. `retries` and `connections` are None where the client does not tell.
     `verified` counts the replies whose check passed, where it was made and not where replies are
-    recorded: both counts must agree. With a timetable, completions and `window` are in own time.
+    recorded: both counts must agree. `generator_waited_s` is how long this process could run within
+    the window, and had no processor. With a timetable, completions and `window` are in own time.
     """
 
     requests_total: int
@@ -123,8 +125,29 @@ class Outcome:
     evidence: Evidence | None
     window: tuple[float, float]
     generator_cpu_s: float
+    generator_waited_s: float
     stopped_early: bool
     file: str
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What this process has had of a processor so far, and how long its main thread had to wait.
+
+    The second is 0 where the kernel does not tell (Documentation/scheduler/sched-stats.rst).
+    """
+
+    cpu_s: float
+    waited_s: float
+
+    @classmethod
+    def used(cls) -> "Processor":
+        """Look at it, now."""
+        try:
+            waited_ns = int(SCHEDSTAT.read_text().split()[1])
+        except (OSError, IndexError):
+            waited_ns = 0
+        return cls(time.process_time(), waited_ns / 1e9)
 
 
 class Uncounted(RequestStats):
@@ -176,10 +199,10 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
         runner.start(trial.load.users, spawn_rate=trial.load.users)
         try:
             stop.wait(trial.warmup_s if turns is None else left_until(turns.window[0]))
-            start, cpu_before = time.monotonic(), time.process_time()
+            start, before = time.monotonic(), Processor.used()
             announce("measuring", start)
             stop.wait(trial.measure_s if turns is None else left_until(turns.window[1]))
-            end, cpu_after = time.monotonic(), time.process_time()
+            end, after = time.monotonic(), Processor.used()
             announce("measured", end)
             if plan.schedule is not None and isinstance(recorder, OpenLoadRecorder):
                 drain(recorder, plan.schedule.within(start, end), trial.drain_s, stop)
@@ -201,7 +224,8 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
         connections=plan.connections if lean else None,
         evidence=recorder.evidence,
         window=(start, end),
-        generator_cpu_s=cpu_after - cpu_before,
+        generator_cpu_s=after.cpu_s - before.cpu_s,
+        generator_waited_s=after.waited_s - before.waited_s,
         stopped_early=stop.is_set(),
         file=str(trial.output),
     )

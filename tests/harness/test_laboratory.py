@@ -79,7 +79,8 @@ def reading(at: float, served: int, cpu_s: float) -> Reading:
 
 FIRST, LAST = reading(10.0, 100, 1.0), reading(12.0, 104, 1.5)
 DONE: dict[str, Any] = {
-    "sent": 9, "errors": 0, "evidence": None, "generator_cpu_s": 0.5, "window": [9.9, 12.1]
+    "sent": 9, "errors": 0, "evidence": None, "generator_cpu_s": 0.5,
+    "generator_waited_s": 0.0, "window": [9.9, 12.1]
 }  # fmt: skip
 
 
@@ -99,6 +100,18 @@ def test_what_counts_lies_between_the_two_readings() -> None:
 
 
 NAN = float("nan")
+
+
+def test_a_late_last_reading_does_not_lower_the_rate() -> None:
+    """The users stop at 12.0; the harness, itself kept waiting, reads the probes at 12.5."""
+    done = DONE | {"window": [9.9, 12.0]}
+    late = replace(LAST, at=12.5)
+    measured = rows(10.5, 11.0, 11.5, 12.01)  # the last was under way when the users stopped
+    row = assess(ROW, done, measured, FIRST, late).row
+    assert (row.requests, row.measured_s) == (3, 2.0)
+    assert row.requests_per_second == pytest.approx(1.5)
+    assert row.server_cpu_us_per_request == pytest.approx(0.5 / 4 * 1e6)
+    assert assess(ROW, done, rows(12.01), FIRST, late).row.verdict.startswith("void: no request")
 
 
 def test_times_of_an_open_load_count_from_the_intended_moment() -> None:
