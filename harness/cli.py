@@ -153,6 +153,28 @@ def run(
 
 
 @app.command()
+def costs(
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="20 seconds, less sure.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The folder of an earlier run, for one report, or a new one. "
+            "Default: results/costs-<run-id>.",
+        ),
+    ] = None,
+) -> None:
+    """Measure what processes and interpreters cost by themselves, without a server."""
+    from harness.costs import command, effort
+
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Console())
+
+
+@app.command()
 def serve(
     mode: Annotated[str, typer.Argument(help="A target, such as dso or cgi:spawn=fork.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8080,
@@ -327,7 +349,7 @@ def main() -> int:
     try:
         with interruptible():
             # Before the arguments are parsed, since this may start the program anew.
-            if sys.argv[1:2] in (["run"], ["serve"], ["doctor"], ["selftest"]):
+            if sys.argv[1:2] in (["run"], ["costs"], ["serve"], ["doctor"], ["selftest"]):
                 privilege.gain(sys.argv[1:])
             app()
     except SystemExit as end:  # what typer ends with, after its own message about wrong usage

@@ -66,6 +66,7 @@ class Manifest:
     warnings: tuple[Caution, ...] = ()
     cores: Facts
     stopped: Facts = field(default_factory=dict)
+    also: Facts = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of run.json. Raises ValueError for NaN, which JSON does not have."""
@@ -115,9 +116,10 @@ MEMBERS: Mapping[str, tuple[type, ...]] = {
     "warnings": (list,),
     "cores": (dict,),
     "stopped": (dict,),
+    "also": (dict,),
 }
 # Later than schema 1's first folders, which lack them.
-_LATER = {"stopped"}
+_LATER = {"stopped", "also"}
 
 
 def _check_members(source: str, content: Mapping[str, object]) -> None:

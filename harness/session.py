@@ -116,7 +116,7 @@ def resume(path: Path, console: Console) -> None:
                     f"this host can no longer run {refused[0].target.name}: {refused[0].reason}",
                     hint=refused[0].hint,
                 )
-            _warn_of_change(folder, host)
+            warn_of_change(folder, host, "before the run was resumed")
             _measure(plan, laboratory, folder, cores, console)
     _conclude(path, console)
 
@@ -231,15 +231,15 @@ def manifest_of(run_id: str, plan: Plan, ground: Ground) -> Manifest:
     )
 
 
-def _warn_of_change(folder: ResultsFolder, host: Host) -> None:
+def warn_of_change(folder: ResultsFolder, host: Host, when: str) -> None:
     """Note in run.json if the host is no longer what it was when the run began."""
     before = folder.manifest.machine
     # What an older isobench did not look at cannot have changed as far as one can tell.
     now = host.fingerprint
     changed = [name for name, value in now.items() if before.get(name, value) != value]
     if changed:
-        about = f"the host changed before the run was resumed: {', '.join(changed)}"
-        caution = Caution(about, "do not compare blocks of before and after; measure anew")
+        about = f"the host changed {when}: {', '.join(changed)}"
+        caution = Caution(about, "do not compare what was measured before and after; measure anew")
         folder.update(warnings=(*folder.manifest.warnings, caution))
 
 

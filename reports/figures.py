@@ -46,9 +46,9 @@ PAPER = "#ffffff"
 COLOURS = ("#0077bb", "#ee7733", "#009988", "#cc3311", "#33bbee", "#ee3377", "#8a8a8a")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
-_WIDTH_IN = 7.6
-_ROW_IN = 0.30
-_STYLE: dict[Any, Any] = {
+WIDTH_IN = 7.6
+ROW_IN = 0.30
+STYLE: dict[Any, Any] = {
     # Paths, not text: the same on a reader without the font.
     "svg.fonttype": "path",
     "svg.hashsalt": "isobench",
@@ -222,9 +222,9 @@ def latency(summary: pd.DataFrame, histograms: Histograms) -> Figure:
     if not conditions:
         return _nothing()
     style = looks(summary["target"].tolist())
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         heights = [max(2.6, 0.2 * len(rows)) for _, rows in conditions]
-        figure, panels = _panels(heights)
+        figure, panels = panels_of(heights)
         for panel, (condition, rows) in zip(panels, conditions, strict=True):
             panel.set_title(condition.words())
             _latency_lines(panel, rows["target"].tolist(), condition, histograms, style)
@@ -238,8 +238,8 @@ def sweep(swept: Mapping[Place, Sequence[Swept]]) -> Figure:
     if not targets:
         return _nothing()
     style = looks(targets)
-    with mpl.rc_context(_STYLE):
-        figure, panels = _panels([max(3.4, 0.2 * len(one)) for one in swept.values()])
+    with mpl.rc_context(STYLE):
+        figure, panels = panels_of([max(3.4, 0.2 * len(one)) for one in swept.values()])
         for panel, ((workload, connection), of_place) in zip(panels, swept.items(), strict=True):
             panel.set_title(f"{workload}, {connection_words(connection)}")
             _sweep_lines(panel, of_place, style)
@@ -268,14 +268,14 @@ def _sweep_lines(panel: Axes, swept: Sequence[Swept], style: Mapping[str, Look])
         ends.append((one.target, offered[-1], last, look.colour))
     panel.set_ylabel("response time (log scale)\nlower is better")
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
-    panel.yaxis.set_major_locator(_log_ticks(panel.get_ylim()))
+    panel.yaxis.set_major_locator(log_ticks(panel.get_ylim()))
     panel.yaxis.set_minor_locator(NullLocator())
     low, high = panel.get_xlim()
     panel.set_xlim(low, high * (high / low) ** 0.22)
-    panel.xaxis.set_major_locator(_log_ticks(panel.get_xlim()))
+    panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    _label_ends(panel, ends)
+    label_ends(panel, ends)
 
 
 def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
@@ -291,11 +291,11 @@ def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
     reaches = {measure: _reach(rows, measure) for measure in measures}
     own = looks(summary["target"].tolist())[targets[0]]
     style = {target: own if target == targets[0] else Look(FAINT, "solid") for target in targets}
-    with mpl.rc_context(_STYLE):
-        height = sum(_ROW_IN * len(group) + 0.62 for _, group in conditions)
+    with mpl.rc_context(STYLE):
+        height = sum(ROW_IN * len(group) + 0.62 for _, group in conditions)
         # Above each line of panels is room for its condition, of which the layout knows nothing.
         layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.24 / height), hspace=0.24)
-        figure = Figure(figsize=(_WIDTH_IN, height), layout=layout)
+        figure = Figure(figsize=(WIDTH_IN, height), layout=layout)
         heights = [len(group) for _, group in conditions]
         grid = figure.subplots(len(conditions), len(measures), squeeze=False, height_ratios=heights)
         for line, (condition, group) in zip(grid, conditions, strict=True):
@@ -340,7 +340,7 @@ def _beside_line(
 def to_svg(figure: Figure) -> str:
     """Return the figure as SVG, the same text each time."""
     buffer = io.StringIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
@@ -348,7 +348,7 @@ def to_svg(figure: Figure) -> str:
 def to_png(figure: Figure) -> bytes:
     """Return the figure as PNG at 160 dots an inch."""
     buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -363,8 +363,8 @@ def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
         return _nothing()
     style = looks(summary["target"].tolist())
     reach = _reach(summary, measure)
-    with mpl.rc_context(_STYLE):
-        figure, panels = _panels([_ROW_IN * len(rows) + 0.1 for _, rows in conditions])
+    with mpl.rc_context(STYLE):
+        figure, panels = panels_of([ROW_IN * len(rows) + 0.1 for _, rows in conditions])
         for panel, (condition, rows) in zip(panels, conditions, strict=True):
             panel.set_title(condition.words())
             for place, row in enumerate(rows):
@@ -379,18 +379,18 @@ def _condition(row: Row) -> Condition:
     return Condition(*(row[name] for name in Condition._fields))
 
 
-def _panels(heights_in: Sequence[float]) -> tuple[Figure, list[Axes]]:
+def panels_of(heights_in: Sequence[float]) -> tuple[Figure, list[Axes]]:
     """Return a figure with a panel a height, one above the other."""
     heights = list(heights_in)
     figure = Figure(
-        figsize=(_WIDTH_IN, sum(heights) + 0.62 * len(heights) + 0.4), layout="constrained"
+        figsize=(WIDTH_IN, sum(heights) + 0.62 * len(heights) + 0.4), layout="constrained"
     )
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)
     return figure, list(panels[:, 0])
 
 
 def _nothing() -> Figure:
-    figure = Figure(figsize=(_WIDTH_IN, 1))
+    figure = Figure(figsize=(WIDTH_IN, 1))
     figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center")
     return figure
 
@@ -453,14 +453,14 @@ def _share_x(
             panel.set_xscale("log")
             decades = max(np.log10(largest / smallest), 1)
             panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (room * decades))
-            panel.xaxis.set_major_locator(_log_ticks(panel.get_xlim()))
+            panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
             panel.xaxis.set_minor_formatter(NullFormatter())
         else:
             panel.set_xlim(0, largest * (0.8 + room) or 1)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
 
 
-def _log_ticks(limits: tuple[float, float]) -> LogLocator:
+def log_ticks(limits: tuple[float, float]) -> LogLocator:
     """Place ticks at each decade, and at 2 and 5 where decades alone would be too few."""
     few = limits[1] / limits[0] < 200
     return LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,))
@@ -488,11 +488,11 @@ def _latency_lines(
     panel.set_yscale("log")
     panel.set_ylabel("latency (log scale)\nlower is better")
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
-    panel.yaxis.set_major_locator(_log_ticks(panel.get_ylim()))
+    panel.yaxis.set_major_locator(log_ticks(panel.get_ylim()))
     panel.yaxis.set_minor_locator(NullLocator())
     if ends:
         _percentile_axis(panel, max(end[1] for end in ends))
-        _label_ends(panel, ends)
+        label_ends(panel, ends)
 
 
 def _supported_shares(requests: int) -> Floats:
@@ -514,7 +514,7 @@ def _percentile_axis(panel: Axes, last: float) -> None:
     panel.set_xlim(0, last * 1.3)
 
 
-def _label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
+def label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> None:
     """Write each name at the end of its line, pushed apart where they would overlap."""
     low, high = np.log10(panel.get_ylim())
     step = (high - low) * min(0.062, 1 / len(ends))

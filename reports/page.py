@@ -33,7 +33,7 @@ from harness.results import (
     sweeps,
     write_summary,
 )
-from reports import certainty, figures, loads, words
+from reports import certainty, cost_figures, costs, figures, loads, words
 from reports.scope import Scope
 
 FILES = {
@@ -43,6 +43,7 @@ FILES = {
     "figures/": "the figures as SVG and PNG",
     "trials.parquet": "a row for each trial",
     "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
+    "costs.parquet": "bare costs of processes and interpreters, where they were measured",
     "crosscheck.parquet": "the same loads by another generator, where that was asked for",
     "run.json": "what was run, where and with what",
 }
@@ -71,6 +72,39 @@ class Section:
     target: Target
     findings: list[str]
     shown: Shown
+
+
+@dataclass(frozen=True)
+class Bare:
+    """What the page says of bare costs; a table is what stands above it, and its rows."""
+
+    title: str
+    findings: list[str]
+    shown: list[Shown]
+    tables: list[tuple[str, pd.DataFrame]]
+    missing: list[tuple[str, str]]
+
+    @classmethod
+    def read(cls, results: ResultsFolder) -> Bare | None:
+        """Gather it from a results folder; None where costs were not measured."""
+        rows = results.table("costs")
+        if rows.empty:
+            return None
+        interpreter = f"CPython {results.manifest.interpreter.get('version')}"
+        tables = [
+            ("Making and reaping a process", costs.creation_table(rows)),
+            ("Children of a Python process", costs.heap_table(rows)),
+            ("Starting an interpreter", costs.launch_table(rows)),
+            ("The dearest imports", costs.dearest(rows)),
+        ]
+        missing = results.manifest.also.get("costs", {}).get("missing", ())
+        return cls(
+            costs.title(rows),
+            costs.findings(rows, interpreter),
+            list(_cost_figures(rows)),
+            [(heading, table) for heading, table in tables if not table.empty],
+            [(one["name"], one["reason"]) for one in missing],
+        )
 
 
 @dataclass(frozen=True)
@@ -108,12 +142,13 @@ def write(folder: Path) -> Path:
     swept = sweeps(results.trials(), results.latency(), summary, results.manifest.plan)
     shown = [*_sweep_figure(swept), *_figures(results, common)]
     sections = list(_sections(results.manifest.targets, common))
-    every = [*shown, *(section.shown for section in sections)]
+    bare = Bare.read(results)
+    every = [*shown, *(section.shown for section in sections), *(bare.shown if bare else ())]
     svgs = {item.name: figures.to_svg(item.figure) for item in every}
     _write_figures(folder, every, svgs)
     page = folder / "report.html"
     of_load = OfLoad.read(results, summary, swept)
-    text = render(results.manifest, summary, shown, sections, svgs, of_load)
+    text = render(results.manifest, summary, shown, sections, svgs, of_load, bare)
     replace_file(page, text.encode())
     return page
 
@@ -125,6 +160,7 @@ def render(
     sections: list[Section],
     svgs: Mapping[str, str],
     of_load: OfLoad,
+    bare: Bare | None = None,
     baseline: str = BASELINE,
 ) -> str:
     """Return the page. Pure."""
@@ -145,7 +181,7 @@ def render(
     ]
     common, _ = portions_apart(summary)
     return environment.get_template("report.html.j2").render(
-        title=of_load.title or words.title(common, baseline),
+        title=_title(summary, common, of_load, bare, baseline),
         manifest=manifest,
         made=made(manifest),
         measured=Scope.of(common).common,
@@ -156,10 +192,10 @@ def render(
             *certainty.stopping(manifest.stopped),
         ],
         cross_check=of_load.table,
+        bare=bare,
+        bare_figures=_inlined(bare.shown, svgs) if bare else [],
         cautions=_ordered(manifest, summary, baseline),
-        figures=[
-            (item.heading, item.text, Markup(inline(svgs[item.name], item.name))) for item in shown
-        ],
+        figures=_inlined(shown, svgs),
         sections=[
             (section, Markup(inline(svgs[section.shown.name], section.shown.name)))
             for section in sections
@@ -183,12 +219,34 @@ def render(
     )
 
 
+def _title(
+    summary: pd.DataFrame,
+    common: pd.DataFrame,
+    of_load: OfLoad,
+    bare: Bare | None,
+    baseline: str,
+) -> str:
+    if bare is not None and summary.empty:
+        return bare.title
+    return of_load.title or words.title(common, baseline)
+
+
+def _inlined(shown: Iterable[Shown], svgs: Mapping[str, str]) -> list[tuple[str, str, Markup]]:
+    """Return heading, text and drawing of each figure."""
+    return [(item.heading, item.text, Markup(inline(svgs[item.name], item.name))) for item in shown]
+
+
 def command(manifest: Manifest) -> str:
-    """Return the command that repeats the run, with the seed it used."""
-    argv = list(manifest.argv)
-    if not any(word == "--seed" or word.startswith("--seed=") for word in argv):
-        argv += ["--seed", str(manifest.seed)]
-    return shlex.join(argv)
+    """Return the commands that repeat it, one a line, with the seeds that were used."""
+    made = [(manifest.argv, manifest.seed)]
+    made += [(also["argv"], also["seed"]) for also in manifest.also.values()]
+    # A folder that `costs` alone wrote names its command twice.
+    return "\n".join(dict.fromkeys(_seeded(argv, seed) for argv, seed in made))
+
+
+def _seeded(argv: Sequence[str], seed: int) -> str:
+    given = any(word == "--seed" or word.startswith("--seed=") for word in argv)
+    return shlex.join([*argv, *([] if given else ["--seed", str(seed)])])
 
 
 def made(manifest: Manifest) -> str:
@@ -312,6 +370,35 @@ def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
             "Memory",
             "Shared pages are counted once (proportional set size), at the end of a trial.",
             figures.memory(summary),
+        )
+
+
+def _cost_figures(rows: pd.DataFrame) -> Iterator[Shown]:
+    if not costs.of(rows, "creation").empty:
+        yield Shown(
+            "costs-processes",
+            "Process creation against memory",
+            "From before the call until the child, which does nothing or executes a program that "
+            "does nothing, is reaped; all on one core. The curve is the fitted line, so much a "
+            "process and so much a MiB, which log scales bend.",
+            cost_figures.creation(rows),
+        )
+    if not costs.launches(rows).empty:
+        yield Shown(
+            "costs-interpreters",
+            "Interpreters: from exec to the first line, and to exit",
+            "A script of one line, files in memory. The process is there already: its creation "
+            "is not counted.",
+            cost_figures.launches(rows),
+        )
+    if not costs.of(rows, "import").empty:
+        yield Shown(
+            "costs-imports",
+            "What each workload imports",
+            "By CPython's own -X importtime, whose clock makes each import a little longer. Grey "
+            "is what the interpreter imports before any script; the ten dearest of the rest are "
+            "numbered, each by the time of its own code. Each tree has its own scale.",
+            cost_figures.imports(rows),
         )
 
 

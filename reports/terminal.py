@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.results import BASELINE, by_condition, readable
+from reports.costs import creation_table, heap_table, launch_table
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = (
@@ -23,6 +24,10 @@ _WIDER = 136
 _FOR_WIDER = ("difference",)
 # Where the rate itself has an interval, this is left to the page.
 _OF_OPEN_LOADS = "p99 ±"
+# What fits of the tables of bare costs, of which the page has all.
+_CREATION = ("way", "per process", "per MiB", "per MiB, huge pages", "page faults")
+_HEAP = ("Python heap", "time", "page faults")
+_LAUNCH = ("interpreter", "started with", "to first line", "to exit", "system calls", "memory")
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
 
@@ -42,6 +47,37 @@ def render_table(
             for condition, rows in by_condition(summary)
         )
     )
+
+
+def render_costs(costs: pd.DataFrame) -> RenderableType:
+    """Return bare costs as something that rich prints: processes, then interpreters."""
+    return Group(
+        *(
+            _plain(title, table[[name for name in columns if name in table]])
+            for title, table, columns in (
+                ("making and reaping a process", creation_table(costs), _CREATION),
+                ("children of a Python process", heap_table(costs), _HEAP),
+                ("starting an interpreter", _without_imports(launch_table(costs)), _LAUNCH),
+            )
+            if not table.empty
+        )
+    )
+
+
+def _without_imports(launches: pd.DataFrame) -> pd.DataFrame:
+    if launches.empty:
+        return launches
+    return launches[~launches["started with"].str.contains("imports")]
+
+
+def _plain(title: str, rows: pd.DataFrame) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for place, name in enumerate(rows.columns):
+        left = place == 0 or name == "started with"
+        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    for row in rows.to_numpy().tolist():
+        table.add_row(*map(Text, map(str, row)))
+    return table
 
 
 def _with_title(
