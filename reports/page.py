@@ -43,8 +43,8 @@ FILES = {
     "figures/": "the figures as SVG and PNG",
     "trials.parquet": "a row for each trial",
     "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
-    "costs.parquet": "bare costs of processes and interpreters, where they were measured",
-    "crosscheck.parquet": "the same loads by another generator, where that was asked for",
+    "costs.parquet": "bare costs of processes and interpreters",
+    "crosscheck.parquet": "the same loads by another generator",
     "run.json": "what was run, where and with what",
 }
 
@@ -148,7 +148,7 @@ def write(folder: Path) -> Path:
     _write_figures(folder, every, svgs)
     page = folder / "report.html"
     of_load = OfLoad.read(results, summary, swept)
-    text = render(results.manifest, summary, shown, sections, svgs, of_load, bare)
+    text = render(results.manifest, summary, shown, sections, svgs, of_load, bare, _files(folder))
     replace_file(page, text.encode())
     return page
 
@@ -161,6 +161,7 @@ def render(
     svgs: Mapping[str, str],
     of_load: OfLoad,
     bare: Bare | None = None,
+    files: Mapping[str, str] = FILES,
     baseline: str = BASELINE,
 ) -> str:
     """Return the page. Pure."""
@@ -194,7 +195,10 @@ def render(
         cross_check=of_load.table,
         bare=bare,
         bare_figures=_inlined(bare.shown, svgs) if bare else [],
-        cautions=_ordered(manifest, summary, baseline),
+        # Of a folder that has costs and no trials, no trial is missing.
+        cautions=_ordered(manifest, summary, baseline)
+        if bare is None or not summary.empty
+        else manifest.warnings,
         figures=_inlined(shown, svgs),
         sections=[
             (section, Markup(inline(svgs[section.shown.name], section.shown.name)))
@@ -213,7 +217,7 @@ def render(
             )
         ),
         command=command(manifest),
-        files=FILES,
+        files=files,
         identities=words.IDENTITIES,
         baseline=baseline,
     )
@@ -247,6 +251,14 @@ def command(manifest: Manifest) -> str:
 def _seeded(argv: Sequence[str], seed: int) -> str:
     given = any(word == "--seed" or word.startswith("--seed=") for word in argv)
     return shlex.join([*argv, *([] if given else ["--seed", str(seed)])])
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """Return the files that the folder has, or will have with the page, and what each is."""
+    always = ("report.html", "figures/")
+    return {
+        name: text for name, text in FILES.items() if name in always or (folder / name).exists()
+    }
 
 
 def made(manifest: Manifest) -> str:

@@ -36,7 +36,7 @@ _TABLE: Final = "costs"
 _FILL_MIB_PER_S: Final = 1000.0
 _PYTHON_FILL_MIB_PER_S: Final = 100.0
 _CLEAR_UP_S: Final = 0.15
-_LAUNCH_S: Final = 0.05
+_LAUNCH_S: Final = 0.03
 _IMPORTS_S: Final = 0.04
 
 Taken = Iterable[Sample | Missing]
@@ -177,7 +177,7 @@ def _steps(
     folder.mkdir()
     console.print("looking for interpreters", highlight=False)
     built = programs.build(folder)
-    launches, absent = interpreters.find(folder, built)
+    launches, absent = interpreters.find(folder, built, effort.byte_code_of_all)
     traced, untraced = loading.trace(launches, folder)
     for missing in (*built.missing, *absent, *untraced):
         found.add(missing)
@@ -245,7 +245,7 @@ def _launch(
         taken = loading.launch(built, one, number, effort, cpu, traced)
         return [taken] if isinstance(taken, Missing) else taken
 
-    return Step(f"{one.name} {one.what}", effort.launches * _LAUNCH_S, take)
+    return Step(f"{one.name} {one.what}", max(_LAUNCH_S, effort.launch_us / 1e6), take)
 
 
 def _imports(script: imports.Script) -> Step:

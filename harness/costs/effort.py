@@ -10,15 +10,16 @@ class Effort:
     """Budgets are for one subject in one round; what has begun by then is finished.
 
     `heaps_mib` must be a handful of sizes far apart, for the lines that are drawn through them;
-    `python_heaps_mib` are those whose objects a child walks.
+    `python_heaps_mib` are those whose objects a child walks. `byte_code_of_all`: each CPython is
+    launched with imports, their byte code warm and cold; else the tenants' alone.
     """
 
     rounds: int
     heaps_mib: tuple[int, ...]
     creation_us: int
     python_heaps_mib: tuple[int, ...]
-    launches: int
     launch_us: int
+    byte_code_of_all: bool
 
     def to_json(self) -> dict[str, object]:
         """Return what run.json says of it."""
@@ -26,23 +27,22 @@ class Effort:
             "rounds": self.rounds,
             "heaps_mib": list(self.heaps_mib),
             "python_heaps_mib": list(self.python_heaps_mib),
-            "launches": self.launches,
         }
 
 
 USUAL = Effort(
-    rounds=7,
+    rounds=5,
     heaps_mib=(10, 50, 100, 200, 400),
     creation_us=15_000,
     python_heaps_mib=(20, 100),
-    launches=2,
     launch_us=30_000,
+    byte_code_of_all=True,
 )
 QUICK = Effort(
     rounds=3,
-    heaps_mib=(10, 100, 400),
+    heaps_mib=(10, 50, 200),
     creation_us=5_000,
     python_heaps_mib=(20,),
-    launches=1,
     launch_us=1_000,
+    byte_code_of_all=False,
 )

@@ -18,6 +18,7 @@ from typing import Final
 
 from harness.costs.programs import Programs
 from harness.costs.samples import Missing
+from harness.targets import python
 
 _PATIENCE_S: Final = 10.0
 _PYTHON_NAME: Final = re.compile(r"(python|pypy)3(\.\d+)?t?")
@@ -99,10 +100,12 @@ LANGUAGES: Final = (
 )
 
 
-def find(folder: Path, programs: Programs) -> tuple[list[Launch], list[Missing]]:
+def find(
+    folder: Path, programs: Programs, byte_code_of_all: bool
+) -> tuple[list[Launch], list[Missing]]:
     """Return every launch that this host can make, and the languages that it has not.
 
-    `folder` is where the scripts go.
+    `folder` is where the scripts go; `byte_code_of_all` as in `Effort`.
     """
     launches = list(_c_programs(programs))
     missing = []
@@ -112,8 +115,12 @@ def find(folder: Path, programs: Programs) -> tuple[list[Launch], list[Missing]]
             missing.append(Missing(language.name, "it is not installed"))
         else:
             launches += _of_language(language, path, folder)
-    pythons = find_pythons(python_candidates())
-    return [*launches, *(launch for one in pythons for launch in one.launches(folder))], missing
+    tenants = str(python())
+    for one in find_pythons([Path(tenants), *python_candidates()]):
+        launches += one.launches(folder)
+        if byte_code_of_all or one.path == tenants:
+            launches += one.launches_with_imports(folder)
+    return launches, missing
 
 
 def _c_programs(programs: Programs) -> Iterator[Launch]:
@@ -142,27 +149,23 @@ class Python:
     name: str
 
     def launches(self, folder: Path) -> Iterator[Launch]:
-        """Yield it bare, without the user's packages, and as it comes; then with its byte code."""
+        """Yield it bare, without the user's packages, and as it comes."""
         first = str(_write(folder, "first.py", _PYTHON_FIRST))
         for options in (("-I", "-S"), ("-I",), ()):
             what = " ".join(options) or "no options"
             yield Launch(self.name, what, self.version, (self.path, *options, first))
+
+    def launches_with_imports(self, folder: Path) -> Iterator[Launch]:
+        """Yield it bare with imports, once with their byte code at hand and once without."""
         # -X pycache_prefix came with CPython 3.8.
-        if self.implementation == "CPython" and self._number >= (3, 8):
-            yield from self._with_imports(folder)
-
-    @property
-    def _number(self) -> tuple[int, ...]:
-        return tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
-
-    def _with_imports(self, folder: Path) -> Iterator[Launch]:
+        if self.implementation != "CPython" or _key(self.version) < (3, 8):
+            return
         script = str(_write(folder, "imports.py", _PYTHON_IMPORTS))
         caches = {"warm": folder / f"byte-code-{self.name}", "cold": folder / "no-byte-code"}
         for state, cache in caches.items():
             # Cold: nothing is there, and -B keeps it so. Warm: the first launch of all fills it.
-            options = (*("-I", "-S"), *(("-B",) if state == "cold" else ()))
-            prefix = ("-X", f"pycache_prefix={cache}")
-            command = (self.path, *options, *prefix, script)
+            options = ("-I", "-S", *(("-B",) if state == "cold" else ()))
+            command = (self.path, *options, "-X", f"pycache_prefix={cache}", script)
             yield Launch(self.name, f"-I -S, imports, {state} byte code", self.version, command)
 
 

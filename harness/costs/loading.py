@@ -25,7 +25,7 @@ from harness.costs.samples import Facts, Missing, Sample, Subject
 FIRST_LINE = "to the first line"
 EXIT = "to exit"
 
-_MOST: Final = 50
+_LEAST, _MOST = 1, 50
 _PATIENCE_S: Final = 60.0
 _ENVIRONMENT: Final = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
 _STARTS: Final = re.compile(r"^\d+ +[a-z]\w*\(")
@@ -57,8 +57,8 @@ class _Line:
 def launch(
     programs: Programs, one: Launch, number: int, effort: Effort, cpu: int, traced: Traced | None
 ) -> list[Sample] | Missing:
-    """Launch an interpreter a few times; `number` is that of the round."""
-    command = [str(programs.launch), str(effort.launches), str(_MOST), str(effort.launch_us)]
+    """Launch an interpreter, several times if it is quick; `number` is that of the round."""
+    command = [str(programs.launch), str(_LEAST), str(_MOST), str(effort.launch_us)]
     try:
         result = subprocess.run(
             [*command, str(cpu), *one.command],

@@ -1,0 +1,12 @@
+"""The C programs, compiled once for all tests of this folder."""
+
+import pytest
+
+from harness.costs import programs
+from harness.costs.programs import Programs
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Programs:
+    """The programs that measure."""
+    return programs.build(tmp_path_factory.mktemp("programs"))
