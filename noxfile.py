@@ -1,6 +1,7 @@
 """Everything a developer or a user types: `nox -l` lists it."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nox
@@ -12,11 +13,23 @@ nox.options.sessions = ["lint", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
+# What goes into the same folder and report after `isobench run`.
+ALSO = ("costs",)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure all modes and write a report: the main job. -- --quick for a short one."""
+    """Measure all modes and their bare costs, into one report: the main job. -- --quick: short."""
     _install(session)
-    session.run("isobench", "run", *session.posargs)
+    folder = _given(session, "--resume") or _given(session, "--out")
+    options = list(session.posargs)
+    if folder is None:
+        folder = f"results/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        options += ["--out", folder]
+    session.run("isobench", "run", *options)
+    shared = [option for option in session.posargs if option == "--quick"]
+    for command in ALSO:
+        session.run("isobench", command, "--out", folder, *shared)
 
 
 @nox.session
@@ -54,6 +67,17 @@ def wheel(session: nox.Session) -> None:
     with session.chdir(folder):
         session.run("isobench", "doctor")
         session.run("isobench", "run", "--quick", "--out", "results")
+        session.run("isobench", "costs", "--quick", "--out", "results")
+
+
+def _given(session: nox.Session, option: str) -> str | None:
+    """Return the value that an option was given after `--`, None where it was not."""
+    for word, following in zip(session.posargs, [*session.posargs[1:], ""], strict=True):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return None
 
 
 def _install(session: nox.Session, *groups: str) -> None:

@@ -16,6 +16,8 @@ HUGE = ", huge pages"
 FIRST_LINE, EXIT = "to the first line", "to exit"
 START = "(interpreter start)"
 DEAREST = 10
+STRAIGHT = 0.15
+"""A line whose furthest point is no further off may be reckoned with."""
 
 Row = Mapping[Any, Any]  # of a table; pandas types the names as Hashable
 
@@ -55,6 +57,13 @@ def _forks(costs: pd.DataFrame) -> Iterator[str]:
         f"A fork, with the child's exit and its reaping, costs {_sum(*fork)} of written memory"
         f"{in_huge}."
     )
+    of_fork = _creation(costs)
+    off = _furthest(of_fork[of_fork["name"] == "fork"], fork)
+    if off > STRAIGHT:
+        yield (
+            f"That is no straight line: its furthest size lies {percent(off)} off, so go by the "
+            "size that is nearest to yours."
+        )
     # At the largest heap, where copying would show.
     largest = _creation(costs).groupby("name").last()["value_us"]
     flat = [name for name in ("thread", "vfork", "posix_spawn of static C") if name in largest]
@@ -120,17 +129,26 @@ def _heap(costs: pd.DataFrame) -> Iterator[str]:
     pages = look["page_faults"] - leave["page_faults"]
     yield (
         f"A child that only looks at {count(mib)} MiB of Python objects takes "
-        f"{duration(look['value_us'])}; {duration(price)} of it is the price of copying "
-        f"{count(pages)} pages on write, {duration(price / pages)} each, since looking at an "
+        f"{duration(look['value_us'])}. Of this {duration(leave['value_us'])} is fork and exit, "
+        f"{duration(alone['value_us'])} the looking, and {duration(price)} the price of copying "
+        f"{count(pages)} pages on write ({duration(price / pages)} each), since looking at an "
         "object writes its reference count."
     )
-    plain, frozen = (told.get(f"child collects garbage{how}") for how in ("", ", gc.freeze"))
-    if plain is not None and frozen is not None:
+    plain, frozen, own = (
+        told.get(name)
+        for name in (
+            "child collects garbage",
+            "child collects garbage, gc.freeze",
+            "garbage collected, without a child",
+        )
+    )
+    if plain is not None and frozen is not None and own is not None:
         yield (
-            f"A child that collects garbage takes {duration(plain['value_us'])} and "
-            f"{count(plain['page_faults'])} page faults; after gc.freeze in the parent "
-            f"{duration(frozen['value_us'])} and {count(frozen['page_faults'])}. Against looking "
-            "gc.freeze does not help."
+            f"A child that collects garbage takes {duration(plain['value_us'])} "
+            f"({count(plain['page_faults'])} page faults), where the parent itself takes "
+            f"{duration(own['value_us'])}; after gc.freeze in the parent it takes "
+            f"{duration(frozen['value_us'])} ({count(frozen['page_faults'])}). gc.freeze spares "
+            "the collector's writes, not those of looking."
         )
 
 
@@ -219,9 +237,18 @@ def creation_table(costs: pd.DataFrame) -> pd.DataFrame:
         largest = f"at {count(last['heap_mib'])} MiB"
         cells[largest] = duration(last["value_us"])
         cells["of it the call"] = percent(last["call_us"] / last["value_us"])
+        cells["off the line"] = percent(_furthest(of_way, _line(costs, str(name))))
         cells["page faults"] = count(last["page_faults"])
         rows.append((float(of_way.iloc[0]["value_us"]), cells))
     return pd.DataFrame([cells for _, cells in sorted(rows, key=lambda row: row[0])])
+
+
+def _furthest(of_way: pd.DataFrame, line: tuple[Row, Row] | None) -> float:
+    """Return how far the furthest size lies from its line, as a share of it."""
+    if line is None:
+        return math.nan
+    fitted = line[0]["value_us"] + line[1]["value_us"] * of_way["heap_mib"]
+    return float((of_way["value_us"] / fitted - 1).abs().max())
 
 
 def launch_table(costs: pd.DataFrame) -> pd.DataFrame:
@@ -312,11 +339,18 @@ def _sum(fixed: Row, slope: Row) -> str:
 
 
 def _per_mib(slope: Row) -> str:
-    """Return a slope with half its interval; one that cannot be told from 0 is 0."""
+    """Return a slope with half its interval; what cannot be told from 0 is 0."""
     value, low, high = (float(slope[name]) for name in ("value_us", "low_us", "high_us"))
     if not math.isfinite(low):
         return duration(value)
-    return "0" if low <= 0 else f"{count(value)} ±{count((high - low) / 2)} µs"
+    reach = (high - low) / 2
+    # What cannot be told from 0 has no digits to show.
+    return f"{count(value) if low > 0 or high < 0 else 0} ±{_brief(reach)} µs"
+
+
+def _brief(value: float) -> str:
+    """Return an error as two digits tell it."""
+    return count(float(f"{value:.2g}"))
 
 
 def _dearest_first(costs: Mapping[str, float]) -> list[tuple[str, float]]:

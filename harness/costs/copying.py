@@ -26,14 +26,17 @@ TASKS: Final = {
     "walk": "child looks at each object",
     "collect": "child collects garbage",
 }
-ALONE: Final = "each object looked at, without a child"
+ALONE: Final = {
+    "walk_alone": "each object looked at, without a child",
+    "collect_alone": "garbage collected, without a child",
+}
 _TIMES: Final = 2
 _SCRIPT: Final = Path(__file__).with_name("heap.py")
 
 
 def parameter(mib: int, task: str, how: str) -> str:
     """Return how a row names it."""
-    return f"{mib} MiB, {ALONE if task == 'alone' else TASKS[task]}{HOWS[how]}"
+    return f"{mib} MiB, {(TASKS | ALONE)[task]}{HOWS[how]}"
 
 
 def one_round(
@@ -55,7 +58,7 @@ def one_round(
         if not process.stdout.readline():
             yield Missing(f"{NAME} of {mib} MiB", f"its process ended ({process.wait()})")
             return
-        tasks = [*TASKS, *(["alone"] if how == "plain" else [])]
+        tasks = [*TASKS, *(ALONE if how == "plain" else ())]
         for task in chance.sample(tasks, len(tasks)):
             process.stdin.write(f"{task} {_TIMES}\n")
             process.stdin.flush()

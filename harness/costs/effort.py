@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Effort:
     """Budgets are for one subject in one round; what has begun by then is finished.
 
-    `heaps_mib` must be a handful of sizes far apart, for the lines that are drawn through them;
+    `heaps_mib` must be a handful of sizes far apart, for the lines that are drawn through them, the
+    least as good as none (a huge page has 2 MiB);
     `python_heaps_mib` are those whose objects a child walks. `byte_code_of_all`: each CPython is
     launched with imports, their byte code warm and cold; else the tenants' alone.
     """
@@ -32,15 +33,15 @@ class Effort:
 
 USUAL = Effort(
     rounds=5,
-    heaps_mib=(10, 50, 100, 200, 400),
-    creation_us=15_000,
+    heaps_mib=(2, 10, 50, 100, 200, 400),
+    creation_us=12_000,
     python_heaps_mib=(20, 100),
     launch_us=30_000,
     byte_code_of_all=True,
 )
 QUICK = Effort(
     rounds=3,
-    heaps_mib=(10, 50, 200),
+    heaps_mib=(2, 20, 200),
     creation_us=5_000,
     python_heaps_mib=(20,),
     launch_us=1_000,

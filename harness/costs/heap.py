@@ -6,7 +6,8 @@ It fills MIB of memory with small lists, then reads lines `TASK TIMES`, and for 
 line of JSON: `whole_us`, from before the fork until the child is reaped, and `faults`, the child's
 page faults, of each time. Tasks of the child: `exit` does nothing; `walk` looks at each object,
 which writes its reference count; `collect` runs the garbage collector, as CPython does by itself
-sooner or later, unless that is disabled. `alone` walks without a child, and tells what that takes.
+sooner or later, unless that is disabled. `walk_alone` and `collect_alone` do it without a child,
+and tell what that takes.
 """
 
 import gc
@@ -41,25 +42,26 @@ def walk(heap: list[list[int]]) -> None:
         pass
 
 
-def child(task: str, heap: list[list[int]]) -> None:
-    """Do the task of a child, and end."""
+def do(task: str, heap: list[list[int]]) -> None:
+    """Do the work of a task."""
     if task == "walk":
         walk(heap)
     elif task == "collect" and gc.isenabled():
         gc.collect()
-    os._exit(0)
 
 
 def once(task: str, heap: list[list[int]]) -> tuple[float, int]:
     """Return microseconds and the child's page faults."""
     start = time.monotonic_ns()
     faults = 0
-    if task == "alone":
-        walk(heap)
+    work, _, alone = task.partition("_")
+    if alone:
+        do(work, heap)
     else:
         process = os.fork()
         if process == 0:
-            child(task, heap)
+            do(work, heap)
+            os._exit(0)
         usage = os.wait4(process, 0)[2]
         faults = usage.ru_minflt + usage.ru_majflt
     return (time.monotonic_ns() - start) / 1000, faults

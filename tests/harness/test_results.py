@@ -127,10 +127,10 @@ def test_finish(tmp_path: Path) -> None:
 
 
 def test_other_tables(tmp_path: Path) -> None:
-    row = {"group": "process", "name": "fork", "parameter": "", "value_us": 1.0}
+    row = {"target": "dso", "phase": "script", "order": 3, "median_us": 1.0}
     with ResultsFolder.create(tmp_path, MANIFEST) as folder:
-        folder.append_table("costs", [row | {"low_us": 0.9, "high_us": None}])
-        assert folder.table("costs")["value_us"].tolist() == [1.0]
+        folder.append_table("phases", [row | {"p90_us": 1.9, "share": None}])
+        assert folder.table("phases")["median_us"].tolist() == [1.0]
         for name in ("trials", "weather"):
             with pytest.raises(ValueError, match="no table"):
                 folder.append_table(name, [])
