@@ -41,6 +41,7 @@ def creation(costs: pd.DataFrame) -> Figure:
     """Draw the cost of each way against memory, and the fitted lines: a panel a kind of ways."""
     rows = words.of(costs, "creation")
     lines = words.of(costs, "line")
+    rows = rows[rows["name"] != "change of identity and back"]  # no process is made
     is_clone3 = rows["name"].str.startswith("clone3")
     parts = [
         ("processes and programs, small pages", rows[~is_clone3 & (rows["pages"] == "small")]),
@@ -95,8 +96,8 @@ def _creation_lines(
             panel.plot(sizes[shown], curve[shown], color=look.colour, linestyle=look.dash, lw=1.4)
             last = float(curve[-1]) if curve[-1] > 0 else last
         ends.append((str(name), float(x[-1]), last, look.colour))
-    sizes = sorted(set(rows["heap_mib"]))
-    panel.set_xticks(sizes, [count(size) for size in sizes])
+    ticks = sorted(set(rows["heap_mib"]))
+    panel.set_xticks(ticks, [count(size) for size in ticks])
     panel.xaxis.set_minor_locator(NullLocator())
     low, high = panel.get_xlim()
     panel.set_xlim(low, high * (high / low) ** 0.42)

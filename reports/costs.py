@@ -16,6 +16,11 @@ HUGE = ", huge pages"
 FIRST_LINE, EXIT = "to the first line", "to exit"
 START = "(interpreter start)"
 DEAREST = 10
+_LOOKING = (
+    "child exits",
+    "child looks at each object",
+    "each object looked at, without a child",
+)
 STRAIGHT = 0.15
 """A line whose furthest point is no further off may be reckoned with."""
 
@@ -69,66 +74,52 @@ def _forks(costs: pd.DataFrame) -> Iterator[str]:
     flat = [name for name in ("thread", "vfork", "posix_spawn of static C") if name in largest]
     if flat:
         parts = [f"{name} {duration(float(largest[name]))}" for name in flat]
-        yield f"What copies no page tables costs the same at every size: {_join(parts)}."
+        yield f"What copies no page tables costs the same at every size: {join(parts)}."
 
 
 def _programs(costs: pd.DataFrame) -> Iterator[str]:
-    smallest = _smallest(costs)
+    least = smallest(costs)
     programs = {
         "a static C program": "fork, exec of static C",
         "a dynamic one": "fork, exec of dynamic C",
         "sh": "fork, exec of sh",
     }
     parts = [
-        f"{words} {duration(smallest[way] - smallest['fork'])}"
+        f"{words} {duration(least[way] - least['fork'])}"
         for words, way in programs.items()
-        if way in smallest and "fork" in smallest
+        if way in least and "fork" in least
     ]
     if parts:
-        yield f"To a fork, exec and the end of a program add: {_join(parts)}."
+        yield f"To a fork, exec and the end of a program add: {join(parts)}."
 
 
 def _namespaces(costs: pd.DataFrame) -> Iterator[str]:
-    smallest = _smallest(costs)
-    if "clone3" not in smallest:
+    least = smallest(costs)
+    if "clone3" not in least:
         return
     added = {
-        name.removeprefix("clone3, ").removesuffix(" namespace"): value - smallest["clone3"]
-        for name, value in smallest.items()
+        name.removeprefix("clone3, ").removesuffix(" namespace"): value - least["clone3"]
+        for name, value in least.items()
         if name.endswith(" namespace")
     }
     # What is within a tenth of the clone3 itself could not be told from it.
-    telling = {name: more for name, more in added.items() if more > smallest["clone3"] / 10}
+    telling = {name: more for name, more in added.items() if more > least["clone3"] / 10}
     parts = [f"{name} {duration(more)}" for name, more in _dearest_first(telling)]
     others = [name for name in added if name not in telling]
     if parts:
-        rest = f"; {_join(others)} next to nothing" if others else ""
-        yield f"A new namespace adds to a clone3: {_join(parts)}{rest}."
+        rest = f"; {join(others)} next to nothing" if others else ""
+        yield f"A new namespace adds to a clone3: {join(parts)}{rest}."
 
 
 def _heap(costs: pd.DataFrame) -> Iterator[str]:
-    rows = of(costs, "heap")
-    if rows.empty:
-        return
-    mib = rows["heap_mib"].max()
-    told: dict[str, Row] = {
-        str(row["parameter"]).removeprefix(f"{count(mib)} MiB, "): row
-        for row in rows[rows["heap_mib"] == mib].to_dict("records")
-    }
-    leave, look, alone = (
-        told.get(name)
-        for name in (
-            "child exits",
-            "child looks at each object",
-            "each object looked at, without a child",
-        )
-    )
+    told = heap(costs, largest=True)
+    leave, look, alone = (told.get(name) for name in _LOOKING)
     if leave is None or look is None or alone is None:
         return
     price = look["value_us"] - leave["value_us"] - alone["value_us"]
     pages = look["page_faults"] - leave["page_faults"]
     yield (
-        f"A child that only looks at {count(mib)} MiB of Python objects takes "
+        f"A child that only looks at {count(look['heap_mib'])} MiB of Python objects takes "
         f"{duration(look['value_us'])}. Of this {duration(leave['value_us'])} is fork and exit, "
         f"{duration(alone['value_us'])} the looking, and {duration(price)} the price of copying "
         f"{count(pages)} pages on write ({duration(price / pages)} each), since looking at an "
@@ -158,12 +149,13 @@ def _launches(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
         return
     plain = table[~table["what"].str.contains("imports")]
     best = plain.sort_values("first_us").drop_duplicates("name")
-    parts = [f"{row['name']} {duration(row['first_us'])}" for row in best.to_dict("records")]
+    families = best.groupby(best["name"].str.split(" [0-9]").str[0], sort=False)
+    parts = [_family(str(name), family.to_dict("records")) for name, family in families]
     yield (
         "From exec to a script's first line, each interpreter started its quickest way: "
-        f"{_join(parts)}."
+        f"{join(parts)}."
     )
-    own = _by_what(plain, interpreter)
+    own = starts(costs, interpreter)
     if {"-I -S", "no options"} <= own.keys():
         bare, full = own["-I -S"], own["no options"]
         files = (
@@ -179,7 +171,7 @@ def _launches(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
 
 
 def _byte_code(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
-    own = _by_what(launches(costs), interpreter)
+    own = starts(costs, interpreter)
     states = [f"-I -S, imports, {state} byte code" for state in ("warm", "cold")]
     if set(states) <= own.keys():
         warm, cold = (float(own[state]["first_us"]) for state in states)
@@ -190,16 +182,54 @@ def _byte_code(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
         )
 
 
-def _by_what(table: pd.DataFrame, name: str) -> dict[str, Row]:
-    """Return the rows of one interpreter by how it is started."""
+def _family(name: str, rows: Sequence[Row]) -> str:
+    """Return when the quickest and the slowest version of an interpreter begins its script."""
+    first, last = rows[0], rows[-1]
+    if first is last:
+        return f"{first['name']} {duration(first['first_us'])}"
+    ends = (f"{duration(one['first_us'])} ({one['version']})" for one in (first, last))
+    return f"{name} {' to '.join(ends)}"
+
+
+def starts(costs: pd.DataFrame, name: str) -> dict[str, Row]:
+    """Return the rows of `launches` of one interpreter by how it is started."""
+    table = launches(costs)
     return {row["what"]: row for row in table.to_dict("records") if row["name"] == name}
+
+
+def heap(costs: pd.DataFrame, *, largest: bool) -> dict[str, Row]:
+    """Return the rows of the largest or the smallest Python heap by what is done."""
+    rows = of(costs, "heap")
+    mib = rows["heap_mib"].max() if largest else rows["heap_mib"].min()
+    return {
+        str(row["parameter"]).partition(" MiB, ")[2]: row
+        for row in rows[rows["heap_mib"] == mib].to_dict("records")
+    }
+
+
+def process_us(costs: pd.DataFrame, what: str) -> float | None:
+    """Return what something takes in a CPython process whatever its heap; None if not measured."""
+    rows = of(costs, "heap")
+    values = rows[rows["parameter"] == what]["value_us"]
+    return float(values.iloc[0]) if len(values) else None
+
+
+def copy_us(costs: pd.DataFrame) -> float | None:
+    """Return what a page costs that a child copies, in microseconds; None where not measured."""
+    told = heap(costs, largest=True)
+    leave, look, alone = (told.get(name) for name in _LOOKING)
+    if leave is None or look is None or alone is None:
+        return None
+    pages = look["page_faults"] - leave["page_faults"]
+    price = look["value_us"] - leave["value_us"] - alone["value_us"]
+    return float(price / pages) if pages > 0 else None
 
 
 def _imports(costs: pd.DataFrame) -> Iterator[str]:
     table = dearest(costs)
     if not table.empty:
         parts = [f"{row['module']} {row['own code']}" for row in table.to_dict("records")]
-        yield f"The {len(parts)} dearest imports of the workloads, each by itself: {_join(parts)}."
+        yield f"The {len(parts)} dearest imports of the workloads, each by itself: {join(parts)}."
 
 
 def launches(costs: pd.DataFrame) -> pd.DataFrame:
@@ -279,7 +309,7 @@ def heap_table(costs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "Python heap": row["parameter"],
+                "in a CPython process": row["parameter"],
                 "time": duration(row["value_us"]),
                 "page faults": count(row["page_faults"]),
             }
@@ -318,8 +348,8 @@ def _creation(costs: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["pages"] == "small"].sort_values("heap_mib", kind="stable")
 
 
-def _smallest(costs: pd.DataFrame) -> dict[str, float]:
-    """Return the cost of each way in the smallest process."""
+def smallest(costs: pd.DataFrame) -> dict[str, float]:
+    """Return the cost of each way in the smallest process, in microseconds."""
     first = _creation(costs).groupby("name", sort=False).first()["value_us"]
     return {str(name): float(value) for name, value in first.items()}
 
@@ -357,7 +387,8 @@ def _dearest_first(costs: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(costs.items(), key=lambda one: -one[1])
 
 
-def _join(parts: Sequence[str]) -> str:
+def join(parts: Sequence[str]) -> str:
+    """Return parts of a sentence as one: a, b and c."""
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"

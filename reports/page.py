@@ -33,7 +33,7 @@ from harness.results import (
     sweeps,
     write_summary,
 )
-from reports import certainty, cost_figures, costs, figures, loads, words
+from reports import certainty, cost_figures, costs, explained, figures, loads, words
 from reports.scope import Scope
 
 FILES = {
@@ -75,6 +75,26 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """What the page says of why modes cost what they cost, under one condition."""
+
+    condition: str
+    findings: list[str]
+    table: pd.DataFrame
+
+    @classmethod
+    def read(cls, summary: pd.DataFrame, rows: pd.DataFrame, interpreter: str) -> Explained | None:
+        """Put it together; None where a folder has costs and no trials to explain by them."""
+        found = explained.explain(summary, rows, interpreter)
+        if found is None:
+            return None
+        condition, explanations = found
+        return cls(
+            condition.words(), explained.findings(explanations), explained.table(explanations)
+        )
+
+
+@dataclass(frozen=True)
 class Bare:
     """What the page says of bare costs; a table is what stands above it, and its rows."""
 
@@ -83,9 +103,10 @@ class Bare:
     shown: list[Shown]
     tables: list[tuple[str, pd.DataFrame]]
     missing: list[tuple[str, str]]
+    explained: Explained | None
 
     @classmethod
-    def read(cls, results: ResultsFolder) -> Bare | None:
+    def read(cls, results: ResultsFolder, summary: pd.DataFrame) -> Bare | None:
         """Gather it from a results folder; None where costs were not measured."""
         rows = results.table("costs")
         if rows.empty:
@@ -93,7 +114,7 @@ class Bare:
         interpreter = f"CPython {results.manifest.interpreter.get('version')}"
         tables = [
             ("Making and reaping a process", costs.creation_table(rows)),
-            ("Children of a Python process", costs.heap_table(rows)),
+            ("CPython processes and their children", costs.heap_table(rows)),
             ("Starting an interpreter", costs.launch_table(rows)),
             ("The dearest imports", costs.dearest(rows)),
         ]
@@ -104,6 +125,7 @@ class Bare:
             list(_cost_figures(rows)),
             [(heading, table) for heading, table in tables if not table.empty],
             [(one["name"], one["reason"]) for one in missing],
+            Explained.read(summary, rows, interpreter),
         )
 
 
@@ -142,7 +164,7 @@ def write(folder: Path) -> Path:
     swept = sweeps(results.trials(), results.latency(), summary, results.manifest.plan)
     shown = [*_sweep_figure(swept), *_figures(results, common)]
     sections = list(_sections(results.manifest.targets, common))
-    bare = Bare.read(results)
+    bare = Bare.read(results, summary)
     every = [*shown, *(section.shown for section in sections), *(bare.shown if bare else ())]
     svgs = {item.name: figures.to_svg(item.figure) for item in every}
     _write_figures(folder, every, svgs)

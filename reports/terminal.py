@@ -26,7 +26,7 @@ _FOR_WIDER = ("difference",)
 _OF_OPEN_LOADS = "p99 ±"
 # What fits of the tables of bare costs, of which the page has all.
 _CREATION = ("way", "per process", "per MiB", "per MiB, huge pages", "page faults")
-_HEAP = ("Python heap", "time", "page faults")
+_HEAP = ("in a CPython process", "time", "page faults")
 _LAUNCH = ("interpreter", "started with", "to first line", "to exit", "system calls", "memory")
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
@@ -56,7 +56,7 @@ def render_costs(costs: pd.DataFrame) -> RenderableType:
             _plain(title, table[[name for name in columns if name in table]])
             for title, table, columns in (
                 ("making and reaping a process", creation_table(costs), _CREATION),
-                ("children of a Python process", heap_table(costs), _HEAP),
+                ("CPython processes and their children", heap_table(costs), _HEAP),
                 ("starting an interpreter", _without_imports(launch_table(costs)), _LAUNCH),
             )
             if not table.empty

@@ -30,6 +30,12 @@ ALONE: Final = {
     "walk_alone": "each object looked at, without a child",
     "collect_alone": "garbage collected, without a child",
 }
+PROCESS: Final = "CPython process"
+WITHOUT_HEAP: Final = {
+    "thread": "a thread started and joined",
+    "handoff": "a byte to another process and back",
+}
+"""What has nothing to do with a heap, but is done by the same program: in the smallest one."""
 _TIMES: Final = 2
 _SCRIPT: Final = Path(__file__).with_name("heap.py")
 
@@ -59,14 +65,22 @@ def one_round(
             yield Missing(f"{NAME} of {mib} MiB", f"its process ended ({process.wait()})")
             return
         tasks = [*TASKS, *(ALONE if how == "plain" else ())]
+        if not mib and how == "plain":
+            tasks += WITHOUT_HEAP
         for task in chance.sample(tasks, len(tasks)):
             process.stdin.write(f"{task} {_TIMES}\n")
             process.stdin.flush()
             told = json.loads(process.stdout.readline())
             yield Sample(
-                Subject("heap", NAME, parameter(mib, task, how), heap_mib=mib),
+                _subject(mib, task, how),
                 number,
                 statistics.median(told["whole_us"]),
                 len(told["whole_us"]),
                 Facts(page_faults=statistics.fmean(told["faults"])),
             )
+
+
+def _subject(mib: int, task: str, how: str) -> Subject:
+    if task in WITHOUT_HEAP:
+        return Subject("heap", PROCESS, WITHOUT_HEAP[task])
+    return Subject("heap", NAME, parameter(mib, task, how), heap_mib=mib)

@@ -33,6 +33,7 @@ from harness.costs.programs import Programs
 from harness.costs.samples import Facts, Missing, Sample, Subject
 
 WAYS: Final = {
+    "identity": "change of identity and back",
     "thread": "thread",
     "vfork": "vfork",
     "fork": "fork",

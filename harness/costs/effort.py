@@ -35,7 +35,7 @@ USUAL = Effort(
     rounds=5,
     heaps_mib=(2, 10, 50, 100, 200, 400),
     creation_us=12_000,
-    python_heaps_mib=(20, 100),
+    python_heaps_mib=(0, 20, 100),
     launch_us=30_000,
     byte_code_of_all=True,
 )
@@ -43,7 +43,7 @@ QUICK = Effort(
     rounds=3,
     heaps_mib=(2, 20, 200),
     creation_us=5_000,
-    python_heaps_mib=(20,),
+    python_heaps_mib=(0, 20),
     launch_us=1_000,
     byte_code_of_all=False,
 )

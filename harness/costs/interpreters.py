@@ -124,7 +124,7 @@ def find(
 
 
 def _c_programs(programs: Programs) -> Iterator[Launch]:
-    for name, path in (("C, static", programs.static), ("C, dynamic", programs.dynamic)):
+    for name, path in (("static C", programs.static), ("dynamic C", programs.dynamic)):
         if path is not None:
             yield Launch(name, "", "", (str(path), "tell"))
 

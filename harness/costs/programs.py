@@ -39,7 +39,7 @@ def build(folder: Path) -> Programs:
     missing: tuple[Missing, ...] = ()
     if words := _compile(compiler, "first", folder / "static", "-static"):
         static = None
-        missing = (Missing("C, static", f"{compiler[0]} cannot link statically: {words}"),)
+        missing = (Missing("static C", f"{compiler[0]} cannot link statically: {words}"),)
     return Programs(**built, static=static, missing=missing)
 
 

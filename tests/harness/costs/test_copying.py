@@ -3,7 +3,7 @@
 import os
 import random
 
-from harness.costs.copying import ALONE, HOWS, one_round, parameter
+from harness.costs.copying import ALONE, HOWS, PROCESS, WITHOUT_HEAP, one_round, parameter
 from harness.costs.samples import Sample
 
 CPUS = tuple(sorted(os.sched_getaffinity(0))[-1:])
@@ -43,3 +43,12 @@ def test_collecting_copies_pages_unless_they_are_frozen_or_it_is_disabled() -> N
 def test_without_a_child_nothing_is_copied() -> None:
     found = faults("plain")
     assert [found[parameter(MIB, task, "plain")] for task in ALONE] == [0, 0]
+
+
+def test_a_process_without_a_heap_tells_of_threads_and_handing_over() -> None:
+    told = {
+        one.subject.parameter
+        for one in one_round(0, "plain", 1, CPUS, random.Random(1))
+        if isinstance(one, Sample) and one.subject.name == PROCESS
+    }
+    assert told == set(WITHOUT_HEAP.values())
