@@ -25,11 +25,14 @@ from harness.costs.display import Display
 from harness.costs.effort import Effort
 from harness.costs.samples import CostRow, Missing, Sample
 from harness.errors import IsobenchError
-from harness.laboratory import Cores, divide, interpreter, settle
+from harness.laboratory import Cores, divide, interpreter
 from harness.results import Manifest, ResultsFolder
 from harness.session import Host, warn_of_change
+from harness.targets import python
 from reports.terminal import render_costs
+from workloads import tenants
 from workloads.catalog import WORKLOADS
+from workloads.proof import Identity
 
 COMMAND: Final = "costs"
 _TABLE: Final = "costs"
@@ -187,7 +190,7 @@ def _steps(
     cpu = cores.server[0]
     for one in launches:
         yield _launch(one, built, effort, cpu, traced.get(one))
-    yield from map(_imports, _scripts(folder, belongings))
+    yield from map(_imports, _scripts(folder))
 
 
 def _creations(
@@ -255,12 +258,24 @@ def _imports(script: imports.Script) -> Step:
     return Step(f"imports of {script.workload}", _IMPORTS_S, take)
 
 
-def _scripts(folder: Path, belongings: Belongings) -> Iterator[imports.Script]:
+def _scripts(folder: Path) -> Iterator[imports.Script]:
     """Yield the script without any line, then each workload's, in a site made for it."""
     empty = folder / "empty.py"
     empty.write_text("")
     yield imports.Script(imports.START, empty, folder, {})
-    site = next(path for path in sorted(settle(belongings, 1, None).sites.iterdir()))
+    # Owned by whoever runs this: the imports are the same, and no other identity is needed.
+    own = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
+    sites = folder / "sites"
+    tenants.create(
+        sites,
+        count=1,
+        www=own,
+        first_uid=own.uid,
+        interpreter=f"{python()} -IS",
+        workloads=WORKLOADS.values(),
+        own=False,
+    )
+    (site,) = (path for path in sites.iterdir() if path.is_dir())
     for workload in WORKLOADS.values():
         yield imports.Script(workload.name, site / workload.script, site, {"CONTENT_LENGTH": "0"})
 

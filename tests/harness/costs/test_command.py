@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import random
 import signal
 from collections.abc import Iterable
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.costs import command
+from harness.costs import command, imports
 from harness.costs.command import Step
 from harness.costs.effort import QUICK
 from harness.costs.samples import Missing, Sample, Subject
 from harness.errors import IsobenchError
 from harness.results import ResultsFolder
 from tests.harness.live import MANIFEST, Isobench, until
+from workloads.catalog import WORKLOADS
 
 FORK = "fork"
 
@@ -89,6 +91,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "trials.parquet").write_text("")
     with pytest.raises(IsobenchError, match="already holds results"):
         start(tmp_path)
+
+
+def test_every_workload_shows_its_imports_whoever_looks(tmp_path: Path) -> None:
+    scripts = list(command._scripts(tmp_path))
+    assert [one.workload for one in scripts] == [imports.START, *WORKLOADS]
+    for script in scripts:
+        assert all(isinstance(one, Sample) for one in imports.one_round(script, 1))
+        assert script.path.stat().st_uid == os.geteuid()
 
 
 def test_an_interruption_leaves_nothing(isobench: Isobench, tmp_path: Path) -> None:
