@@ -268,7 +268,7 @@ def creation_table(costs: pd.DataFrame) -> pd.DataFrame:
         cells[largest] = duration(last["value_us"])
         cells["of it the call"] = percent(last["call_us"] / last["value_us"])
         cells["off the line"] = percent(_furthest(of_way, _line(costs, str(name))))
-        cells["page faults"] = count(last["page_faults"])
+        cells["page faults"] = count(round(last["page_faults"], 1))
         rows.append((float(of_way.iloc[0]["value_us"]), cells))
     return pd.DataFrame([cells for _, cells in sorted(rows, key=lambda row: row[0])])
 

@@ -260,15 +260,28 @@ def findings(explanations: Sequence[Explanation]) -> list[str]:
         for one in explanations
         if one.explained
     ]
-    unexplained = [
-        f"{one.target} ({100 * one.difference:+.0f}%)" for one in explanations if not one.explained
-    ]
-    if unexplained:
+    if less := _off(explanations, 1):
         sentences.append(
-            f"Bare costs do not explain {bare_costs.join(unexplained)}: these do something that "
-            "no bare cost stands for, or waste something."
+            f"Bare costs do not explain {less}: these do something that no bare cost stands for, "
+            "or waste something."
+        )
+    if more := _off(explanations, -1):
+        sentences.append(
+            f"Bare costs come to more than {more}: the host was slower when they were measured, or "
+            "a part is counted twice."
         )
     return sentences
+
+
+def _off(explanations: Sequence[Explanation], sign: int) -> str:
+    """Return the targets whose measured cost is off to one side, and how far."""
+    return bare_costs.join(
+        [
+            f"{one.target} ({100 * one.difference:+.0f}%)"
+            for one in explanations
+            if not one.explained and sign * one.difference > 0
+        ]
+    )
 
 
 def _telling(one: Explanation) -> list[Part]:

@@ -98,6 +98,14 @@ def test_the_words_name_what_a_mode_is_made_of(tmp_path: Path) -> None:
     assert "comes from the interpreter, from exec to exit (8.21 ms), the script's imports" in said
 
 
+def test_a_sum_that_is_too_high_is_no_work_of_the_mode(tmp_path: Path) -> None:
+    folder = ResultsFolder.open(run_of(tmp_path, {"dso": 100.0, "cgi": CGI_US / 2}))
+    found = explain(folder.summary(), folder.table("costs"), OWN)
+    assert found is not None
+    (said,) = findings(found[1])
+    assert said.startswith("Bare costs come to more than cgi (-100%)")
+
+
 def test_the_page_has_the_table(tmp_path: Path) -> None:
     text = reports.make(run_of(tmp_path, {"dso": 100.0, "cgi": 3 * CGI_US})).read_text()
     assert "What explains the modes" in text
