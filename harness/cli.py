@@ -240,6 +240,39 @@ def selftest(
 
 
 @app.command()
+def attack(
+    modes: Modes = None,
+    attacks: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Attacks or families of them. Default: all."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Five telling modes only: a quarter of a minute.")
+    ] = False,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of the order of attacks.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Default: results/<run-id>. That of an earlier run is added to."
+        ),
+    ] = None,
+) -> None:
+    """Make every attack on every mode, and show what each really stops."""
+    from harness import attack_run, session
+
+    names = attack_run.QUICK_TARGETS if quick else session.every_target()
+    attack_run.start(
+        names if modes is None else _split(modes),
+        modes is not None,
+        () if attacks is None else _split(attacks),
+        secrets.randbelow(2**31) if seed is None else seed,
+        out,
+    )
+
+
+@app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
 ) -> None:
@@ -344,12 +377,15 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
+_PRIVILEGED = ("run", "attack", "costs", "serve", "doctor", "selftest")
+
+
 def main() -> int:
     """Run the command line; return the exit code (0 done, 1 a check failed, 2 wrong usage)."""
     try:
         with interruptible():
             # Before the arguments are parsed, since this may start the program anew.
-            if sys.argv[1:2] in (["run"], ["costs"], ["serve"], ["doctor"], ["selftest"]):
+            if sys.argv[1:2] in ([name] for name in _PRIVILEGED):
                 privilege.gain(sys.argv[1:])
             app()
     except SystemExit as end:  # what typer ends with, after its own message about wrong usage

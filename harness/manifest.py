@@ -67,6 +67,7 @@ class Manifest:
     cores: Facts
     stopped: Facts = field(default_factory=dict)
     also: Facts = field(default_factory=dict)
+    attacks: Facts = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of run.json. Raises ValueError for NaN, which JSON does not have."""
@@ -117,9 +118,10 @@ MEMBERS: Mapping[str, tuple[type, ...]] = {
     "cores": (dict,),
     "stopped": (dict,),
     "also": (dict,),
+    "attacks": (dict,),
 }
 # Later than schema 1's first folders, which lack them.
-_LATER = {"stopped", "also"}
+_LATER = {"stopped", "also", "attacks"}
 
 
 def _check_members(source: str, content: Mapping[str, object]) -> None:

@@ -6,6 +6,7 @@ It ends when its stdin does: its whole life is between the two ends of one pipe.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ class Gone(Exception):
 class Speaking:
     """The process, started at once; its stderr is written to a file, from the file's beginning.
 
+    A new file is for its owner alone: tenants' scripts write to it, and must not read the others'.
+
     `environment` is its whole environment, None for that of the caller.
     """
 
@@ -36,7 +39,7 @@ class Speaking:
         own_session: bool = False,
     ) -> None:
         self._log = log
-        with open(log, "w") as stderr:
+        with open(log, "w", opener=_for_the_owner_alone) as stderr:
             self._process = subprocess.Popen(
                 command,
                 env=None if environment is None else dict(environment),
@@ -94,3 +97,7 @@ class Speaking:
             self._process.wait()
         finally:
             self._words.close()
+
+
+def _for_the_owner_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

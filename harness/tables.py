@@ -152,6 +152,11 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             _column("attack", _TEXT),
             _column("outcome", _TEXT),
             _column("evidence", _TEXT),
+            _column("family", _TEXT, null=True),
+            _column("title", _TEXT, null=True),
+            _column("runs_as", _TEXT, null=True),
+            _column("control", _TEXT, null=True),
+            _column("took_s", _FLOAT, null=True),
         ]
     ),
     "density": pa.schema(

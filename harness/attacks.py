@@ -1,0 +1,150 @@
+"""Makes attacks on targets, and judges from outside what became of each.
+
+Rule 1: an attack has succeeded when its proof is seen, and not before; what the hostile script says
+of itself only explains why there was none.
+Rule 2: every attack is also made where it must succeed, on a target or on a weak double
+(`harness.doubles`), so that "blocked" never means that the attack was broken.
+Rule 3: targets have nothing in common, so several are attacked at the same time; the attacks on one
+come one after the other, on a server of their own unless they leave nothing behind.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+
+from harness import doubles, scene
+from harness.errors import IsobenchError
+from harness.scene import NothingToAttack, Scene, SceneFailed, Seat
+from harness.server import Server
+from harness.targets import Target
+from workloads.attacks import Attack
+from workloads.attacks.scene import Reply
+
+MOST_EVIDENCE = 300
+"""Characters of evidence that are kept."""
+
+_TOLD = re.compile(rb"isobench-attack (done|nothing|refused|broke) ?([^\n]*)")
+
+
+class Outcome(StrEnum):
+    """What became of an attack."""
+
+    BLOCKED = "blocked"
+    SUCCEEDED = "succeeded"
+    NOT_APPLICABLE = "not-applicable"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attack on one target. `evidence` is what shows its outcome, in words."""
+
+    target: str
+    attack: Attack
+    outcome: Outcome
+    evidence: str
+    took_s: float
+
+
+Watch = Callable[[Attempt], None]
+
+
+def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Watch) -> None:
+    """Make these attacks on one target, telling `watch` of each.
+
+    Attacks that leave nothing behind come first, on one server for each size of pool.
+    """
+    server_class = doubles.server_class(target.name)
+
+    def size(attack: Attack) -> int:
+        return attack.workers
+
+    together = sorted((attack for attack in attacks if attack.shared), key=size)
+    for workers, group in groupby(together, size):
+        _on_one_server(seat, target, workers, list(group), server_class, watch)
+    for attack in attacks:
+        if not attack.shared:
+            _on_one_server(seat, target, attack.workers, [attack], server_class, watch)
+
+
+def _on_one_server(
+    seat: Seat,
+    target: Target,
+    workers: int,
+    attacks: Sequence[Attack],
+    server_class: type[Server],
+    watch: Watch,
+) -> None:
+    left = list(attacks)
+    began = time.monotonic()
+    try:
+        with scene.opened(seat, target, workers, server_class) as stage:
+            while left:
+                outcome, evidence = attempt(stage, left[0])
+                took_s, began = time.monotonic() - began, time.monotonic()
+                watch(Attempt(target.name, left.pop(0), outcome, evidence, took_s))
+    except (IsobenchError, SceneFailed) as error:
+        for attack in left:
+            reason = f"no server to attack: {error}".splitlines()[0]
+            watch(Attempt(target.name, attack, Outcome.ERROR, reason, time.monotonic() - began))
+
+
+def attempt(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
+    """Make one attack and return what became of it."""
+    try:
+        evidence = stage.carry_out(attack)
+    except NothingToAttack as reason:
+        return Outcome.NOT_APPLICABLE, str(reason)
+    except SceneFailed as error:
+        return Outcome.ERROR, str(error)
+    if evidence:
+        return Outcome.SUCCEEDED, evidence[:MOST_EVIDENCE]
+    return explain(stage.replies())
+
+
+def explain(replies: Sequence[Reply]) -> tuple[Outcome, str]:
+    """Return why no proof of an attack was seen: what its script says, or what its client got. Pure.
+
+    Of several requests, the first that was refused explains it best.
+    """
+    told = [_TOLD.search(reply.raw) for reply in replies]
+    words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}
+    if b"broke" in words:
+        return Outcome.ERROR, f"the script is broken: {words[b'broke']}"[:MOST_EVIDENCE]
+    if b"nothing" in words:
+        return Outcome.NOT_APPLICABLE, words[b"nothing"][:MOST_EVIDENCE]
+    if b"refused" in words:
+        return Outcome.BLOCKED, words[b"refused"][:MOST_EVIDENCE]
+    if b"done" in words:
+        return Outcome.BLOCKED, "the script came to its end, without an effect seen from outside"
+    status = max((reply.status for reply in replies), default=0)
+    if status == 0:
+        return Outcome.BLOCKED, "no answer, and no effect: the script's process ended"
+    text = replies[0].body.decode("latin-1").strip()[:MOST_EVIDENCE]
+    return Outcome.BLOCKED, f"the server answered {status}: {text}"
+
+
+def in_random_order(attacks: Iterable[Attack], target: str, seed: int) -> list[Attack]:
+    """Return the attacks in an order of this target's own, the same for the same seed."""
+    ordered = list(attacks)
+    random.Random(f"{seed} {target}").shuffle(ordered)
+    return ordered
+
+
+def uncontrolled(attempts: Iterable[Attempt], attacks: Iterable[Attack]) -> list[Attack]:
+    """Return the attacks that no target let succeed."""
+    seen = {one.attack.name for one in attempts if one.outcome is Outcome.SUCCEEDED}
+    return [attack for attack in attacks if attack.name not in seen]
+
+
+def control(seat: Seat, attack: Attack) -> Attempt:
+    """Make an attack where it must succeed."""
+    found: list[Attempt] = []
+    attack_all(seat, doubles.target(attack.control), [attack], found.append)
+    return found[0]

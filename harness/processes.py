@@ -1,0 +1,108 @@
+"""The processes of a server, as the host sees them, and the part that each one plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+NAMESPACES_OF_A_SERVER = 1
+"""Where in `NSpid` the id stands that the server's own processes know: one below the harness's."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process: `pid` as the harness counts, `inside` as the server does."""
+
+    pid: int
+    inside: int
+    parent: int
+    uid: int
+    name: str
+    command: bytes
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who is who in a server at rest."""
+
+    master: Process
+    workers: tuple[Process, ...]
+    helpers: tuple[Process, ...]
+
+    @classmethod
+    def of(cls, starter: int, pids: Iterable[int]) -> Cast | None:
+        """Return the parts; `starter` is the process that only waits for the server's end.
+
+        None where the server has no pid namespace of its own.
+        """
+        found = [one for pid in pids if pid != starter and (one := look(pid))]
+        masters = [one for one in found if one.inside == 1 and one.parent == starter]
+        if not masters:
+            return None
+        (master,) = masters
+        alike = (master.pid, master.name, master.command)
+        workers = [one for one in found if (one.parent, one.name, one.command) == alike]
+        others = [one for one in found if one is not master and one not in workers]
+        return cls(master, tuple(workers), tuple(others))
+
+
+def look(pid: int) -> Process | None:
+    """Return what /proc says of a process, None where it has ended."""
+    fields = status_of(pid)
+    if not fields:
+        return None
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return None
+    ids = [int(number) for number in fields["NSpid"].split()]
+    return Process(
+        pid=pid,
+        inside=ids[min(NAMESPACES_OF_A_SERVER, len(ids) - 1)],
+        parent=int(fields["PPid"]),
+        uid=int(fields["Uid"].split()[1]),
+        name=fields["Name"],
+        command=command,
+    )
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """Return the fields of /proc/PID/status (proc_pid_status(5)); none where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _, value in pairs}
+
+
+def state_of(pid: int) -> str:
+    """Return the letter of a process's state, "" where it has ended or waits to be buried."""
+    letter = status_of(pid).get("State", "")[:1]
+    return "" if letter in ("Z", "X") else letter
+
+
+def open_files(pid: int) -> set[tuple[int, int]]:
+    """Return device and inode of each file that a process has open."""
+    found = set()
+    try:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                status = link.stat()
+            except OSError:
+                continue  # closed meanwhile
+            found.add((status.st_dev, status.st_ino))
+    except OSError:
+        return found  # it has ended
+    return found
+
+
+def of_uids(uids: range) -> set[int]:
+    """Return all processes of the host with a uid among these."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*"):
+        fields = status_of(int(path.name))
+        if fields and uids.start <= int(fields["Uid"].split()[1]) < uids.stop:
+            found.add(int(path.name))
+    return found

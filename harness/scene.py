@@ -1,0 +1,432 @@
+"""The scene of an attack: one server, an attacker, a neighbour, and what was planted with them.
+
+Everything that decides whether an attack worked is looked at from here, by the host's root, outside
+of the server's namespaces: what came back over HTTP, what lies on the disk and whose it is, which
+processes live and as whom.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import probes, processes
+from harness.asking import Door, Reply, first_of, request, rest_of
+from harness.cgroup import ProcessGroup
+from harness.processes import Cast
+from harness.server import Server, Site
+from harness.targets import Target, python
+from workloads import attacks, tenants
+from workloads.attacks import Attack
+from workloads.proof import Identity
+from workloads.tenants import Tenant
+
+SCRIPT_SECONDS = 3
+"""A script's time limit in a scene."""
+
+IDS_OF_A_SEAT = 3
+"""www, the attacker and the neighbour."""
+
+_LOOK_AGAIN_S = 0.02
+_COMING_S = 5.0
+_PRIVATE = 0o600
+
+
+class NothingToAttack(Exception):
+    """What an attack is about is not there, as seen from outside."""
+
+
+class SceneFailed(Exception):
+    """The scene is not as it has to be, so that an attack on it would show nothing."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where servers of scenes run, one after the other: a directory, a cgroup, three ids."""
+
+    directory: Path
+    processes: ProcessGroup
+    first_uid: int
+
+    @property
+    def www(self) -> Identity:
+        """The server's own identity."""
+        return Identity(self.first_uid, self.first_uid)
+
+    @property
+    def uids(self) -> range:
+        """All uids of the seat."""
+        return range(self.first_uid, self.first_uid + IDS_OF_A_SEAT)
+
+
+@contextmanager
+def opened(
+    seat: Seat, target: Target, workers: int, server_class: type[Server] = Server
+) -> Iterator[Scene]:
+    """Make tenants and start a server; at the end all of it is gone. Raises IsobenchError."""
+    place = seat.directory / secrets.token_hex(4)
+    place.mkdir(mode=0o755)
+    try:
+        (place / "private").mkdir(mode=0o711)
+        site = Site(
+            sites=place / "sites",
+            private=place / "private",
+            www_uid=seat.www.uid,
+            www_gid=seat.www.gid,
+            privileged=True,
+            log=place / "server.log",
+        )
+        attacker, neighbour = tenants.create(
+            site.sites,
+            count=2,
+            www=seat.www,
+            first_uid=seat.first_uid + 1,
+            interpreter=f"{python()} -IS",
+            workloads=(),
+        )
+        planted = Planted.on(site, seat.www, attacker, neighbour)
+        arguments = ["--port", "0", "--workers", str(workers)]
+        arguments += ["--script-seconds", str(SCRIPT_SECONDS)]
+        environment = {"ISOBENCH_PLANTED": planted.words["environment"]}
+        with server_class(target, site, seat.processes, arguments, environment) as server:
+            cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
+            if cast is None:
+                raise SceneFailed("the server has no pid namespace of its own on this host")
+            yield Scene(seat, target, site, planted, server, cast)
+    finally:
+        shutil.rmtree(place)
+
+
+@dataclass(frozen=True)
+class Planted:
+    """The two tenants, and the secret words by the place where they were put."""
+
+    attacker: Tenant
+    neighbour: Tenant
+    words: dict[str, str]
+
+    @classmethod
+    def on(cls, site: Site, www: Identity, attacker: Tenant, neighbour: Tenant) -> Planted:
+        """Plant everything on the sites."""
+        words = {
+            place: secrets.token_hex(12)
+            for place in ("source", "listing", "environment", "request", "group")
+        }
+        words["file"] = (neighbour.site / "config.secret").read_text().split()[-1]
+        planted = cls(attacker, neighbour, words)
+        witness = attacks.WITNESS.read_text().replace("@source@", words["source"])
+        planted.script(neighbour, "witness.py", witness, www)
+        # Its name is what a listing and a command line give away.
+        planted.script(neighbour, planted.linger, attacks.LINGER.read_text(), www)
+        # As its owner may do: what runs as others shall be able to bring something here.
+        attacker.site.chmod(0o751)
+        drop = attacker.site / "drop"
+        drop.mkdir()
+        os.chown(drop, attacker.uid, www.gid)
+        drop.chmod(0o777)
+        for_www = attacker.site / "group.secret"
+        for_www.write_text(words["group"])
+        os.chown(for_www, 0, www.gid)
+        for_www.chmod(0o040)
+        setuid = attacker.site / "setuid"
+        shutil.copy(shutil.which("touch") or "/usr/bin/touch", setuid)
+        os.chown(setuid, 0, 0)
+        setuid.chmod(0o4755)
+        return planted
+
+    @property
+    def linger(self) -> str:
+        """The name of the script that runs while an attack is made."""
+        return f"q{self.words['listing']}.py"
+
+    def script(self, tenant: Tenant, name: str, source: str, www: Identity) -> Path:
+        """Write a script as hosting practice has it."""
+        path = tenant.site / name
+        path.write_text(f"#!{python()} -IS\n{source}")
+        os.chown(path, tenant.uid, www.gid)
+        path.chmod(0o750)
+        return path
+
+
+class Scene:
+    """A server with an attacker and a neighbour, ready for one attack after the other.
+
+    Fulfils `workloads.attacks.scene.Scene`, where the methods are explained.
+    """
+
+    def __init__(
+        self,
+        seat: Seat,
+        target: Target,
+        site: Site,
+        planted: Planted,
+        server: Server,
+        cast: Cast,
+    ) -> None:
+        self._seat = seat
+        self._site = site
+        self._planted = planted
+        self._server = server
+        self.cast = cast
+        key = site.credential_key if target.runs_as == "client" else None
+        self._door = Door.of(server.host, server.port, key)
+        self._replies: list[Reply] = []
+        self._lingering: socket.socket | None = None
+        self._pids: dict[str, int] = {}
+        self.token = ""
+        self.site = planted.attacker.site
+        self.drop = self.site / "drop"
+        self.neighbour = planted.neighbour.site
+        self.sites = site.sites
+        self.log = site.log
+        self.neighbour_uid = planted.neighbour.uid
+        self.www_uid, self.www_gid = seat.www.uid, seat.www.gid
+        self.own_uid = seat.www.uid if target.runs_as == "server" else planted.attacker.uid
+        self.secret = planted.words["file"]
+        self.secrets = planted.words
+        self.wrapper = self._find_wrapper()
+
+    # An attack, from beginning to end
+
+    def carry_out(self, attack: Attack) -> str | None:
+        """Make the attack and return the evidence that it worked, or None.
+
+        Raises NothingToAttack, SceneFailed.
+        """
+        self._reset()
+        name = f"{attack.name}.py"
+        program = attack.program(f"{python()} -IS").split("\n", 1)[1]
+        self._planted.script(self._planted.attacker, name, program, self._seat.www)
+        try:
+            if attack.neighbour_at_work:
+                self._put_neighbour_to_work()
+            if attack.missing and (reason := attack.missing(self)):
+                raise NothingToAttack(reason)
+            evidence = self._instead(attack) if attack.instead else self._ask(attack, name)
+            return evidence or attack.proof(self)
+        finally:
+            self.released()
+
+    def _instead(self, attack: Attack) -> None:
+        assert attack.instead is not None
+        told = attack.instead(self)
+        self._replies = [Reply(f"HTTP/1.1 200 OK\r\n\r\n{told}".encode())]
+
+    def _ask(self, attack: Attack, name: str) -> str | None:
+        evidence = None
+        with ThreadPoolExecutor(attack.hands) as executor:
+            asked = [executor.submit(self._ask_once, name, hand) for hand in range(attack.hands)]
+            while attack.meanwhile and not evidence and not all(one.done() for one in asked):
+                evidence = attack.meanwhile(self)
+                time.sleep(_LOOK_AGAIN_S)
+            self._replies = [one.result() for one in asked]
+        return evidence
+
+    def _ask_once(self, name: str, hand: int) -> Reply:
+        query = json.dumps(self._facts() | {"hand": hand}).encode().hex()
+        return self._get(self._planted.attacker, f"/{name}?{query}", {})
+
+    def _facts(self) -> dict[str, object]:
+        inside = {role: found.inside for role, found in self._roles().items()}
+        return {
+            "site": str(self.site),
+            "drop": str(self.drop),
+            "neighbour": str(self.neighbour),
+            "uid": self._planted.attacker.uid,
+            "neighbour_uid": self.neighbour_uid,
+            "www_uid": self.www_uid,
+            "www_gid": self.www_gid,
+            "token": self.token,
+            "wrapper": self.wrapper,
+            "port": self._door.port,
+            **{role: inside.get(role, 0) for role in ("master", "sibling", "victim", "helper")},
+        }
+
+    def _roles(self) -> dict[str, processes.Process]:
+        roles = {"master": self.cast.master}
+        if self.cast.helpers:
+            roles["helper"] = self.cast.helpers[0]
+        for role, pid in self._pids.items():
+            if found := processes.look(pid):
+                roles[role] = found
+        return roles
+
+    def _reset(self) -> None:
+        self.token = secrets.token_hex(8)
+        self._replies = []
+        self._pids = {}
+        for entry in self.drop.iterdir():
+            entry.unlink()
+        (self.neighbour / "data" / "go").unlink(missing_ok=True)
+
+    def _get(self, tenant: Tenant, target: str, headers: dict[str, str]) -> Reply:
+        try:
+            with self._door.connect(tenant) as connection:
+                connection.sendall(request(tenant, target, headers))
+                return rest_of(connection)
+        except OSError:
+            return Reply()  # nobody listens any more, or nobody reads
+
+    # The neighbour at work
+
+    def _put_neighbour_to_work(self) -> None:
+        neighbour = self._planted.neighbour
+        self._lingering = self._door.connect(neighbour)
+        planted = {"X-Planted": self.secrets["request"]}
+        self._lingering.sendall(request(neighbour, f"/{self._planted.linger}", planted))
+        victim = self._await_victim()
+        self._pids = {"victim": victim, "sibling": self._worker_of(self._lingering) or victim}
+
+    def _await_victim(self) -> int:
+        """Return the process that has the neighbour's secret open."""
+        status = (self.neighbour / "config.secret").stat()
+        wanted = (status.st_dev, status.st_ino)
+        deadline = time.monotonic() + _COMING_S
+        while time.monotonic() < deadline:
+            for pid in self.processes():
+                if wanted in processes.open_files(pid):
+                    return pid
+            time.sleep(_LOOK_AGAIN_S)
+        raise SceneFailed("the neighbour's script did not begin")
+
+    def _worker_of(self, connection: socket.socket) -> int:
+        """Return the worker that holds the other end of a connection, 0 if none is found."""
+        port = connection.getsockname()[1]
+        inodes = {
+            fields[9]
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+            if (fields := line.split())[2].endswith(f":{port:04X}")
+        }
+        for worker in self.cast.workers:
+            links = Path(f"/proc/{worker.pid}/fd")
+            with contextlib.suppress(OSError):
+                for link in links.iterdir():
+                    name = os.readlink(link)
+                    if name.startswith("socket:[") and name[8:-1] in inodes:
+                        return worker.pid
+        return 0
+
+    def released(self) -> Reply:
+        """Let the neighbour's script come to its end, and return what its client gets."""
+        if self._lingering is None:
+            return Reply()
+        (self.neighbour / "data" / "go").touch()
+        with self._lingering as connection:
+            self._lingering = None
+            return rest_of(connection)
+
+    # Looking, after the attack
+
+    def replies(self) -> Sequence[Reply]:
+        """Return what the attack's requests were answered."""
+        return self._replies
+
+    def visit(self, script: str = "witness.py", **headers: str) -> Reply:
+        """Ask for a script of the neighbour's."""
+        return self._get(self._planted.neighbour, f"/{script}", headers)
+
+    def brought_back(self, secret: str, what: str) -> str | None:
+        """Return evidence if a secret came back in an answer."""
+        if any(secret.encode() in reply.raw for reply in self._replies):
+            return f"{what} came back: {secret}"
+        return None
+
+    def stolen(self, secret: str, what: str) -> str | None:
+        """Return evidence if a secret lies in the drop."""
+        for entry in self.drop.iterdir():
+            if secret.encode() in entry.read_bytes():
+                return f"{what} lies in the attacker's {entry.name}: {secret}"
+        return None
+
+    def gained_identity(self) -> str | None:
+        """Return evidence if a file in the drop is neither the attacker's nor its script's."""
+        for entry in self.drop.iterdir():
+            uid = entry.lstat().st_uid
+            if uid not in (self.own_uid, self._planted.attacker.uid):
+                return f"it made a file as {self.who(uid)}"
+        return None
+
+    def who(self, uid: int) -> str:
+        """Return whose uid it is, in words."""
+        known = {0: "root", self.www_uid: "the server", self.neighbour_uid: "the neighbour"}
+        return f"{known.get(uid, 'somebody')} (uid {uid})"
+
+    def wait_for(self, seconds: float, name: str) -> bool:
+        """Wait until a file of this name is in the drop."""
+        deadline = time.monotonic() + seconds
+        while not (self.drop / name).exists():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_AGAIN_S)
+        return True
+
+    def pid_of(self, role: str) -> int:
+        """Return a process, as the host counts, 0 where nobody plays that part."""
+        if role in self._pids:
+            return self._pids[role]
+        found = self._roles().get(role)
+        return found.pid if found else 0
+
+    def state_of(self, role: str) -> str:
+        """Return the state letter of a process, "" where it has ended."""
+        return processes.state_of(self.pid_of(role))
+
+    def tracer_of(self, role: str) -> int:
+        """Return by which process another is traced; 0: by none."""
+        return int(processes.status_of(self.pid_of(role)).get("TracerPid", "0"))
+
+    def processes(self) -> dict[int, int]:
+        """Return the uids of the server's processes by their ids."""
+        pids = probes.processes_of(self._server, self._seat.processes)
+        found = (processes.look(pid) for pid in pids)
+        return {one.pid: one.uid for one in found if one}
+
+    def on_one_connection(self, attack: str) -> tuple[Reply, Reply]:
+        """Ask for the attack and then for the neighbour's witness, on the same connection."""
+        attacker, neighbour = self._planted.attacker, self._planted.neighbour
+        query = json.dumps(self._facts() | {"hand": 0}).encode().hex()
+        try:
+            with self._door.connect(attacker) as connection:
+                connection.sendall(request(attacker, f"/{attack}.py?{query}", {}, keep=True))
+                first = first_of(connection)
+                connection.sendall(request(neighbour, "/witness.py", {}))
+                return first, rest_of(connection)
+        except OSError:
+            return Reply(), Reply()
+
+    # A worker that was taken over
+
+    def as_www(self, *command: str, directory: Path, **environment: str) -> tuple[int, str]:
+        """Run a program as www in the server's namespaces; return its status and its output."""
+        enter = ["nsenter", f"--target={self.cast.master.pid}", "--mount", "--pid"]
+        enter += [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}", f"--wdns={directory}"]
+        result = subprocess.run(
+            [*enter, "--", *command],
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=_COMING_S,
+        )
+        return result.returncode, result.stdout + result.stderr
+
+    def _find_wrapper(self) -> str:
+        """Return the path of a setuid program in the server's private directory, "" for none."""
+        root = Path(f"/proc/{self.cast.master.pid}/root")
+        private = root / self._site.private.relative_to("/")
+        for entry in private.iterdir():
+            if entry.is_file() and entry.stat().st_mode & 0o4000:
+                return str(self._site.private / entry.name)
+        return ""

@@ -1,0 +1,131 @@
+"""Hostile tenant scripts: one file an attack, one folder a family. The folders are the registry.
+
+An attack is a module of two halves that run in different places:
+
+`attack(given)`
+    runs as the attacker's script, in whatever process and with whatever identity the target gives
+    to scripts. It tries one forbidden thing, and returns what it got; an exception says what
+    refused it, `given.nothing(reason)` that there is nothing to attack.
+`proof(scene)`
+    runs in the harness afterwards, and looks from outside whether it worked: at secrets that came
+    back, at files, owners, processes, at what the next tenant is served. It returns the evidence,
+    or None. It never goes by what the script says of itself.
+
+The first line of a module's docstring is the title of the attack. docs/adding-an-attack.md tells
+the rest.
+
+=========  =======================================================================================
+attacker   the tenant whose script is the attack
+neighbour  the other tenant, innocent
+secret     what is planted for an attack to bring back; random, so that it cannot be guessed
+scene      one server with both tenants and all that was planted
+=========  =======================================================================================
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from workloads.attacks.scene import Scene
+
+__all__ = ["FAMILIES", "Attack", "every", "family_title", "load"]
+
+FOLDER = Path(__file__).parent
+FAMILIES = (
+    "reading",
+    "writing",
+    "identity",
+    "process",
+    "persistence",
+    "traffic",
+    "sharing",
+    "guard",
+    "wrapper",
+)
+"""In the order in which reports show them."""
+
+PROGRAM = FOLDER / "program.py"
+"""What is put behind an attack's module to make a CGI program of both."""
+
+WITNESS, LINGER = FOLDER / "witness.py", FOLDER / "linger.py"
+"""The neighbour's scripts: what it serves to others, and what it has running meanwhile."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An attack, as its module says.
+
+    `workers` is the size of the pool; `hands` is how many requests it is made of, all at once;
+    with `neighbour_at_work` the neighbour's script runs meanwhile, in another worker. With `shared`
+    it leaves nothing that could change what another such attack finds, so that one server does for
+    all of them. `control` is the weak double on which it must succeed. The functions are those of the module; docs/adding-an-attack.md explains each.
+    """
+
+    name: str
+    family: str
+    title: str
+    workers: int
+    hands: int
+    neighbour_at_work: bool
+    shared: bool
+    control: str
+    proof: Callable[[Scene], str | None]
+    meanwhile: Callable[[Scene], str | None] | None
+    missing: Callable[[Scene], str | None] | None
+    instead: Callable[[Scene], str] | None
+    source: Path
+
+    def program(self, interpreter: str) -> str:
+        """Return the text of the attacker's script; `interpreter` is what follows `#!`."""
+        return f"#!{interpreter}\n{self.source.read_text()}\n{PROGRAM.read_text()}"
+
+
+@cache
+def every() -> tuple[Attack, ...]:
+    """Return all attacks, family by family, each in alphabetical order."""
+    return tuple(
+        _attack(family, file)
+        for family in FAMILIES
+        for file in sorted((FOLDER / family).glob("*.py"))
+        if file.stem != "__init__"
+    )
+
+
+def load(name: str) -> Attack:
+    """Return the attack `name`. Raises KeyError for a name that no file has."""
+    return {attack.name: attack for attack in every()}[name]
+
+
+@cache
+def family_title(family: str) -> str:
+    """Return in a few words what the attacks of a family have in common."""
+    return _first_line(importlib.import_module(f"{__name__}.{family}"))
+
+
+def _attack(family: str, file: Path) -> Attack:
+    module = importlib.import_module(f"{__name__}.{family}.{file.stem}")
+    hands: int = getattr(module, "HANDS", 1)
+    at_work: bool = getattr(module, "NEIGHBOUR_AT_WORK", False)
+    return Attack(
+        name=file.stem,
+        family=family,
+        title=_first_line(module),
+        workers=hands + at_work,
+        hands=hands,
+        neighbour_at_work=at_work,
+        shared=getattr(module, "SHARED", False),
+        control=getattr(module, "CONTROL", "careless"),
+        proof=module.proof,
+        meanwhile=getattr(module, "meanwhile", None),
+        missing=getattr(module, "missing", None),
+        instead=getattr(module, "instead", None),
+        source=file,
+    )
+
+
+def _first_line(module: ModuleType) -> str:
+    return (inspect.getdoc(module) or "").partition("\n")[0].rstrip(".")

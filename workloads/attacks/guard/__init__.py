@@ -1,0 +1,1 @@
+"""Get around a guard inside the language."""

@@ -1,0 +1,1 @@
+"""Become somebody else."""

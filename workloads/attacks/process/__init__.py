@@ -1,0 +1,1 @@
+"""Disturb other processes, or use all there is."""

@@ -1,0 +1,1 @@
+"""Misuse what tenants share within the server."""

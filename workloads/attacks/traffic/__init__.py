@@ -1,0 +1,1 @@
+"""Answer in another's place."""

