@@ -82,9 +82,14 @@ def rest_of(connection: socket.socket) -> Reply:
     return _received(connection, more=True)
 
 
-def first_of(connection: socket.socket) -> Reply:
-    """Return one answer of a connection that stays open."""
-    return _received(connection, more=False)
+def first_of(connection: socket.socket) -> tuple[Reply, bytes]:
+    """Return one answer of a connection that stays open, and what came behind it, if anything.
+
+    A client takes that for the beginning of its next answer.
+    """
+    raw = _received(connection, more=False).raw
+    end = _end_of_first(raw) or len(raw)
+    return Reply(raw[:end]), raw[end:]
 
 
 def _received(connection: socket.socket, more: bool) -> Reply:
@@ -92,7 +97,7 @@ def _received(connection: socket.socket, more: bool) -> Reply:
     try:
         while chunk := connection.recv(_CHUNK):
             received += chunk
-            if _is_complete(received):
+            if _end_of_first(received):
                 if not more:
                     break
                 connection.settimeout(_MORE_S)
@@ -101,10 +106,12 @@ def _received(connection: socket.socket, more: bool) -> Reply:
     return Reply(received)
 
 
-def _is_complete(received: bytes) -> bool:
+def _end_of_first(received: bytes) -> int:
+    """Return where the first answer ends by the length it declares, 0 if it is not all there."""
     head, end, body = received.partition(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n"):
         name, _, value = line.partition(b":")
         if end and name == b"content-length" and value.strip().isdigit():
-            return len(body) >= int(value)
-    return False
+            length = int(value)
+            return len(head) + len(end) + length if len(body) >= length else 0
+    return 0

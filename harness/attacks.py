@@ -104,8 +104,9 @@ def attempt(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
     except SceneFailed as error:
         return Outcome.ERROR, str(error)
     if evidence:
-        return Outcome.SUCCEEDED, evidence[:MOST_EVIDENCE]
-    return explain(stage.replies())
+        return Outcome.SUCCEEDED, stage.shortened(evidence)[:MOST_EVIDENCE]
+    outcome, words = explain(stage.replies())
+    return outcome, stage.shortened(words)[:MOST_EVIDENCE]
 
 
 def explain(replies: Sequence[Reply]) -> tuple[Outcome, str]:
@@ -116,18 +117,18 @@ def explain(replies: Sequence[Reply]) -> tuple[Outcome, str]:
     told = [_TOLD.search(reply.raw) for reply in replies]
     words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}
     if b"broke" in words:
-        return Outcome.ERROR, f"the script is broken: {words[b'broke']}"[:MOST_EVIDENCE]
+        return Outcome.ERROR, f"the script is broken: {words[b'broke']}"
     if b"nothing" in words:
-        return Outcome.NOT_APPLICABLE, words[b"nothing"][:MOST_EVIDENCE]
+        return Outcome.NOT_APPLICABLE, words[b"nothing"]
     if b"refused" in words:
-        return Outcome.BLOCKED, words[b"refused"][:MOST_EVIDENCE]
+        return Outcome.BLOCKED, words[b"refused"]
     if b"done" in words:
         return Outcome.BLOCKED, "the script came to its end, without an effect seen from outside"
     status = max((reply.status for reply in replies), default=0)
     if status == 0:
         return Outcome.BLOCKED, "no answer, and no effect: the script's process ended"
-    text = replies[0].body.decode("latin-1").strip()[:MOST_EVIDENCE]
-    return Outcome.BLOCKED, f"the server answered {status}: {text}"
+    first_line = replies[0].body.decode("latin-1").partition("\n")[0].strip()
+    return Outcome.BLOCKED, f"the server answered {status}: {first_line}"
 
 
 def in_random_order(attacks: Iterable[Attack], target: str, seed: int) -> list[Attack]:
@@ -146,5 +147,5 @@ def uncontrolled(attempts: Iterable[Attempt], attacks: Iterable[Attack]) -> list
 def control(seat: Seat, attack: Attack) -> Attempt:
     """Make an attack where it must succeed."""
     found: list[Attempt] = []
-    attack_all(seat, doubles.target(attack.control), [attack], found.append)
+    attack_all(seat, doubles.find(attack.control), [attack], found.append)
     return found[0]

@@ -5,13 +5,23 @@ Runs in the server's process, so it imports nothing of the harness.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
+import os
+import signal
+import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
-from servers import __main__, modes
-from servers.mode import IsolationMode, RunsAs
-from servers.modes import dso
+from servers import __main__, linux, modes, requirements, script
+from servers.http import Request, Response
+from servers.mode import Answered, IsolationMode, RunsAs, Setting
+from servers.modes import dso, suexec
 from servers.script import Embedded, server_environment
+
+_FOR_EVER: Final = 1e6
 
 
 class Careless(dso.Mode):
@@ -26,7 +36,116 @@ class Careless(dso.Mode):
         self._environment = server_environment()
 
 
-DOUBLES: Final[dict[str, type[IsolationMode]]] = {"careless": Careless}
+class CarelessSwitch(Careless):
+    """Changes the effective uid and gid alone, so that scripts can go back to the saved ones."""
+
+    runs_as = RunsAs.OWNER
+
+    def handle(self, request: Request) -> Response:
+        """Become the owner, as far as it goes."""
+        owner = request.script.site.owner
+        os.setegid(owner.gid)
+        os.seteuid(owner.uid)
+        return super().handle(request)
+
+    def cleanup(self, request: Request) -> None:
+        """Become root again."""
+        os.seteuid(0)
+        os.setegid(0)
+
+
+class CarelessHelper(Careless):
+    """Keeps a process beside its workers that scripts can reach."""
+
+    def master_init(self) -> None:
+        """Start a process that only waits."""
+        self._helper = os.fork()
+        if self._helper == 0:
+            linux.set_name("helper")
+            while True:
+                signal.pause()
+
+
+class CarelessTime(Careless):
+    """Knows no time limit."""
+
+    def __init__(self, setting: Setting) -> None:
+        limits = setting.limits._replace(script=_FOR_EVER)
+        super().__init__(setting._replace(limits=limits))
+
+
+class CarelessOpen(Careless):
+    """Follows a symbolic link in a script's place."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        script.open_script = lambda path: os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+class CarelessRest(Careless):
+    """Keeps between requests what a script has changed of the directory and the environment."""
+
+    def handle(self, request: Request) -> Response:
+        """Run the script where the last one has left the process."""
+        source = Path(os.fsdecode(request.script.path)).read_text()
+        os.environ["QUERY_STRING"] = request.target.partition(b"?")[2].decode()
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(source, {"__name__": "__main__", "__file__": os.fsdecode(request.script.path)})
+        return script.parse_output(output.getvalue().encode())
+
+
+class CarelessOutput(Careless):
+    """Passes on what a script prints as it is."""
+
+    def handle(self, request: Request) -> Answered:
+        """Run the script and send its output behind a status line."""
+        environment = script.environment_of(request, self._environment)
+        output = self._interpreter.output_of(request, environment)
+        head, _, body = output.partition(b"\n\n")
+        lines = b"\r\n".join([b"HTTP/1.1 200 OK", *head.split(b"\n")])
+        request.connection.sendall(lines + b"\r\n\r\n" + body)
+        return Answered.CLOSE
+
+
+class CarelessGuard(Careless):
+    """Refuses to start programs in the one way that everybody uses, and knows of no other."""
+
+    def child_init(self) -> None:
+        """Stay root, and put up the guard."""
+        super().child_init()
+        sys.addaudithook(_refuse_to_spawn)
+
+
+def _refuse_to_spawn(event: str, _arguments: object) -> None:
+    if event == "os.posix_spawn":
+        raise PermissionError(errno.EACCES, "a script may not start programs")
+
+
+class CarelessWrapper(suexec.Mode):
+    """Starts scripts through a wrapper that checks nothing, and that everybody may call."""
+
+    def master_init(self) -> None:
+        """Compile and install it."""
+        wrapper = self.setting.private / "wrapper"
+        source = Path(__file__).with_name("careless_wrapper.c")
+        command = [*requirements.c_compiler(), "-o", str(wrapper), str(source)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        wrapper.chmod(0o4755)
+        self._wrapper = os.fsencode(wrapper)
+
+
+DOUBLES: Final[dict[str, type[IsolationMode]]] = {
+    "careless": Careless,
+    "careless_helper": CarelessHelper,
+    "careless_output": CarelessOutput,
+    "careless_rest": CarelessRest,
+    "careless_guard": CarelessGuard,
+    "careless_wrapper": CarelessWrapper,
+    "careless_switch": CarelessSwitch,
+    "careless_time": CarelessTime,
+    "careless_open": CarelessOpen,
+}
 
 
 def load(name: str) -> type[IsolationMode]:

@@ -7,9 +7,20 @@ with one protection after the other left out.
 from __future__ import annotations
 
 from harness.server import Server
-from harness.targets import Target
+from harness.targets import Target, choose
 
-NAMES = ("careless", "careless_guard", "careless_wrapper")
+RUNS_AS = {
+    "careless": "server",
+    "careless_switch": "owner",
+    "careless_helper": "server",
+    "careless_time": "server",
+    "careless_open": "server",
+    "careless_output": "server",
+    "careless_rest": "server",
+    "careless_guard": "server",
+    "careless_wrapper": "owner",
+}
+"""The doubles, each with whose identity its scripts have by right."""
 
 
 class DoubleServer(Server):
@@ -22,13 +33,15 @@ class DoubleServer(Server):
         return command, environment
 
 
-def target(name: str) -> Target:
-    """Return a double as a target of attacks."""
+def find(name: str) -> Target:
+    """Return a double as a target of attacks; or a mode, where that is weak enough."""
+    if name not in RUNS_AS:
+        return choose([name])[0]
     return Target(
         name=name,
         mode=name,
         precedent="none",
-        runs_as="server",
+        runs_as=RUNS_AS[name],
         summary="Weak on purpose, to see attacks succeed.",
         options={},
         kind="double",
@@ -37,4 +50,4 @@ def target(name: str) -> Target:
 
 def server_class(name: str) -> type[Server]:
     """Return how a target's server is started, by its name."""
-    return DoubleServer if name in NAMES else Server
+    return DoubleServer if name in RUNS_AS else Server

@@ -13,11 +13,12 @@ import os
 import secrets
 import shutil
 import socket
+import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,7 @@ IDS_OF_A_SEAT = 3
 
 _LOOK_AGAIN_S = 0.02
 _COMING_S = 5.0
+_DYING_S = 0.4
 _PRIVATE = 0o600
 
 
@@ -121,10 +123,12 @@ class Planted:
         """Plant everything on the sites."""
         words = {
             place: secrets.token_hex(12)
-            for place in ("source", "listing", "environment", "request", "group")
+            for place in ("source", "listing", "environment", "request", "group", "database")
         }
         words["file"] = (neighbour.site / "config.secret").read_text().split()[-1]
         planted = cls(attacker, neighbour, words)
+        with closing(sqlite3.connect(neighbour.site / "data" / "app.db")) as database, database:
+            database.execute("INSERT INTO articles (title) VALUES (?)", (words["database"],))
         witness = attacks.WITNESS.read_text().replace("@source@", words["source"])
         planted.script(neighbour, "witness.py", witness, www)
         # Its name is what a listing and a command line give away.
@@ -190,12 +194,16 @@ class Scene:
         self.neighbour = planted.neighbour.site
         self.sites = site.sites
         self.log = site.log
+        self.port = server.port
+        self.attacker_uid = planted.attacker.uid
         self.neighbour_uid = planted.neighbour.uid
         self.www_uid, self.www_gid = seat.www.uid, seat.www.gid
         self.own_uid = seat.www.uid if target.runs_as == "server" else planted.attacker.uid
         self.secret = planted.words["file"]
         self.secrets = planted.words
         self.wrapper = self._find_wrapper()
+        servers_own = (cast.master, *cast.workers, *cast.helpers)
+        self.user_namespaces = {os.readlink(f"/proc/{one.pid}/ns/user") for one in servers_own}
 
     # An attack, from beginning to end
 
@@ -216,10 +224,11 @@ class Scene:
             evidence = self._instead(attack) if attack.instead else self._ask(attack, name)
             return evidence or attack.proof(self)
         finally:
-            self.released()
+            self._dismiss()
 
     def _instead(self, attack: Attack) -> None:
         assert attack.instead is not None
+        (self.site / "program.py").unlink(missing_ok=True)
         told = attack.instead(self)
         self._replies = [Reply(f"HTTP/1.1 200 OK\r\n\r\n{told}".encode())]
 
@@ -249,12 +258,12 @@ class Scene:
             "www_gid": self.www_gid,
             "token": self.token,
             "wrapper": self.wrapper,
-            "port": self._door.port,
+            "port": self.port,
             **{role: inside.get(role, 0) for role in ("master", "sibling", "victim", "helper")},
         }
 
     def _roles(self) -> dict[str, processes.Process]:
-        roles = {"master": self.cast.master}
+        roles = {"master": self.cast.master, "worker": self.cast.workers[0]}
         if self.cast.helpers:
             roles["helper"] = self.cast.helpers[0]
         for role, pid in self._pids.items():
@@ -267,7 +276,10 @@ class Scene:
         self._replies = []
         self._pids = {}
         for entry in self.drop.iterdir():
-            entry.unlink()
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
         (self.neighbour / "data" / "go").unlink(missing_ok=True)
 
     def _get(self, tenant: Tenant, target: str, headers: dict[str, str]) -> Reply:
@@ -326,6 +338,13 @@ class Scene:
             self._lingering = None
             return rest_of(connection)
 
+    def _dismiss(self) -> None:
+        """Let the neighbour's script come to its end, whether it still can or not."""
+        if self._lingering is not None:
+            (self.neighbour / "data" / "go").touch()
+            self._lingering.close()
+            self._lingering = None
+
     # Looking, after the attack
 
     def replies(self) -> Sequence[Reply]:
@@ -336,6 +355,14 @@ class Scene:
         """Ask for a script of the neighbour's."""
         return self._get(self._planted.neighbour, f"/{script}", headers)
 
+    def fetch(self, script: str) -> Reply:
+        """Ask for a script of the attacker's."""
+        return self._get(self._planted.attacker, f"/{script}", {})
+
+    def put(self, name: str, source: str) -> None:
+        """Write another script of the neighbour's."""
+        self._planted.script(self._planted.neighbour, name, source, self._seat.www)
+
     def brought_back(self, secret: str, what: str) -> str | None:
         """Return evidence if a secret came back in an answer."""
         if any(secret.encode() in reply.raw for reply in self._replies):
@@ -345,7 +372,7 @@ class Scene:
     def stolen(self, secret: str, what: str) -> str | None:
         """Return evidence if a secret lies in the drop."""
         for entry in self.drop.iterdir():
-            if secret.encode() in entry.read_bytes():
+            if entry.is_file() and secret.encode() in entry.read_bytes():
                 return f"{what} lies in the attacker's {entry.name}: {secret}"
         return None
 
@@ -356,6 +383,10 @@ class Scene:
             if uid not in (self.own_uid, self._planted.attacker.uid):
                 return f"it made a file as {self.who(uid)}"
         return None
+
+    def shortened(self, text: str) -> str:
+        """Return a text without what stands before the sites in every path of the scene."""
+        return text.replace(str(self.sites.parent), "")
 
     def who(self, uid: int) -> str:
         """Return whose uid it is, in words."""
@@ -382,9 +413,40 @@ class Scene:
         """Return the state letter of a process, "" where it has ended."""
         return processes.state_of(self.pid_of(role))
 
+    def has_ended(self, role: str) -> bool:
+        """Return whether a process is dead, or is within half a second."""
+        deadline = time.monotonic() + _DYING_S
+        while self.state_of(role):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_LOOK_AGAIN_S)
+        return True
+
     def tracer_of(self, role: str) -> int:
         """Return by which process another is traced; 0: by none."""
         return int(processes.status_of(self.pid_of(role)).get("TracerPid", "0"))
+
+    def status_of(self, pid: int) -> dict[str, str]:
+        """Return the fields of a process's status."""
+        return processes.status_of(pid)
+
+    def descriptors(self, pid: int) -> int:
+        """Return how many descriptors a process has."""
+        try:
+            return len(os.listdir(f"/proc/{pid}/fd"))
+        except OSError:
+            return 0  # it has ended
+
+    def served(self) -> int:
+        """Return how many requests the server says that it has served."""
+        return self._server.usage().served
+
+    def maps(self, pid: int) -> str:
+        """Return what is mapped into a process."""
+        try:
+            return Path(f"/proc/{pid}/maps").read_text()
+        except OSError:
+            return ""  # it has ended
 
     def processes(self) -> dict[int, int]:
         """Return the uids of the server's processes by their ids."""
@@ -399,28 +461,58 @@ class Scene:
         try:
             with self._door.connect(attacker) as connection:
                 connection.sendall(request(attacker, f"/{attack}.py?{query}", {}, keep=True))
-                first = first_of(connection)
+                first, behind = first_of(connection)
                 connection.sendall(request(neighbour, "/witness.py", {}))
-                return first, rest_of(connection)
+                return first, Reply(behind + rest_of(connection).raw)
         except OSError:
             return Reply(), Reply()
 
     # A worker that was taken over
 
-    def as_www(self, *command: str, directory: Path, **environment: str) -> tuple[int, str]:
-        """Run a program as www in the server's namespaces; return its status and its output."""
+    def plant_program(
+        self, directory: Path, name: str = "program.py", owner: int | None = None, mode: int = 0o750
+    ) -> Path:
+        """Write a program that tells the token and its uid."""
+        path = directory / name
+        path.write_text(f"#!{python()} -IS\nimport os\nprint({self.token!r}, os.getuid())\n")
+        os.chown(path, self._planted.attacker.uid if owner is None else owner, self.www_gid)
+        path.chmod(mode)
+        return path
+
+    def call_wrapper(
+        self,
+        program: str,
+        directory: Path | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        *more: str,
+    ) -> str:
+        """Call the wrapper as www in the server's namespaces, and tell what came of it."""
+        own = self._planted.attacker.uid
+        ids = [str(own if number is None else number) for number in (uid, gid)]
         enter = ["nsenter", f"--target={self.cast.master.pid}", "--mount", "--pid"]
-        enter += [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}", f"--wdns={directory}"]
+        enter += [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}"]
+        enter += [f"--wdns={directory or self.site}"]
         result = subprocess.run(
-            [*enter, "--", *command],
-            env=environment,
+            [*enter, "--", self.wrapper, *ids, program, *more],
+            env={},
             capture_output=True,
             text=True,
             errors="replace",
             check=False,
             timeout=_COMING_S,
         )
-        return result.returncode, result.stdout + result.stderr
+        said = " ".join((result.stdout + result.stderr).split())
+        told = "done" if self.token in said else f"refused exit {result.returncode}: {said}"
+        return f"isobench-attack {told}\n{said}"
+
+    def program_ran(self) -> str | None:
+        """Return evidence if a planted program has run."""
+        for reply in self._replies:
+            _, found, rest = reply.raw.decode("latin-1").partition(f"{self.token} ")
+            if found:
+                return f"the program ran as uid {rest.split()[0]}"
+        return None
 
     def _find_wrapper(self) -> str:
         """Return the path of a setuid program in the server's private directory, "" for none."""

@@ -3,8 +3,10 @@
 # What follows is put behind each attack (see workloads.attacks): it calls `attack`, and tells how
 # it went. In the way that all scripts do, so that every mode can run it.
 def _answer() -> None:
+    import errno
     import json
     import os
+    import re
 
     class NothingThere(Exception):
         pass
@@ -15,6 +17,96 @@ def _answer() -> None:
 
         def nothing(self, reason: str) -> Exception:
             return NothingThere(reason)
+
+        def must_be_guarded(self) -> None:
+            try:
+                process = os.posix_spawn("/bin/true", ["true"], {})
+            except OSError:
+                return
+            os.waitpid(process, 0)
+            raise NothingThere("no guard: the language lets a script start programs")
+
+        def frames(self) -> list[dict[str, object]]:
+            import sys
+
+            found = []
+            for top in sys._current_frames().values():
+                frame = top
+                while frame is not None:
+                    found.append(frame.f_locals)
+                    frame = frame.f_back  # type: ignore[assignment]
+            return found
+
+        def reach(self, kind: str) -> list[object]:
+            import gc
+
+            seen: set[int] = set()
+            unseen: list[object] = list(self.frames())
+            found = []
+            while unseen and len(seen) < 300_000:
+                one = unseen.pop()
+                if id(one) in seen:
+                    continue
+                seen.add(id(one))
+                if type(one).__name__ == kind:
+                    found.append(one)
+                unseen += gc.get_referents(one)
+            return found
+
+        def search(self, process: object, pattern: bytes) -> list[bytes]:
+            try:
+                return self._search(process, pattern)
+            except PermissionError:
+                if process != "self":
+                    raise
+                return self._search_around(pattern)
+
+        def _search_around(self, pattern: bytes) -> list[bytes]:
+            """Search the process's own memory near what it knows the address of.
+
+            By process_vm_readv(2), which a process is always allowed on itself, and which fails
+            where nothing is mapped.
+            """
+            import ctypes
+            import gc
+
+            libc = ctypes.CDLL(None, use_errno=True)
+            reach, page = 1 << 17, 1 << 16
+            places = {id(known) & -reach for known in gc.get_objects()}
+            libc.malloc.restype = ctypes.c_size_t
+            heap = libc.malloc(64) & -reach  # which is also where buffers of files are
+            places.update(range(heap - (1 << 22), heap + (1 << 21), reach))
+            buffer = ctypes.create_string_buffer(page)
+            to = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), page)
+            found: dict[bytes, None] = {}
+            for place in places:
+                for start in range(place, place + reach, page):
+                    source = (ctypes.c_size_t * 2)(start, page)
+                    length = libc.process_vm_readv(os.getpid(), to, 1, source, 1, 0)
+                    if length < 0 and ctypes.get_errno() != errno.EFAULT:
+                        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+                    if length > 0:
+                        found.update(dict.fromkeys(re.findall(pattern, buffer.raw[:length])))
+            return list(found)
+
+        def _search(self, process: object, pattern: bytes) -> list[bytes]:
+            found: dict[bytes, None] = {}
+            with (
+                open(f"/proc/{process}/maps") as maps,
+                open(f"/proc/{process}/mem", "rb", buffering=0) as memory,
+            ):
+                for line in maps:
+                    ends, permissions, *_, inode = line.split()[:5]
+                    start, end = (int(number, 16) for number in ends.split("-"))
+                    # Only what no file is behind.
+                    if permissions[0] != "r" or inode != "0" or end - start > 1 << 25:
+                        continue
+                    try:
+                        memory.seek(start)
+                        found.update(dict.fromkeys(re.findall(pattern, memory.read(end - start))))
+                    except (OSError, ValueError, OverflowError):
+                        continue
+            return list(found)
 
     result: object = ""
     try:

@@ -44,6 +44,18 @@ class Given(Protocol):
     def nothing(self, reason: str) -> Exception:
         """Return what to raise where there is nothing to attack."""
 
+    def must_be_guarded(self) -> None:
+        """Raise what `nothing` returns where no guard inside the language stops scripts."""
+
+    def frames(self) -> list[dict[str, object]]:
+        """Return the local variables of every function that is running, in every thread."""
+
+    def reach(self, kind: str) -> list[object]:
+        """Return the objects of a class, by its name, that can be reached from `frames`."""
+
+    def search(self, process: object, pattern: bytes) -> list[bytes]:
+        """Return what a pattern finds in a process's memory, by `/proc/PID/mem`."""
+
 
 class Reply(Protocol):
     """An answer, 0 its status where there was none. `raw` is all that came, head included."""
@@ -70,6 +82,7 @@ class Scene(Protocol):
     neighbour: Path
     own_uid: int
     """Whose identity the attacker's script has by right."""
+    attacker_uid: int
     neighbour_uid: int
     www_uid: int
     www_gid: int
@@ -83,12 +96,22 @@ class Scene(Protocol):
 
     sites: Path
     log: Path
+    port: int
+
+    user_namespaces: set[str]
+    """Those that the server itself has made, as /proc/PID/ns/user names them."""
 
     def replies(self) -> Sequence[Reply]:
         """Return what the attack's requests were answered, in the order of hands."""
 
     def visit(self, script: str = "witness.py", **headers: str) -> Reply:
         """Ask for a script of the neighbour's, as anybody might next."""
+
+    def fetch(self, script: str) -> Reply:
+        """Ask for a script of the attacker's, another one than the attack."""
+
+    def put(self, name: str, source: str) -> None:
+        """Write another script of the neighbour's."""
 
     def brought_back(self, secret: str, what: str) -> str | None:
         """Return evidence if a secret, which is `what` in words, came back in the answer."""
@@ -112,16 +135,51 @@ class Scene(Protocol):
         """Return whose uid it is, in words."""
 
     def pid_of(self, role: str) -> int:
-        """Return a process, as the host counts: master, sibling, victim, helper; 0 for none."""
+        """Return a process, as the host counts: master, worker (the first),
+        sibling, victim, helper; 0 for none.
+        """
 
     def state_of(self, role: str) -> str:
         """Return the state letter of a process (proc_pid_stat(5)), "" where it has ended."""
 
+    def has_ended(self, role: str) -> bool:
+        """Return whether a process is dead, or is within a moment."""
+
     def tracer_of(self, role: str) -> int:
         """Return by which process, as the host counts, another is traced; 0: by none."""
+
+    def status_of(self, pid: int) -> dict[str, str]:
+        """Return the fields of a process's status (proc_pid_status(5)); none where it has ended."""
+
+    def descriptors(self, pid: int) -> int:
+        """Return how many descriptors a process has."""
+
+    def served(self) -> int:
+        """Return how many requests the server says that it has served."""
+
+    def maps(self, pid: int) -> str:
+        """Return what is mapped into a process (proc_pid_maps(5))."""
 
     def processes(self) -> dict[int, int]:
         """Return the uids of the server's processes by their ids, as the host counts them."""
 
-    def as_www(self, *command: str, directory: Path, **environment: str) -> tuple[int, str]:
-        """Run a program as a worker would that has been taken over; return status and output."""
+    def plant_program(
+        self, directory: Path, name: str = "program.py", owner: int | None = None, mode: int = 0o750
+    ) -> Path:
+        """Write a program that tells the token and its uid; the attacker's own unless told."""
+
+    def call_wrapper(
+        self,
+        program: str,
+        directory: Path | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        *more: str,
+    ) -> str:
+        """Call the wrapper as a worker would that was taken over, and tell what came of it.
+
+        In the attacker's site and for the attacker, unless told otherwise.
+        """
+
+    def program_ran(self) -> str | None:
+        """Return evidence if a planted program has run."""

@@ -19,7 +19,7 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    if scene.state_of("sibling"):
+    if not scene.has_ended("sibling"):
         return None
     answer = scene.released().status or "no answer"
     return f"the worker is dead, and the neighbour's visitor got {answer}"

@@ -1,0 +1,23 @@
+"""Become the neighbour by setresuid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    import os
+
+    uid = given.neighbour_uid
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    with open(f"{given.drop}/setuid_neighbour", "w") as file:
+        file.write(given.token)
+    return os.getresuid()
+
+
+def proof(scene: Scene) -> str | None:
+    return scene.gained_identity()

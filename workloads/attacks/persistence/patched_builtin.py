@@ -1,0 +1,26 @@
+"""Leave a builtin that changes what the next tenant's script does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    import builtins
+
+    real, token = builtins.print, given.token
+
+    def adding(*values: object, **named: object) -> None:
+        real(*values, token, **named)  # type: ignore[call-overload]
+
+    builtins.print = adding  # type: ignore[assignment]
+    return "patched"
+
+
+def proof(scene: Scene) -> str | None:
+    if scene.token.encode() in scene.visit().body:
+        return "the neighbour's page has the attacker's word in it"
+    return None

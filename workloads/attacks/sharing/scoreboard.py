@@ -1,0 +1,23 @@
+"""Falsify what the server counts, in memory that its workers share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    slots = given.reach("Slot")
+    if not slots:
+        raise given.nothing("no scoreboard is in the script's process")
+    for slot in slots:
+        for _ in range(1000):
+            slot.end()  # type: ignore[attr-defined]
+    return len(slots)
+
+
+def proof(scene: Scene) -> str | None:
+    served = scene.served()
+    return f"the server claims to have served {served} requests" if served > 900 else None

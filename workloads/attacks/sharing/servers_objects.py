@@ -1,0 +1,33 @@
+"""Find other tenants' requests in the objects of the server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+
+def attack(given: Given) -> object:
+    import os
+
+    kept = []
+    for sites in given.reach("Sites"):
+        for name in list(vars(sites)):
+            kept.append(repr(vars(sites)[name]))
+    for request in given.reach("Request"):
+        kept.append(repr(request.headers))  # type: ignore[attr-defined]
+    for site in given.reach("Site"):
+        for script in site._scripts.values():  # type: ignore[attr-defined]
+            kept.append(os.fsdecode(script.path))
+    if not kept:
+        raise given.nothing("no object of the server's is in the script's process")
+    return "\n".join(kept)
+
+
+def missing(scene: Scene) -> str | None:
+    return None if scene.visit().status == 200 else "the neighbour was not served before"
+
+
+def proof(scene: Scene) -> str | None:
+    return scene.brought_back("t0002/witness.py", "the path of a script that the neighbour serves")

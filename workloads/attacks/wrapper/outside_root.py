@@ -1,0 +1,29 @@
+"""Call it in a directory that is no site."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Scene
+
+SHARED = True
+CONTROL = "careless_wrapper"
+
+
+def instead(scene: Scene) -> str:
+    directory = scene.sites.with_name("elsewhere")
+    directory.mkdir(exist_ok=True)
+    directory.chmod(0o755)
+    os.chown(directory, scene.attacker_uid, scene.www_gid)
+    scene.plant_program(directory)
+    return scene.call_wrapper("program.py", directory)
+
+
+def missing(scene: Scene) -> str | None:
+    return None if scene.wrapper else "no setuid program starts scripts here"
+
+
+def proof(scene: Scene) -> str | None:
+    return scene.program_ran()
