@@ -101,8 +101,8 @@ def attempt(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
         evidence = stage.carry_out(attack)
     except NothingToAttack as reason:
         return Outcome.NOT_APPLICABLE, str(reason)
-    except SceneFailed as error:
-        return Outcome.ERROR, str(error)
+    except (SceneFailed, OSError) as error:
+        return Outcome.ERROR, stage.shortened(f"it could not be judged: {error}")
     if evidence:
         return Outcome.SUCCEEDED, stage.shortened(evidence)[:MOST_EVIDENCE]
     outcome, words = explain(stage.replies())

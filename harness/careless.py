@@ -5,6 +5,7 @@ Runs in the server's process, so it imports nothing of the harness.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import io
@@ -87,12 +88,19 @@ class CarelessRest(Careless):
 
     def handle(self, request: Request) -> Response:
         """Run the script where the last one has left the process."""
+        if os.getcwd() == "/":  # the first one
+            os.chdir(request.script.site.root)
         source = Path(os.fsdecode(request.script.path)).read_text()
         os.environ["QUERY_STRING"] = request.target.partition(b"?")[2].decode()
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
             exec(source, {"__name__": "__main__", "__file__": os.fsdecode(request.script.path)})
         return script.parse_output(output.getvalue().encode())
+
+
+    def cleanup(self, request: Request) -> None:
+        """Tidy up as an interpreter does that ends."""
+        atexit._run_exitfuncs()
 
 
 class CarelessOutput(Careless):

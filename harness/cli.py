@@ -247,7 +247,7 @@ def attack(
         typer.Option(metavar="A,B", help="Attacks or families of them. Default: all."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Five telling modes only: a quarter of a minute.")
+        bool, typer.Option("--quick", help="Three telling modes only, less than a minute.")
     ] = False,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Of the order of attacks.")

@@ -301,16 +301,18 @@ class Scene:
         self._pids = {"victim": victim, "sibling": self._worker_of(self._lingering) or victim}
 
     def _await_victim(self) -> int:
-        """Return the process that has the neighbour's secret open."""
-        status = (self.neighbour / "config.secret").stat()
-        wanted = (status.st_dev, status.st_ino)
+        """Return the process that has the neighbour's secret open, which is its script's."""
         deadline = time.monotonic() + _COMING_S
         while time.monotonic() < deadline:
-            for pid in self.processes():
-                if wanted in processes.open_files(pid):
-                    return pid
+            if found := self._who_has_the_secret_open():
+                return found[0]
             time.sleep(_LOOK_AGAIN_S)
         raise SceneFailed("the neighbour's script did not begin")
+
+    def _who_has_the_secret_open(self) -> list[int]:
+        status = (self.neighbour / "config.secret").stat()
+        wanted = (status.st_dev, status.st_ino)
+        return [pid for pid in self.processes() if wanted in processes.open_files(pid)]
 
     def _worker_of(self, connection: socket.socket) -> int:
         """Return the worker that holds the other end of a connection, 0 if none is found."""
@@ -344,6 +346,9 @@ class Scene:
             (self.neighbour / "data" / "go").touch()
             self._lingering.close()
             self._lingering = None
+            deadline = time.monotonic() + _DYING_S
+            while self._who_has_the_secret_open() and time.monotonic() < deadline:
+                time.sleep(_LOOK_AGAIN_S)
 
     # Looking, after the attack
 
@@ -440,6 +445,14 @@ class Scene:
     def served(self) -> int:
         """Return how many requests the server says that it has served."""
         return self._server.usage().served
+
+    def has_socket(self, role: str) -> bool:
+        """Return whether a process has a socket among its descriptors."""
+        try:
+            links = list(Path(f"/proc/{self.pid_of(role)}/fd").iterdir())
+        except OSError:
+            return False  # it has ended
+        return any(link.is_socket() for link in links)
 
     def maps(self, pid: int) -> str:
         """Return what is mapped into a process."""

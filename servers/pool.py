@@ -138,10 +138,11 @@ class Pool:
         self._worker.serve(slot)
 
     def _become_worker(self) -> None:
-        """Give up what is the master's: its signals and its streams.
+        """Give up what is the master's: its signals and its streams. Keep what is the worker's.
 
         A script that could read from the master's pipe would leave it waiting there.
         """
+        self._board.keep_from_children()
         os.close(self._signals)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         nothing = os.open(os.devnull, os.O_RDWR)

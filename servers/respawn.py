@@ -86,7 +86,9 @@ def serve_as_executed(mode: IsolationMode, sites: Sites, inheritance: Inheritanc
     for descriptor in (inheritance.listener, inheritance.scoreboard):
         os.set_inheritable(descriptor, False)
     listener = socket.socket(fileno=inheritance.listener)
-    slot = Scoreboard.inherited(inheritance.scoreboard).slots[inheritance.slot]
+    board = Scoreboard.inherited(inheritance.scoreboard)
+    board.keep_from_children()
+    slot = board.slots[inheritance.slot]
     os.close(inheritance.scoreboard)
     os.environ.clear()
     worker = Worker(inheritance.master, listener, mode, sites)

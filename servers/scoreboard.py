@@ -142,6 +142,14 @@ class Scoreboard:
         values = memoryview(self._memory).cast("q")
         self.slots = [Slot(n, values[n * _SLOT : (n + 1) * _SLOT]) for n in range(workers)]
 
+    def keep_from_children(self) -> None:
+        """Leave the scoreboard out of every process forked from now on. In the worker.
+
+        A script in a child of the worker could falsify it, and so have all the time it likes. What
+        uses it there all the same ends by SIGSEGV (madvise(2), MADV_DONTFORK).
+        """
+        self._memory.madvise(mmap.MADV_DONTFORK)
+
     @classmethod
     def inherited(cls, file: int) -> Scoreboard:
         """Return the scoreboard in a file that another process has made."""

@@ -48,7 +48,7 @@ def _answer() -> None:
                 if id(one) in seen:
                     continue
                 seen.add(id(one))
-                if type(one).__name__ == kind:
+                if any(base.__name__ == kind for base in type(one).__mro__):
                     found.append(one)
                 unseen += gc.get_referents(one)
             return found

@@ -157,6 +157,9 @@ class Scene(Protocol):
     def served(self) -> int:
         """Return how many requests the server says that it has served."""
 
+    def has_socket(self, role: str) -> bool:
+        """Return whether a process has a socket among its descriptors."""
+
     def maps(self, pid: int) -> str:
         """Return what is mapped into a process (proc_pid_maps(5))."""
 

@@ -14,7 +14,8 @@ def attack(given: Given) -> object:
 
 def missing(scene: Scene) -> str | None:
     headers = {"X-Planted": scene.secrets["request"]}
-    return None if scene.visit(**headers).status == 200 else "the neighbour was not served before"
+    served = [scene.visit(**headers).status == 200 for _ in range(4)]
+    return None if all(served) else "the neighbour was not served before"
 
 
 def proof(scene: Scene) -> str | None:

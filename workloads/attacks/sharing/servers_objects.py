@@ -16,7 +16,7 @@ def attack(given: Given) -> object:
         for name in list(vars(sites)):
             kept.append(repr(vars(sites)[name]))
     for request in given.reach("Request"):
-        kept.append(repr(request.headers))  # type: ignore[attr-defined]
+        kept.append(repr(getattr(request, "headers", "")))
     for site in given.reach("Site"):
         for script in site._scripts.values():  # type: ignore[attr-defined]
             kept.append(os.fsdecode(script.path))
