@@ -1,4 +1,4 @@
-"""What the command `attack` does: every attack on every target, judged, controlled, written down."""
+"""What the command `attack` does: every attack on every target, judged and written down."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import reports
-from harness import attacks, machine, privilege, processes, scene
+from harness import attacks, machine, privilege, processes
 from harness.attacks import Attempt, Outcome
 from harness.belongings import Belongings
 from harness.canary import Canary
@@ -231,9 +231,7 @@ def carry_out(assault: Assault, belongings: Belongings, console: Console) -> Fin
     return findings
 
 
-def _seats(
-    belongings: Belongings, stack: ExitStack, count: int
-) -> Iterator[tuple[Seat, Canary]]:
+def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
     base = tenants.free_uid_base(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
         directory = belongings.scratch / f"seat-{number}"

@@ -110,7 +110,7 @@ def attempt(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
 
 
 def explain(replies: Sequence[Reply]) -> tuple[Outcome, str]:
-    """Return why no proof of an attack was seen: what its script says, or what its client got. Pure.
+    """Return why an attack shows no proof: what its script says, or what its client got. Pure.
 
     Of several requests, the first that was refused explains it best.
     """

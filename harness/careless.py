@@ -80,7 +80,7 @@ class CarelessOpen(Careless):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        script.open_script = lambda path: os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        setattr(script, "open_script", lambda path: os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # noqa: B010
 
 
 class CarelessRest(Careless):
@@ -88,7 +88,7 @@ class CarelessRest(Careless):
 
     def handle(self, request: Request) -> Response:
         """Run the script where the last one has left the process."""
-        if os.getcwd() == "/":  # the first one
+        if Path.cwd() == Path("/"):  # the first one
             os.chdir(request.script.site.root)
         source = Path(os.fsdecode(request.script.path)).read_text()
         os.environ["QUERY_STRING"] = request.target.partition(b"?")[2].decode()
@@ -97,14 +97,21 @@ class CarelessRest(Careless):
             exec(source, {"__name__": "__main__", "__file__": os.fsdecode(request.script.path)})
         return script.parse_output(output.getvalue().encode())
 
-
     def cleanup(self, request: Request) -> None:
         """Tidy up as an interpreter does that ends."""
         atexit._run_exitfuncs()
 
 
-class CarelessOutput(Careless):
+class CarelessOutput(IsolationMode):
     """Passes on what a script prints as it is."""
+
+    precedent = "none"
+    runs_as = RunsAs.SERVER
+
+    def child_init(self) -> None:
+        """Stay root."""
+        self._interpreter = Embedded(self.setting.limits.output)
+        self._environment = server_environment()
 
     def handle(self, request: Request) -> Answered:
         """Run the script and send its output behind a status line."""

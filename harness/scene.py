@@ -16,7 +16,7 @@ import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -203,7 +203,9 @@ class Scene:
         self.secrets = planted.words
         self.wrapper = self._find_wrapper()
         servers_own = (cast.master, *cast.workers, *cast.helpers)
-        self.user_namespaces = {os.readlink(f"/proc/{one.pid}/ns/user") for one in servers_own}
+        self.user_namespaces = {
+            str(Path(f"/proc/{one.pid}/ns/user").readlink()) for one in servers_own
+        }
 
     # An attack, from beginning to end
 
@@ -221,15 +223,16 @@ class Scene:
                 self._put_neighbour_to_work()
             if attack.missing and (reason := attack.missing(self)):
                 raise NothingToAttack(reason)
-            evidence = self._instead(attack) if attack.instead else self._ask(attack, name)
-            return evidence or attack.proof(self)
+            if attack.instead is not None:
+                self._act_as_a_worker(attack.instead)
+                return attack.proof(self)
+            return self._ask(attack, name) or attack.proof(self)
         finally:
             self._dismiss()
 
-    def _instead(self, attack: Attack) -> None:
-        assert attack.instead is not None
+    def _act_as_a_worker(self, act: Callable[[Scene], str]) -> None:
         (self.site / "program.py").unlink(missing_ok=True)
-        told = attack.instead(self)
+        told = act(self)
         self._replies = [Reply(f"HTTP/1.1 200 OK\r\n\r\n{told}".encode())]
 
     def _ask(self, attack: Attack, name: str) -> str | None:
@@ -326,7 +329,7 @@ class Scene:
             links = Path(f"/proc/{worker.pid}/fd")
             with contextlib.suppress(OSError):
                 for link in links.iterdir():
-                    name = os.readlink(link)
+                    name = str(link.readlink())
                     if name.startswith("socket:[") and name[8:-1] in inodes:
                         return worker.pid
         return 0
@@ -438,7 +441,7 @@ class Scene:
     def descriptors(self, pid: int) -> int:
         """Return how many descriptors a process has."""
         try:
-            return len(os.listdir(f"/proc/{pid}/fd"))
+            return len(list(Path(f"/proc/{pid}/fd").iterdir()))
         except OSError:
             return 0  # it has ended
 

@@ -1,94 +1,275 @@
-"""What the attacks showed: the matrix for the terminal, counts and shares for figures and words.
+"""What the attacks showed: counts, shares, who is dominated, and the same in words. Pure.
 
-An attack counts as stopped where it was blocked, and as not counted where it had no object
+An attack counts as stopped where it was blocked. It does not count where it had no object
 (not-applicable) or gave no result (error). A family's share is of its attacks that count; a
-target's is the mean over families, each with the same weight, since a family is one kind of harm
-however many attacks show it.
+target's share is the mean over its families, each with the same weight, since a family is one kind
+of harm however many attacks show it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.results import BASELINE, Condition, by_condition, count, percent
+
+SAFE = "harache"
+"""The target that the others' safety is compared with; `BASELINE` is the one for speed."""
+
+AS_FAST = 0.97
+"""From this share of the baseline's rate on a target is as fast as it."""
+
 MARKS: Mapping[str, str] = {
+    "succeeded": "\N{MULTIPLICATION SIGN}",
     "blocked": "\N{MIDDLE DOT}",
-    "succeeded": "X",
-    "not-applicable": " ",
+    "not-applicable": "",
     "error": "?",
 }
-STYLES: Mapping[str, str] = {"succeeded": "red", "blocked": "green", "error": "yellow"}
+"""How outcomes are shown, in the order in which a reader wants to hear of them."""
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """How much a target stopped, or a family of attacks of it: `blocked` of `counted`."""
+    """How many attacks were stopped: `blocked` of `counted`."""
 
     blocked: int
     counted: int
 
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Stopped:
+        """Count rows of attacks.parquet."""
+        blocked = int((rows["outcome"] == "blocked").sum())
+        return cls(blocked, blocked + int((rows["outcome"] == "succeeded").sum()))
+
     @property
     def share(self) -> float:
         """The share that was stopped; NaN where nothing counts."""
-        return self.blocked / self.counted if self.counted else float("nan")
+        return self.blocked / self.counted if self.counted else math.nan
 
     def __str__(self) -> str:
-        return f"{self.blocked} of {self.counted}" if self.counted else "\N{EN DASH}"
+        return f"{self.blocked}/{self.counted}" if self.counted else "\N{EN DASH}"
 
 
-def stopped(rows: pd.DataFrame) -> Stopped:
-    """Return how many of these attacks were stopped."""
-    blocked = int((rows["outcome"] == "blocked").sum())
-    return Stopped(blocked, blocked + int((rows["outcome"] == "succeeded").sum()))
+@dataclass(frozen=True)
+class Standing:
+    """What one target stopped, by family and in all."""
+
+    target: str
+    families: Mapping[str, Stopped]
+    total: Stopped
+
+    @property
+    def share(self) -> float:
+        """The mean over families that have attacks which count."""
+        shares = [found.share for found in self.families.values() if found.counted]
+        return sum(shares) / len(shares) if shares else math.nan
 
 
-def by_family(rows: pd.DataFrame) -> dict[str, Stopped]:
-    """Return how many were stopped in each family, in the order of the table."""
-    return {
-        str(family): stopped(rows[rows["family"] == family])
-        for family in rows["family"].unique()
-    }
+def standings(attacks: pd.DataFrame) -> list[Standing]:
+    """Return what each target stopped, the one that stopped most first."""
+    families = [str(name) for name in attacks["family"].unique()]
+    found = [
+        Standing(
+            str(target),
+            {family: Stopped.of(rows[rows["family"] == family]) for family in families},
+            Stopped.of(rows),
+        )
+        for target, rows in attacks.groupby("target")
+    ]
+    return sorted(found, key=lambda one: (-one.share, one.target))
 
 
-def mean_share(rows: pd.DataFrame) -> float:
-    """Return the share of attacks stopped, as the mean over families that have attacks to count."""
-    shares = [found.share for found in by_family(rows).values() if found.counted]
-    return sum(shares) / len(shares) if shares else float("nan")
+@dataclass(frozen=True)
+class Place:
+    """Where a target stands between security and speed, under one condition."""
+
+    target: str
+    share: float
+    rate: float
+    p99_ms: float
+    ratio: float
+    verdict: str
 
 
-def ranked(attacks: pd.DataFrame) -> list[str]:
-    """Return the targets, the one that stopped most first."""
-    shares = {
-        str(name): mean_share(attacks[attacks["target"] == name])
-        for name in attacks["target"].unique()
-    }
-    return sorted(shares, key=lambda name: (-shares[name], name))
+def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
+    """Return the places of the targets that were both attacked and measured, the fastest first."""
+    shares = {one.target: one.share for one in standings(attacks)}
+    found = [
+        Place(
+            row["target"],
+            shares[row["target"]],
+            row["requests_per_second"],
+            row["p99_ms"],
+            1.0 if row["target"] == BASELINE else row[f"ratio_to_{BASELINE}"],
+            row["verdict"],
+        )
+        for row in rows.to_dict("records")
+        if row["target"] in shares and row["trials"] > 0
+    ]
+    return sorted(found, key=lambda place: -place.rate)
+
+
+def undominated(points: Sequence[tuple[str, float, float]]) -> list[str]:
+    """Return the names that no other is at least as good as in both, and better in one.
+
+    A point is a name and two numbers, of which more is better. In descending order of the first.
+    """
+    kept = [
+        (name, first, second)
+        for name, first, second in points
+        if not any(
+            (other[1] >= first and other[2] >= second) and (other[1], other[2]) != (first, second)
+            for other in points
+        )
+    ]
+    return [name for name, _, _ in sorted(kept, key=lambda point: (-point[1], point[2]))]
+
+
+def conditions(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]]:
+    """Yield what security can be set against: conditions whose rates are results, with a rate."""
+    for condition, rows in by_condition(summary):
+        if not condition.is_open and (rows["trials"] > 0).any():
+            yield condition, rows
+
+
+def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
+    """Return what the attacks say, and what security costs where speed was measured as well."""
+    said = [_overview(attacks)]
+    for condition, rows in conditions(summary):
+        found = places(attacks, rows)
+        if {BASELINE, SAFE} <= {place.target for place in found}:
+            return [*said, *_answer(found, condition)]
+    return said
+
+
+def _overview(attacks: pd.DataFrame) -> str:
+    found = standings(attacks)
+    best, worst = found[0], found[-1]
+    number = attacks["attack"].nunique()
+    if len(found) == 1:
+        return (
+            f"Of {number} attacks {best.total.counted} applied to {best.target}, which stopped "
+            f"{best.total.blocked}."
+        )
+    return (
+        f"Of {number} attacks in {attacks['family'].nunique()} families, {best.target} stopped the "
+        f"largest share, {percent(best.share)} ({best.total} that apply to it), and {worst.target} "
+        f"the smallest, {percent(worst.share)} ({worst.total})."
+    )
+
+
+def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
+    """Answer in two sentences whether one can be as fast as the baseline and as safe as harache."""
+    by_name = {place.target: place for place in found}
+    safe, baseline = by_name[SAFE], by_name[BASELINE]
+    as_safe = [place for place in found if place.share >= safe.share and place is not baseline]
+    both = [place for place in as_safe if place.ratio >= AS_FAST]
+    at_least = "at least " if baseline.verdict == "generator-bound" else ""
+    if both:
+        first = (
+            f"A target can be as fast as {BASELINE} and stop as large a share of the attacks as "
+            f"{SAFE} ({percent(safe.share)}): {_names([place.target for place in both])}."
+        )
+    else:
+        fastest = max(as_safe, key=lambda place: place.rate)
+        first = (
+            f"No target here is as fast as {BASELINE} ({at_least}{count(baseline.rate)} requests "
+            f"per second, {percent(baseline.share)} of the attacks stopped) and stops as large a "
+            f"share as {SAFE} ({count(safe.rate)}, {percent(safe.share)}): the fastest that does "
+            f"is {fastest.target}, with {count(fastest.rate)} requests per second, "
+            f"{percent(fastest.ratio)} of {BASELINE}, and {percent(fastest.share)} stopped."
+        )
+    edge = undominated([(place.target, place.rate, place.share) for place in found])
+    second = (
+        f"Nothing else is both faster and safer than {_names(edge)}; every other target gives up "
+        f"something for nothing ({condition.words()})."
+    )
+    return [first, second]
+
+
+def _names(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+@dataclass(frozen=True)
+class Cell:
+    """An attack on one target, as the page shows it."""
+
+    target: str
+    outcome: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An attack, as the page shows it: a line of the matrix, and the evidence behind it.
+
+    `evidence` has for each different outcome and evidence the targets that it is of.
+    """
+
+    name: str
+    title: str
+    control: str
+    cells: Sequence[Cell]
+    evidence: Sequence[tuple[str, str, str]]
+
+
+def shown(attacks: pd.DataFrame, targets: Sequence[str]) -> dict[str, list[Shown]]:
+    """Return all attacks by family, each with its cells in the order of `targets`."""
+    found: dict[str, list[Shown]] = {}
+    for (family, name), rows in attacks.groupby(["family", "attack"], sort=False):
+        of_target: dict[str, dict[Any, Any]] = {
+            row["target"]: row for row in rows.to_dict("records")
+        }
+        cells = [
+            Cell(target, outcome, MARKS[outcome])
+            for target in targets
+            for outcome in [of_target[target]["outcome"] if target in of_target else "error"]
+        ]
+        groups: dict[tuple[str, str], list[str]] = {}
+        for target in targets:
+            if target in of_target:
+                row = of_target[target]
+                groups.setdefault((row["outcome"], row["evidence"]), []).append(target)
+        evidence = sorted(
+            ((", ".join(names), outcome, text) for (outcome, text), names in groups.items()),
+            key=lambda one: list(MARKS).index(one[1]),
+        )
+        first = next(iter(of_target.values()))
+        control = first["control"] if isinstance(first["control"], str) else ""
+        found.setdefault(str(family), []).append(
+            Shown(str(name), str(first["title"]), control, cells, evidence)
+        )
+    return found
 
 
 def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
     """Return for each target how many attacks of each family it stopped, best first."""
-    families = list(attacks["family"].unique())
-    padding = (0, 1 if width < 110 else 2, 0, 0)
-    title = "attacks stopped, of those that apply"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=padding)
+    found = standings(attacks)
+    families = list(found[0].families)
+    table = Table(
+        title="attacks stopped, of those that apply",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1 if width < 120 else 2, 0, 0),
+    )
     table.add_column("target", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     for family in families:
-        table.add_column(str(family), justify="right")
-    for target in ranked(attacks):
-        rows = attacks[attacks["target"] == target]
-        found = by_family(rows)
-        cells = [
-            Text(f"{one.blocked}/{one.counted}" if one.counted else "-", style=_style(one))
-            for one in (found[str(family)] for family in families)
-        ]
-        table.add_row(Text(target), Text(f"{mean_share(rows):.0%}"), *cells)
-    return Group(table)
+        table.add_column(family if width >= 120 else family[:5], justify="right", no_wrap=True)
+    for one in found:
+        cells = [Text(str(part), style=_style(part)) for part in one.families.values()]
+        table.add_row(Text(one.target), Text(percent(one.share)), *cells)
+    return table
 
 
 def _style(found: Stopped) -> str:

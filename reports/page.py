@@ -33,7 +33,17 @@ from harness.results import (
     sweeps,
     write_summary,
 )
-from reports import certainty, cost_figures, costs, explained, figures, loads, words
+from reports import (
+    attack_figures,
+    certainty,
+    cost_figures,
+    costs,
+    explained,
+    figures,
+    hostility,
+    loads,
+    words,
+)
 from reports.scope import Scope
 
 FILES = {
@@ -45,6 +55,7 @@ FILES = {
     "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
     "costs.parquet": "bare costs of processes and interpreters",
     "crosscheck.parquet": "the same loads by another generator",
+    "attacks.parquet": "each attack on each target, with its evidence",
     "run.json": "what was run, where and with what",
 }
 
@@ -156,13 +167,52 @@ class OfLoad:
         return cls(title, sentences, loads.cross_check_table(checked))
 
 
+@dataclass(frozen=True)
+class OfAttacks:
+    """What the page says of attacks; there is one only where some were made."""
+
+    findings: list[str]
+    standings: list[hostility.Standing]
+    shown: Mapping[str, list[hostility.Shown]]
+    figures: list[Shown]
+
+    @classmethod
+    def read(cls, results: ResultsFolder, common: pd.DataFrame) -> OfAttacks | None:
+        """Gather it from a results folder."""
+        attacks = results.table("attacks")
+        if attacks.empty:
+            return None
+        standings = hostility.standings(attacks)
+        return cls(
+            hostility.sentences(attacks, common),
+            standings,
+            hostility.shown(attacks, [one.target for one in standings]),
+            list(_attack_figures(attacks, common)),
+        )
+
+    @property
+    def families(self) -> list[str]:
+        """The families of the attacks, in their order."""
+        return list(self.shown)
+
+    @property
+    def targets(self) -> list[str]:
+        """The targets, the safest first."""
+        return [one.target for one in self.standings]
+
+
 def write(folder: Path) -> Path:
     """Write the summary, the figures and the page. Returns the path of the page."""
     results = ResultsFolder.open(folder)
     summary = write_summary(results)
     common, _ = portions_apart(summary)
     swept = sweeps(results.trials(), results.latency(), summary, results.manifest.plan)
-    shown = [*_sweep_figure(swept), *_figures(results, common)]
+    of_attacks = OfAttacks.read(results, common)
+    shown = [
+        *(of_attacks.figures if of_attacks else ()),
+        *_sweep_figure(swept),
+        *_figures(results, common),
+    ]
     sections = list(_sections(results.manifest.targets, common))
     bare = Bare.read(results, summary)
     every = [*shown, *(section.shown for section in sections), *(bare.shown if bare else ())]
@@ -170,7 +220,17 @@ def write(folder: Path) -> Path:
     _write_figures(folder, every, svgs)
     page = folder / "report.html"
     of_load = OfLoad.read(results, summary, swept)
-    text = render(results.manifest, summary, shown, sections, svgs, of_load, bare, _files(folder))
+    text = render(
+        results.manifest,
+        summary,
+        shown,
+        sections,
+        svgs,
+        of_load,
+        bare,
+        _files(folder),
+        of_attacks,
+    )
     replace_file(page, text.encode())
     return page
 
@@ -184,6 +244,7 @@ def render(
     of_load: OfLoad,
     bare: Bare | None = None,
     files: Mapping[str, str] = FILES,
+    of_attacks: OfAttacks | None = None,
     baseline: str = BASELINE,
 ) -> str:
     """Return the page. Pure."""
@@ -204,12 +265,15 @@ def render(
     ]
     common, _ = portions_apart(summary)
     return environment.get_template("report.html.j2").render(
-        title=_title(summary, common, of_load, bare, baseline),
+        title=of_attacks.findings[0].removesuffix(".")
+        if of_attacks and common.empty and bare is None
+        else _title(summary, common, of_load, bare, baseline),
         manifest=manifest,
         made=made(manifest),
         measured=Scope.of(common).common,
         self_checks=certainty.self_checks(summary),
         findings=[
+            *(of_attacks.findings if of_attacks else ()),
             *words.findings(common, baseline),
             *of_load.findings,
             *certainty.stopping(manifest.stopped),
@@ -217,10 +281,11 @@ def render(
         cross_check=of_load.table,
         bare=bare,
         bare_figures=_inlined(bare.shown, svgs) if bare else [],
-        # Of a folder that has costs and no trials, no trial is missing.
+        # Of a folder that has costs or attacks and no trials, no trial is missing.
         cautions=_ordered(manifest, summary, baseline)
-        if bare is None or not summary.empty
+        if (bare is None and of_attacks is None) or not summary.empty
         else manifest.warnings,
+        attacks=of_attacks,
         figures=_inlined(shown, svgs),
         sections=[
             (section, Markup(inline(svgs[section.shown.name], section.shown.name)))
@@ -434,6 +499,25 @@ def _cost_figures(rows: pd.DataFrame) -> Iterator[Shown]:
             "numbered, each by the time of its own code. Each tree has its own scale.",
             cost_figures.imports(rows),
         )
+
+
+def _attack_figures(attacks: pd.DataFrame, common: pd.DataFrame) -> Iterator[Shown]:
+    security = attack_figures.frontier(attacks, common)
+    if security is not None:
+        yield Shown(
+            "frontier",
+            "Security against speed",
+            "The line joins the targets that no other one beats in both. A target below or "
+            "behind it gives up something for nothing.",
+            security,
+        )
+    yield Shown(
+        "attacks",
+        "Attacks",
+        "A square: the attack succeeded. A dot: it was blocked. Nothing: there was nothing to "
+        "attack. The target that stops the largest share is on the left.",
+        attack_figures.matrix(attacks),
+    )
 
 
 def _sections(targets: Iterable[Target], summary: pd.DataFrame) -> Iterator[Section]:

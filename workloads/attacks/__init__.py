@@ -62,7 +62,8 @@ class Attack:
     `workers` is the size of the pool; `hands` is how many requests it is made of, all at once;
     with `neighbour_at_work` the neighbour's script runs meanwhile, in another worker. With `shared`
     it leaves nothing that could change what another such attack finds, so that one server does for
-    all of them. `control` is the weak double on which it must succeed. The functions are those of the module; docs/adding-an-attack.md explains each.
+    all of them. `control` is the double on which it must succeed. The functions are those of the
+    module; docs/adding-an-attack.md explains each.
     """
 
     name: str

@@ -1,7 +1,7 @@
+"""The second half of each attack's script: calls its function `attack`, and tells how it went."""
 
 
-# What follows is put behind each attack (see workloads.attacks): it calls `attack`, and tells how
-# it went. In the way that all scripts do, so that every mode can run it.
+# In the way that all scripts do, so that every mode can run it.
 def _answer() -> None:
     import errno
     import json

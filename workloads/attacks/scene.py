@@ -5,7 +5,7 @@ Here are their shapes alone. `program.py` makes the one, `harness.scene` is the 
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Given(Protocol):
@@ -50,7 +50,7 @@ class Given(Protocol):
     def frames(self) -> list[dict[str, object]]:
         """Return the local variables of every function that is running, in every thread."""
 
-    def reach(self, kind: str) -> list[object]:
+    def reach(self, kind: str) -> list[Any]:
         """Return the objects of a class, by its name, that can be reached from `frames`."""
 
     def search(self, process: object, pattern: bytes) -> list[bytes]:
@@ -135,8 +135,9 @@ class Scene(Protocol):
         """Return whose uid it is, in words."""
 
     def pid_of(self, role: str) -> int:
-        """Return a process, as the host counts: master, worker (the first),
-        sibling, victim, helper; 0 for none.
+        """Return a process, as the host counts; 0 for none.
+
+        By its role: master, worker (the first one), sibling, victim or helper.
         """
 
     def state_of(self, role: str) -> str:

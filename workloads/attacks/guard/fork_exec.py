@@ -14,12 +14,14 @@ def attack(given: Given) -> object:
     import os
 
     given.must_be_guarded()
-    import _posixsubprocess
+    import importlib
+
+    fork_exec = importlib.import_module("_posixsubprocess").fork_exec
 
     read, write = os.pipe()
     failed, fail = os.pipe()
     # cat SECRET, its output into the pipe; subprocess calls it like that in Python 3.11 to 3.13.
-    process = _posixsubprocess.fork_exec(
+    process = fork_exec(
         [b"/bin/cat", f"{given.neighbour}/config.secret".encode()], (b"/bin/cat",),
         True, (fail,), None, None, -1, -1, read, write, -1, -1, failed, fail,
         False, False, -1, None, None, None, -1, None, False,

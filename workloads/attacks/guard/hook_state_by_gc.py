@@ -13,7 +13,7 @@ CONTROL = "careless_guard"
 def attack(given: Given) -> object:
     given.must_be_guarded()
     for guard in given.reach("LanguageGuard"):
-        guard._root = ""  # type: ignore[attr-defined]
+        guard._root = ""
     with open(f"{given.neighbour}/config.secret") as file:
         return file.read()
 

@@ -20,7 +20,7 @@ def attack(given: Given) -> object:
     if linux is None:
         raise PermissionError("nothing of the server's is in the script's process")
     ctypes, libc = linux.ctypes, linux._libc
-    openat, read = (257, 0) if platform.machine() == "x86_64" else (56, 63)
+    openat = 257 if platform.machine() == "x86_64" else 56
     call = libc.syscall
     path = f"{given.neighbour}/config.secret".encode()
     descriptor = call(ctypes.c_long(openat), -100, path, os.O_RDONLY, 0)

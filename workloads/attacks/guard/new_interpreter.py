@@ -12,10 +12,12 @@ CONTROL = "careless_guard"
 
 def attack(given: Given) -> object:
     given.must_be_guarded()
+    import importlib
+
     try:
-        import _xxsubinterpreters as interpreters
-    except ModuleNotFoundError:
-        import _interpreters as interpreters
+        interpreters = importlib.import_module("_xxsubinterpreters")
+    except ModuleNotFoundError:  # from Python 3.13 on
+        interpreters = importlib.import_module("_interpreters")
 
     number = interpreters.create()
     interpreters.run_string(

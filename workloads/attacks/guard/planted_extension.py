@@ -33,7 +33,6 @@ def attack(given: Given) -> object:
     return module.__file__
 
 
-
 def proof(scene: Scene) -> str | None:
     for pid in scene.processes():
         if str(scene.drop / "_lsprof") in scene.maps(pid):

@@ -24,7 +24,7 @@ def attack(given: Given) -> object:
             copy.write(file.read())
         return real(*arguments, **named)
 
-    worker.render = render
+    vars(worker)["render"] = render
     return "waiting"
 
 

@@ -17,11 +17,11 @@ def attack(given: Given) -> object:
     tried = 0
     for kind in ("Switch", "_Switch"):
         for switch in given.reach(kind):
-            credentials = sys.modules["servers.credentials"]
+            server = sys.modules["servers.credentials"]
             tried += 1
             try:
-                switch.back()  # type: ignore[attr-defined]
-                switch.to(credentials.Identity(uid, uid))  # type: ignore[attr-defined]
+                switch.back()
+                switch.to(server.Identity(uid, uid))
             except Exception as error:
                 refusal = error
                 continue
@@ -34,7 +34,7 @@ def attack(given: Given) -> object:
         credentials.become(credentials.Identity(uid, uid))
         os.close(os.open(f"{given.drop}/switched", os.O_CREAT | os.O_WRONLY, 0o644))
     except Exception as error:
-        raise PermissionError(f"{type(refusal or error).__name__}: {refusal or error}") from None
+        raise PermissionError(str(refusal or error)) from None
     return f"switched, after {tried} in vain"
 
 

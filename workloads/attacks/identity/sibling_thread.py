@@ -44,7 +44,7 @@ def attack(given: Given) -> object:
         switch()
         return real(*arguments, **named)
 
-    worker.render = render
+    vars(worker)["render"] = render
     return "waiting"
 
 

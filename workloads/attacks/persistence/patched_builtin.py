@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from workloads.attacks.scene import Given, Scene
 
 
@@ -13,10 +15,10 @@ def attack(given: Given) -> object:
 
     real, token = builtins.print, given.token
 
-    def adding(*values: object, **named: object) -> None:
-        real(*values, token, **named)  # type: ignore[call-overload]
+    def adding(*values: object, file: Any = None) -> None:
+        real(*values, token, file=file)
 
-    builtins.print = adding  # type: ignore[assignment]
+    vars(builtins)["print"] = adding
     return "patched"
 
 

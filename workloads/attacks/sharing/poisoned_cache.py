@@ -12,13 +12,13 @@ def attack(given: Given) -> object:
     path = f"{given.neighbour}/witness.py".encode()
     code = compile(f"print('Content-Type: text/plain\\n\\n{given.token}')", "witness", "exec")
     for interpreter in given.reach("Embedded"):
-        codes = interpreter._codes  # type: ignore[attr-defined]
+        codes = interpreter._codes
         for key in [key for key in codes if key[0] == path]:
             codes[key] = code
             return "the code that this worker keeps"
     for jobs in given.reach("Jobs"):
-        if path in jobs.compiled:  # type: ignore[attr-defined]
-            jobs.compiled[path] = b"no code"  # type: ignore[attr-defined]
+        if path in jobs.compiled:
+            jobs.compiled[path] = b"no code"
             return "a copy of what a worker keeps"
     raise PermissionError("no code of the neighbour's is in the script's process")
 

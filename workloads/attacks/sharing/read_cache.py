@@ -12,10 +12,10 @@ def attack(given: Given) -> object:
     path = f"{given.neighbour}/witness.py".encode()
     kept: list[object] = []
     for interpreter in given.reach("Embedded"):
-        codes = interpreter._codes  # type: ignore[attr-defined]
+        codes = interpreter._codes
         kept += [code.co_consts for key, code in codes.items() if key[0] == path]
     for jobs in given.reach("Jobs"):
-        kept += [jobs.compiled.get(path, b"")]  # type: ignore[attr-defined]
+        kept += [jobs.compiled.get(path, b"")]
     if not any(kept):
         raise PermissionError("no code of the neighbour's is in the script's process")
     return kept

@@ -18,7 +18,7 @@ def attack(given: Given) -> object:
     for request in given.reach("Request"):
         kept.append(repr(getattr(request, "headers", "")))
     for site in given.reach("Site"):
-        for script in site._scripts.values():  # type: ignore[attr-defined]
+        for script in site._scripts.values():
             kept.append(os.fsdecode(script.path))
     if not kept:
         raise given.nothing("no object of the server's is in the script's process")
