@@ -1,0 +1,102 @@
+"""The folder of attacks: each a module of two halves, of which one is a plain CGI program."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workloads import attacks
+from workloads.attacks import Attack, every
+
+GIVEN = '{"token": "word"}'
+
+
+def run(source: str, tmp_path: Path) -> str:
+    """Return what a hostile script prints, made of this first half."""
+    script = tmp_path / "script.py"
+    script.write_text(f"{source}\n{attacks.PROGRAM.read_text()}")
+    result = subprocess.run(
+        [sys.executable, "-IS", str(script)],
+        env={"QUERY_STRING": GIVEN.encode().hex()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout
+
+
+def test_there_are_many_in_every_family() -> None:
+    names = [attack.name for attack in every()]
+    assert len(names) == len(set(names)) >= 40
+    assert {attack.family for attack in every()} == set(attacks.FAMILIES)
+
+
+def test_no_folder_is_forgotten() -> None:
+    folders = {path.parent.name for path in attacks.FOLDER.glob("*/__init__.py")}
+    assert folders == set(attacks.FAMILIES)
+
+
+@pytest.mark.parametrize("attack", every(), ids=lambda attack: attack.name)
+def test_an_attack_is_a_titled_program(attack: Attack) -> None:
+    assert 10 < len(attack.title) < 100
+    program = attack.program("/usr/bin/python3 -IS")
+    assert program.startswith("#!/usr/bin/python3 -IS\n")
+    compile(program, attack.name, "exec")
+    assert ("def attack(" in program) != (attack.instead is not None)
+
+
+@pytest.mark.parametrize("family", attacks.FAMILIES)
+def test_a_family_says_what_it_is_about(family: str) -> None:
+    assert len(attacks.family_title(family)) > 10
+
+
+def test_it_is_found_by_its_name() -> None:
+    assert attacks.load("neighbours_secret").family == "reading"
+    with pytest.raises(KeyError):
+        attacks.load("no_such_attack")
+
+
+def test_a_script_tells_what_it_got(tmp_path: Path) -> None:
+    printed = run("def attack(given):\n    return given.token", tmp_path)
+    assert printed == "Content-Type: text/plain\n\nisobench-attack done\nword\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("raise PermissionError(1, 'no')", "refused PermissionError: [Errno 1] no"),
+        ("raise given.nothing('it is not there')", "nothing it is not there"),
+        ("return undefined", "broke NameError: name 'undefined' is not defined"),
+    ],
+)
+def test_a_script_tells_what_stopped_it(statement: str, told: str, tmp_path: Path) -> None:
+    assert f"isobench-attack {told}\n" in run(f"def attack(given):\n    {statement}", tmp_path)
+
+
+def test_bytes_come_back_whatever_they_are(tmp_path: Path) -> None:
+    assert "a\\xffb" in run(r"def attack(given): return b'a\xffb'", tmp_path)
+
+
+def test_a_process_can_search_its_own_memory(tmp_path: Path) -> None:
+    source = (
+        "def attack(given):\n"
+        "    kept = 'x'.join(['needle', 'hay', 'needle'])\n"
+        "    return given.search('self', rb'needlexhayxneedle')"
+    )
+    assert "needlexhayxneedle" in run(source, tmp_path)
+
+
+def test_without_a_guard_there_is_none_to_get_around(tmp_path: Path) -> None:
+    printed = run("def attack(given):\n    given.must_be_guarded()", tmp_path)
+    assert "isobench-attack nothing no guard" in printed
+
+
+def test_objects_are_reached_from_what_is_running(tmp_path: Path) -> None:
+    source = (
+        "class Deep: pass\n"
+        "def attack(given):\n"
+        "    kept = [{'here': (Deep(),)}]\n"
+        "    return len(given.reach('Deep'))"
+    )
+    assert "isobench-attack done\n1\n" in run(source, tmp_path)
