@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import pandas as pd
@@ -20,11 +21,13 @@ from reports.figures import (
     WIDTH_IN,
     log_ticks,
     looks,
+    spread,
 )
 from reports.hostility import Place
 
 _GOOD, _BAD = COLOURS[2], COLOURS[3]
 _ROW_IN = 0.155
+_TOP = 1.03
 _MARKERS = {"succeeded": ("s", _BAD), "blocked": (".", _GOOD), "error": ("$?$", INK)}
 
 
@@ -100,48 +103,80 @@ def frontier(attacks: pd.DataFrame, summary: pd.DataFrame) -> Figure | None:
     return figure
 
 
+@dataclass(frozen=True)
+class _Point:
+    """A target in a panel; `x` is what the horizontal axis shows."""
+
+    place: Place
+    x: float
+
+    @property
+    def name(self) -> str:
+        """The target."""
+        return self.place.target
+
+    @property
+    def y(self) -> float:
+        """The share of attacks that it stopped."""
+        return self.place.share
+
+
 def _against_rate(panel: Axes, condition: Condition, placed: Sequence[Place]) -> None:
     edge = hostility.undominated([(one.target, one.rate, one.share) for one in placed])
-    _points(panel, [(one.target, one.rate, one.share) for one in placed], edge)
-    panel.set_title(condition.words(), fontsize=9.5)
+    _points(panel, [_Point(one, one.rate) for one in placed], edge)
+    panel.set_title(condition.words())
     panel.set_xlabel("requests per second (log scale): right is better")
-    panel.set_ylabel("share of attacks stopped, mean over families: up is better")
+    panel.set_ylabel("attacks stopped, mean over families: up is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
 
 
 def _against_p99(panel: Axes, placed: Sequence[Place]) -> None:
     known = [one for one in placed if one.p99_ms > 0]
     edge = hostility.undominated([(one.target, -one.p99_ms, one.share) for one in known])
-    _points(panel, [(one.target, one.p99_ms, one.share) for one in known], edge)
+    _points(panel, [_Point(one, one.p99_ms) for one in known], edge)
     panel.set_xlabel("p99 latency (log scale): left is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
 
 
-def _points(panel: Axes, points: Sequence[tuple[str, float, float]], edge: Sequence[str]) -> None:
-    style = looks([name for name, _, _ in points])
-    where = {name: (x, y) for name, x, y in points}
+def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
+    style = looks([point.name for point in points])
+    joined = sorted((point for point in points if point.name in edge), key=lambda point: point.x)
     panel.set_xscale("log")
-    panel.plot(*zip(*(where[name] for name in edge), strict=True), color=INK, lw=1.1, zorder=1)
-    low, high = min(x for _, x, _ in points), max(x for _, x, _ in points)
-    for name, x, y in points:
-        on_edge = name in edge
+    panel.plot([point.x for point in joined], [point.y for point in joined], color=INK, lw=1.1)
+    for point in points:
+        on_edge = point.name in edge
         panel.plot(
-            x, y, "o", color=style[name].colour, markersize=7.5 if on_edge else 6,
-            alpha=1.0 if on_edge else 0.55, zorder=2,
-        )  # fmt: skip
-        # Names lean inwards, so that none leaves the panel.
-        right = x > (low * high) ** 0.5
-        panel.annotate(
-            name,
-            (x, y),
-            xytext=(-6 if right else 6, 4),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=7.8,
-            fontweight="bold" if on_edge else "normal",
+            *(point.x, point.y, "o"),
+            color=style[point.name].colour,
+            markersize=7.5 if on_edge else 6,
+            alpha=1.0 if on_edge else 0.6,
         )
+    low, high = min(point.x for point in points), max(point.x for point in points)
+    bottom = min(0.3, min(point.y for point in points) - 0.05)
     panel.set_xlim(low / 1.6, high * 1.6)
-    panel.set_ylim(min(0.3, min(y for _, _, y in points) - 0.05), 1.03)
+    panel.set_ylim(bottom, _TOP)
+    _name(panel, points, edge, (low * high) ** 0.5, bottom)
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_minor_formatter(NullFormatter())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
+
+
+def _name(
+    panel: Axes, points: Sequence[_Point], edge: Sequence[str], middle: float, bottom: float
+) -> None:
+    """Write each name and its counts beside its point, leaning inwards, pushed apart."""
+    step = (_TOP - bottom) * 0.036
+    places = spread([point.y + step / 2 for point in points], step, bottom, _TOP - step / 2)
+    for point, place in zip(points, places, strict=True):
+        right = point.x > middle
+        panel.annotate(
+            f"{point.name} {point.place.stopped}",
+            (point.x, point.y),
+            xytext=(point.x / 1.25 if right else point.x * 1.25, place),
+            textcoords="data",
+            ha="right" if right else "left",
+            va="center",
+            fontsize=7.2,
+            fontweight="bold" if point.name in edge else "normal",
+            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 3},
+        )

@@ -519,7 +519,7 @@ def label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> No
     low, high = np.log10(panel.get_ylim())
     step = (high - low) * min(0.062, 1 / len(ends))
     wanted = [float(np.log10(end[2])) for end in ends]
-    places = _spread(wanted, step, low + step / 2, high - step / 2)
+    places = spread(wanted, step, low + step / 2, high - step / 2)
     edge = max(end[1] for end in ends)
     for (target, x, y, colour), place in zip(ends, places, strict=True):
         # The leader is level up to the longest line's end, then bends to its name.
@@ -529,7 +529,7 @@ def label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> No
     panel.set_ylim(10**low, 10**high)
 
 
-def _spread(wanted: Sequence[float], step: float, bottom: float, top: float) -> list[float]:
+def spread(wanted: Sequence[float], step: float, bottom: float, top: float) -> list[float]:
     """Return places near the wanted ones, `step` apart, within bottom..top if they fit."""
     downwards = sorted(range(len(wanted)), key=lambda index: -wanted[index])
     places = list(wanted)

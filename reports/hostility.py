@@ -92,6 +92,7 @@ class Place:
 
     target: str
     share: float
+    stopped: Stopped
     rate: float
     p99_ms: float
     ratio: float
@@ -100,18 +101,19 @@ class Place:
 
 def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
     """Return the places of the targets that were both attacked and measured, the fastest first."""
-    shares = {one.target: one.share for one in standings(attacks)}
+    of_target = {one.target: one for one in standings(attacks)}
     found = [
         Place(
             row["target"],
-            shares[row["target"]],
+            of_target[row["target"]].share,
+            of_target[row["target"]].total,
             row["requests_per_second"],
             row["p99_ms"],
             1.0 if row["target"] == BASELINE else row[f"ratio_to_{BASELINE}"],
             row["verdict"],
         )
         for row in rows.to_dict("records")
-        if row["target"] in shares and row["trials"] > 0
+        if row["target"] in of_target and row["trials"] > 0
     ]
     return sorted(found, key=lambda place: -place.rate)
 
@@ -134,6 +136,8 @@ def undominated(points: Sequence[tuple[str, float, float]]) -> list[str]:
 
 def conditions(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]]:
     """Yield what security can be set against: conditions whose rates are results, with a rate."""
+    if summary.empty:
+        return
     for condition, rows in by_condition(summary):
         if not condition.is_open and (rows["trials"] > 0).any():
             yield condition, rows

@@ -138,7 +138,7 @@ def test_looks_do_not_depend_on_order() -> None:
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=25))
 def test_labels_are_pushed_apart_and_stay_inside(wanted: list[float]) -> None:
     step = 10 / 25
-    places = figures._spread(wanted, step, 0, 10)
+    places = figures.spread(wanted, step, 0, 10)
     assert all(b - a >= step - 1e-9 for a, b in pairwise(sorted(places)))
     assert min(places) >= 0
     assert max(places) <= 10 + 1e-9

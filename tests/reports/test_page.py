@@ -17,6 +17,7 @@ import pytest
 import reports
 from harness.results import Caution, IsobenchError, Manifest, ResultsFolder, Skipped
 from reports import page
+from tests.reports.test_hostility import attacks
 
 MakeFolder = Callable[..., Path]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -220,3 +221,35 @@ def test_many_blocks_have_a_bootstrap(make_folder: MakeFolder) -> None:
     text = reports.make(make_folder(blocks=20, targets=("dso", "cgi"))).read_text()
     assert "<dt>bootstrap</dt>" in text
     assert "<th>bootstrap</th>" in text
+
+
+def with_attacks(folder: Path) -> Path:
+    rows = attacks(dso="xx..", harache="....")
+    with ResultsFolder.open(folder, writable=True) as results:
+        known = rows.astype(object).where(rows.notna(), None)
+        results.append_table("attacks", known.to_dict("records"))
+    return folder
+
+
+def test_each_cell_of_the_matrix_leads_to_its_evidence(make_folder: MakeFolder) -> None:
+    page = reports.make(with_attacks(make_folder(blocks=2)))
+    parser = Links()
+    parser.feed(page.read_text())
+    anchors = {link for link in parser.links if link.startswith("#attack-")}
+    assert anchors == {"#attack-one", "#attack-two", "#attack-three", "#attack-four"}
+    assert {anchor[1:] for anchor in anchors} <= set(parser.ids)
+    assert "evidence of succeeded" in page.read_text()
+    assert (page.parent / "figures" / "frontier.png").exists()
+    assert (page.parent / "figures" / "attacks.svg").exists()
+
+
+def test_attacks_alone_make_a_page(make_folder: MakeFolder) -> None:
+    page = reports.make(with_attacks(make_folder(blocks=0)))
+    text = page.read_text()
+    assert "<h1>Of 4 attacks in 2 families, harache stopped" in text
+    assert "no trial has ended" not in text.lower()
+    assert not (page.parent / "figures" / "frontier.png").exists()
+
+
+def test_without_attacks_the_page_does_not_speak_of_them(report: Path) -> None:
+    assert "attack-" not in report.read_text().partition("<body>")[2]

@@ -41,6 +41,21 @@ def test_child_process_writes_where_its_parent_reads() -> None:
     assert slot.usage().minor_faults > 0
 
 
+def test_a_child_of_a_worker_has_no_scoreboard() -> None:
+    """A script in there could falsify it."""
+    board = Scoreboard(1)
+    board.keep_from_children()
+    (slot,) = board.slots
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # pytest would tell of it at length
+        slot.end()
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGSEGV
+    slot.end()
+    assert slot.served() == 1
+
+
 def test_processes_that_map_one_file_share_its_slots() -> None:
     file = scoreboard_file(3)
     mine, another = Scoreboard(3, file), Scoreboard.inherited(file)

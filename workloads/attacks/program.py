@@ -7,6 +7,7 @@ def _answer() -> None:
     import json
     import os
     import re
+    import socket
 
     class NothingThere(Exception):
         pass
@@ -25,6 +26,27 @@ def _answer() -> None:
                 return
             os.waitpid(process, 0)
             raise NothingThere("no guard: the language lets a script start programs")
+
+        def sockets(self, listening: bool) -> list[int]:
+            found = []
+            for number in range(3, 64):
+                try:
+                    copy = os.dup(number)
+                except OSError:
+                    continue
+                try:
+                    one = socket.socket(fileno=copy)
+                except OSError:
+                    os.close(copy)  # it is no socket
+                    continue
+                with one:
+                    accepts = one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                    if one.family == socket.AF_INET and bool(accepts) == listening:
+                        found.append(number)
+            if not found:
+                kind = "listening" if listening else "connected"
+                raise PermissionError(f"none of its descriptors is a {kind} socket")
+            return found
 
         def frames(self) -> list[dict[str, object]]:
             import sys

@@ -47,6 +47,12 @@ class Given(Protocol):
     def must_be_guarded(self) -> None:
         """Raise what `nothing` returns where no guard inside the language stops scripts."""
 
+    def sockets(self, listening: bool) -> list[int]:
+        """Return the numbers of the process's TCP sockets: those that listen, or the connected.
+
+        Raises PermissionError where there is none.
+        """
+
     def frames(self) -> list[dict[str, object]]:
         """Return the local variables of every function that is running, in every thread."""
 

