@@ -14,12 +14,12 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 
 
 # What goes into the same folder and report after `isobench run`.
-ALSO = ("costs",)
+ALSO = ("costs", "attack")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure all modes and their bare costs, into one report: the main job. -- --quick: short."""
+    """Measure all modes, bare costs, attacks, into one report: the main job. -- --quick: short."""
     _install(session)
     folder = _given(session, "--resume") or _given(session, "--out")
     options = list(session.posargs)

@@ -192,8 +192,8 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
         )
     edge = undominated([(place.target, place.rate, place.share) for place in found])
     second = (
-        f"Nothing else is both faster and safer than {_names(edge)}; every other target gives up "
-        f"something for nothing ({condition.words()})."
+        f"The targets that no other one beats in both are {_names(edge)}; each of the rest is "
+        f"slower than one of them that stops no less ({condition.words()})."
     )
     return [first, second]
 

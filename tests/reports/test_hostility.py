@@ -83,7 +83,7 @@ def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> N
     assert "suexec stopped the largest share, 100% (4/4 that apply to it), and dso" in overview
     assert answer.startswith("No target here is as fast as dso (14,200 requests per second, 0.00%")
     assert "the fastest that does is ruid2" in answer
-    assert "than dso, ruid2 and suexec;" in edge
+    assert "in both are dso, ruid2 and suexec;" in edge
 
 
 def test_a_target_that_is_both_would_be_named(make_folder: MakeFolder) -> None:
