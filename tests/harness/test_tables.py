@@ -11,7 +11,12 @@ import pytest
 from harness import tables
 from harness.errors import IsobenchError
 
-ATTACK = {"target": "dso", "attack": "read", "outcome": "succeeded", "evidence": "x"}
+ATTACK = dict.fromkeys(tables.SCHEMAS["attacks"].names) | {
+    "target": "dso",
+    "attack": "read",
+    "outcome": "succeeded",
+    "evidence": "x",
+}
 
 
 def test_rows_are_added_to_those_before(tmp_path: Path) -> None:
@@ -38,7 +43,7 @@ def test_rows_of_the_same_key_are_replaced(tmp_path: Path) -> None:
     ("row", "message"),
     [
         (ATTACK | {"colour": "red"}, "unknown column colour"),
-        ({"target": "dso"}, "missing column attack, evidence, outcome"),
+        ({"target": "dso"}, "missing column attack, control, evidence"),
         (ATTACK | {"target": None}, "target must not be null"),
         (ATTACK | {"target": 3}, "attacks"),
     ],

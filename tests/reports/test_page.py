@@ -226,8 +226,11 @@ def test_many_blocks_have_a_bootstrap(make_folder: MakeFolder) -> None:
 def with_attacks(folder: Path) -> Path:
     rows = attacks(dso="xx..", harache="....")
     with ResultsFolder.open(folder, writable=True) as results:
-        known = rows.astype(object).where(rows.notna(), None)
-        results.append_table("attacks", known.to_dict("records"))
+        known = [
+            {str(name): None if pd.isna(value) else value for name, value in row.items()}
+            for row in rows.to_dict("records")
+        ]
+        results.append_table("attacks", known)
     return folder
 
 
