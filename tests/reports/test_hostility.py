@@ -81,7 +81,7 @@ def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> N
     rows = attacks(cgi="xx..", suexec="....", dso="xxxx", harache="...x", ruid2="x.x.")
     overview, answer, edge = hostility.sentences(rows, summary)
     assert "suexec stopped the largest share, 100% (4/4 that apply to it), and dso" in overview
-    assert answer.startswith("No target here is as fast as dso (14,200 requests per second, 0.00%")
+    assert answer.startswith("No target here is as fast as dso (14,200 requests per second, 0%")
     assert "the fastest that does is ruid2" in answer
     assert "in both are dso, ruid2 and suexec;" in edge
 
