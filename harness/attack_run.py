@@ -242,11 +242,10 @@ def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tup
 
 
 def _harm(seat: Seat, canary: Canary) -> Iterator[str]:
-    """Yield what an attack did beyond its scene."""
+    """Yield what attacks did beyond their scenes, once these are over."""
     yield from canary.harm()
-    for pid in processes.of_uids(seat.uids) - {canary.pid}:
-        if processes.state_of(pid):
-            yield f"process {pid} of uid {processes.status_of(pid).get('Uid')} was left behind"
+    for pid in seat.processes.pids() or ():
+        yield f"process {pid} was left behind: {processes.status_of(pid).get('Name', 'ended')}"
 
 
 def _progress(console: Console) -> Progress:

@@ -96,13 +96,3 @@ def open_files(pid: int) -> set[tuple[int, int]]:
     except OSError:
         return found  # it has ended
     return found
-
-
-def of_uids(uids: range) -> set[int]:
-    """Return all processes of the host with a uid among these."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*"):
-        fields = status_of(int(path.name))
-        if fields and uids.start <= int(fields["Uid"].split()[1]) < uids.stop:
-            found.add(int(path.name))
-    return found

@@ -66,11 +66,6 @@ class Seat:
         """The server's own identity."""
         return Identity(self.first_uid, self.first_uid)
 
-    @property
-    def uids(self) -> range:
-        """All uids of the seat."""
-        return range(self.first_uid, self.first_uid + IDS_OF_A_SEAT)
-
 
 @contextmanager
 def opened(

@@ -95,9 +95,9 @@ def _answer() -> None:
             libc = ctypes.CDLL(None, use_errno=True)
             reach, page = 1 << 17, 1 << 16
             places = {id(known) & -reach for known in gc.get_objects()}
-            libc.malloc.restype = ctypes.c_size_t
-            heap = libc.malloc(64) & -reach  # which is also where buffers of files are
-            places.update(range(heap - (1 << 22), heap + (1 << 21), reach))
+            libc.sbrk.restype = ctypes.c_size_t
+            heap = libc.sbrk(0) & -reach  # its end; what lies far below it is not mapped
+            places.update(range(heap - (1 << 23), heap + reach, reach))
             buffer = ctypes.create_string_buffer(page)
             to = (ctypes.c_size_t * 2)(ctypes.addressof(buffer), page)
             found: dict[bytes, None] = {}

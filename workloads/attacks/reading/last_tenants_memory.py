@@ -13,8 +13,10 @@ def attack(given: Given) -> object:
 
 
 def missing(scene: Scene) -> str | None:
-    headers = {"X-Planted": scene.secrets["request"]}
-    served = [scene.visit(**headers).status == 200 for _ in range(4)]
+    # Of many lengths, since what has been freed is taken again by what is as long.
+    secret = scene.secrets["request"]
+    lengths = range(0, 600, 50)
+    served = [scene.visit(**{"X-Planted": secret + "z" * more}).status == 200 for more in lengths]
     return None if all(served) else "the neighbour was not served before"
 
 
