@@ -26,6 +26,8 @@ SAFE = "harache"
 AS_FAST = 0.97
 """From this share of the baseline's rate on a target is as fast as it."""
 
+_ROOM_FOR_COUNTS = 110
+
 MARKS: Mapping[str, str] = {
     "succeeded": "\N{MULTIPLICATION SIGN}",
     "blocked": "\N{MIDDLE DOT}",
@@ -256,7 +258,11 @@ def shown(attacks: pd.DataFrame, targets: Sequence[str]) -> dict[str, list[Shown
 
 
 def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
-    """Return for each target how many attacks of each family it stopped, best first."""
+    """Return for each target how many attacks of each family it stopped, best first.
+
+    In percent where `width`, in columns, has no room for counts.
+    """
+    narrow = width < _ROOM_FOR_COUNTS
     found = standings(attacks)
     families = list(found[0].families)
     table = Table(
@@ -264,14 +270,17 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
         title_justify="left",
         box=None,
         pad_edge=False,
-        padding=(0, 1 if width < 120 else 2, 0, 0),
+        padding=(0, 1 if narrow else 2, 0, 0),
     )
     table.add_column("target", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     for family in families:
-        table.add_column(family if width >= 120 else family[:5], justify="right", no_wrap=True)
+        table.add_column(family[:4] if narrow else family, justify="right", no_wrap=True)
     for one in found:
-        cells = [Text(str(part), style=_style(part)) for part in one.families.values()]
+        cells = [
+            Text(percent(part.share) if narrow and part.counted else str(part), style=_style(part))
+            for part in one.families.values()
+        ]
         table.add_row(Text(one.target), Text(percent(one.share)), *cells)
     return table
 

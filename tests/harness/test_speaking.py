@@ -65,3 +65,8 @@ def test_of_a_long_log_the_end_is_kept(tmp_path: Path) -> None:
         process.status()
     assert process.last_words().endswith("x the end")
     assert len(process.last_words()) < 5000
+
+
+def test_its_log_is_for_its_owner_alone(tmp_path: Path) -> None:
+    with speaking(tmp_path, ECHO):
+        assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
