@@ -43,6 +43,10 @@ QUICK_TARGETS = ("dso", "harache", "ruid2")
 """What `--quick` attacks: no isolation, a child for each request, a change that is taken back."""
 
 
+class Abandoned(Exception):
+    """The command was interrupted: a thread that attacks has to end its server, and itself."""
+
+
 @dataclass(frozen=True)
 class Assault:
     """What is to be done: these attacks on these targets, in an order drawn by the seed."""
@@ -188,10 +192,13 @@ def carry_out(assault: Assault, belongings: Belongings, console: Console) -> Fin
             free.put(seat)
         display = stack.enter_context(_progress(console))
         task = display.add_task("attacks", total=len(assault.targets) * len(assault.attacks))
+        executor = stack.enter_context(ThreadPoolExecutor(len(seats)))
         stop = Event()
-        stack.callback(stop.set)  # what has not begun when this is interrupted never does
+        stack.callback(stop.set)
 
         def watch(attempt: Attempt) -> None:
+            if stop.is_set():
+                raise Abandoned
             findings.note(attempt)
             display.update(task, advance=1, description=f"{attempt.target:<24}")
 
@@ -206,7 +213,6 @@ def carry_out(assault: Assault, belongings: Belongings, console: Console) -> Fin
             finally:
                 free.put((seat, canary))
 
-        executor = stack.enter_context(ThreadPoolExecutor(len(seats)))
         list(executor.map(attack, assault.targets))
         weak = attacks.uncontrolled(findings.attempts, assault.attacks)
         display.update(task, description="controls", total=len(weak), completed=0)

@@ -1,5 +1,6 @@
 """The command `isobench attack`, from the wish to the folder."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from harness import attack_run
 from harness.errors import IsobenchError
 from harness.results import ResultsFolder
-from tests.harness.live import RUN, Isobench, needs_root
+from tests.harness.live import RUN, Isobench, needs_root, until
 
 SOME = ("neighbours_secret", "setuid_root", "kill_sibling", "patched_open")
 
@@ -58,6 +59,19 @@ def test_attacks_join_the_folder_of_a_run_once(isobench: Isobench, tmp_path: Pat
     again = isobench.call("attack", *options)
     assert again.code == 2
     assert "already holds attacks" in again.err
+
+
+@needs_root
+def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Path) -> None:
+    with isobench.started(
+        "attack", "--modes", "dso,ruid2", "--out", tmp_path / "results"
+    ) as process:
+        until(lambda: list(isobench.temporary.glob("*/seat-*/*/server.log")))
+        process.send_signal(signal.SIGINT)
+        ended = isobench.end_of(process)
+    assert ended.code == 128 + signal.SIGINT
+    assert "Traceback" not in ended.err
+    assert isobench.lasting_traces() == []
 
 
 @needs_root
