@@ -68,6 +68,8 @@ def wheel(session: nox.Session) -> None:
         session.run("isobench", "doctor")
         session.run("isobench", "run", "--quick", "--out", "results")
         session.run("isobench", "costs", "--quick", "--out", "results")
+        some = ("--modes", "dso,harache", "--attacks", "reading")
+        session.run("isobench", "attack", *some, "--out", "results")
 
 
 def _given(session: nox.Session, option: str) -> str | None:
