@@ -13,8 +13,8 @@ nox.options.sessions = ["lint", "tests"]
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
-# What goes into the same folder and report after `isobench run`.
-ALSO = ("costs", "attack")
+# What goes into the same folder and report after `isobench run`, with the options that it shares.
+ALSO = {"costs": ("--seed",), "attack": ("--seed", "--modes")}
 
 
 @nox.session
@@ -27,9 +27,11 @@ def bench(session: nox.Session) -> None:
         folder = f"results/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         options += ["--out", folder]
     session.run("isobench", "run", *options)
-    shared = [option for option in session.posargs if option == "--quick"]
-    for command in ALSO:
-        session.run("isobench", command, "--out", folder, *shared)
+    quick = [option for option in session.posargs if option == "--quick"]
+    for command, shared in ALSO.items():
+        given = {option: _given(session, option) for option in shared}
+        same = [f"{option}={value}" for option, value in given.items() if value is not None]
+        session.run("isobench", command, "--out", folder, *quick, *same)
 
 
 @nox.session
