@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
+    add("--phases", metavar="FILE", type=Path, help="stamp into FILE when requests pass what")
     add("--plant-us", type=_microseconds, help=argparse.SUPPRESS)
     add(respawn.AS_WORKER, type=respawn.Inheritance.parse, help=argparse.SUPPRESS)
     return parser
@@ -117,6 +118,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     _leave_no_import_path()
     with _private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
+        _profile(mode, arguments)
         return containment.run_contained(
             lambda: _explained(lambda: _in_containment(mode, arguments), arguments.control),
             [*_own_files(), mode.setting.sites, private],
@@ -130,8 +132,27 @@ def _serve_as_worker(arguments: argparse.Namespace) -> NoReturn:
     _leave_no_import_path()
     setting = _setting(mode_class, arguments, arguments.private)
     mode = mode_class(setting)
+    _profile(mode, arguments)
     _plant(mode, arguments.plant_us)
     respawn.serve_as_executed(mode, Sites(setting.sites), arguments.as_worker)
+
+
+def _profile(mode: IsolationMode, arguments: argparse.Namespace) -> None:
+    """Have requests stamp what they pass, if asked to. Where FILE can be reached by its name."""
+    if arguments.phases is None or arguments.check:
+        return
+    if arguments.workers != 1:
+        raise UsageError("phases are of one request at a time", "give --workers 1")
+    from servers import courses  # here, since no other server has any use for it
+    from servers.phases import Journal
+
+    try:
+        journal = Journal.at(arguments.phases)
+    except OSError as error:
+        raise UsageError(
+            f"cannot stamp into {arguments.phases}: {error.strerror}", "name another file"
+        ) from error
+    courses.install(arguments.mode, mode, journal)
 
 
 def _plant(mode: IsolationMode, microseconds: float | None) -> None:
@@ -214,6 +235,10 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
         "interpreter": sys.executable,
         "own_pid_namespace": os.getpid() == 1,
     }
+    if arguments.phases is not None:
+        from servers import courses
+
+        ready["phases"] = courses.layout(arguments.mode)
     control = sys.stdin if arguments.control else None
     Pool(mode, listener, sites, arguments.workers, control).run(ready)
     return 0
