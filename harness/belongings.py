@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -25,10 +25,16 @@ _LOCK = "in-use"
 
 
 class Belongings:
-    """A context: on entering the things are made, on leaving they are removed."""
+    """A context: on entering the things are made, on leaving they are removed.
+
+    `files` are descriptors by which paths go that are handed over, such as one of `tracefs`.
+    """
 
     scratch: Path
     processes: cgroup.ProcessGroup
+
+    def __init__(self, files: Sequence[int] = ()) -> None:
+        self._files = files
 
     def __enter__(self) -> Self:
         base = scratch_base()
@@ -39,6 +45,7 @@ class Belongings:
             text=True,
             start_new_session=True,
             cwd="/",
+            pass_fds=self._files,
         )
         self.scratch = self._make_scratch(base)
         self.processes = self._make_group(self.scratch.name.removeprefix(PREFIX))
@@ -51,13 +58,13 @@ class Belongings:
     def _make_group(self, name: str) -> cgroup.ProcessGroup:
         group = cgroup.create(name)
         if group.path is not None:
-            self._hand_over(group.path)
+            self.hand_over(group.path)
         return group
 
     def _make_scratch(self, base: Path) -> Path:
         while True:
             scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-            self._hand_over(scratch)
+            self.hand_over(scratch)
             self._lock = os.open(scratch / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink:
@@ -67,7 +74,8 @@ class Belongings:
             # Another run that began just now saw it unlocked, and took it for a leftover.
             os.close(self._lock)
 
-    def _hand_over(self, path: Path) -> None:
+    def hand_over(self, path: Path) -> None:
+        """Have the sweeper remove a directory that is made now, or at once after."""
         assert self._sweeper.stdin is not None
         self._sweeper.stdin.write(f"{path}\n")
         self._sweeper.stdin.flush()

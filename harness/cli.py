@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -172,6 +173,44 @@ def costs(
 
     chosen = secrets.randbelow(2**31) if seed is None else seed
     command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Console())
+
+
+@app.command()
+def profile(
+    modes: Modes = None,
+    workload: Annotated[str, typer.Option(metavar="W", help="What is asked for.")] = "hello",
+    tenants: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many tenants take turns.")
+    ] = 10,
+    requests: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=10, help="Of each target, unless it is slow. Default: 300."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Half a minute, less sure.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="An earlier run's folder, or a new one: results/profile-<run-id>."
+        ),
+    ] = None,
+) -> None:
+    """Find out where the time of a request goes in each mode: phases, system calls, traces."""
+    from harness import profiler, profiling, session, stamping
+
+    usual = profiler.QUICK if quick else profiler.Procedure()
+    procedure = replace(
+        usual,
+        workload=workload,
+        tenants=tenants,
+        requests=usual.requests if requests is None else requests,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+    )
+    comparison = stamping.QUICK if quick else stamping.Comparison()
+    names = session.every_target() if modes is None else _split(modes)
+    profiling.start(procedure, comparison, names, modes is not None, out, Console())
 
 
 @app.command()
@@ -377,7 +416,7 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-_PRIVILEGED = ("run", "attack", "costs", "serve", "doctor", "selftest")
+_PRIVILEGED = ("run", "attack", "costs", "profile", "serve", "doctor", "selftest")
 
 
 def main() -> int:

@@ -38,6 +38,15 @@ def replace_file(path: Path, data: bytes) -> None:
         raise
 
 
+def make_directory(path: Path) -> Path:
+    """Return the directory `path`, made if need be. Raises IsobenchError when the disk refuses."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise refusal(path, error) from error
+    return path
+
+
 def remove_partials(folder: Path) -> None:
     """Remove what a killed writer left. Call only while no other writer can be at work."""
     for partial in folder.glob(".*.partial"):

@@ -283,6 +283,16 @@ class ResultsFolder:
             raise ValueError(f"no table {name!r} to append to")
         tables.append(self.path, name, rows)
 
+    def replace_targets(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
+        """Put rows into a table of one measurement a target, in place of the targets' earlier ones.
+
+        Raises ValueError for a table of another kind.
+        """
+        self._must_be_writable()
+        if name not in ("phases", "profiles", "calls"):
+            raise ValueError(f"no table {name!r} of one measurement a target")
+        tables.replace_rows(self.path, name, "target", rows)
+
     def trials(self) -> pd.DataFrame:
         """Return trials.parquet."""
         return tables.read(self.path, "trials")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from harness import setups
 from harness.cgroup import ProcessGroup
@@ -58,6 +58,8 @@ class Site:
             arguments += ["--option", f"{option}={value}"]
         if target.plant_us is not None:
             arguments += ["--plant-us", f"{target.plant_us:.3f}"]
+        if target.stamps is not None:
+            arguments += ["--phases", str(target.stamps)]
         return arguments
 
 
@@ -82,6 +84,8 @@ class Server:
     port: int
     startup_s: float
     env_bytes: int
+    layout: Mapping[str, Any]
+    """What a server says of the journal into which it stamps; empty if it does not."""
 
     def __init__(
         self,
@@ -111,6 +115,7 @@ class Server:
             self._stop()
             raise
         self.host, self.port = ready["host"], ready["port"]
+        self.layout = ready.get("phases", {})
         self.env_bytes = setups.size(environment)
         self.startup_s = time.monotonic() - started
         return self

@@ -78,7 +78,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
         cores = divide(probes.usable_cpus(), machine.siblings())
         laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
         usable, refused = sort_out(targets, laboratory.site, plan.client)
-        _report_refused(refused, console)
+        report_refused(refused, console)
         if not usable or (chosen and refused):
             raise IsobenchError(
                 "none of the targets can run on this host"
@@ -99,6 +99,11 @@ def resume(path: Path, console: Console) -> None:
     """Go on with an interrupted run in its own folder. Raises IsobenchError."""
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
+        if not folder.manifest.plan:
+            raise IsobenchError(
+                f"{path} is not the folder of a run: it holds nothing to resume",
+                hint="profiles and costs are made anew by isobench profile and isobench costs",
+            )
         plan = Plan.from_json(folder.manifest.plan)
         if not _anything_left(plan, folder):
             console.print("Every trial of this run has been made already.")
@@ -197,7 +202,8 @@ def _check_words(plan: Plan) -> None:
         raise IsobenchError(str(error), hint=error.hint) from error
 
 
-def _report_refused(refused: Sequence[Refusal], console: Console) -> None:
+def report_refused(refused: Sequence[Refusal], console: Console) -> None:
+    """Say which targets this host cannot run, and what would change that."""
     for refusal in refused:
         console.print(
             f"[yellow]without {escape(refusal.target.name)}[/]: {escape(refusal.reason)}\n"

@@ -1,9 +1,10 @@
 """The process that cleans up after a run, whatever ended it.
 
-It reads one path a line from its standard input, a directory or a cgroup that the run has just
-made, and waits for the end of that stream, which comes when the harness ends in any way, SIGKILL
-included. Then it kills what is in the cgroups and removes all of it. It is started as a program of
-its own, imports next to nothing and ignores the signals that a terminal sends to the whole group.
+It reads one path a line from its standard input, a directory, a cgroup or an instance of tracing
+that the run has just made, and waits for the end of that stream, which comes when the harness ends
+in any way, SIGKILL included. Then it kills what is in the cgroups and removes all of it. It is
+started as a program of its own, imports next to nothing and ignores the signals that a terminal
+sends to the whole group.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ def main() -> None:
     for path in cgroups:
         remove_cgroup(path)
     for path in paths:
-        if path not in cgroups:
+        if os.path.exists(os.path.join(path, "trace_clock")):
+            remove_instance(path)
+        elif path not in cgroups:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_instance(path: str) -> None:
+    """Remove an instance of tracing, whose files nobody has open any more: they go with it."""
+    with suppress(OSError):
+        os.rmdir(path)
 
 
 def remove_cgroup(path: str) -> None:

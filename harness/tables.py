@@ -123,6 +123,29 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             _column("phase", _TEXT),
             _column("order", _INT),
             *_numbers("median_us", "p90_us", "share"),
+            _column("part", _TEXT),
+        ]
+    ),
+    "profiles": pa.schema(
+        [
+            _column("target", _TEXT),
+            _column("workload", _TEXT),
+            _column("tenants", _INT),
+            _column("requests", _INT),
+            _column("disordered", _INT),
+            *_numbers("service_us", "accounted"),
+            _column("missing", _TEXT),
+            _column("no_kernel_view", _TEXT),
+            *_numbers("page_faults", "context_switches", "forks"),
+            _column("calls_counted_by", _TEXT),
+            *_numbers("stamping_cost", "stamping_cost_low", "stamping_cost_high"),
+        ]
+    ),
+    "calls": pa.schema(
+        [
+            _column("target", _TEXT),
+            _column("call", _TEXT),
+            _column("per_request", _FLOAT),
         ]
     ),
     "costs": pa.schema(

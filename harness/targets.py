@@ -24,7 +24,8 @@ from harness.errors import IsobenchError
 class Target:
     """A mode with its factors chosen; `options` maps the factors that differ from the default.
 
-    `plant_us` is the CPU time that each request costs more, where it is a server of `selftest`.
+    `plant_us` is the CPU time that each request costs more, where it is a server of `selftest`;
+    `stamps` is the file into which it stamps when a request passes what, where it is profiled.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     options: Mapping[str, str]
     kind: str = "mode"
     plant_us: float | None = None
+    stamps: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.durable import remove_partials, replace_file
+from harness.durable import make_directory, remove_partials, replace_file
 from harness.errors import IsobenchError
 
 
@@ -56,3 +56,9 @@ def test_leftovers_of_a_killed_writer_go(tmp_path: Path) -> None:
     (tmp_path / "mine.partial").write_bytes(b"kept")
     remove_partials(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.partial"]
+
+
+def test_a_directory_is_made_once_and_a_refusal_is_explained(tmp_path: Path) -> None:
+    assert make_directory(make_directory(tmp_path / "x")).is_dir()
+    with pytest.raises(IsobenchError, match=r"cannot write .*/no/x"):
+        make_directory(tmp_path / "no" / "x")

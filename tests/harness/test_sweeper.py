@@ -1,17 +1,20 @@
 """The sweeper removes what it was told of, as soon as nobody holds its stream."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from harness import cgroup, sweeper
+from harness import cgroup, sweeper, tracefs
+from harness.tracefs import NoTracing
 from tests.harness.live import PATIENCE
 
 
-def sweep(*paths: Path) -> subprocess.CompletedProcess[str]:
+def sweep(*paths: Path, files: Sequence[int] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-IS", sweeper.__file__],
         input="".join(f"{path}\n" for path in paths),
@@ -19,6 +22,7 @@ def sweep(*paths: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=True,
         timeout=PATIENCE,
+        pass_fds=files,
     )
 
 
@@ -52,6 +56,18 @@ def test_what_a_terminal_sends_does_not_end_it(tmp_path: Path, number: signal.Si
     command = [sys.executable, "-c", code, folder, str(int(number))]
     subprocess.run(command, input=f"{gone}\n", text=True, check=True, timeout=PATIENCE)
     assert not gone.exists()
+
+
+def test_an_instance_of_tracing_goes() -> None:
+    try:
+        mount = tracefs.attach()
+    except NoTracing as error:
+        pytest.skip(str(error))
+    instance = tracefs.path_of(mount) / "instances" / f"isobench-sweeper-test-{os.getpid()}"
+    instance.mkdir()
+    sweep(instance, files=[mount])
+    assert not instance.exists()
+    os.close(mount)
 
 
 def test_a_cgroup_goes_with_all_that_is_in_it() -> None:
