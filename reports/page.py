@@ -42,6 +42,7 @@ from reports import (
     figures,
     hostility,
     loads,
+    profiles,
     words,
 )
 from reports.scope import Scope
@@ -54,6 +55,10 @@ FILES = {
     "trials.parquet": "a row for each trial",
     "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
     "costs.parquet": "bare costs of processes and interpreters",
+    "phases.parquet": "how long each phase of a request took",
+    "profiles.parquet": "what each profile rests on, and whether its phases add up",
+    "calls.parquet": "system calls per request, by name",
+    "traces/": "some requests of each target, for ui.perfetto.dev",
     "crosscheck.parquet": "the same loads by another generator",
     "attacks.parquet": "each attack on each target, with its evidence",
     "run.json": "what was run, where and with what",
@@ -215,6 +220,9 @@ def write(folder: Path) -> Path:
     ]
     sections = list(_sections(results.manifest.targets, common))
     bare = Bare.read(results, summary)
+    profiled = profiles.OfProfiles.read(results)
+    if profiled.figure is not None:
+        shown.append(Shown("waterfall", profiles.HEADING, profiles.LEGEND, profiled.figure))
     every = [*shown, *(section.shown for section in sections), *(bare.shown if bare else ())]
     svgs = {item.name: figures.to_svg(item.figure) for item in every}
     _write_figures(folder, every, svgs)
@@ -230,6 +238,7 @@ def write(folder: Path) -> Path:
         bare,
         _files(folder),
         of_attacks,
+        profiled,
     )
     replace_file(page, text.encode())
     return page
@@ -245,6 +254,7 @@ def render(
     bare: Bare | None = None,
     files: Mapping[str, str] = FILES,
     of_attacks: OfAttacks | None = None,
+    profiled: profiles.OfProfiles = profiles.NONE,
     baseline: str = BASELINE,
 ) -> str:
     """Return the page. Pure."""
@@ -266,8 +276,8 @@ def render(
     common, _ = portions_apart(summary)
     return environment.get_template("report.html.j2").render(
         title=of_attacks.findings[0].removesuffix(".")
-        if of_attacks and common.empty and bare is None
-        else _title(summary, common, of_load, bare, baseline),
+        if of_attacks and common.empty and bare is None and profiled.figure is None
+        else _title(summary, common, of_load, bare, profiled, baseline),
         manifest=manifest,
         made=made(manifest),
         measured=Scope.of(common).common,
@@ -279,11 +289,12 @@ def render(
             *certainty.stopping(manifest.stopped),
         ],
         cross_check=of_load.table,
+        profiled=profiled,
         bare=bare,
         bare_figures=_inlined(bare.shown, svgs) if bare else [],
-        # Of a folder that has costs or attacks and no trials, no trial is missing.
+        # Of a folder that has costs, attacks or profiles and no trials, no trial is missing.
         cautions=_ordered(manifest, summary, baseline)
-        if (bare is None and of_attacks is None) or not summary.empty
+        if (bare is None and of_attacks is None and profiled.figure is None) or not summary.empty
         else manifest.warnings,
         attacks=of_attacks,
         figures=_inlined(shown, svgs),
@@ -315,8 +326,11 @@ def _title(
     common: pd.DataFrame,
     of_load: OfLoad,
     bare: Bare | None,
+    profiled: profiles.OfProfiles,
     baseline: str,
 ) -> str:
+    if summary.empty and profiled.figure is not None:
+        return profiles.HEADING
     if bare is not None and summary.empty:
         return bare.title
     return of_load.title or words.title(common, baseline)
