@@ -31,7 +31,7 @@ from reports.phase_groups import ORDER, group_of
 _WIDTH_IN: Final = 7.6
 _BAR_IN: Final = 0.30
 _CELL_IN: Final = 0.25
-_COLUMN_CHARACTERS: Final = 11
+_COLUMN_CHARACTERS: Final = 10
 _LEGEND_IN: Final = 0.75
 _APART: Final = 6.0
 """Targets that differ by more than this get panels of their own."""
