@@ -341,6 +341,7 @@ def to_svg(figure: Figure) -> str:
     """Return the figure as SVG, the same text each time."""
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
+        _settle(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
@@ -349,8 +350,16 @@ def to_png(figure: Figure) -> bytes:
     """Return the figure as PNG at 160 dots an inch."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
+        _settle(figure)
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay a figure out once: each time that it is saved would take as long as the drawing."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
 
 
 def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
