@@ -169,7 +169,7 @@ def _draw_matrix(panel: Axes, found: Sequence[Bar]) -> None:
     panel.set_yticks(range(len(found)), [bar.target for bar in found])
     panel.set_ylim(len(found) - 0.5, -0.5)
     panel.set_xlim(-0.5, len(met) - 0.5)
-    panel.set_xticks(range(len(met)), [_wrapped(group) for group in met], fontsize=7)
+    panel.set_xticks(range(len(met)), [_wrapped(group) for group in met], fontsize=6)
     panel.spines[["left", "bottom"]].set_visible(False)
     panel.grid(visible=False)
 
