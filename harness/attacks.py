@@ -66,25 +66,25 @@ def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Wat
         return attack.workers
 
     together = sorted((attack for attack in attacks if attack.shared), key=size)
-    for workers, group in groupby(together, size):
-        _on_one_server(seat, target, workers, list(group), server_class, watch)
+    for _, group in groupby(together, size):
+        _on_one_server(seat, target, list(group), server_class, watch)
     for attack in attacks:
         if not attack.shared:
-            _on_one_server(seat, target, attack.workers, [attack], server_class, watch)
+            _on_one_server(seat, target, [attack], server_class, watch)
 
 
 def _on_one_server(
     seat: Seat,
     target: Target,
-    workers: int,
     attacks: Sequence[Attack],
     server_class: type[Server],
     watch: Watch,
 ) -> None:
     left = list(attacks)
+    workers, profiled = left[0].workers, left[0].profiled
     began = time.monotonic()
     try:
-        with scene.opened(seat, target, workers, server_class) as stage:
+        with scene.opened(seat, target, workers, server_class, profiled) as stage:
             while left:
                 outcome, evidence = attempt(stage, left[0])
                 took_s, began = time.monotonic() - began, time.monotonic()

@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import probes, processes
 from harness.asking import Door, Reply, first_of, request, rest_of
 from harness.cgroup import ProcessGroup
+from harness.journal import JournalReader
 from harness.processes import Cast
 from harness.server import Server, Site
 from harness.targets import Target, python
@@ -69,11 +70,17 @@ class Seat:
 
 @contextmanager
 def opened(
-    seat: Seat, target: Target, workers: int, server_class: type[Server] = Server
+    seat: Seat,
+    target: Target,
+    workers: int,
+    server_class: type[Server] = Server,
+    profiled: bool = False,
 ) -> Iterator[Scene]:
     """Make tenants and start a server; at the end all of it is gone. Raises IsobenchError."""
     place = seat.directory / secrets.token_hex(4)
     place.mkdir(mode=0o755)
+    if profiled:
+        target = replace(target, stamps=place / "journal")
     try:
         (place / "private").mkdir(mode=0o711)
         site = Site(
@@ -177,6 +184,7 @@ class Scene:
         self._site = site
         self._planted = planted
         self._server = server
+        self._journal = target.stamps
         self.cast = cast
         key = site.credential_key if target.runs_as == "client" else None
         self._door = Door.of(server.host, server.port, key)
@@ -257,6 +265,7 @@ class Scene:
             "token": self.token,
             "wrapper": self.wrapper,
             "port": self.port,
+            "journal": str(self._journal or ""),
             **{role: inside.get(role, 0) for role in ("master", "sibling", "victim", "helper")},
         }
 
@@ -443,6 +452,12 @@ class Scene:
     def served(self) -> int:
         """Return how many requests the server says that it has served."""
         return self._server.usage().served
+
+    def stamp(self, point: str) -> int:
+        """Return when a request last passed a point, 0 for never."""
+        assert self._journal is not None  # an attack that asks is PROFILED
+        with JournalReader(self._journal, self._server.layout) as reader:
+            return reader.record([], began=0)[point]
 
     def has_socket(self, role: str) -> bool:
         """Return whether a process has a socket among its descriptors."""

@@ -83,6 +83,19 @@ def test_a_child_cannot_falsify_the_scoreboard(seat: Seat, target: str) -> None:
     assert seen.outcome is Outcome.BLOCKED, seen.evidence
 
 
+@pytest.mark.parametrize("target", ["dso", "zygote", "sandbox"])
+def test_what_stamps_in_a_scripts_process_is_the_scripts_to_forge(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "forged_stamps")["forged_stamps"]
+    assert seen.outcome is Outcome.SUCCEEDED, seen.evidence
+
+
+@pytest.mark.parametrize("target", ["cgi", "suexec"])
+def test_a_program_has_no_way_to_the_journal(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "forged_stamps")["forged_stamps"]
+    assert seen.outcome is Outcome.BLOCKED
+    assert "Permission denied: '/journal'" in seen.evidence
+
+
 def test_the_log_is_for_root_alone(seat: Seat) -> None:
     assert attempt(seat, "dso", "server_log")["server_log"].outcome is Outcome.BLOCKED
 

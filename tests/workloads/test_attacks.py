@@ -46,6 +46,12 @@ def test_an_attack_is_a_titled_program(attack: Attack) -> None:
     assert ("def attack(" in program) != (attack.instead is not None)
 
 
+def test_where_the_server_stamps_there_is_one_request_at_a_time() -> None:
+    profiled = [attack for attack in every() if attack.profiled]
+    assert [attack.name for attack in profiled] == ["forged_stamps"]
+    assert [(attack.workers, attack.shared) for attack in profiled] == [(1, False)]
+
+
 @pytest.mark.parametrize("family", attacks.FAMILIES)
 def test_a_family_says_what_it_is_about(family: str) -> None:
     assert len(attacks.family_title(family)) > 10

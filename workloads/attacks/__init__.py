@@ -62,8 +62,9 @@ class Attack:
     `workers` is the size of the pool; `hands` is how many requests it is made of, all at once;
     with `neighbour_at_work` the neighbour's script runs meanwhile, in another worker. With `shared`
     it leaves nothing that could change what another such attack finds, so that one server does for
-    all of them. `control` is the double on which it must succeed. The functions are those of the
-    module; docs/adding-an-attack.md explains each.
+    all of them. With `profiled` the server stamps, which takes a server of its own with one worker.
+    `control` is the double on which it must succeed. The functions are those of the module;
+    docs/adding-an-attack.md explains each.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Attack:
     hands: int
     neighbour_at_work: bool
     shared: bool
+    profiled: bool
     control: str
     proof: Callable[[Scene], str | None]
     meanwhile: Callable[[Scene], str | None] | None
@@ -119,6 +121,7 @@ def _attack(family: str, file: Path) -> Attack:
         hands=hands,
         neighbour_at_work=at_work,
         shared=getattr(module, "SHARED", False),
+        profiled=getattr(module, "PROFILED", False),
         control=getattr(module, "CONTROL", "careless"),
         proof=module.proof,
         meanwhile=getattr(module, "meanwhile", None),

@@ -40,6 +40,8 @@ class Given(Protocol):
     """The path of the setuid program that starts scripts."""
     port: int
     """Where the server listens."""
+    journal: str
+    """The file into which a server that is profiled stamps; "" where it is not."""
 
     def nothing(self, reason: str) -> Exception:
         """Return what to raise where there is nothing to attack."""
@@ -163,6 +165,12 @@ class Scene(Protocol):
 
     def served(self) -> int:
         """Return how many requests the server says that it has served."""
+
+    def stamp(self, point: str) -> int:
+        """Return when a request last passed a point, as the profiled server's journal has it.
+
+        Nanoseconds on CLOCK_MONOTONIC, 0 for never.
+        """
 
     def has_socket(self, role: str) -> bool:
         """Return whether a process has a socket among its descriptors."""
