@@ -15,7 +15,8 @@ request has. What one of either costs is bare: a page copied by a child of a CPy
 half of the way of a byte to another process and back.
 
 What is more than 15% off is called unexplained, and is: either the mode does something that no
-bare cost stands for, or something is wasted.
+bare cost stands for, or something is wasted. Where the modes were profiled, the phases that take
+longest beyond their time in `dso` say where to look.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ LIMIT = 0.15
 _OF_A_CHILD = 2
 """Context switches that are in the bare cost of a child or a thread: to it, and back."""
 WORKLOAD = "hello"
+_MOST_PHASES = 3
+_WORTH_NAMING = 0.1
+"""Of what a target's phases take beyond those of the baseline."""
 
 Row = Mapping[Any, Any]  # of a table; pandas types the names as Hashable
 
@@ -251,11 +255,39 @@ def table(explanations: Sequence[Explanation]) -> pd.DataFrame:
     )
 
 
-def findings(explanations: Sequence[Explanation]) -> list[str]:
-    """Return what makes each explained mode dear, and which are not explained."""
+def dearest_phases(phases: pd.DataFrame, profiles: pd.DataFrame) -> dict[str, list[Part]]:
+    """Return the phases in which each target takes longest beyond the baseline, longest first.
+
+    From phases.parquet and profiles.parquet. A phase that the baseline has not counts in full.
+    Nothing where the baseline was not profiled with the workload.
+    """
+    fits = profiles.loc[profiles["workload"] == WORKLOAD, "target"]
+    medians = phases[phases["target"].isin(fits)].pivot_table(
+        values="median_us", index=["part", "phase"], columns="target", fill_value=0.0
+    )
+    if BASELINE not in medians:
+        return {}
+    found = {}
+    for target, beyond in medians.sub(medians[BASELINE], axis="index").items():
+        more = beyond[beyond > 0].sort_values(ascending=False, kind="stable")
+        telling = more[more >= _WORTH_NAMING * more.sum()].head(_MOST_PHASES)
+        names = telling.index.get_level_values("phase")
+        found[str(target)] = [
+            Part(str(name), float(us)) for name, us in zip(names, telling, strict=True)
+        ]
+    return found
+
+
+def findings(
+    explanations: Sequence[Explanation], dearest: Mapping[str, Sequence[Part]] | None = None
+) -> list[str]:
+    """Return what makes each explained mode dear, and which are not explained.
+
+    Of the latter also what `dearest` knows: by target, where its time goes that others do not take.
+    """
     sentences = [
         f"{one.target} costs {duration(one.measured_us)} of CPU time a request, which comes from "
-        + bare_costs.join([f"{part.words} ({duration(part.us)})" for part in _telling(one)])
+        + bare_costs.join(_with_times(_telling(one)))
         + "."
         for one in explanations
         if one.explained
@@ -265,12 +297,27 @@ def findings(explanations: Sequence[Explanation]) -> list[str]:
             f"Bare costs do not explain {less}: these do something that no bare cost stands for, "
             "or waste something."
         )
+        sentences += _where(explanations, dearest or {})
     if more := _off(explanations, -1):
         sentences.append(
             f"Bare costs come to more than {more}: the host was slower when they were measured, or "
             "a part is counted twice."
         )
     return sentences
+
+
+def _where(explanations: Sequence[Explanation], dearest: Mapping[str, Sequence[Part]]) -> list[str]:
+    """Return a sentence for each target that costs more than its parts: in which phases."""
+    return [
+        f"By its profile, {one.target} takes longer than {BASELINE} "
+        f"most of all in {bare_costs.join(_with_times(parts))}."
+        for one in explanations
+        if not one.explained and one.difference > 0 and (parts := dearest.get(one.target))
+    ]
+
+
+def _with_times(parts: Sequence[Part]) -> list[str]:
+    return [f"{part.words} ({duration(part.us)})" for part in parts]
 
 
 def _off(explanations: Sequence[Explanation], sign: int) -> str:

@@ -99,14 +99,19 @@ class Explained:
     table: pd.DataFrame
 
     @classmethod
-    def read(cls, summary: pd.DataFrame, rows: pd.DataFrame, interpreter: str) -> Explained | None:
+    def read(
+        cls, results: ResultsFolder, summary: pd.DataFrame, interpreter: str
+    ) -> Explained | None:
         """Put it together; None where a folder has costs and no trials to explain by them."""
-        found = explained.explain(summary, rows, interpreter)
+        found = explained.explain(summary, results.table("costs"), interpreter)
         if found is None:
             return None
         condition, explanations = found
+        dearest = explained.dearest_phases(results.table("phases"), results.table("profiles"))
         return cls(
-            condition.words(), explained.findings(explanations), explained.table(explanations)
+            condition.words(),
+            explained.findings(explanations, dearest),
+            explained.table(explanations),
         )
 
 
@@ -141,7 +146,7 @@ class Bare:
             list(_cost_figures(rows)),
             [(heading, table) for heading, table in tables if not table.empty],
             [(one["name"], one["reason"]) for one in missing],
-            Explained.read(summary, rows, interpreter),
+            Explained.read(results, summary, interpreter),
         )
 
 

@@ -11,10 +11,11 @@ import pytest
 import reports
 from harness.costs.samples import Facts, Sample, Subject, rows
 from harness.results import ResultsFolder
-from reports.explained import RECIPES, explain, findings, table
+from reports.explained import RECIPES, Part, dearest_phases, explain, findings, table
 from servers import modes
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
+from tests.reports.profiled import PHASES, PROFILES
 from tests.reports.test_costs import OWN, creations, heaps, imports, loads
 
 # By hand from the bare costs of test_costs, all 0.1% to 0.2% up: what dso takes is 100 us.
@@ -96,6 +97,37 @@ def test_the_words_name_what_a_mode_is_made_of(tmp_path: Path) -> None:
     assert found is not None
     said = " ".join(findings(found[1]))
     assert "comes from the interpreter, from exec to exit (8.21 ms), the script's imports" in said
+
+
+def test_the_dearest_phases_are_those_beyond_dso() -> None:
+    found = dearest_phases(PHASES, PROFILES)
+    # Of 80 us beyond dso; the 5 us more for opening the script are less than a tenth.
+    assert found["ruid2"] == [Part("credential change", 45.0), Part("switch back", 30.0)]
+    # dso takes 25 us to open the script and to deliver; exit, 400 us, is the fourth.
+    assert [(part.words, part.us) for part in found["suid2"]] == [
+        ("open script", 675.0),
+        ("respawn", 500.0),
+        ("delivery", 475.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [PROFILES[:0], PROFILES[PROFILES["target"] != "dso"], PROFILES.assign(workload="imports")],
+    ids=["none", "without dso", "another workload"],
+)
+def test_without_a_profile_to_set_beside_no_phases_are_named(profiles: pd.DataFrame) -> None:
+    assert dearest_phases(PHASES, profiles) == {}
+
+
+def test_what_is_unexplained_is_looked_for_in_the_profile(tmp_path: Path) -> None:
+    path = run_of(tmp_path, {"dso": 100.0, "ruid2": 500.0, "cgi": CGI_US})
+    with ResultsFolder.open(path, writable=True) as folder:
+        for name, made in {"phases": PHASES, "profiles": PROFILES}.items():
+            folder.replace_targets(name, made.to_dict("records"))  # type: ignore[arg-type]
+    text = reports.make(path).read_text()
+    assert "ruid2 takes longer than dso most of all in credential change (45 µs) and" in text
+    assert "cgi takes longer" not in text
 
 
 def test_a_sum_that_is_too_high_is_no_work_of_the_mode(tmp_path: Path) -> None:
