@@ -127,7 +127,7 @@ def test_finish(tmp_path: Path) -> None:
 
 
 def test_other_tables(tmp_path: Path) -> None:
-    row = {"target": "dso", "phase": "script", "order": 3, "median_us": 1.0}
+    row = {"target": "dso", "phase": "script", "order": 3, "part": "request", "median_us": 1.0}
     with ResultsFolder.create(tmp_path, MANIFEST) as folder:
         folder.append_table("phases", [row | {"p90_us": 1.9, "share": None}])
         assert folder.table("phases")["median_us"].tolist() == [1.0]
