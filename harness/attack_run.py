@@ -28,6 +28,7 @@ from harness.canary import Canary
 from harness.doctor import sort_out
 from harness.errors import IsobenchError
 from harness.laboratory import interpreter, settle
+from harness.progress import live_line
 from harness.results import Manifest, ResultsFolder, Skipped
 from harness.results import Target as TargetRecord
 from harness.scene import IDS_OF_A_SEAT, Seat
@@ -255,14 +256,12 @@ def _harm(seat: Seat, canary: Canary) -> Iterator[str]:
 
 
 def _progress(console: Console) -> Progress:
-    return Progress(
+    return live_line(
+        console,
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
     )
 
 

@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -17,6 +18,11 @@ from rich.progress import (
 
 from harness.matrix import Spec
 from harness.results import TrialRow
+
+
+def live_line(console: Console, *columns: ProgressColumn) -> Progress:
+    """Return a line of these columns that goes away at its end; none where there is no terminal."""
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 class Display:
@@ -28,7 +34,8 @@ class Display:
     def __init__(self, console: Console, trials: int | None) -> None:
         self._console = console
         self._block = 0
-        self._progress = Progress(
+        self._progress = live_line(
+            console,
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
@@ -36,9 +43,6 @@ class Display:
             TextColumn("left"),
             # Trials of one block differ in length by target, so the speed of many is what tells.
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=trials)
 

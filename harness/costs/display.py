@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness.progress import live_line
 
 
 class Display:
@@ -14,15 +16,13 @@ class Display:
     def __init__(self, console: Console, expected_s: float) -> None:
         self._console = console
         self._said = 0
-        self._progress = Progress(
+        self._progress = live_line(
+            console,
             TextColumn("{task.description:<44}"),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("starting", total=expected_s)
 
