@@ -356,10 +356,12 @@ def to_png(figure: Figure) -> bytes:
 
 
 def _settle(figure: Figure) -> None:
-    """Lay a figure out once: each time that it is saved would take as long as the drawing."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    """Lay a figure out once: to do it each time that it is saved would take as long as drawing."""
+    layout = figure.get_layout_engine()
+    if layout is not None:
+        layout.execute(figure)
+        # Not "none": that leaves a stand-in, for whose sake a figure is drawn twice when saved.
+        figure.set_layout_engine(None)
 
 
 def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
