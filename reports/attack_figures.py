@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results import Condition, count, duration, percent
 from reports import hostility
@@ -157,7 +157,7 @@ def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
     panel.set_ylim(bottom, _TOP)
     _name(panel, points, edge, (low * high) ** 0.5, bottom)
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.xaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results import count, duration
 from reports import costs as words
@@ -140,7 +140,7 @@ def launches(costs: pd.DataFrame) -> Figure:
             low, high = panel.get_xlim()
             panel.set_xlim(low, high * (high / low) ** 0.35)
             panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
-            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.xaxis.set_minor_locator(NullLocator())
             panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
         panels[0].legend(loc="lower left", frameon=False, fontsize=8.5)
         panels[-1].set_xlabel("time from exec (log scale): lower is better")

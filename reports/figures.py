@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.results import (
     BASELINE,
@@ -274,7 +274,7 @@ def _sweep_lines(panel: Axes, swept: Sequence[Swept], style: Mapping[str, Look])
     panel.set_xlim(low, high * (high / low) ** 0.22)
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.xaxis.set_minor_locator(NullLocator())
     label_ends(panel, ends)
 
 
@@ -465,7 +465,7 @@ def _share_x(
             decades = max(np.log10(largest / smallest), 1)
             panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (room * decades))
             panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
-            panel.xaxis.set_minor_formatter(NullFormatter())
+            panel.xaxis.set_minor_locator(NullLocator())
         else:
             panel.set_xlim(0, largest * (0.8 + room) or 1)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
