@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import sys
@@ -19,10 +18,11 @@ from rich.markup import escape
 
 import reports
 from harness import machine, probes, stamping, trace_events
+from harness.affinity import running_on
 from harness.doctor import sort_out
 from harness.durable import make_directory
 from harness.errors import IsobenchError
-from harness.laboratory import divide, settle
+from harness.laboratory import Cores, divide, settle
 from harness.matrix import Plan
 from harness.phases import REQUEST, Phase
 from harness.profiler import Procedure, Profiled, Profiler, settled
@@ -79,8 +79,8 @@ def start(
         folder.update(also={**folder.manifest.also, COMMAND: record})
         if tracing.why_not:
             console.print(f"without the kernel's view: {tracing.why_not}", highlight=False)
-        # To where the generator is, as in a run: our own work must not slow the server down.
-        os.sched_setaffinity(0, cores.generator)
+        # Where the generator is, as in a run: our own work must not slow the server down.
+        stack.enter_context(running_on(cores.generator))
         profiler = Profiler(belongings, site, procedure)
         for target in usable:
             found = profiler.measure(target, tracing)
@@ -89,7 +89,7 @@ def start(
             if not found.profile.adds_up:
                 failed.append(found)
     if stamping.SUBJECT in {target.mode for target in usable}:
-        _find_cost(path, comparison, procedure, console)
+        _find_cost(path, comparison, cores, procedure, console)
     _conclude(path, failed, console)
 
 
@@ -153,11 +153,15 @@ def _cost_columns(cost: Interval) -> dict[str, float]:
 
 
 def _find_cost(
-    path: Path, comparison: stamping.Comparison, procedure: Procedure, console: Console
+    path: Path,
+    comparison: stamping.Comparison,
+    cores: Cores,
+    procedure: Procedure,
+    console: Console,
 ) -> None:
     """Measure what stamping costs, and note it with the target that it was measured on."""
-    cores = divide(probes.usable_cpus(), machine.siblings())
-    cost = stamping.cost(comparison, cores, procedure.seed)
+    with running_on(cores.generator):
+        cost = stamping.cost(comparison, cores, procedure.seed)
     console.print(
         f"stamping costs {stamping.SUBJECT} {percent(cost.mid)} of its requests per second "
         f"(95%: {percent(cost.low)} to {percent(cost.high)})",

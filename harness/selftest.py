@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import machine, planted, probes, runner
+from harness.affinity import running_on
 from harness.belongings import Belongings
 from harness.errors import IsobenchError
 from harness.laboratory import Cores, Laboratory, divide
@@ -68,12 +68,12 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
     host = Host.examine()
     cores = divide(probes.usable_cpus(), machine.siblings())
     console.print(announcement(procedure), highlight=False)
-    # To where the generator is, as in a run: the harness's own work must not slow the server down.
-    os.sched_setaffinity(0, cores.generator)
     plan = procedure.plan(seed)
     # What run.json says of the variants does not depend on how much time their plants take.
     manifest = manifest_of(run_id, plan, Ground(planted.targets(dso, 0.0), (), cores, host))
     with ExitStack() as stack:
+        # Where the generator is, as in a run: the harness's own work must not slow the server down.
+        stack.enter_context(running_on(cores.generator))
         folder = stack.enter_context(ResultsFolder.create(path, manifest))
         service, pilots_us = _service_us(procedure.pilot(seed), dso, cores)
         targets = planted.targets(dso, service)

@@ -34,6 +34,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.affinity import running_on
+
 FOREIGN_LIMIT = 0.05
 FOREIGN_LEAST_S = 0.04
 """The kernel counts a core's time in ticks of 10 ms: less than a few of these is nothing."""
@@ -206,12 +208,8 @@ def spin_s(cpus: Sequence[int]) -> float:
     The best, since a single interruption is not what it looks for, but a core that is slower all
     the time. Takes about 5 ms. The calling thread moves there and comes back.
     """
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
+    with running_on(cpus):
         return min(_calculation_s() for _ in range(_SPINS))
-    finally:
-        os.sched_setaffinity(0, own)
 
 
 def _calculation_s() -> float:

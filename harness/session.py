@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from rich.markup import escape
 
 import reports
 from harness import ceiling, crosscheck, host_settings, machine, probes, runner, sweep
+from harness.affinity import running_on
 from harness.belongings import Belongings
 from harness.doctor import sort_out
 from harness.errors import IsobenchError
@@ -310,13 +310,13 @@ def _measure(
 ) -> None:
     # Only now, since the record says which processors the run may use. The harness goes to where
     # the generator is: what it does during a trial must not slow the server down.
-    os.sched_setaffinity(0, cores.generator)
     try:
-        plan = _find_knees(plan, laboratory, folder, console)
-        left = None if plan.open_ended else len(runner.remaining(plan, folder))
-        with Display(console, left) as display:
-            runner.carry_out(plan, laboratory, folder, display)
-        _cross_check(plan, laboratory, folder, console)
+        with running_on(cores.generator):
+            plan = _find_knees(plan, laboratory, folder, console)
+            left = None if plan.open_ended else len(runner.remaining(plan, folder))
+            with Display(console, left) as display:
+                runner.carry_out(plan, laboratory, folder, display)
+            _cross_check(plan, laboratory, folder, console)
     except BaseException:
         made = len(folder.trials())
         planned = made + len(runner.remaining(plan, folder))

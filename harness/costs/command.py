@@ -18,6 +18,7 @@ from rich.console import Console
 
 import reports
 from harness import machine, probes
+from harness.affinity import running_on
 from harness.belongings import Belongings
 from harness.costs import copying, creation, imports, interpreters, lines, loading, programs
 from harness.costs import samples as cost_samples
@@ -92,8 +93,8 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
             _refuse_second(folder)
         belongings = stack.enter_context(Belongings())
         cores = divide(probes.usable_cpus(), machine.siblings())
-        os.sched_setaffinity(0, cores.generator)
-        found = _measure(effort, seed, belongings, cores, console)
+        with running_on(cores.generator):
+            found = _measure(effort, seed, belongings, cores, console)
         if folder is None:
             manifest = _manifest(run_id, seed, host, cores, started_at)
             folder = stack.enter_context(ResultsFolder.create(path, manifest))

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from harness.costs.creation import on
+from harness.affinity import running_on
 from harness.costs.samples import Facts, Missing, Sample, Subject
 from harness.targets import python
 
@@ -49,7 +49,7 @@ def one_round(
     mib: int, how: str, number: int, cpus: tuple[int, ...], chance: random.Random
 ) -> Iterator[Sample | Missing]:
     """Measure each task once, in random order, in a process of its own."""
-    with on(cpus):
+    with running_on(cpus):
         process = subprocess.Popen(
             [str(python()), "-I", "-S", str(_SCRIPT), str(mib), how],
             stdin=subprocess.PIPE,

@@ -22,12 +22,12 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from harness.affinity import running_on
 from harness.costs.effort import Effort
 from harness.costs.programs import Programs
 from harness.costs.samples import Facts, Missing, Sample, Subject
@@ -90,7 +90,7 @@ class Creator:
         programs, heap = self._programs, self._heap
         command = [str(programs.creation), str(heap.mib), heap.pages, str(programs.static or "-")]
         command += [str(programs.dynamic), str(_OTHER_ID), str(self._cgroup or "-")]
-        with on(self._cpus):
+        with running_on(self._cpus):
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -178,14 +178,3 @@ def huge_mib(pid: int) -> float:
     except OSError:
         return 0.0
     return sum(int(line.split()[1]) for line in lines if line.startswith("AnonHugePages:")) / 1024
-
-
-@contextmanager
-def on(cpus: tuple[int, ...]) -> Iterator[None]:
-    """What is started inside runs on these processors; this thread comes back from them."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)

@@ -51,6 +51,7 @@ def start(out: Path, seed: int = 1) -> str:
 
 @pytest.mark.usefixtures("order")
 def test_a_folder_of_its_own_is_complete(tmp_path: Path) -> None:
+    processors = os.sched_getaffinity(0)
     said = start(tmp_path / "out")
     folder = ResultsFolder.open(tmp_path / "out")
     costs = folder.table("costs")
@@ -62,6 +63,7 @@ def test_a_folder_of_its_own_is_complete(tmp_path: Path) -> None:
     assert (record["seed"], record["rounds"]) == (1, QUICK.rounds)
     assert f"report: {tmp_path / 'out' / 'report.html'}" in said
     assert "left out: lua (it is not installed)" in said
+    assert os.sched_getaffinity(0) == processors
 
 
 def test_rounds_are_shuffled_by_the_seed(order: list[str], tmp_path: Path) -> None:

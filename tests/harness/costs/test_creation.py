@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness.belongings import Belongings
-from harness.costs.creation import WAYS, Creator, Heap, Refused, huge_mib, on, one_round
+from harness.costs.creation import WAYS, Creator, Heap, Refused, huge_mib, one_round
 from harness.costs.effort import QUICK
 from harness.costs.programs import Programs
 from harness.costs.samples import Missing, Sample
@@ -117,10 +117,3 @@ def test_each_round_has_an_order_of_its_own(built: Programs) -> None:
             for seed in (1, 2, 1)
         ]
     assert orders[0] == orders[2] != orders[1]
-
-
-def test_affinity_comes_back_after_an_error() -> None:
-    before = os.sched_getaffinity(0)
-    with pytest.raises(ZeroDivisionError), on(CPUS):
-        raise ZeroDivisionError
-    assert os.sched_getaffinity(0) == before
