@@ -17,6 +17,10 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 ALSO = {"costs": ("--seed",), "attack": ("--seed", "--modes")}
 
 
+# Two at a time: most of the time a test waits. tests/conftest.py says which may.
+ALL_TESTS = ("-n", "2", "--dist", "loadgroup")
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure all modes, bare costs, attacks, into one report: the main job. -- --quick: short."""
@@ -38,14 +42,14 @@ def bench(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, on this Python. -- -k name for some of them."""
     _install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ALL_TESTS))
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def supported(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""
     _install(session, "test")
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *(session.posargs or ALL_TESTS))
 
 
 @nox.session

@@ -29,15 +29,15 @@ _UNREPORTED = "not reported"
 
 
 def fingerprint(view: View | None = None) -> dict[str, object]:
-    """Return what decides how fast this host is; takes a second.
+    """Return what decides how fast this host is.
 
     The members are texts and numbers (the mitigations: texts by name), so that two hosts can be
     compared member by member.
     """
     view = view or View.of_this_host()
     return {
-        "cpu": cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or "unknown"),
-        "microcode": _microcode(view),
+        "cpu": _model(view),
+        "microcode": _one(_of_each_processor(view, "microcode")),
         "architecture": platform.machine(),
         "cores": psutil.cpu_count(logical=False) or 0,
         "processors": os.cpu_count() or 0,
@@ -120,10 +120,18 @@ def _system() -> str:
         return platform.platform()
 
 
-def _microcode(view: View) -> str:
-    # One line a processor, which have the same unless an update has failed on some.
+def _model(view: View) -> str:
+    if names := _of_each_processor(view, "model name"):
+        return _one(names)
+    # Where the kernel does not name it, as on ARM. It tries much else first, which takes a second.
+    return str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or "unknown"))
+
+
+def _of_each_processor(view: View, field: str) -> list[str]:
+    # All processors have the same, unless an update of the microcode has failed on some.
     lines = (view.read("proc/cpuinfo") or "").splitlines()
-    return _one(line.partition(":")[2].strip() for line in lines if line.startswith("microcode"))
+    pairs = (line.partition(":") for line in lines)
+    return [value.strip() for name, _, value in pairs if name.strip() == field]
 
 
 def _mitigations(view: View) -> dict[str, str]:

@@ -40,7 +40,7 @@ def test_the_fingerprint_is_flat_but_for_the_mitigations() -> None:
 
 def test_the_fingerprint_has_what_rule_12_asks_for(tmp_path: Path) -> None:
     for name, text in {
-        "proc/cpuinfo": "processor: 0\nmicrocode\t: 0xf4\nprocessor: 1\nmicrocode\t: 0xf4\n",
+        "proc/cpuinfo": "model name\t: Some CPU\nmicrocode\t: 0xf4\n\n" * 2,
         "proc/self/cgroup": "0::/\n",
         "proc/self/mountinfo": "31 24 0:27 / /sys/fs/cgroup rw - cgroup2 none rw\n",
         "proc/sys/kernel/randomize_va_space": "1\n",
@@ -60,6 +60,7 @@ def test_the_fingerprint_has_what_rule_12_asks_for(tmp_path: Path) -> None:
     assert (
         found.items()
         >= {
+            "cpu": "Some CPU",
             "microcode": "0xf4",
             "governor": "powersave",
             "turbo": "on",
