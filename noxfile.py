@@ -18,7 +18,7 @@ ALSO = {"costs": ("--seed",), "attack": ("--seed", "--modes")}
 
 
 # Two at a time: most of the time a test waits. tests/conftest.py says which may.
-ALL_TESTS = ("-n", "2", "--dist", "loadgroup")
+ALL_TESTS = ("-n", "2")
 
 
 @nox.session

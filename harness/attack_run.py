@@ -15,9 +15,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock
+from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import reports
@@ -29,13 +29,15 @@ from harness.doctor import sort_out
 from harness.errors import IsobenchError
 from harness.laboratory import interpreter, settle
 from harness.progress import live_line
-from harness.results import Manifest, ResultsFolder, Skipped
-from harness.results import Target as TargetRecord
+from harness.results import Manifest, ResultsFolder
 from harness.scene import IDS_OF_A_SEAT, Seat
+from harness.session import report_refused
 from harness.targets import Refusal, Target, choose
 from reports.hostility import terminal_matrix
 from workloads import tenants
 from workloads.attacks import Attack, every
+
+COMMAND: Final = "attack"
 
 SEATS = 3
 """How many targets are attacked at the same time. Most of an attack is waiting."""
@@ -95,12 +97,7 @@ def start(
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
         usable, refused = sort_out(targets, settle(belongings, 2, None))
-        for refusal in refused:
-            console.print(
-                f"[yellow]without {escape(refusal.target.name)}[/]: {escape(refusal.reason)}\n"
-                f"  remedy: {escape(refusal.hint)}",
-                highlight=False,
-            )
+        report_refused(refused, console)
         if not usable or (chosen and refused):
             raise IsobenchError(
                 f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
@@ -171,10 +168,8 @@ def _folder(
         plan={},
         machine=machine.fingerprint(),
         versions=machine.versions(),
-        targets=tuple(
-            TargetRecord(t.name, t.kind, t.precedent, t.runs_as, t.summary) for t in assault.targets
-        ),
-        skipped=tuple(Skipped(one.target.name, one.reason, one.hint) for one in refused),
+        targets=tuple(target.record for target in assault.targets),
+        skipped=tuple(refusal.record for refusal in refused),
         interpreter=interpreter(),
         cores={},
     )
@@ -286,7 +281,7 @@ def _write(folder: ResultsFolder, assault: Assault, findings: Findings) -> None:
             for one in ordered
         ],
     )
-    folder.update(attacks={"argv": ["isobench", *sys.argv[1:]], "seed": assault.seed})
+    folder.note(COMMAND, {"argv": ["isobench", *sys.argv[1:]], "seed": assault.seed})
 
 
 def _conclude(path: Path, assault: Assault, findings: Findings, console: Console) -> None:

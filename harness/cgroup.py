@@ -8,13 +8,14 @@ can be made, so that no caller has to ask.
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 from typing import Protocol
 
+from harness.waiting import wait_until
+
 PREFIX = "isobench-"
 _PATIENCE_S = 5.0
-_LOOK_AGAIN_S = 0.002
+_EVERY_S = 0.002
 
 
 class ProcessGroup(Protocol):
@@ -78,9 +79,7 @@ class Cgroup:
         if not self._kill.exists():
             return
         self._kill.write_text("1")
-        deadline = time.monotonic() + _PATIENCE_S
-        while self.pids() and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN_S)
+        wait_until(lambda: not self.pids(), _PATIENCE_S, every_s=_EVERY_S)
 
 
 def own_directory(root: Path = Path("/")) -> Path | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import mmap
-import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from harness.errors import IsobenchError
+from harness.waiting import wait_until
 
 PATIENCE_S: Final = 5.0
-_LOOK_AGAIN_S: Final = 0.00005
+_EVERY_S: Final = 0.00005  # a request may take no longer than 0.1 ms
 
 
 class Incomplete(IsobenchError):
@@ -32,12 +31,7 @@ class JournalReader:
         self._cells = memoryview(self._memory).cast("q")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._cells.release()
         self._memory.close()
 
@@ -46,18 +40,15 @@ class JournalReader:
 
         Times are nanoseconds on CLOCK_MONOTONIC. Raises Incomplete when they do not come.
         """
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
-            record = self._since(began)
-            if missing := set(last_points) - record.keys():
-                if time.monotonic() > deadline:
-                    raise Incomplete(
-                        f"the server never passed {', '.join(sorted(missing))}",
-                        hint="does the mode's course fit it (servers/courses.py)?",
-                    )
-                time.sleep(_LOOK_AGAIN_S)
-                continue
-            return record
+        wanted = set(last_points)
+        wait_until(lambda: wanted <= self._since(began).keys(), PATIENCE_S, every_s=_EVERY_S)
+        record = self._since(began)
+        if missing := wanted - record.keys():
+            raise Incomplete(
+                f"the server never passed {', '.join(sorted(missing))}",
+                hint="does the mode's course fit it (servers/courses.py)?",
+            )
+        return record
 
     def _since(self, began: int) -> dict[str, int]:
         pairs = zip(self._points, self._cells, strict=True)

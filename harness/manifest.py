@@ -67,7 +67,6 @@ class Manifest:
     cores: Facts
     stopped: Facts = field(default_factory=dict)
     also: Facts = field(default_factory=dict)
-    attacks: Facts = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of run.json. Raises ValueError for NaN, which JSON does not have."""
@@ -93,13 +92,15 @@ class Manifest:
                 hint="update isobench to the version that wrote it or a later one",
             )
         _check_members(source, content)
+        if attack := content.pop("attacks", {}):
+            content["also"] = {**content.get("also", {}), "attack": attack}
         try:
             return cls(**(content | _records(content)))
         except TypeError as error:
             raise _damaged(source, str(error)) from error
 
 
-MEMBERS: Mapping[str, tuple[type, ...]] = {
+MEMBERS: dict[str, tuple[type, ...]] = {
     "run_id": (str,),
     "isobench": (str,),
     "commit": (str, type(None)),
@@ -118,16 +119,18 @@ MEMBERS: Mapping[str, tuple[type, ...]] = {
     "cores": (dict,),
     "stopped": (dict,),
     "also": (dict,),
-    "attacks": (dict,),
 }
 # Later than schema 1's first folders, which lack them.
-_LATER = {"stopped", "also", "attacks"}
+_LATER = {"stopped", "also"}
+# What is in `also` now had a place of its own in some earlier folders.
+_FORMER: dict[str, tuple[type, ...]] = {"attacks": (dict,)}
 
 
 def _check_members(source: str, content: Mapping[str, object]) -> None:
-    if different := sorted((MEMBERS.keys() ^ content.keys()) - (_LATER - content.keys())):
+    optional = (_LATER - content.keys()) | _FORMER.keys()
+    if different := sorted((MEMBERS.keys() ^ content.keys()) - optional):
         raise _damaged(source, f"missing or unknown: {', '.join(different)}")
-    for name, kinds in MEMBERS.items():
+    for name, kinds in (MEMBERS | _FORMER).items():
         if name in content and not isinstance(content[name], kinds):
             raise _damaged(source, f"{name} is {content[name]!r}")
 

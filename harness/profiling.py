@@ -28,10 +28,9 @@ from harness.phases import REQUEST, Phase
 from harness.profiler import Procedure, Profiled, Profiler, settled
 from harness.readable import duration, percent
 from harness.results import ResultsFolder, replace_file
-from harness.results import Target as TargetRecord
 from harness.session import Ground, Host, manifest_of, report_refused, warn_of_change
 from harness.stats import NOTHING, Interval
-from harness.targets import Target, choose
+from harness.targets import choose
 from workloads.catalog import WORKLOADS
 
 COMMAND: Final = "profile"
@@ -76,7 +75,7 @@ def start(
         ground = Ground(tuple(usable), tuple(refused), cores, host)
         folder = stack.enter_context(_folder(path, run_id, procedure, ground))
         record = {"argv": ["isobench", *sys.argv[1:]], **asdict(procedure)}
-        folder.update(also={**folder.manifest.also, COMMAND: record})
+        folder.note(COMMAND, record)
         if tracing.why_not:
             console.print(f"without the kernel's view: {tracing.why_not}", highlight=False)
         # Where the generator is, as in a run: our own work must not slow the server down.
@@ -98,17 +97,13 @@ def _folder(path: Path, run_id: str, procedure: Procedure, ground: Ground) -> Re
     if (path / "run.json").exists():
         folder = ResultsFolder.open(path, writable=True)
         known = {target.name for target in folder.manifest.targets}
-        new = [_record(target) for target in ground.targets if target.name not in known]
+        new = [target.record for target in ground.targets if target.name not in known]
         folder.update(targets=(*folder.manifest.targets, *new))
         warn_of_change(folder, ground.host, "after the run, when profiles were made")
         return folder
     plan = Plan(targets=tuple(target.name for target in ground.targets), seed=procedure.seed)
     manifest = manifest_of(run_id, plan, ground)
     return ResultsFolder.create(path, replace(manifest, plan={}))
-
-
-def _record(target: Target) -> TargetRecord:
-    return TargetRecord(target.name, target.kind, target.precedent, target.runs_as, target.summary)
 
 
 def _write(folder: ResultsFolder, procedure: Procedure, found: Profiled, why_not: str) -> None:

@@ -25,17 +25,32 @@ def live_line(console: Console, *columns: ProgressColumn) -> Progress:
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
-class Display:
+class Live:
+    """A context around a live line that shows how much of `total` is done, None for unknown."""
+
+    def __init__(self, console: Console, total: float | None, *columns: ProgressColumn) -> None:
+        self._console = console
+        self._progress = live_line(console, *columns)
+        self._task = self._progress.add_task("starting", total=total)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+
+class Display(Live):
     """A context that shows a run's progress; where there is no terminal, a line a block.
 
     `trials` is how many there will be, None where that is not known beforehand.
     """
 
     def __init__(self, console: Console, trials: int | None) -> None:
-        self._console = console
-        self._block = 0
-        self._progress = live_line(
+        super().__init__(
             console,
+            trials,
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
@@ -44,14 +59,7 @@ class Display:
             # Trials of one block differ in length by target, so the speed of many is what tells.
             TimeRemainingColumn(),
         )
-        self._task = self._progress.add_task("starting", total=trials)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._block = 0
 
     def begins(self, spec: Spec) -> None:
         """Show which trial is under way."""

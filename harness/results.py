@@ -328,6 +328,13 @@ class ResultsFolder:
         replace_file(self.path / "run.json", manifest.to_json().encode())
         self.manifest = manifest
 
+    def note(self, command: str, record: Mapping[str, Any]) -> None:
+        """Write down what another command than `run` added to the folder.
+
+        A record has at least `argv` and `seed`, by which the command is repeated.
+        """
+        self.update(also={**self.manifest.also, command: record})
+
     def finish(self, warnings: Iterable[Caution] = ()) -> None:
         """Mark the run as ended well, now, and add what was learned about it on the way."""
         self.update(

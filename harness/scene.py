@@ -15,9 +15,8 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +28,7 @@ from harness.journal import JournalReader
 from harness.processes import Cast
 from harness.server import Server, Site
 from harness.targets import Target, python
+from harness.waiting import EVERY_S, wait_until
 from workloads import attacks, tenants
 from workloads.attacks import Attack
 from workloads.proof import Identity
@@ -40,7 +40,6 @@ SCRIPT_SECONDS = 3
 IDS_OF_A_SEAT = 3
 """www, the attacker and the neighbour."""
 
-_LOOK_AGAIN_S = 0.02
 _COMING_S = 5.0
 _DYING_S = 0.4
 _PRIVATE = 0o600
@@ -244,7 +243,7 @@ class Scene:
             asked = [executor.submit(self._ask_once, name, hand) for hand in range(attack.hands)]
             while attack.meanwhile and not evidence and not all(one.done() for one in asked):
                 evidence = attack.meanwhile(self)
-                time.sleep(_LOOK_AGAIN_S)
+                wait(asked, timeout=EVERY_S)
             self._replies = [one.result() for one in asked]
         return evidence
 
@@ -309,11 +308,8 @@ class Scene:
 
     def _await_victim(self) -> int:
         """Return the process that has the neighbour's secret open, which is its script's."""
-        deadline = time.monotonic() + _COMING_S
-        while time.monotonic() < deadline:
-            if found := self._who_has_the_secret_open():
-                return found[0]
-            time.sleep(_LOOK_AGAIN_S)
+        if found := wait_until(self._who_has_the_secret_open, _COMING_S):
+            return found[0]
         raise SceneFailed("the neighbour's script did not begin")
 
     def _who_has_the_secret_open(self) -> list[int]:
@@ -353,9 +349,7 @@ class Scene:
             (self.neighbour / "data" / "go").touch()
             self._lingering.close()
             self._lingering = None
-            deadline = time.monotonic() + _DYING_S
-            while self._who_has_the_secret_open() and time.monotonic() < deadline:
-                time.sleep(_LOOK_AGAIN_S)
+            wait_until(lambda: not self._who_has_the_secret_open(), _DYING_S)
 
     # Looking, after the attack
 
@@ -407,12 +401,7 @@ class Scene:
 
     def wait_for(self, seconds: float, name: str) -> bool:
         """Wait until a file of this name is in the drop."""
-        deadline = time.monotonic() + seconds
-        while not (self.drop / name).exists():
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_LOOK_AGAIN_S)
-        return True
+        return wait_until((self.drop / name).exists, seconds)
 
     def pid_of(self, role: str) -> int:
         """Return a process, as the host counts, 0 where nobody plays that part."""
@@ -427,12 +416,7 @@ class Scene:
 
     def has_ended(self, role: str) -> bool:
         """Return whether a process is dead, or is within half a second."""
-        deadline = time.monotonic() + _DYING_S
-        while self.state_of(role):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(_LOOK_AGAIN_S)
-        return True
+        return wait_until(lambda: not self.state_of(role), _DYING_S)
 
     def tracer_of(self, role: str) -> int:
         """Return by which process another is traced; 0: by none."""

@@ -16,12 +16,12 @@ from harness.cgroup import ProcessGroup
 from harness.errors import IsobenchError
 from harness.speaking import Gone, Message, Speaking
 from harness.targets import Refusal, Target, server_command
+from harness.waiting import wait_until
 from workloads import credential
 
 _STOP_S = 10.0
 _LOOPBACK = "127.0.0.1"
 _COUNTED_S = 5.0
-_LOOK_AGAIN_S = 0.01
 
 
 class ServerFailed(IsobenchError):
@@ -137,10 +137,8 @@ class Server:
         A server counts a request when it has tidied up after the answer, so a client who has the
         answer may be ahead of it. Raises ServerFailed when it is gone.
         """
-        deadline = time.monotonic() + _COUNTED_S
-        while (served := self.usage().served) < least and time.monotonic() < deadline:
-            time.sleep(_LOOK_AGAIN_S)
-        return served
+        wait_until(lambda: self.usage().served >= least, _COUNTED_S)
+        return self.usage().served
 
     def usage(self) -> ServerUsage:
         """Ask the server what it has used. Raises ServerFailed when it is gone."""

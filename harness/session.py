@@ -26,8 +26,7 @@ from harness.interruption import Interrupted
 from harness.laboratory import Bench, Cores, Laboratory, Trial, divide, interpreter, settle
 from harness.matrix import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
-from harness.results import Caution, Manifest, ResultsFolder, Skipped
-from harness.results import Target as TargetRecord
+from harness.results import Caution, Manifest, ResultsFolder
 from harness.server import Site
 from harness.targets import Refusal, Target, available, choose, server_command
 from reports import certainty
@@ -225,12 +224,8 @@ def manifest_of(run_id: str, plan: Plan, ground: Ground) -> Manifest:
         plan=plan.to_json(),
         machine=ground.host.fingerprint,
         versions=machine.versions(),
-        targets=tuple(
-            TargetRecord(t.name, t.kind, t.precedent, t.runs_as, t.summary) for t in ground.targets
-        ),
-        skipped=tuple(
-            Skipped(refusal.target.name, refusal.reason, refusal.hint) for refusal in ground.refused
-        ),
+        targets=tuple(target.record for target in ground.targets),
+        skipped=tuple(refusal.record for refusal in ground.refused),
         interpreter=interpreter(),
         warnings=ground.host.cautions,
         cores={"server": ground.cores.server, "generator": ground.cores.generator},

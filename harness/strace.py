@@ -10,14 +10,14 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from harness.waiting import wait_until
+
 _PATIENCE_S: Final = 5.0
-_LOOK_AGAIN_S: Final = 0.01
 # % time, seconds, usecs/call, calls, errors or nothing, syscall
 _LINE: Final = re.compile(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)(?:\s+\d+)?\s+(\w+)")
 _TOTAL: Final = "total"
@@ -38,7 +38,9 @@ def counting(processes: Sequence[int], file: Path) -> Iterator[dict[str, int]]:
     command = [program, "-f", "-q", "-c", "-o", str(file), *targets]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tracer:
         try:
-            _await_attached(tracer, processes)
+            wait_until(
+                lambda: tracer.poll() is not None or all(map(_is_traced, processes)), _PATIENCE_S
+            )
             yield counts
         finally:
             tracer.send_signal(signal.SIGINT)
@@ -52,14 +54,6 @@ def parsed(summary: str) -> dict[str, int]:
     """Return the calls in strace's summary by their names. Pure."""
     found = map(_LINE.fullmatch, summary.splitlines())
     return {line[2]: int(line[1]) for line in found if line and line[2] != _TOTAL}
-
-
-def _await_attached(tracer: subprocess.Popen[bytes], processes: Sequence[int]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while tracer.poll() is None and time.monotonic() < deadline:
-        if all(map(_is_traced, processes)):
-            return
-        time.sleep(_LOOK_AGAIN_S)
 
 
 def _is_traced(process: int) -> bool:

@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from harness import manifest
 from harness.errors import IsobenchError
 
 
@@ -38,6 +39,11 @@ class Target:
     plant_us: float | None = None
     stamps: Path | None = None
 
+    @property
+    def record(self) -> manifest.Target:
+        """What run.json says of it."""
+        return manifest.Target(self.name, self.kind, self.precedent, self.runs_as, self.summary)
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -46,6 +52,11 @@ class Refusal:
     target: Target
     reason: str
     hint: str
+
+    @property
+    def record(self) -> manifest.Skipped:
+        """What run.json says of it."""
+        return manifest.Skipped(self.target.name, self.reason, self.hint)
 
 
 def python() -> Path:

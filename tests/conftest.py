@@ -1,17 +1,30 @@
-"""Which tests may run side by side, where pytest-xdist runs several (`--dist loadgroup`)."""
+"""Which tests may run side by side, where pytest-xdist runs several at a time (`pytest -n 2`)."""
+
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
 ALONE = ("servers", "harness")
-"""Folders whose tests follow one another: those of one share uids, or look for what was left."""
+"""Folders whose tests follow one another: they share uids and cores, or look for what was left."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    tests = config.rootpath / "tests"
-    for item in items:
-        path = item.path.relative_to(tests)
-        folder = path.parts[0]
-        item.add_marker(pytest.mark.xdist_group(folder if folder in ALONE else str(path)))
+def group_of(test: str) -> str:
+    """Return the name of those that a test must not run beside; `test` is its node id."""
+    file, _, _ = test.partition("::")
+    folder = file.split("/")[1]
+    return folder if folder in ALONE else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeScheduling":
+    """Give each group to one process, the largest first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)

@@ -86,13 +86,8 @@ def client_maker(load: Load) -> Callable[[], Client]:
     )
 
 
-class ClosedLoopUser(User):
-    """A user on the lean client.
-
-    Every request fires Locust's `request` event with the exact response time (ms) and, in its
-    `context`, the tenant and the completion time on CLOCK_MONOTONIC (s). A wrong reply or none is
-    the event's `exception`.
-    """
+class LeanUser(User):
+    """A user with a lean client of its own, who follows a plan."""
 
     abstract = True
     wait_time = constant(0)
@@ -113,6 +108,20 @@ class ClosedLoopUser(User):
         """Ask and check, many times over."""
         for _ in range(ASKS_PER_TASK):
             self._ask_once()
+
+    def _ask_once(self) -> None:
+        raise NotImplementedError
+
+
+class ClosedLoopUser(LeanUser):
+    """A user who asks again as soon as it has an answer.
+
+    Every request fires Locust's `request` event with the exact response time (ms) and, in its
+    `context`, the tenant and the completion time on CLOCK_MONOTONIC (s). A wrong reply or none is
+    the event's `exception`.
+    """
+
+    abstract = True
 
     def _ask_once(self) -> None:
         plan = self.plan
@@ -201,8 +210,8 @@ class FastHttpReferenceUser(FastHttpUser):
             gevent.sleep(PAUSE_AFTER_FAILURE_S)
 
 
-class OpenLoopUser(User):
-    """A user on the lean client that sends at intended times, which it shares with the others.
+class OpenLoopUser(LeanUser):
+    """A user who sends at intended times, which it shares with the others.
 
     As long as any user is free, each request is sent at its time; once all wait for answers, it is
     sent late, by whoever is free first. The response time that its events carry (ms) counts from
@@ -211,26 +220,16 @@ class OpenLoopUser(User):
     """
 
     abstract = True
-    wait_time = constant(0)
-    plan: ClassVar[Plan]
 
     def on_start(self) -> None:
-        """Make the client, which connects with the first request, and the alarm."""
-        self.client = self.plan.new_client()
+        """Make the client, and the alarm."""
+        super().on_start()
         self.alarm = Alarm()
 
     def on_stop(self) -> None:
-        """Close the connection, wherever in a request the user was stopped."""
-        self.plan.retries += self.client.retries
-        self.plan.connections += self.client.connections
-        self.client.close()
+        """Close the connection, and the alarm."""
+        super().on_stop()
         self.alarm.close()
-
-    @task
-    def ask(self) -> None:
-        """Ask and check, many times over."""
-        for _ in range(ASKS_PER_TASK):
-            self._ask_once()
 
     def _ask_once(self) -> None:
         plan = self.plan

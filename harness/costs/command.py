@@ -151,7 +151,7 @@ def _write_down(
         **effort.to_json(),
         "missing": [{"name": one.name, "reason": one.reason} for one in found.missing.values()],
     }
-    folder.update(also={**folder.manifest.also, COMMAND: record})
+    folder.note(COMMAND, record)
     if finish:
         folder.finish()
 

@@ -55,7 +55,7 @@ def test_attacks_join_the_folder_of_a_run_once(isobench: Isobench, tmp_path: Pat
     folder = ResultsFolder.open(out)
     assert len(folder.trials())
     assert len(folder.table("attacks")) == 1
-    assert folder.manifest.attacks["seed"] >= 0
+    assert folder.manifest.also["attack"]["seed"] >= 0
     again = isobench.call("attack", *options)
     assert again.code == 2
     assert "already holds attacks" in again.err

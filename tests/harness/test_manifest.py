@@ -44,6 +44,14 @@ def test_a_member_that_an_older_version_lacked_is_empty() -> None:
     assert Manifest.from_json(json.dumps(content)) == MANIFEST
 
 
+def test_attacks_are_read_from_where_an_older_version_had_them() -> None:
+    costs, attack = ({"argv": ["isobench", name], "seed": 3} for name in ("costs", "attack"))
+    content = json.loads(replace(MANIFEST, also={"costs": costs}).to_json())
+    older = json.dumps({**content, "attacks": attack})
+    assert Manifest.from_json(older) == replace(MANIFEST, also={"costs": costs, "attack": attack})
+    assert Manifest.from_json(json.dumps({**content, "attacks": {}})).also == {"costs": costs}
+
+
 def test_no_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
         replace(MANIFEST, plan={"x": float("nan")}).to_json()
@@ -67,6 +75,7 @@ def test_a_newer_schema_says_so() -> None:
         json.dumps({**json.loads(MANIFEST.to_json()), "schema": "1"}),
         json.dumps({**json.loads(MANIFEST.to_json()), "seed": "7"}),
         json.dumps({**json.loads(MANIFEST.to_json()), "extra": 1}),
+        json.dumps({**json.loads(MANIFEST.to_json()), "attacks": ["x"]}),
         json.dumps({**json.loads(MANIFEST.to_json()), "targets": [{"name": "x"}]}),
         json.dumps({**json.loads(MANIFEST.to_json()), "warnings": ["x"]}),
     ],
