@@ -37,7 +37,7 @@ from harness.sentinel import Noise, Witness
 from harness.server import Server, ServerUsage
 from harness.targets import Target, choose
 from tests.harness.folders import ROW as BARE
-from tests.harness.live import needs_root
+from tests.harness.live import PATIENCE, needs_root
 from tests.harness.test_sentinel import busy
 
 PLAN = Plan(
@@ -294,10 +294,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @contextmanager
-def opened() -> Iterator[Laboratory]:
+def opened(plan: Plan = PLAN) -> Iterator[Laboratory]:
     with (
         Belongings() as belongings,
-        Laboratory(belongings, PLAN, choose(PLAN.targets), Cores((), ())) as laboratory,
+        Laboratory(belongings, plan, choose(plan.targets), Cores((), ())) as laboratory,
     ):
         yield laboratory
 
@@ -423,7 +423,7 @@ def test_a_script_that_hangs_makes_the_trial_void(
 def test_without_its_generator_a_run_cannot_go_on(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with opened() as laboratory:
+    with opened(replace(PLAN, seconds=PATIENCE)) as laboratory:  # it ends before, when killed
         generator = laboratory._seats[0].generator._process
         at_first_reading(monkeypatch, lambda _: generator.kill())
         for spec in SPECS[:2]:
