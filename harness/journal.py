@@ -41,8 +41,12 @@ class JournalReader:
         Times are nanoseconds on CLOCK_MONOTONIC. Raises Incomplete when they do not come.
         """
         wanted = set(last_points)
-        wait_until(lambda: wanted <= self._since(began).keys(), PATIENCE_S, every_s=_EVERY_S)
-        record = self._since(began)
+        record = wait_until(
+            lambda: self._since(began),
+            PATIENCE_S,
+            enough=lambda record: wanted <= record.keys(),
+            every_s=_EVERY_S,
+        )
         if missing := wanted - record.keys():
             raise Incomplete(
                 f"the server never passed {', '.join(sorted(missing))}",

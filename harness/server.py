@@ -137,8 +137,9 @@ class Server:
         A server counts a request when it has tidied up after the answer, so a client who has the
         answer may be ahead of it. Raises ServerFailed when it is gone.
         """
-        wait_until(lambda: self.usage().served >= least, _COUNTED_S)
-        return self.usage().served
+        return wait_until(
+            lambda: self.usage().served, _COUNTED_S, enough=lambda served: served >= least
+        )
 
     def usage(self) -> ServerUsage:
         """Ask the server what it has used. Raises ServerFailed when it is gone."""

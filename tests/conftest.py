@@ -1,11 +1,8 @@
 """Which tests may run side by side, where pytest-xdist runs several at a time (`pytest -n 2`)."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-
-if TYPE_CHECKING:
-    from xdist.scheduler import LoadScopeScheduling
 
 ALONE = ("servers", "harness")
 """Folders whose tests follow one another: they share uids and cores, or look for what was left."""
@@ -19,11 +16,11 @@ def group_of(test: str) -> str:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> "LoadScopeScheduling":
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give each group to one process, the largest first."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByGroup(LoadScopeScheduling):
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
 
