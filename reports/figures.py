@@ -60,6 +60,8 @@ STYLE: dict[Any, Any] = {
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
+    # Where they are anyway: to look whether ticks are in their way takes a sixth of all the time.
+    "axes.titley": 1.0,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -303,8 +305,7 @@ def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
         for column, measure in zip(grid.T, measures, strict=True):
             _share_x(list(column), reaches[measure], measure, room=0.75)
             for panel in column:
-                panel.tick_params(axis="x", labelbottom=False)
-                panel.grid(visible=False)
+                panel.xaxis.set_visible(False)
     return figure
 
 
@@ -325,7 +326,7 @@ def _beside_line(
         panel.set_title(measure.axis, fontsize=9, fontweight="normal")
         panel.spines["bottom"].set_visible(False)
         if panel is not line[0]:
-            panel.set_yticklabels([])
+            panel.yaxis.set_visible(False)
     heading = line[0].annotate(
         condition.words(),
         (0, 1),
