@@ -18,10 +18,10 @@ from typing import Final, NamedTuple, NoReturn
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
 
-# The same library for what each request calls, without all that makes ctypes slow: the interpreter's
-# lock is kept, which suits calls that do not block; errno stays in its place, for which there would be
-# a dictionary in each new thread; and there are no argument types, so pass pointers as `byref` makes
-# them, and of integers only such as C's int holds.
+# The same library for what each request calls, without all that makes ctypes slow. It keeps the
+# interpreter's lock, which suits calls that do not block, and leaves errno in its place, for which
+# each new thread would get a dictionary. And there are no argument types: pass pointers as `byref`
+# makes them, and of integers only such as C's int holds.
 quick_library: Final = ctypes.PyDLL(None)
 _set_from_errno: Final = ctypes.pythonapi.PyErr_SetFromErrno
 _set_from_errno.argtypes = (ctypes.py_object,)
