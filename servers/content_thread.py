@@ -23,24 +23,27 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from servers import linux
 from servers.http import Response
 from servers.script import ScriptFailed, ScriptTimeout, forget_origin
 
 _MOMENT_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 0.25
 
-_Entry: Final = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+_NANOSECONDS: Final = 1_000_000_000
+
+# Without the argument that it gets and has no use for.
+_Entry: Final = ctypes.CFUNCTYPE(ctypes.c_void_p)
 
 
 class _Timespec(ctypes.Structure):
     _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
 
 
-_library: Final = ctypes.CDLL(None)
-_create: Final = _library.pthread_create
-_create.argtypes = (ctypes.c_void_p, ctypes.c_void_p, _Entry, ctypes.c_void_p)
-_join: Final = _library.pthread_timedjoin_np
-_join.argtypes = (ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p)
+# To keep the interpreter's lock lets the new thread begin when this one waits for it, not before:
+# otherwise they would contend for the lock.
+_create: Final = linux.quick_library["pthread_create"]
+_join: Final = ctypes.CDLL(None)["pthread_timedjoin_np"]
 _throw: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _throw.argtypes = (ctypes.c_ulong, ctypes.py_object)
 
@@ -54,7 +57,8 @@ class ContentThread:
         self._returned = ctypes.c_void_p()
         self._not_yet = ctypes.addressof(self._returned)  # an address that no thread returns
         self._until = _Timespec()
-        self._pointers = tuple(map(ctypes.byref, (self._thread, self._returned, self._until)))
+        self._creation = ctypes.byref(self._thread), None, self._entry, None
+        self._joining = self._thread, ctypes.byref(self._returned), ctypes.byref(self._until)
         self._action: Callable[[], Response] | None = None
         self._outcome: Response | BaseException | None = None
 
@@ -92,13 +96,12 @@ class ContentThread:
         return outcome
 
     def _start(self) -> None:
-        thread, _, _ = self._pointers
-        error = _create(thread, None, self._entry, None)
+        error = _create(*self._creation)
         if error:
             self._thread.value = 0
             raise OSError(error, os.strerror(error))
 
-    def _enter(self, _argument: int | None) -> None:
+    def _enter(self) -> None:
         """Be the thread."""
         try:
             if self._action is not None:
@@ -108,11 +111,9 @@ class ContentThread:
             self._outcome = error
 
     def _joined(self, seconds: float) -> bool:
-        until = time.time() + seconds
-        self._until.seconds = int(until)
-        self._until.nanoseconds = int(until % 1 * 1e9)
-        _, returned, moment = self._pointers
-        return not _join(self._thread.value, returned, moment)
+        until = time.time_ns() + int(seconds * _NANOSECONDS)
+        self._until.seconds, self._until.nanoseconds = divmod(until, _NANOSECONDS)
+        return not _join(*self._joining)
 
     def _interrupt(self) -> None:
         """Throw ScriptTimeout into the thread, and wait a little for its end."""

@@ -13,10 +13,19 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+
+# The same library for what each request calls, without all that makes ctypes slow. It keeps the
+# interpreter's lock, which suits calls that do not block, and leaves errno in its place, for which
+# each new thread would get a dictionary. And there are no argument types: pass pointers as `byref`
+# makes them, and of integers only such as C's int holds.
+quick_library: Final = ctypes.PyDLL(None)
+_set_from_errno: Final = ctypes.pythonapi.PyErr_SetFromErrno
+_set_from_errno.argtypes = (ctypes.py_object,)
+_set_from_errno.restype = ctypes.c_void_p
 
 # linux/prctl.h, linux/securebits.h
 PR_SET_PDEATHSIG: Final = 1
@@ -112,6 +121,16 @@ def _checked(result: int) -> int:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return result
+
+
+def raise_errno() -> NoReturn:
+    """Raise the OSError of the thread's errno, right after a call of the quick library failed.
+
+    The interpreter itself puts errno back after what it does in between (take_gil in
+    Python/ceval_gil.h, signal_handler in Modules/signalmodule.c).
+    """
+    _set_from_errno(OSError)
+    raise AssertionError("PyErr_SetFromErrno raised nothing")
 
 
 def prctl(option: int, argument: int = 0) -> int:
@@ -293,6 +312,10 @@ class _Words(ctypes.Structure):
 _WordPair = _Words * 2
 _header = _Header(0x20080522, 0)
 _header_pointer = ctypes.byref(_header)
+_NO_CAPABILITY: Final = bytes(ctypes.sizeof(_WordPair))
+
+_quick_capset: Final = quick_library["capset"]
+_quick_capget: Final = quick_library["capget"]
 
 
 class Capabilities(NamedTuple):
@@ -325,15 +348,17 @@ class CapabilityLook:
 
     def __init__(self) -> None:
         self._words = _WordPair()
+        self._pointers = _header_pointer, ctypes.byref(self._words)
 
     def __call__(self) -> None:
         """Read the sets, and forget them."""
-        _checked(_libc.capget(_header_pointer, self._words))
+        if _quick_capget(*self._pointers):
+            raise_errno()
 
     def finds_any(self) -> bool:
         """Read the sets, and return whether there is a capability in any of them."""
         self()
-        return any(bytes(self._words))
+        return bytes(self._words) != _NO_CAPABILITY
 
 
 class CapabilityChange:
@@ -348,6 +373,7 @@ class CapabilityChange:
             words.effective = target.effective >> shift & 0xFFFFFFFF
             words.permitted = target.permitted >> shift & 0xFFFFFFFF
             words.inheritable = target.inheritable >> shift & 0xFFFFFFFF
+        self._pointers = _header_pointer, ctypes.byref(self._words)
 
     @property
     def arguments(self) -> tuple[int, int]:
@@ -356,7 +382,8 @@ class CapabilityChange:
 
     def __call__(self) -> None:
         """Make the change."""
-        _checked(_libc.capset(_header_pointer, self._words))
+        if _quick_capset(*self._pointers):
+            raise_errno()
 
 
 def capset(target: Capabilities) -> None:

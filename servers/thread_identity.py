@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from servers import linux
@@ -21,6 +22,9 @@ from servers.credentials import RAISED, Identity
 
 _CLONE_FS: Final = 0x00000200  # linux/sched.h
 _POINTER_BYTES: Final = ctypes.sizeof(ctypes.c_void_p)
+
+_system_call: Final = linux.quick_library["syscall"]
+_unshare: Final = linux.quick_library["unshare"]
 
 
 class _Numbers(NamedTuple):
@@ -61,10 +65,6 @@ class ThreadIdentity:
         if numbers is None:
             raise NotImplementedError(f"no system call numbers for {os.uname().machine}")
         self._numbers = numbers
-        # A function object of its own, as its argument types are no other caller's.
-        self._call = ctypes.CDLL(None, use_errno=True)["syscall"]
-        self._call.argtypes = (ctypes.c_long,) * 4
-        self._call.restype = ctypes.c_long
         self._raise = linux.CapabilityChange(RAISED)
         self._clear = linux.CapabilityChange(linux.Capabilities())
         self._look = linux.CapabilityLook()
@@ -76,12 +76,15 @@ class ThreadIdentity:
         refuses, CredentialError when it did something else than it was asked.
         """
         uid, gid, groups = identity
-        array = (ctypes.c_uint32 * len(groups))(*groups)
-        linux.unshare(_CLONE_FS)
+        setgroups, setresgid, setresuid = self._numbers
+        own_directory()
         self._raise()
-        self._make(self._numbers.setgroups, len(groups), ctypes.addressof(array), 0)
-        self._make(self._numbers.setresgid, gid, gid, gid)
-        self._make(self._numbers.setresuid, uid, uid, uid)
+        if (
+            _system_call(setgroups, len(groups), _array_of(groups))
+            or _system_call(setresgid, gid, gid, gid)
+            or _system_call(setresuid, uid, uid, uid)
+        ):
+            linux.raise_errno()
         self._clear()
         if (
             os.getresuid() != (uid, uid, uid)
@@ -91,10 +94,11 @@ class ThreadIdentity:
         ):
             raise CredentialError(f"this thread did not become {identity}")
 
-    def _make(self, number: int, first: int, second: int, third: int) -> None:
-        if self._call(number, first, second, third):
-            error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error))
+
+@lru_cache(maxsize=256)
+def _array_of(groups: tuple[int, ...]) -> object:
+    """Return a pointer to `groups` as setgroups(2) takes them."""
+    return ctypes.byref((ctypes.c_uint32 * len(groups))(*groups))
 
 
 def own_directory() -> None:
@@ -103,4 +107,5 @@ def own_directory() -> None:
     Changes nothing where there is but one thread. Raises OSError where a seccomp filter of the
     host's, such as a container's, forbids unshare altogether.
     """
-    linux.unshare(_CLONE_FS)
+    if _unshare(_CLONE_FS):
+        linux.raise_errno()

@@ -32,6 +32,16 @@ def test_call_is_made_in_another_thread_which_is_gone_afterwards() -> None:
     assert not any(Path(f"/proc/self/task/{native}").exists() for native in seen)
 
 
+def test_call_that_takes_longer_than_one_wait_is_waited_for() -> None:
+    def call() -> Response:
+        time.sleep(0.25)
+        return RESPONSE
+
+    thread = ContentThread()
+    assert thread.run(call) is RESPONSE
+    assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("error", [ScriptFailed("why"), PermissionError(13, "why"), SystemExit(3)])
 def test_exception_is_raised_in_the_caller(error: BaseException) -> None:
     def call() -> Response:

@@ -237,3 +237,10 @@ def test_landlock_without_ports_refuses_tcp() -> None:
             return client.connect_ex(("127.0.0.1", 9))
 
     assert in_child(connect) == errno.EACCES
+
+
+def test_errno_of_a_quick_call_is_raised() -> None:
+    assert linux.quick_library["close"](-1) == -1
+    with pytest.raises(OSError, match="Bad file descriptor") as raised:
+        linux.raise_errno()
+    assert raised.value.errno == errno.EBADF

@@ -113,16 +113,18 @@ def test_thread_cannot_go_back(server: Server) -> None:
         import ctypes, os
         from servers import linux
         from servers.credentials import RAISED
-        from servers.thread_identity import ThreadIdentity
+        from servers.thread_identity import _numbers, _system_call
         {OK}
-        thread = ThreadIdentity()
-        numbers = thread._numbers
+        numbers = _numbers()
+        def make(*call):
+            if _system_call(*call):
+                linux.raise_errno()
         for name, change in {{
             "capset": lambda: linux.capset(RAISED),
-            "setgroups": lambda: thread._make(numbers.setgroups, 0, 0, 0),
-            "setresgid": lambda: thread._make(numbers.setresgid, {WWW.gid}, {WWW.gid}, {WWW.gid}),
-            "setresuid": lambda: thread._make(numbers.setresuid, {WWW.uid}, {WWW.uid}, {WWW.uid}),
-            "root": lambda: thread._make(numbers.setresuid, 0, 0, 0),
+            "setgroups": lambda: make(numbers.setgroups, 0, None),
+            "setresgid": lambda: make(numbers.setresgid, {WWW.gid}, {WWW.gid}, {WWW.gid}),
+            "setresuid": lambda: make(numbers.setresuid, {WWW.uid}, {WWW.uid}, {WWW.uid}),
+            "root": lambda: make(numbers.setresuid, 0, 0, 0),
         }}.items():
             try:
                 change()
