@@ -11,15 +11,17 @@ import json
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
 
-from servers import containment, modes, requirements, respawn
+import httptools
+
+import servers
+from servers import containment, modes, requirements
 from servers.credentials import Identity, current
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
-from servers.pool import Pool, WorkersFail
-from servers.sites import Sites
+from servers.orders import Orders, execute, refuse
 
 _BACKLOG = 1024
 
@@ -38,8 +40,6 @@ def main() -> int:
     if arguments.list:
         print(json.dumps([describe(name) for name in modes.names()]))
         return 0
-    if arguments.as_worker:
-        return _serve_as_worker(arguments)
     return _explained(lambda: _serve(arguments), arguments.control)
 
 
@@ -47,21 +47,12 @@ def _explained(action: Callable[[], int], control: bool) -> int:
     """Return what `action` returns; turn its refusal into a message and the exit status 2."""
     try:
         return action()
-    except (UsageError, Unavailable, WorkersFail) as error:
-        hint = getattr(error, "hint", "read what the server wrote above")
-        if control:
-            print(json.dumps({"ready": False, "reason": str(error), "hint": hint}), flush=True)
-        print(f"error: {error}\nhint: {hint}", file=sys.stderr)
-        return 2
+    except (UsageError, Unavailable) as error:
+        return refuse(error, control)
 
 
 def _parser() -> argparse.ArgumentParser:
-    # To look for the terminal's width, argparse would import five libraries that forks would copy.
-    parser = argparse.ArgumentParser(
-        prog="python -m servers",
-        description=__doc__,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=80),
-    )
+    parser = argparse.ArgumentParser(prog="python -m servers", description=__doc__)
     add = parser.add_argument
     add("mode", nargs="?", metavar="MODE", help="one of: " + ", ".join(modes.names()))
     add("--list", action="store_true", help="describe all modes as JSON")
@@ -87,7 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
     add("--phases", metavar="FILE", type=Path, help="stamp into FILE when requests pass what")
     add("--plant-us", type=_microseconds, help=argparse.SUPPRESS)
-    add(respawn.AS_WORKER, type=respawn.Inheritance.parse, help=argparse.SUPPRESS)
     return parser
 
 
@@ -97,7 +87,7 @@ def describe(name: str) -> dict[str, object]:
     return {
         "name": name,
         "precedent": mode.precedent,
-        "runs_as": mode.runs_as.value,
+        "runs_as": mode.runs_as,
         "summary": (mode.__doc__ or "").partition("\n")[0],
         "options": {option: list(values) for option, values in mode.options.items()},
     }
@@ -115,61 +105,44 @@ def _serve(arguments: argparse.Namespace) -> int:
             f"{sites or '--sites'} is not a directory of sites",
             "`isobench serve MODE` makes some; or name one with --sites DIR",
         )
-    _leave_no_import_path()
+    journal = _journal(arguments)
     with _private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
-        _profile(mode, arguments)
         return containment.run_contained(
-            lambda: _explained(lambda: _in_containment(mode, arguments), arguments.control),
-            [*_own_files(), mode.setting.sites, private],
+            lambda: _explained(
+                lambda: _in_containment(mode, arguments, journal), arguments.control
+            ),
+            [*_own_files(), Path(mode.setting.sites), private],
             private,
         )
 
 
-def _serve_as_worker(arguments: argparse.Namespace) -> NoReturn:
-    """Be one worker of the server that has started this command again as its own."""
-    mode_class = modes.load(arguments.mode)
-    _leave_no_import_path()
-    setting = _setting(mode_class, arguments, arguments.private)
-    mode = mode_class(setting)
-    _profile(mode, arguments)
-    _plant(mode, arguments.plant_us)
-    respawn.serve_as_executed(mode, Sites(setting.sites), arguments.as_worker)
+def _journal(arguments: argparse.Namespace) -> int | None:
+    """Return a descriptor of the file to stamp phases into, if there shall be one.
 
-
-def _profile(mode: IsolationMode, arguments: argparse.Namespace) -> None:
-    """Have requests stamp what they pass, if asked to. Where FILE can be reached by its name."""
+    Where it can be reached by its name.
+    """
     if arguments.phases is None or arguments.check:
-        return
+        return None
     if arguments.workers != 1:
         raise UsageError("phases are of one request at a time", "give --workers 1")
-    from servers import courses  # here, since no other server has any use for it
     from servers.phases import Journal
 
     try:
-        journal = Journal.at(arguments.phases)
+        return Journal.at(arguments.phases).file
     except OSError as error:
         raise UsageError(
             f"cannot stamp into {arguments.phases}: {error.strerror}", "name another file"
         ) from error
-    courses.install(arguments.mode, mode, journal)
-
-
-def _plant(mode: IsolationMode, microseconds: float | None) -> None:
-    """Slow the mode down, if asked to. It is what `isobench selftest` looks for."""
-    if microseconds is not None:
-        from servers import plant  # here, since no other server has any use for it
-
-        plant.slow_down(mode, microseconds)
 
 
 def _setting(
     mode_class: type[IsolationMode], arguments: argparse.Namespace, private: Path
 ) -> Setting:
     return Setting(
-        sites=arguments.sites.resolve(),
+        sites=str(arguments.sites.resolve()),
         www=_identity(arguments.www),
-        private=private,
+        private=str(private),
         code_cache=not arguments.no_code_cache,
         limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
         options=_options(mode_class, arguments.option),
@@ -180,8 +153,9 @@ def _setting(
 def _own_files() -> list[Path]:
     """Return where the interpreter and the server itself are, which a closed home may hold."""
     given = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    package = Path(__file__).resolve().parent
-    return [Path(sys.base_prefix), Path(sys.base_exec_prefix), package, *filter(Path.is_dir, given)]
+    packages = [Path(str(module.__file__)).resolve().parent for module in (servers, httptools)]
+    prefixes = Path(sys.base_prefix), Path(sys.base_exec_prefix)
+    return [*prefixes, *packages, *filter(Path.is_dir, given)]
 
 
 @contextlib.contextmanager
@@ -192,8 +166,6 @@ def _private_directory(given: Path | None) -> Iterator[Path]:
             raise UsageError(f"{given} is not a directory", "make it, or leave out --private")
         yield given.resolve()
         return
-    import tempfile  # here, since it loads a megabyte that every fork would copy
-
     with tempfile.TemporaryDirectory(prefix="isobench-private-") as made:
         os.chmod(made, 0o711)  # www passes through it to the setuid wrapper
         yield Path(made).resolve()
@@ -213,17 +185,14 @@ def _take_place(arguments: argparse.Namespace) -> None:
         ) from error
 
 
-def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
-    """Check the host, prepare, and serve. In the server's own namespaces, where it has them."""
+def _in_containment(mode: IsolationMode, arguments: argparse.Namespace, journal: int | None) -> int:
+    """Check the host, listen, and become the server. In its own namespaces, where it has them."""
     setting = mode.setting
-    sites = Sites(setting.sites)
     requirements.readable_interpreter(setting)
     mode.check_host()
     if arguments.check:
         return 0
     listener = _listen(arguments.host, arguments.port, mode.listener_options)
-    mode.master_init()
-    _plant(mode, arguments.plant_us)
     host, port = listener.getsockname()[:2]
     ready = {
         "ready": True,
@@ -239,9 +208,17 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace) -> int:
         from servers import courses
 
         ready["phases"] = courses.layout(arguments.mode)
-    control = sys.stdin if arguments.control else None
-    Pool(mode, listener, sites, arguments.workers, control).run(ready)
-    return 0
+    orders = Orders(
+        mode=f"{type(mode).__module__}:{type(mode).__qualname__}",
+        setting=setting,
+        listener=listener.fileno(),
+        workers=arguments.workers,
+        ready=json.dumps(ready),
+        control=arguments.control,
+        journal=journal,
+        plant_us=arguments.plant_us,
+    )
+    return execute(orders)
 
 
 def _mode_class(name: str | None) -> type[IsolationMode]:
@@ -353,14 +330,6 @@ def _listen(host: str, port: int, options: tuple[tuple[int, int, int], ...]) -> 
             "choose another --port, or 0 for any free one (`ss -ltnp` shows who has it)",
         ) from error
     return listener
-
-
-def _leave_no_import_path() -> None:
-    """Take the server's own packages off the import path: scripts see the standard library."""
-    extra = {*os.environ.get("PYTHONPATH", "").split(os.pathsep), "", os.getcwd()}
-    sys.path[:] = [
-        entry for entry in sys.path if entry not in extra and "site-packages" not in entry
-    ]
 
 
 if __name__ == "__main__":

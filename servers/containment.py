@@ -34,11 +34,11 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     """Run `main` as the first process of new namespaces and return its exit status.
 
     Each path of `visible` can be reached by every uid in there. `private` is an empty file system
-    in there, and as it was out here. Ends when `main` does; SIGTERM, SIGINT and SIGHUP are passed
-    on to it, and SIGKILL of this process kills it.
+    in there, and as it was out here. Where the host allows no namespaces, `main` just runs in a
+    process of its own. Ends when `main` does; SIGTERM, SIGINT and SIGHUP are passed on to it, and
+    SIGKILL of this process kills it.
     """
-    if not _enter_namespaces():
-        return main()
+    contained = _enter_namespaces()
     alive, keep_alive = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
@@ -46,7 +46,8 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
         try:
             os.close(keep_alive)
             _die_with_parent(alive)
-            _arrange_mounts(visible, private)
+            if contained:
+                _arrange_mounts(visible, private)
             status = main()
         except BaseException:
             kind, error, trace = sys.exc_info()
@@ -141,7 +142,7 @@ def closed_ancestor(path: Path) -> Path | None:
     return None
 
 
-def unreadable_for(identity: Identity, paths: Sequence[Path]) -> Path | None:
+def unreadable_for(identity: Identity, paths: Sequence[str]) -> str | None:
     """Return the first of `paths` that `identity` cannot read, as the kernel sees it, or None."""
     child = os.fork()
     if child == 0:

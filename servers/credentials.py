@@ -7,10 +7,10 @@ gives up the right to make the others.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from servers import linux
 from servers.all_ids import CredentialError, set_all_ids
+from servers.typed import NamedTuple
 
 
 class Identity(NamedTuple):

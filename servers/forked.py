@@ -17,17 +17,14 @@ then on the pages that the two shared are the worker's alone, and need not be co
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-from collections.abc import Callable
-from typing import Final, NamedTuple
 
 from servers.child import (
     ANSWERED,
     LARGEST_KEPT_CODE,
     LENGTH,
     REFUSED,
+    SIGKILL,
     Job,
     receive,
     run_and_exit,
@@ -35,6 +32,12 @@ from servers.child import (
 from servers.http import Request, Response
 from servers.script import OutputTooLarge, ScriptFailed, parse_output
 from servers.stage import MOST_CACHED_SCRIPTS, Stage
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
 
 _LARGEST_ERRNO: Final = 0xFFFF
 _FIRST_LENGTH: Final = slice(1, 1 + LENGTH)
@@ -80,8 +83,10 @@ class ForkedScripts:
     def kill(self) -> None:
         """End a child that has not come to its end, because its time was up."""
         if self._child:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._child, signal.SIGKILL)
+            try:
+                os.kill(self._child, SIGKILL)
+            except ProcessLookupError:
+                pass  # it has ended
             os.waitpid(self._child, 0)
             self._child = 0
 

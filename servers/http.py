@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
 
-import httptools
+from servers.remembered import Remembered
+from servers.typed import TypingSpared
 
+with TypingSpared():
+    import httptools
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
+    from typing import Final
 
     from servers.sites import Script
 
@@ -228,7 +232,7 @@ def plain_response(status: int, text: str) -> Response:
 
 def render(response: Response, keep_alive: bool, head_only: bool = False) -> bytes:
     """Return the bytes of `response` on the wire."""
-    head = _render_head(response.status, response.headers, keep_alive)
+    head = _heads[response.status, response.headers, keep_alive]
     body = response.body
     if response.status in (204, 304):  # RFC 9110, section 6.4.1: these have no content
         return head + _date() + b"\r\n"
@@ -238,8 +242,8 @@ def render(response: Response, keep_alive: bool, head_only: bool = False) -> byt
     return b"".join((head, _date(), length, body))
 
 
-@lru_cache(maxsize=256)
-def _render_head(status: int, headers: Headers, keep_alive: bool) -> bytes:
+def _render_head(what: tuple[int, Headers, bool]) -> bytes:
+    status, headers, keep_alive = what
     reason = REASONS.get(status, b"Unknown")
     lines = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
     lines += [
@@ -249,6 +253,9 @@ def _render_head(status: int, headers: Headers, keep_alive: bool) -> bytes:
     ]
     lines.append(b"Connection: keep-alive\r\n" if keep_alive else b"Connection: close\r\n")
     return b"".join(lines)
+
+
+_heads: Final = Remembered(_render_head)
 
 
 class _DateHeader:

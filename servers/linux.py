@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import stat
 import sys
-from collections.abc import Sequence
-from typing import Final, NamedTuple, NoReturn
+
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final, NoReturn
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
@@ -63,6 +67,8 @@ CLONE_NEWIPC: Final = 0x08000000
 CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
+
+_SIGCHLD: Final = 17  # asm-generic/signal.h
 
 # linux/signalfd.h: the size of struct signalfd_siginfo, which begins with the signal's number
 _SIGNALFD_SIGINFO: Final = 128
@@ -196,7 +202,7 @@ class ForkInto:
         self._arguments = _CloneArguments(
             flags=namespaces | _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID,
             child_tid=place.value,
-            exit_signal=signal.SIGCHLD,
+            exit_signal=_SIGCHLD,
         )
         self._size = ctypes.c_size_t(ctypes.sizeof(self._arguments))
 

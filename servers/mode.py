@@ -6,30 +6,40 @@ contract tests say what it has to keep to (docs/adding-a-mode.md).
 
 from __future__ import annotations
 
-import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Final, NamedTuple
 
 from servers.credentials import Identity
 from servers.http import Request, Response
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import ClassVar, Final, Literal
+
+    Identities = Literal["server", "owner", "client"]
 
 
-class RunsAs(enum.Enum):
+class RunsAs:
     """Whose identity a script must see."""
 
-    SERVER = "server"
-    OWNER = "owner"
-    CLIENT = "client"
+    SERVER: Final[Identities] = "server"
+    OWNER: Final[Identities] = "owner"
+    CLIENT: Final[Identities] = "client"
 
 
-class Answered(enum.Enum):
+class Answered:
     """The response has been written; what `handle` returns when another process did that."""
 
-    KEEP = "the connection may serve another request"
-    CLOSE = "the connection must be closed"
+    KEEP: ClassVar[Answered]
+    """The connection may serve another request."""
+    CLOSE: ClassVar[Answered]
+    """The connection must be closed."""
+
+
+Answered.KEEP = Answered()
+Answered.CLOSE = Answered()
 
 
 class Unavailable(Exception):
@@ -54,9 +64,9 @@ class Limits(NamedTuple):
 class Setting(NamedTuple):
     """What a server was started with; the same for every mode."""
 
-    sites: Path
+    sites: str
     www: Identity
-    private: Path  # a directory of the run's own, for files that only the server may write
+    private: str  # a directory of the run's own, for files that only the server may write
     code_cache: bool = True
     limits: Limits = Limits()
     credential_key: bytes = b""  # what clients' credentials are checked with, where they have any
@@ -79,7 +89,7 @@ class IsolationMode(ABC):
 
     precedent: ClassVar[str]
     """The real product that does it this way, as every report names it."""
-    runs_as: ClassVar[RunsAs]
+    runs_as: ClassVar[Identities]
     """The identity that the script must see."""
     guarded: ClassVar[bool] = False
     """Whether the language itself keeps scripts to their site and from starting processes."""

@@ -14,18 +14,12 @@ When a script's time is up:
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import json
 import os
 import resource
 import select
-import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import Final, TextIO
 
 from servers import linux
 from servers.mode import IsolationMode
@@ -33,6 +27,15 @@ from servers.respawn import Inheritance, ServerCommand, fork_worker
 from servers.scoreboard import Scoreboard, Slot, Usage, scoreboard_file, usage_of, usage_so_far
 from servers.sites import Sites
 from servers.worker import Worker
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import signal
+    import socket
+    from collections.abc import Callable, Iterator
+    from typing import Final
+else:  # without `enum`, of which its constants are made
+    import _signal as signal
 
 _CONTROL_CHUNK: Final = 4096  # PIPE_BUF
 _WATCH_SECONDS: Final = 0.25
@@ -58,18 +61,20 @@ class Pool:
         listener: socket.socket,
         sites: Sites,
         workers: int,
-        control: TextIO | None = None,
+        command: ServerCommand | None = None,
+        control: int | None = None,
     ) -> None:
-        """Prepare a pool; `control` carries the commands of `_obey`, one a line."""
+        """Prepare a pool, whose workers are executed by `command`, or else forked.
+
+        `control` is a descriptor that carries the commands of `_obey`, one a line.
+        """
         self._mode = mode
         self._listener = listener
         self._worker = Worker(os.getpid(), listener, mode, sites)
         self._control = control
-        executes = mode.setting.options.get("worker_start") == "exec"
-        self._board_file = scoreboard_file(workers) if executes else -1
+        self._command = command
+        self._board_file = scoreboard_file(workers) if command else -1
         self._board = Scoreboard(workers, self._board_file)
-        self._command = ServerCommand(mode.setting)
-        self._new_process = self._executed if executes else self._forked
         self._workers: dict[int, Slot] = {}
         self._vacant: list[Slot] = []
         self._warned: dict[int, int] = {}
@@ -80,10 +85,10 @@ class Pool:
         self._signals = -1
         self._stopping = False
 
-    def run(self, ready: dict[str, object]) -> None:
+    def run(self, ready: str) -> None:
         """Serve until SIGTERM, SIGINT or the end of the control stream.
 
-        Prints `ready` as one JSON line once every worker waits for connections. Raises
+        Prints the line `ready` once every worker waits for connections. Raises
         WorkersFail when they do not get that far.
         """
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
@@ -124,13 +129,10 @@ class Pool:
             _log(f"cannot start a worker: {error}")
             self._vacant.append(slot)
 
-    def _executed(self, slot: Slot) -> int:
-        listener = self._listener.fileno()
-        return self._command.execute(
-            Inheritance(listener, self._board_file, slot.number, os.getpid())
-        )
-
-    def _forked(self, slot: Slot) -> int:
+    def _new_process(self, slot: Slot) -> int:
+        if self._command:
+            inheritance = Inheritance(self._board_file, slot.number, os.getpid())
+            return self._command.execute(inheritance)
         return fork_worker(lambda: self._serve(slot))
 
     def _serve(self, slot: Slot) -> None:
@@ -165,8 +167,8 @@ class Pool:
             events = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
             if self._signals in events:
                 self._heed_signals()
-            if self._control is not None and self._control.fileno() in events:
-                self._obey(os.read(self._control.fileno(), _CONTROL_CHUNK))
+            if self._control is not None and self._control in events:
+                self._obey(os.read(self._control, _CONTROL_CHUNK))
             if time.monotonic() >= self._next_look:
                 self._next_look = time.monotonic() + _WATCH_SECONDS
                 self._look_after_workers()
@@ -192,9 +194,9 @@ class Pool:
             self._stopping = True
         for command in text.split():
             if command == b"usage":
-                _say(self._usage())
+                _say(_as_json(self._usage()))
 
-    def _usage(self) -> dict[str, object]:
+    def _usage(self) -> dict[str, float | None]:
         """Return what all of the server's processes have used and served, since its start."""
         awaited = self._ask_for_usage()
         deadline = time.monotonic() + _PUBLISH_SECONDS
@@ -362,19 +364,30 @@ def _processes_made() -> int | None:
         return None
 
 
-def _send(process: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
+def _send(process: int, number: int) -> None:
+    try:
         os.kill(process, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _explain(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
-    return f"signal {signal.Signals(-status).name}"
+    names = [name for name, number in vars(signal).items() if number == -status]
+    return f"signal {next(name for name in names if name.startswith('SIG'))}"
 
 
-def _say(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)
+def _as_json(numbers: dict[str, float | None]) -> str:
+    """Return numbers as JSON. The module `json` would bring `re`, for each later fork to copy."""
+    members = (
+        f'"{name}": {"null" if number is None else number}' for name, number in numbers.items()
+    )
+    return f"{{{', '.join(members)}}}"
+
+
+def _say(message: str) -> None:
+    print(message, flush=True)
 
 
 def _log(text: str) -> None:

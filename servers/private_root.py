@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from servers import linux
@@ -31,18 +30,18 @@ _NEW: Final = linux.MS_NOSUID | linux.MS_NODEV
 class PrivateRoot:
     """The root directory of one worker. Made, entered by the worker, narrowed in its children."""
 
-    def __init__(self, sites: Path) -> None:
-        self._sites = os.fspath(sites)
+    def __init__(self, sites: str) -> None:
+        self._sites = sites
         self._shown: list[str] = []
         self._place = ""
 
-    def enter(self, place: Path, readable: Iterable[str]) -> None:
+    def enter(self, place: str, readable: Iterable[str]) -> None:
         """Make the root in a mount namespace of its own, and change to it. In the worker.
 
         `place` is a directory to mount it on meanwhile, `readable` what to show of the system.
         Needs CAP_SYS_ADMIN.
         """
-        self._place = os.fspath(place)
+        self._place = place
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
         linux.mount("isobench", self._place, "tmpfs", _NEW, "mode=0755,size=1m")

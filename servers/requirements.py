@@ -1,19 +1,22 @@
-"""What modes ask of a host: each function passes in silence or raises Unavailable."""
+"""What modes ask of a host: each function passes in silence or raises Unavailable.
+
+Every mode imports this, and uses it before the server runs. So what only these functions need, they
+import themselves: a server would carry it for nothing.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
-import socket
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
 
 from servers import linux
-from servers.containment import unreadable_for
 from servers.mode import Setting, Unavailable
 from servers.sites import Sites
-from servers.user_namespace import enter, fits
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
 
 _RUN_AS_ROOT = (
     "run isobench as root, or as an ordinary user that newuidmap knows "
@@ -25,7 +28,7 @@ def other_identities(setting: Setting) -> None:
     """The server must be able to become www and each tenant."""
     needed = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID)
     # An ordinary user has both in a user namespace of its own, where the kernel denies setgroups.
-    denied = Path("/proc/self/setgroups").read_text().strip() == "deny"
+    denied = _told_by("setgroups").strip() == "deny"
     if denied or linux.capget().effective & needed != needed:
         raise Unavailable("changing identity takes CAP_SETUID and CAP_SETGID", _RUN_AS_ROOT)
     for map_name, ids in (
@@ -42,13 +45,20 @@ def other_identities(setting: Setting) -> None:
 
 
 def _mapped(map_name: str) -> Iterator[range]:
-    for line in Path("/proc/self", map_name).read_text().splitlines():
+    for line in _told_by(map_name).splitlines():
         first, _, count = (int(word) for word in line.split())
         yield range(first, first + count)
 
 
+def _told_by(name: str) -> str:
+    with open(f"/proc/self/{name}") as file:
+        return file.read()
+
+
 def user_namespace(uids: Collection[int], gids: Collection[int]) -> None:
     """A process must be able to enter a user namespace that holds just these ids."""
+    from servers.user_namespace import enter, fits
+
     if not (fits(uids) and fits(gids)):
         raise Unavailable(
             "the ids of www and the tenants are too scattered for the map of a user namespace",
@@ -74,6 +84,8 @@ def user_namespace(uids: Collection[int], gids: Collection[int]) -> None:
 
 def socket_options(options: Sequence[tuple[int, int, int]]) -> None:
     """The kernel must know these options of a listening socket (level, name, value)."""
+    import socket
+
     with socket.socket() as listener:
         for level, name, value in options:
             try:
@@ -89,7 +101,9 @@ def socket_options(options: Sequence[tuple[int, int, int]]) -> None:
 
 def readable_interpreter(setting: Setting) -> None:
     """Tenants must be able to run the interpreter, wherever it is installed."""
-    paths = [Path(sys.executable), Path(os.__file__), setting.sites]
+    from servers.containment import unreadable_for
+
+    paths = [sys.executable, os.__file__, setting.sites]
     for site in list(Sites(setting.sites))[:1]:
         # An ordinary user's scripts run as that user; only root can look as somebody else.
         tenant = site.owner if os.geteuid() == 0 else setting.www
@@ -123,7 +137,7 @@ def setuid_programs(setting: Setting) -> None:
 
 def c_compiler() -> Sequence[str]:
     """Return the command of a C compiler: the system's, or else that of the ziglang wheel."""
-    import shutil  # here, since it loads three compressors, which every fork would map
+    import shutil
 
     for name in ("cc", "gcc", "clang"):
         if path := shutil.which(name):
@@ -136,5 +150,5 @@ def c_compiler() -> Sequence[str]:
 def _zig() -> str | None:
     # The import path has lost what it got from PYTHONPATH, for the scripts' sake.
     given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    candidates = (Path(entry, "ziglang", "zig") for entry in (*sys.path, *given) if entry)
-    return next((str(path) for path in candidates if path.is_file()), None)
+    candidates = (os.path.join(entry, "ziglang", "zig") for entry in (*sys.path, *given) if entry)
+    return next(filter(os.path.isfile, candidates), None)

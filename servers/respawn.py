@@ -13,23 +13,25 @@ listening socket and, if executed, that of the scoreboard.
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Callable
-from typing import Final, NamedTuple, NoReturn
 
-from servers.mode import IsolationMode, Setting
+from servers.mode import IsolationMode
+from servers.orders import command, environment
 from servers.scoreboard import Scoreboard
 from servers.sites import Sites
+from servers.typed import NamedTuple
 from servers.worker import Worker
 
-AS_WORKER: Final = "--as-worker"
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import NoReturn
 
 
 class Inheritance(NamedTuple):
-    """What an executed worker is told: two descriptors, its slot's number, its master's process."""
+    """What a worker is told beside the orders: a descriptor, its slot's number, its master."""
 
-    listener: int
     scoreboard: int
     slot: int
     master: int
@@ -52,24 +54,23 @@ def fork_worker(work: Callable[[], object]) -> int:
 
 
 class ServerCommand:
-    """The command that this server was started with, to be executed again for each worker."""
+    """The command that this server was executed by, to be executed again for each worker."""
 
-    def __init__(self, setting: Setting) -> None:
-        """Prepare the command, while this process still has its environment."""
-        # The directories as they are known in here: those given may be relative, or there are none.
-        here = ("--sites", str(setting.sites), "--private", str(setting.private))
-        self._arguments = [sys.executable, *sys.orig_argv[1:], *here, AS_WORKER]
-        # What the interpreter finds the server by, and runs by; no more is a tenant's business.
-        self._environment = {
-            name: value for name, value in os.environ.items() if name.startswith("PYTHON")
-        }
+    def __init__(self, orders: int, listener: int) -> None:
+        """Prepare the command, while this process still has its environment.
+
+        `orders` and `listener` are descriptors that a worker needs.
+        """
+        self._orders = orders
+        self._listener = listener
+        self._environment = environment()
 
     def execute(self, inheritance: Inheritance) -> int:
         """Start a worker; return its process id. Raises OSError."""
-        kept = (inheritance.listener, inheritance.scoreboard)
+        kept = (self._orders, self._listener, inheritance.scoreboard)
         return os.posix_spawn(
             sys.executable,
-            [*self._arguments, str(inheritance)],
+            command(self._orders, str(inheritance)),
             self._environment,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
@@ -81,11 +82,11 @@ class ServerCommand:
         )
 
 
-def serve_as_executed(mode: IsolationMode, sites: Sites, inheritance: Inheritance) -> NoReturn:
+def serve_as_executed(
+    mode: IsolationMode, listener: socket.socket, sites: Sites, inheritance: Inheritance
+) -> NoReturn:
     """Serve in this process, which `ServerCommand` has started, and end it."""
-    for descriptor in (inheritance.listener, inheritance.scoreboard):
-        os.set_inheritable(descriptor, False)
-    listener = socket.socket(fileno=inheritance.listener)
+    os.set_inheritable(inheritance.scoreboard, False)
     board = Scoreboard.inherited(inheritance.scoreboard)
     board.keep_from_children()
     slot = board.slots[inheritance.slot]

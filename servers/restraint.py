@@ -8,10 +8,12 @@ inherit all of it.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import Final
 
 from servers import linux
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from typing import Final
 
 _NO_ROOT: Final = linux.SECBIT_NOROOT | linux.SECBIT_NOROOT_LOCKED
 _READ: Final = (
@@ -29,7 +31,7 @@ SYSTEM: Final = (
 DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 
 
-def restrain(sites: Path, capabilities: int, executes: Path | None = None) -> None:
+def restrain(sites: str, capabilities: int, executes: str | None = None) -> None:
     """Stay root, but of its power keep `capabilities`, a bit mask, and files that scripts need.
 
     Where the kernel has no Landlock, files stay as open as before. Raises OSError.
@@ -47,9 +49,9 @@ def restrain(sites: Path, capabilities: int, executes: Path | None = None) -> No
     linux.capset(linux.Capabilities(capabilities, capabilities))
 
 
-def _confine_files(sites: Path, readable: tuple[Path, ...]) -> None:
+def _confine_files(sites: str, readable: tuple[str, ...]) -> None:
     everything = linux.LANDLOCK_ACCESS_FS_ABI_1
-    rules = [(path, _READ) for path in (*SYSTEM, "/proc", sys.base_prefix, *map(str, readable))]
-    rules += [(path, everything) for path in (str(sites), "/tmp")]
+    rules = [(path, _READ) for path in (*SYSTEM, "/proc", sys.base_prefix, *readable)]
+    rules += [(path, everything) for path in (sites, "/tmp")]
     rules += [(f"/dev/{name}", _READ_AND_WRITE) for name in DEVICES]
     linux.landlock_restrict(everything, rules)

@@ -8,11 +8,15 @@ of which there is no bit pattern that arithmetic stumbles over, as it does over 
 from __future__ import annotations
 
 import mmap
-import operator
 import os
 import resource
 import time
-from typing import Final, NamedTuple
+
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from typing import Final
 
 _BUSY_SINCE: Final = 0
 _SERVED: Final = 1
@@ -32,7 +36,7 @@ class Usage(NamedTuple):
 
     def plus(self, other: Usage) -> Usage:
         """Return the usage of both together."""
-        return Usage(*map(operator.add, self, other))
+        return Usage(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 _SLOT: Final = _USAGE + len(Usage._fields)

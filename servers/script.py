@@ -8,12 +8,9 @@ replaced.
 from __future__ import annotations
 
 import os
-import re
-from functools import lru_cache
-from types import CodeType
-from typing import Final
 
 from servers.http import Headers, Request, Response
+from servers.remembered import Remembered
 from servers.stage import (
     MOST_CACHED_SCRIPTS,
     FileState,
@@ -26,6 +23,11 @@ from servers.stage import (
     state_of,
 )
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from types import CodeType
+    from typing import Final
+
 __all__ = [
     "Embedded",
     "OutputTooLarge",
@@ -37,8 +39,9 @@ __all__ = [
     "server_environment",
 ]
 
-_BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN: Final = (  # RFC 9110, section 5.6.2
+    b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
 _LONGEST_CACHED_HEAD: Final = 512
 
 
@@ -71,7 +74,7 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
         b"REMOTE_PORT": b"%d" % port,
     }
     for name, value in request.headers:
-        variable = _variable(name)
+        variable = _variables[name]
         if variable is not None:
             if variable in environment:  # RFC 3875, section 4.1.18: one variable for all of them
                 value = environment[variable] + b", " + value
@@ -81,7 +84,6 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
     return environment
 
 
-@lru_cache(maxsize=256)
 def _variable(header: bytes) -> bytes | None:
     """Return the variable that carries a request header, or None where none may.
 
@@ -94,28 +96,38 @@ def _variable(header: bytes) -> bytes | None:
     return name if name == b"CONTENT_TYPE" else b"HTTP_" + name
 
 
+_variables: Final = Remembered(_variable)
+
+
 def parse_output(output: bytes) -> Response:
     """Split what a script printed into status, headers and body (RFC 3875, section 6).
 
     Raises ScriptFailed when it is no CGI response.
     """
-    blank = _BLANK_LINE.search(output)
-    if blank is None:
-        raise ScriptFailed("the script ended without printing a complete header")
-    head, body = output[: blank.start()], output[blank.end() :]
-    parse = _parse_head if len(head) <= _LONGEST_CACHED_HEAD else _parse_head.__wrapped__
-    status, headers = parse(head)
+    head, body = _split(output)
+    status, headers = _heads[head] if len(head) <= _LONGEST_CACHED_HEAD else _parse_head(head)
     return Response(status, headers, body)
 
 
-@lru_cache(maxsize=256)
+def _split(output: bytes) -> tuple[bytes, bytes]:
+    """Split at the first empty line. Either of the two line ends may be CR LF or LF."""
+    end, gap = output.find(b"\n\n"), 2
+    # Not beyond the other kind's: what comes there may be a long body.
+    other = output.find(b"\n\r\n", 0, end + 1 if end >= 0 else None)
+    if other >= 0:
+        end, gap = other, 3
+    if end < 0:
+        raise ScriptFailed("the script ended without printing a complete header")
+    return output[:end].removesuffix(b"\r"), output[end + gap :]
+
+
 def _parse_head(head: bytes) -> tuple[int, Headers]:
     status = None
     headers = []
     names = set()
     for line in head.split(b"\n"):
         name, colon, value = line.rstrip(b"\r").partition(b":")
-        if not colon or not _TOKEN.fullmatch(name) or b"\r" in value or b"\0" in value:
+        if not colon or not name or name.strip(_TOKEN) or b"\r" in value or b"\0" in value:
             raise ScriptFailed(f"malformed header from the script: {line[:100]!r}")
         value = value.strip(b" \t")
         lowered = name.lower()
@@ -129,6 +141,9 @@ def _parse_head(head: bytes) -> tuple[int, Headers]:
     if status is None:
         status = 302 if b"location" in names else 200
     return status, tuple(headers)
+
+
+_heads: Final = Remembered(_parse_head)
 
 
 def _parse_status(value: bytes) -> int:

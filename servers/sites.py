@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from servers.credentials import Identity
 from servers.http import BadRequest
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
 
 _SUFFIX: Final = b".py"
 _MOST_CACHED_PATHS: Final = 1024
+_HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 
 
 class NotFound(Exception):
@@ -38,8 +41,8 @@ class Site:
     of its uid, as with the user private groups of most Linux distributions.
     """
 
-    def __init__(self, name: str, root: Path) -> None:
-        status = root.stat()
+    def __init__(self, name: str, root: str) -> None:
+        status = os.stat(root)
         self.name = name
         self.root = os.fsencode(root)
         self.owner = Identity(status.st_uid, status.st_uid)
@@ -60,7 +63,7 @@ class Site:
         return script
 
     def _locate(self, path: bytes) -> Script:
-        decoded = unquote_to_bytes(path)
+        decoded = unquoted(path)
         segments = decoded.split(b"/")
         if not decoded.startswith(b"/") or b"\0" in decoded or b".." in segments:
             raise BadRequest(400, "the path leaves the site")
@@ -83,16 +86,31 @@ class Site:
         return Script(path, self, environment)
 
 
+def unquoted(path: bytes) -> bytes:
+    """Decode what is percent-encoded (RFC 3986, section 2.1); leave what is not so as it is.
+
+    What urllib.parse.unquote_to_bytes does, which would bring `ipaddress`, `re` and more.
+    """
+    first, *parts = path.split(b"%")
+    decoded = [first]
+    for part in parts:
+        code, rest = part[:2], part[2:]
+        is_code = len(code) == 2 and not code.strip(_HEXADECIMAL)
+        decoded.append(bytes([int(code, 16)]) + rest if is_code else b"%" + part)
+    return b"".join(decoded)
+
+
 class Sites:
     """All sites below one directory. The first label of the Host header names the tenant."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: str) -> None:
         self.root = root
         self._by_host: dict[bytes, Site] = {}
         self._by_name: dict[str, Site] = {}
-        for entry in sorted(root.iterdir()):
-            if entry.is_dir():
-                self._by_name[entry.name] = Site(entry.name, entry)
+        for name in sorted(os.listdir(root)):
+            path = os.path.join(root, name)
+            if os.path.isdir(path):
+                self._by_name[name] = Site(name, path)
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self._by_name.values())
@@ -113,9 +131,9 @@ class Sites:
     def _arrived_later(self, name: str) -> Site:
         if not name.isalnum():
             raise NotFound("no such tenant")
-        root = self.root / name
+        root = os.path.join(self.root, name)
         try:
-            is_site = stat.S_ISDIR(root.lstat().st_mode)
+            is_site = stat.S_ISDIR(os.lstat(root).st_mode)
         except OSError:
             is_site = False
         if not is_site:

@@ -25,7 +25,6 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from servers.child import ANSWERED, FAILED, REFUSED, message, refusal, write
@@ -133,7 +132,7 @@ def _answer(
         site = sites.get(root)
         if site is None:
             name = environment[b"SERVER_NAME"].decode()
-            site = sites[root] = Site(name, Path(os.fsdecode(root)))
+            site = sites[root] = Site(name, os.fsdecode(root))
         request = Request()
         request.script = Script(environment[b"SCRIPT_FILENAME"], site, {})
         request.body = body

@@ -5,16 +5,9 @@ That is what Apache's prefork MPM does: a keep-alive connection holds its worker
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import socket
-import struct
 import sys
 import time
-from collections.abc import Callable
-from types import FrameType
-from typing import Final
 
 from servers import linux
 from servers.child import REHEARSALS
@@ -24,10 +17,22 @@ from servers.scoreboard import Scoreboard, Slot
 from servers.script import ScriptFailed, ScriptTimeout
 from servers.sites import NotFound, Sites
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import signal
+    import socket
+    from collections.abc import Callable
+    from types import FrameType
+    from typing import Final
+else:  # what the two are made of, without `enum` and `selectors`
+    import _signal as signal
+    import _socket as socket
+
 _CHUNK: Final = 64 * 1024
 _MOST_DRAINED: Final = 16 * 1024 * 1024
 _LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _STANDARD_ERROR: Final = 2
+_LONG_BYTES: Final = (sys.maxsize.bit_length() + 1) // 8
 
 
 class CleanupFailed(RuntimeError):
@@ -78,13 +83,16 @@ class Worker:
         slot.start()
         while self._left:
             try:
-                connection, remote = self._listener.accept()
+                descriptor, remote = self._listener._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # the time set by _limit_patience also ends an accept that waits in vain
-            if connection.fileno() <= _STANDARD_ERROR:
-                connection = _moved_off_the_standard_streams(connection)
-            with connection:
+            if descriptor <= _STANDARD_ERROR:
+                descriptor = _moved_off_the_standard_streams(descriptor)
+            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+            try:
                 self._serve_connection(connection, remote)
+            finally:
+                connection.close()
 
     def _die_with_the_master(self) -> None:
         """Ask for a signal at the master's death, then look whether the wish came too late.
@@ -179,7 +187,7 @@ class Worker:
 
     def _locate_and_run(self, request: Request) -> Response | Answered:
         request.script = self._sites.find(request.host).script(request.target)
-        if request.script.site.owner.uid == 0 and self._mode.runs_as is RunsAs.OWNER:
+        if request.script.site.owner.uid == 0 and self._mode.runs_as == RunsAs.OWNER:
             raise PermissionError("the site is root's, and content never runs as root")
         self._interruptible = True
         try:
@@ -218,8 +226,10 @@ class Worker:
 
 
 def _timeval(seconds: float) -> bytes:
+    """Return a struct timeval, of two longs."""
     whole, rest = divmod(seconds, 1)
-    return struct.pack("ll", int(whole), int(rest * 1e6))
+    parts = int(whole), int(rest * 1e6)
+    return b"".join(part.to_bytes(_LONG_BYTES, sys.byteorder) for part in parts)
 
 
 def respond(request: Request, run: Callable[[], Response | Answered]) -> Response | Answered:
@@ -252,21 +262,22 @@ def reply(request: Request, response: Response) -> Answered:
     return Answered.KEEP if keep else Answered.CLOSE
 
 
-def _moved_off_the_standard_streams(connection: socket.socket) -> socket.socket:
-    """Give `connection` another number, and its present one to /dev/null.
+def _moved_off_the_standard_streams(connection: int) -> int:
+    """Give the descriptor `connection` another number, and its present one to /dev/null.
 
     It has such a number because a script closed a standard stream of this worker: what another
     script writes there would reach the client.
     """
-    moved = connection.dup()
-    number = connection.detach()
+    moved = os.dup(connection)
     nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, number)
+    os.dup2(nothing, connection)
     os.close(nothing)
-    return moved if moved.fileno() > _STANDARD_ERROR else _moved_off_the_standard_streams(moved)
+    return moved if moved > _STANDARD_ERROR else _moved_off_the_standard_streams(moved)
 
 
 def _log(request: Request, text: str) -> None:
     host, target = (part.decode("latin-1") for part in (request.host, request.target))
-    with contextlib.suppress(OSError):  # a script closed this process's standard error
+    try:
         print(f"[{os.getpid()}] {host}{target}: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # a script closed this process's standard error

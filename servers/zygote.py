@@ -35,6 +35,7 @@ from servers.all_ids import set_all_ids
 from servers.child import (
     LENGTH,
     REFUSED,
+    SIGKILL,
     Job,
     message,
     receive,
@@ -54,7 +55,6 @@ RUN: Final = b"R"
 END: Final = b"E"
 READY: Final = b"."
 
-_SIGKILL: Final = 9  # the module `signal` brings `enum`
 _ID: Final = 4
 _RUN_LENGTH: Final = len(RUN) + 2 * _ID
 _NO_CHANGE: Final = 0xFFFFFFFF  # what -1 becomes on its way through setresuid(2)
@@ -108,7 +108,7 @@ class Zygote:
     def end_child(self) -> None:
         """Kill the child, which may have come to its end by itself, and reap it."""
         if self._child:
-            os.kill(self._child, _SIGKILL)
+            os.kill(self._child, SIGKILL)
             os.waitpid(self._child, 0)
             self._child = 0
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
+import os
+import sys
 
 from servers.mode import IsolationMode
 
 
 def names() -> list[str]:
     """Return the names of all modes, in alphabetical order."""
-    files = Path(__file__).parent.glob("*.py")
-    return sorted(file.stem for file in files if not file.stem.startswith("_"))
+    files = os.listdir(os.path.dirname(__file__))
+    stems = [file.removesuffix(".py") for file in files if file.endswith(".py")]
+    return sorted(stem for stem in stems if not stem.startswith("_"))
 
 
 def load(name: str) -> type[IsolationMode]:
     """Return the class of the mode `name`. Raises KeyError for a name that no file has."""
     if name not in names():
         raise KeyError(name)
-    mode: type[IsolationMode] = importlib.import_module(f"servers.modes.{name}").Mode
+    module = f"servers.modes.{name}"
+    __import__(module)
+    mode: type[IsolationMode] = sys.modules[module].Mode
     return mode

@@ -32,7 +32,7 @@ class Mode(cgi.Mode):
 
     def master_init(self) -> None:
         """Compile the wrapper and install it, setuid root, executable by www alone."""
-        wrapper = self.setting.private / "suexec"
+        wrapper = Path(self.setting.private, "suexec")
         compile_wrapper(wrapper, self.setting.sites, self.setting.www.uid, self.setting.www.gid)
         os.chown(wrapper, 0, self.setting.www.gid)
         wrapper.chmod(0o4750)
@@ -46,7 +46,7 @@ class Mode(cgi.Mode):
         return [self._wrapper, b"%d" % owner.uid, b"%d" % owner.gid, name]
 
 
-def compile_wrapper(target: Path, sites: Path, www_uid: int, www_gid: int) -> None:
+def compile_wrapper(target: Path, sites: str, www_uid: int, www_gid: int) -> None:
     """Compile suexec.c for one caller and one document root. Raises Unavailable."""
     import subprocess  # here, since the other modes do without it
 

@@ -66,7 +66,7 @@ class Mode(IsolationMode):
         """Start the zygote with what little power it needs, then become www for good."""
         self._environment = server_environment()
         self._jobs = Jobs(self.setting.code_cache)
-        restrain(self.setting.sites, _NEEDED, executes=_PACKAGE)
+        restrain(self.setting.sites, _NEEDED, executes=str(_PACKAGE))
         self._zygote = Zygote(self.setting, _PRELOADS[self.option("preload")])
         drop_for_good(self.setting.www)
 
