@@ -142,7 +142,7 @@ class CarelessWrapper(suexec.Mode):
 
     def master_init(self) -> None:
         """Compile and install it."""
-        wrapper = self.setting.private / "wrapper"
+        wrapper = Path(self.setting.private, "wrapper")
         source = Path(__file__).with_name("careless_wrapper.c")
         command = [*requirements.c_compiler(), "-o", str(wrapper), str(source)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -99,23 +99,38 @@ def run(job: Job, stage: Stage) -> tuple[bytes, bytes]:
     return stage.perform(code), fresh
 
 
-def rehearse(enter: Callable[[], object]) -> None:
-    """Run a script of our own until the interpreter has filled its caches and adapted its code.
+class Rehearsal:
+    """A script of our own, run as children run theirs, in a process that will be forked for each.
 
-    A process that forks for each script does it once. Otherwise each child would do the same
-    anew, in copies of pages that end with it. `enter` is what children do to change their
-    identity, but to the one that the caller has.
+    Until it has been run some times the interpreter fills caches and adapts its code. Otherwise
+    each child would do the same anew, in copies of pages that end with it.
     """
-    here = os.getcwd()
-    job = Job(_REHEARSAL, os.fsencode(here), {b"QUERY_STRING": b"rehearsal"})
-    for _ in range(REHEARSALS):
-        enter()
+
+    def __init__(self, enter: Callable[[], object], keep_code: bool = True) -> None:
+        """`enter` is what children do to change their identity, but to the one that is there.
+
+        `keep_code` says whether they find the script compiled, as a rule.
+        """
+        self._enter = enter
+        here = os.fsencode(os.getcwd())
+        environment = {b"QUERY_STRING": b"rehearsal"}
+        self._job = Job(_REHEARSAL, here, environment, keep_code=keep_code)
+
+    def until_warm(self) -> None:
+        """Run it as often as it takes."""
+        for _ in range(REHEARSALS):
+            self.once()
+
+    def once(self) -> None:
+        """Run it here, and put everything back."""
+        self._enter()
         stage = Stage(limit=1024)
         try:
-            _, fresh = run(job, stage)
+            output, fresh = run(self._job, stage)
         finally:
             stage.strike()
-        job.compiled = fresh or job.compiled
+        self._job.compiled = fresh or self._job.compiled
+        message(ANSWERED, output)
 
 
 def message(verdict: bytes, output: bytes, code: bytes = b"") -> bytes:

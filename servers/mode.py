@@ -128,6 +128,12 @@ class IsolationMode(ABC):
         Unavailable, which stops the server, when the mode cannot serve without it.
         """
 
+    def rehearse(self) -> None:  # noqa: B027 - of use where a worker is made for each request
+        """Do what each new worker will do with a request, as far as that goes without one.
+
+        In the master, several times, before the first worker is forked, and in children of it.
+        """
+
     @abstractmethod
     def child_init(self) -> None:
         """Take the worker's resting identity. In each new worker, still privileged, once."""

@@ -73,11 +73,8 @@ def command(orders: int, worker: str = "") -> list[str]:
     return [sys.executable, *("-S", "-s", "-P"), "-c", _PROGRAM, *words]
 
 
-def environment() -> dict[str, str]:
-    """Return the environment that the command needs, while this process still has its own.
-
-    What the interpreter finds the server by, and runs by; no more is a tenant's business.
-    """
+def _environment() -> dict[str, str]:
+    """Return what the interpreter finds the server by, and runs by; no more is a tenant's business."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -93,7 +90,7 @@ def execute(orders: Orders) -> NoReturn:
     file = orders.written()
     for descriptor in (file, *orders.descriptors()):
         os.set_inheritable(descriptor, True)
-    os.execve(sys.executable, command(file), environment())
+    os.execve(sys.executable, command(file), _environment())
 
 
 def refuse(error: Exception, control: bool) -> int:

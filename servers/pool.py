@@ -14,7 +14,6 @@ When a script's time is up:
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import select
@@ -95,10 +94,6 @@ class Pool:
         self._signals = _signals_as_a_file()
         os.environ.clear()  # which no worker should see
         self._worker.rehearse()
-        # Nothing that exists now will be garbage; without this a collection in a forked process
-        # would write to, and so copy, every page of objects (gc.freeze).
-        gc.collect()
-        gc.freeze()
         try:
             self._start_all()
             self._ready = True

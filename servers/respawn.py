@@ -16,7 +16,7 @@ import os
 import sys
 
 from servers.mode import IsolationMode
-from servers.orders import command, environment
+from servers.orders import command
 from servers.scoreboard import Scoreboard
 from servers.sites import Sites
 from servers.typed import NamedTuple
@@ -63,7 +63,7 @@ class ServerCommand:
         """
         self._orders = orders
         self._listener = listener
-        self._environment = environment()
+        self._environment = dict(os.environ)
 
     def execute(self, inheritance: Inheritance) -> int:
         """Start a worker; return its process id. Raises OSError."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
+    Path = str | os.PathLike[str]
+
 _SUFFIX: Final = b".py"
 _MOST_CACHED_PATHS: Final = 1024
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
@@ -41,11 +43,12 @@ class Site:
     of its uid, as with the user private groups of most Linux distributions.
     """
 
-    def __init__(self, name: str, root: str) -> None:
-        status = os.stat(root)
+    def __init__(self, name: str, root: Path, owner: Identity | None = None) -> None:
+        """Find the owner in the directory `root`, unless it is given."""
+        uid = os.stat(root).st_uid
         self.name = name
         self.root = os.fsencode(root)
-        self.owner = Identity(status.st_uid, status.st_uid)
+        self.owner = owner or Identity(uid, uid)
         self._scripts: dict[bytes, Script] = {}
 
     def script(self, target: bytes) -> Script:
@@ -103,14 +106,18 @@ def unquoted(path: bytes) -> bytes:
 class Sites:
     """All sites below one directory. The first label of the Host header names the tenant."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: Path) -> None:
+        self.root = os.fspath(root)
         self._by_host: dict[bytes, Site] = {}
         self._by_name: dict[str, Site] = {}
         for name in sorted(os.listdir(root)):
             path = os.path.join(root, name)
             if os.path.isdir(path):
                 self._by_name[name] = Site(name, path)
+
+    def add(self, site: Site) -> None:
+        """Have requests find a site that is not below the directory."""
+        self._by_name[site.name] = site
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self._by_name.values())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, Final, TextIO
 
 MOST_CACHED_SCRIPTS: Final = 4096
+_CHUNK: Final = 8 * 1024  # memory for more would grow the heap, a page fault more each
 
 FileState = tuple[int, int, int, int]
 
@@ -141,9 +142,11 @@ def state_of(descriptor: int) -> FileState:
 
 def compile_script(descriptor: int, path: bytes) -> CodeType:
     """Compile an open script. Raises ScriptFailed."""
+    parts = []
+    while part := os.read(descriptor, _CHUNK):
+        parts.append(part)
     try:
-        with open(descriptor, "rb", closefd=False) as file:
-            return compile(file.read(), path, "exec", dont_inherit=True)
+        return compile(b"".join(parts), path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         raise _reported() from None
 

@@ -5,17 +5,18 @@ That is what Apache's prefork MPM does: a keep-alive connection holds its worker
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 
-from servers import linux
+from servers import early_copies, linux
 from servers.child import REHEARSALS
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response, render
 from servers.mode import Answered, IsolationMode, RunsAs
 from servers.scoreboard import Scoreboard, Slot
 from servers.script import ScriptFailed, ScriptTimeout
-from servers.sites import NotFound, Sites
+from servers.sites import NotFound, Site, Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -67,13 +68,36 @@ class Worker:
         """Answer a request for nothing, until the interpreter has filled its caches.
 
         Otherwise each forked worker would do the same anew, in copies of the pages concerned.
+        Where a worker serves one request only, those that it does write to are copied early.
         """
         for _ in range(REHEARSALS):
-            parser = RequestParser(self._limits.head, self._limits.body)
-            for request in parser.feed(b"GET / HTTP/1.1\r\nHost: rehearsal\r\n\r\n"):
-                answer = self._handle(request)
-                if isinstance(answer, Response):
-                    render(answer, keep_alive=False)
+            self._rehearse()
+        gc.collect()
+        # Nothing that exists now will be garbage; without this a collection in a forked process
+        # would write to, and so copy, every page of objects (gc.freeze).
+        gc.freeze()
+        if self._mode.max_requests == 1:
+            early_copies.arrange(self._serve_ourselves)
+
+    def _rehearse(self) -> None:
+        parser = RequestParser(self._limits.head, self._limits.body)
+        for request in parser.feed(b"GET / HTTP/1.1\r\nHost: rehearsal\r\n\r\n"):
+            answer = self._handle(request)
+            if isinstance(answer, Response):
+                render(answer, keep_alive=False)
+        self._mode.rehearse()
+
+    def _serve_ourselves(self) -> None:
+        """Do all that a worker does for one request, for a script of our own.
+
+        In a child of the master, which ends with it. A refusal, where www cannot read the script,
+        will do as well.
+        """
+        client, connection = socket.socketpair()
+        client.sendall(b"GET /rehearsal.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n")
+        self._sites.add(Site("rehearsal", os.path.dirname(__file__), self._mode.setting.www))
+        self._mode.child_init()
+        self._serve_connection(connection, ("127.0.0.1", 0))
 
     def serve(self, slot: Slot) -> None:
         """Take the mode's resting identity, and serve until `max_requests` is reached, if ever."""

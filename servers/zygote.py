@@ -31,16 +31,17 @@ import marshal
 import os
 import sys
 
+from servers import early_copies
 from servers.all_ids import set_all_ids
 from servers.child import (
     LENGTH,
     REFUSED,
     SIGKILL,
     Job,
+    Rehearsal,
     message,
     receive,
     refusal,
-    rehearse,
     run_and_exit,
     write,
 )
@@ -73,9 +74,11 @@ def main() -> None:
     for name in modules:
         __import__(name)
     stage = Stage(int(limit))
-    rehearse(lambda: set_all_ids(os.geteuid(), os.getegid()))
+    rehearsal = Rehearsal(lambda: set_all_ids(os.geteuid(), os.getegid()))
+    rehearsal.until_warm()
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, every page of objects
+    early_copies.arrange(rehearsal.once)
     control = _socket.socket(fileno=CONTROL)
     control.send(READY)
     zygote = Zygote(control, stage)

@@ -7,7 +7,7 @@ replaces it. mod_ruid2 does so where MaxRequestsPerChild is 1.
 from __future__ import annotations
 
 from servers import requirements
-from servers.child import rehearse
+from servers.child import Rehearsal
 from servers.credentials import Switch, current
 from servers.http import Request, Response
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
@@ -27,14 +27,15 @@ class Mode(IsolationMode):
         super().__init__(setting)
         self._interpreter = Embedded(setting.limits.output, setting.code_cache)
         self._environment = server_environment()
+        self._rehearsal = Rehearsal(current, keep_code=False)
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""
         requirements.other_identities(self.setting)
 
-    def master_init(self) -> None:
-        """Rehearse what each worker does once, except for what cannot be undone."""
-        rehearse(current)
+    def rehearse(self) -> None:
+        """Run a script, without the change of identity, which cannot be undone."""
+        self._rehearsal.once()
 
     def child_init(self) -> None:
         """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""

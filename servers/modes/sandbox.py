@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from servers import allowed_calls, linux, requirements, seccomp, user_namespace
+from servers import allowed_calls, early_copies, linux, requirements, seccomp, user_namespace
 from servers.all_ids import CredentialError
-from servers.child import rehearse
+from servers.child import Rehearsal
 from servers.credentials import become, current, drop_for_good
 from servers.forked import ForkedScripts
 from servers.http import Request, Response
@@ -116,7 +116,9 @@ class Mode(IsolationMode):
 
     def child_init(self) -> None:
         """Become www with four capabilities of a user namespace, in a root directory of its own."""
-        rehearse(lambda: become(current()))
+        rehearsal = Rehearsal(lambda: become(current()))
+        rehearsal.until_warm()
+        early_copies.arrange(rehearsal.once)
         flags = sum(flag for _, flag in self._namespaces())
         self._fork = linux.ForkInto(flags) if flags else os.fork
         limits = self.setting.limits

@@ -7,7 +7,7 @@ each request, which the pool keeps ready.
 from __future__ import annotations
 
 from servers import requirements
-from servers.child import rehearse
+from servers.child import Rehearsal
 from servers.credentials import become, current
 from servers.http import Request, Response
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
@@ -27,14 +27,15 @@ class Mode(IsolationMode):
         super().__init__(setting)
         self._interpreter = Embedded(setting.limits.output, setting.code_cache)
         self._environment = server_environment()
+        self._rehearsal = Rehearsal(lambda: become(current()), keep_code=False)
 
     def check_host(self) -> None:
         """Changing identity takes root."""
         requirements.other_identities(self.setting)
 
-    def master_init(self) -> None:
-        """Rehearse what each worker does once."""
-        rehearse(lambda: become(current()))
+    def rehearse(self) -> None:
+        """Become who this already is, and run a script."""
+        self._rehearsal.once()
 
     def child_init(self) -> None:
         """Stay root."""

@@ -200,7 +200,7 @@ class Server:
             pytest.fail(f"the server did not start: {self.ready}\n{self.log()}")
         self.port: int = self.ready["port"]
         self.contained: bool = self.ready["own_pid_namespace"]
-        self.master = children(self.process.pid)[0] if self.contained else self.process.pid
+        self.master = children(self.process.pid)[0]
         # Kept open, or another server's namespace could get its number as soon as it is gone.
         self._held = os.open(f"/proc/{self.master}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._namespace = os.fstat(self._held).st_ino
@@ -288,7 +288,7 @@ class Server:
         return [
             pid
             for pid in children(self.master)
-            if "-m\0servers\0" in command_line(pid) and name_of(pid) == name_of(self.master)
+            if "servers.master" in command_line(pid) and name_of(pid) == name_of(self.master)
         ]
 
     def zygotes(self) -> list[int]:

@@ -333,7 +333,7 @@ def test_scripts_that_never_end(server: Server) -> None:
     settle(server)
     server.wait_for(
         lambda: all(
-            "-m\0servers\0" in command_line(pid)
+            "servers.master" in command_line(pid)
             for pid in {*server.everybody()} - {*server.zygotes()}
         )
     )

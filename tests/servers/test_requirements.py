@@ -15,7 +15,7 @@ pytestmark = needs_root
 
 
 def setting(sites: Sites) -> Setting:
-    return Setting(sites.root, Identity(WWW.uid, WWW.gid), sites.root.parent)
+    return Setting(str(sites.root), Identity(WWW.uid, WWW.gid), str(sites.root.parent))
 
 
 def test_root_can_become_all_that_the_sites_need(sites: Sites) -> None:

@@ -365,7 +365,7 @@ def test_kernel_without_notification_runs_the_other_guard(
     sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seccomp, "has_action", lambda action: action == seccomp.ALLOW)
-    setting = Setting(sites.root, Identity(47000, 47000), sites.root)
+    setting = Setting(str(sites.root), Identity(47000, 47000), str(sites.root))
     with pytest.raises(Unavailable, match="cannot notify") as caught:
         Mode(setting).check_host()
     assert caught.value.hint == "use Linux 5.5 or newer"

@@ -390,7 +390,7 @@ def test_site_of_root_is_nobodys_to_run(sites: Sites) -> None:
 
 def mode(sites: Sites, private: Path, **options: str) -> sandbox.Mode:
     www = Identity(WWW.uid, WWW.gid)
-    return sandbox.Mode(Setting(sites.root, www, private, options=options))
+    return sandbox.Mode(Setting(str(sites.root), www, str(private), options=options))
 
 
 def test_check_passes_here_and_changes_nothing(sites: Sites, reachable: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_zygote_ends_with_its_front(sites: Sites) -> None:
 
 
 def test_a_zygote_that_does_not_get_ready(sites: Sites) -> None:
-    setting = Setting(sites.root, Identity(WWW.uid, WWW.gid), sites.root)
+    setting = Setting(str(sites.root), Identity(WWW.uid, WWW.gid), str(sites.root))
 
     def reason() -> str:
         with pytest.raises(ZygoteEnded) as caught:
