@@ -35,6 +35,7 @@ _BUSY_SHARE = 0.05
 _LEAST_FILES = 1024
 _LEAST_PORTS = 20_000
 _CGROUP_KILL = (5, 14)  # cgroup-v2.rst: since when cgroup.kill exists
+_RING_WITHOUT_DESCRIPTOR = (5, 18)  # io_uring_register(2), IORING_REGISTER_RING_FDS
 
 
 @dataclass(frozen=True)
@@ -441,12 +442,34 @@ def old_kernel(view: View) -> Iterator[Caution]:
         )
 
 
+def early_copies(view: View) -> Iterator[Caution]:
+    """Whether forks of the servers can copy pages at once (servers/early_copies.py)."""
+    match = re.match(r"(\d+)\.(\d+)", view.read(f"{_SYSCTL}/kernel/osrelease") or "")
+    if match and (int(match[1]), int(match[2])) < _RING_WITHOUT_DESCRIPTOR:
+        reason, remedy = f"Linux {match[0]} is older than 5.18", "use a newer kernel"
+    elif view.number(f"{_SYSCTL}/kernel/io_uring_disabled"):
+        reason, remedy = "io_uring is disabled", "sysctl kernel.io_uring_disabled=0"
+    else:
+        return
+    yield Caution(
+        f"{reason}: servers that fork for each request copy their pages one by one, and are up to "
+        "a third slower than elsewhere (docs/modes.md)",
+        f"{remedy}, or compare with hosts of the same kind only",
+    )
+
+
 HARMFUL: tuple[Check, ...] = (
     *(one_processor, one_core, cpu_limit, governor, turbo, battery, hypervisor, steal),
     *(clocksource, swap, huge_pages, aslr, load, control_groups, pressure),
     *(open_files, ports, reused_ports, connection_tracking),
 )
-WORTH_KNOWING: tuple[Check, ...] = (mitigations, cpu_controller, profiling, old_kernel)
+WORTH_KNOWING: tuple[Check, ...] = (
+    mitigations,
+    cpu_controller,
+    profiling,
+    old_kernel,
+    early_copies,
+)
 
 
 def cgroup_cpu_limit(view: View) -> float | None:

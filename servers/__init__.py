@@ -12,8 +12,10 @@ package is shared by all of them, so that the mode is the only thing that differ
 `stage`                   what a script finds around it in there, and how its code is opened and run
 `forked`, `child`         a script in a child that is forked for it: the parent's part, the child's
 `rehearsal`               a script of the server's own, to warm a process up that will be forked
+`early_copies`            pages that a fork copies at once
 `zygote`                  a lean process that is forked in the server's place
 `program`                 a script as a program of its own: spawn, feed, read, reap
+`orders`, `master`        what `python -m servers` executes: what it is told, and what it does
 `worker`                  accept, parse, mode.handle, send, mode.cleanup
 `pool`                    the prefork master: spawn, watch, reap, stop
 `respawn`                 how a worker comes to be: forked, or executed
@@ -32,6 +34,7 @@ package is shared by all of them, so that the mode is the only thing that differ
 `content_thread`          one call in a thread of its own
 `thread_identity`         the identity of one thread, which is not its process's
 `language_guard`          an audit hook that confines scripts
+`typed`, `remembered`     the little that is needed of `typing` and `functools`
 `containment`             the namespaces that a server lives and dies in
 ========================  ==========================================================================
 
@@ -39,7 +42,8 @@ Words: a *worker* is a process that serves requests; the *pool* is the prefork s
 the *master*. A *tenant* is a numeric uid and gid with a *site*, a directory of scripts. *www* is
 the server's own identity.
 
-Only the standard library and httptools are imported here, and of the former not `dataclasses`
-(which brings `inspect`), `tempfile` or `subprocess`: what a server has loaded is what each fork
-has to copy. Facts are named tuples for that reason.
+Only the standard library and httptools are imported here. What a running server has loaded is what
+each fork has to copy, so the modules from `master` down do without most of the former: no `enum`,
+`re`, `pathlib`, `contextlib`, `functools`, `collections`, `typing`, and of `signal` and `socket`
+only what these are made of. A test says what must not be loaded.
 """

@@ -74,7 +74,7 @@ def command(orders: int, worker: str = "") -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return what the interpreter finds the server by, and runs by; no more is a tenant's business."""
+    """Return what the interpreter finds the server by and runs by, which is no secret."""
     kept = {
         name: value
         for name, value in os.environ.items()

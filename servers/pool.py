@@ -369,8 +369,9 @@ def _send(process: int, number: int) -> None:
 def _explain(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
-    names = [name for name, number in vars(signal).items() if number == -status]
-    return f"signal {next(name for name in names if name.startswith('SIG'))}"
+    from signal import Signals  # here, since it brings `enum`, and workers seldom die of one
+
+    return f"signal {Signals(-status).name}"
 
 
 def _as_json(numbers: dict[str, float | None]) -> str:

@@ -248,6 +248,23 @@ def test_import_is_lean() -> None:
     assert heavy & set(done.stdout.split()) == set()
 
 
+@pytest.mark.parametrize("mode", ["harache", "suid2", "dso"])
+def test_a_server_has_loaded_next_to_nothing(mode: str) -> None:
+    source = f"import servers.master, servers.modes.{mode}, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [*LEAN, "-c", source],
+        env={"PYTHONPATH": f"{ROOT}:{PACKAGES}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    avoided = {
+        *("argparse", "collections", "contextlib", "enum", "functools", "json", "pathlib"),
+        *("re", "signal", "socket", "subprocess", "tempfile", "typing", "urllib"),
+    }
+    assert avoided & set(done.stdout.split()) == set()
+
+
 @pytest.mark.parametrize("mode", modes.names())
 def test_worker_at_rest_is_small(sites: Sites, mode: str) -> None:
     with Server(mode, sites) as server:

@@ -355,7 +355,7 @@ def test_server_without_namespaces_leaves_nothing(sites: Sites) -> None:
     with Server("hussa", sites, workers=2, prefix=prefix) as server:
         assert not server.ready["own_pid_namespace"]
         assert_serves(server)
-        assert len(server.everybody()) == 4
+        assert len(server.everybody()) == 5  # the master, two workers, their supervisors
 
 
 # Hosts that cannot
