@@ -50,7 +50,7 @@ def _serve(
     """Be the master; return the exit status."""
     command = None
     if mode.setting.options.get("worker_start") == "exec":
-        command = ServerCommand(file, listener.fileno())
+        command = ServerCommand(file, orders.descriptors())
     else:
         os.close(file)
     control = _STANDARD_INPUT if orders.control else None
@@ -67,7 +67,6 @@ def _profile(mode: IsolationMode, path: str, journal: int) -> None:
     """Have requests stamp what they pass."""
     from servers import courses, phases  # here, since no other server has any use for them
 
-    os.set_inheritable(journal, False)
     courses.install(path.rpartition(".")[2].partition(":")[0], mode, phases.Journal(journal))
 
 

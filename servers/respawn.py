@@ -56,18 +56,20 @@ def fork_worker(work: Callable[[], object]) -> int:
 class ServerCommand:
     """The command that this server was executed by, to be executed again for each worker."""
 
-    def __init__(self, orders: int, listener: int) -> None:
+    def __init__(self, orders: int, inherited: list[int]) -> None:
         """Prepare the command, while this process still has its environment.
 
-        `orders` and `listener` are descriptors that a worker needs.
+        `orders` is the descriptor of the orders, `inherited` are those that they tell of.
         """
         self._orders = orders
-        self._listener = listener
-        self._environment = dict(os.environ)
+        self._inherited = inherited
+        self._environment = {
+            name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LD_"))
+        }
 
     def execute(self, inheritance: Inheritance) -> int:
         """Start a worker; return its process id. Raises OSError."""
-        kept = (self._orders, self._listener, inheritance.scoreboard)
+        kept = (self._orders, *self._inherited, inheritance.scoreboard)
         return os.posix_spawn(
             sys.executable,
             command(self._orders, str(inheritance)),

@@ -46,11 +46,20 @@ else:
         """Return the fields' names and values, in order."""
         return dict(zip(facts._fields, facts, strict=True))
 
+    def _plain(facts: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what `__new__` needs to make a copy, for pickle."""
+        return tuple(facts)
+
     def _described(facts: tuple[Any, ...]) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in _as_dict(facts).items())
         return f"{type(facts).__name__}({values})"
 
-    _METHODS = {"__repr__": _described, "_replace": _replace, "_asdict": _as_dict}
+    _METHODS = {
+        "__repr__": _described,
+        "__getnewargs__": _plain,
+        "_replace": _replace,
+        "_asdict": _as_dict,
+    }
 
     class NamedTuple(metaclass=_Facts):
         """The base of facts: tuples whose places have names, as `typing.NamedTuple`."""

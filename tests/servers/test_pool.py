@@ -126,7 +126,8 @@ def test_workers_end_with_a_killed_master(
     server = Server(mode, sites, *options, workers=2, prefix=NO_NAMESPACES)
     try:
         assert not server.ready["own_pid_namespace"]
-        workers = children(server.process.pid)
+        (master,) = children(server.process.pid)
+        workers = children(master)
         assert len(workers) == 2
         server.process.kill()
         server.wait_for(lambda: not any(is_running(worker) for worker in workers))
@@ -233,22 +234,28 @@ def test_usage_does_not_keep_ended_workers_from_being_replaced(sites: Sites) -> 
 
 
 SHORT_OF_PROCESSES = """
-import errno, os, runpy, sys
+import errno, os
 fork, calls = os.fork, 0
 def scarce():
     global calls
     calls += 1
-    if os.getpid() == 1 and calls % 3 == 0:
+    if calls % 3 == 0:
         raise BlockingIOError(errno.EAGAIN, "short of processes")
     return fork()
 os.fork = scarce
+"""
+
+WITH_A_SHORT_MASTER = f"""
+import runpy, sys
+from servers import orders
+orders._PROGRAM = {SHORT_OF_PROCESSES!r} + orders._PROGRAM
 sys.argv = sys.argv[sys.argv.index("servers"):]
 runpy.run_module("servers", run_name="__main__", alter_sys=True)
 """
 
 
 def test_worker_that_cannot_be_made_now_is_made_later(sites: Sites) -> None:
-    prefix = (PYTHON, "-S", "-P", "-c", SHORT_OF_PROCESSES)
+    prefix = (PYTHON, "-S", "-P", "-c", WITH_A_SHORT_MASTER)
     with Server("suid2", sites, workers=2, prefix=prefix) as server:
         assert [server.get().status for _ in range(6)] == [200] * 6
         assert "cannot start a worker" in server.log()

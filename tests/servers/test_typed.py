@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 
@@ -32,6 +33,7 @@ def test_facts_are_tuples_with_names() -> None:
     assert Point._fields == ("x", "y")
     assert repr(point) == "Point(x=1, y=2)"
     assert Point.__doc__ == "A place."
+    assert pickle.loads(pickle.dumps(point)) == point
 
 
 def test_facts_cannot_be_changed_nor_made_of_too_little() -> None:

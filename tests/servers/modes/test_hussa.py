@@ -301,13 +301,14 @@ def test_death_of_a_supervisor_costs_one_request_and_the_worker(supervised: Serv
 def test_death_of_a_supervisor_amid_a_request(supervised: Server) -> None:
     """The script comes to its end as itself, and the worker ends instead of going back."""
     supervised.sites.put(
-        "slow.py", "import time; time.sleep(0.5); print('Content-Type: text/plain\\n\\nme')"
+        "slow.py",
+        "import time; open('begun', 'w'); time.sleep(0.5)\n"
+        "print('Content-Type: text/plain\\n\\nme')",
     )
     before = supervised.workers()
     with supervised.connect() as connection:
         connection.sendall(b"GET /slow.py HTTP/1.1\r\nHost: t0001\r\n\r\n")
-        uid = Path(f"/proc/{before[0]}")
-        supervised.wait_for(lambda: uid.stat().st_uid == 47001)
+        supervised.wait_for((supervised.sites.root / "t0001" / "begun").exists)
         (supervisor,) = supervisors(supervised)
         os.kill(supervisor, signal.SIGKILL)
         assert b"200 OK" in connection.makefile("rb").readline()
