@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from servers import __main__, linux, modes, requirements, script
+from servers import __main__, linux, modes, orders, requirements, script
 from servers.http import Request, Response
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes import dso, suexec
@@ -168,9 +168,18 @@ def load(name: str) -> type[IsolationMode]:
     return DOUBLES[name]
 
 
+_needed: Final = orders.environment
+
+
+def whole_environment() -> dict[str, str]:
+    """Return what the server needs to start, and all else that whoever starts it had."""
+    return {**os.environ, **_needed()}
+
+
 def main() -> NoReturn:
     """Be `python -m servers`, with the doubles in the place of the modes."""
     modes.load = load
+    orders.environment = whole_environment
     sys.exit(__main__.main())
 
 

@@ -113,9 +113,9 @@ class IsolationMode(ABC):
         return self.setting.options.get(name, self.options[name][0])
 
     def check_host(self) -> None:  # noqa: B027 - a mode without demands has nothing to check
-        """Say whether this host can run the mode. In the master, as it was started, once.
+        """Say whether this host can run the mode. Before the server is executed, once.
 
-        Raises Unavailable. Changes nothing.
+        Raises Unavailable. Changes nothing; what it notes in this object is lost.
         """
 
     def master_init(self) -> None:  # noqa: B027 - most modes prepare nothing

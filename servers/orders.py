@@ -73,7 +73,7 @@ def command(orders: int, worker: str = "") -> list[str]:
     return [sys.executable, *("-S", "-s", "-P"), "-c", _PROGRAM, *words]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return what the interpreter finds the server by and runs by, which is no secret."""
     kept = {
         name: value
@@ -90,7 +90,7 @@ def execute(orders: Orders) -> NoReturn:
     file = orders.written()
     for descriptor in (file, *orders.descriptors()):
         os.set_inheritable(descriptor, True)
-    os.execve(sys.executable, command(file), _environment())
+    os.execve(sys.executable, command(file), environment())
 
 
 def refuse(error: Exception, control: bool) -> int:
