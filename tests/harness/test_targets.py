@@ -1,11 +1,21 @@
 """What there is to measure, by name."""
 
+import importlib.util
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from harness import targets
 from harness.errors import IsobenchError
+
+
+def test_servers_find_their_modules_compiled() -> None:
+    targets.server_command()
+    package = targets.folder_of("servers") / "servers"
+    for source in package.glob("*.py"):
+        compiled = Path(importlib.util.cache_from_source(str(source)))
+        assert compiled.stat().st_mtime >= source.stat().st_mtime
 
 
 def test_all_modes_are_there_with_what_reports_say_of_them() -> None:
