@@ -11,13 +11,15 @@ Adding a mode needs nothing here: without a course of its own, all that it does 
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, NamedTuple
-
 from servers.forked import ForkedScripts
 from servers.mode import IsolationMode
 from servers.phases import POINTS, Journal
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, Final
 
 SERVER: Final = "server"
 SCRIPT: Final = "script"
@@ -305,6 +307,8 @@ def _sew_fork(journal: Journal) -> None:
 
 def _sew_zygote(journal: Journal) -> None:
     """Have the zygote stamp as well. It is a program of its own, and inherits the journal."""
+    import fcntl  # here, since it is a library more for each fork to map
+
     from servers.modes import zygote
 
     # A copy that is inherited, out of the way of the descriptors that the zygote gets.

@@ -20,16 +20,19 @@ more they add on average than was asked for is measured once a server, and asked
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 from servers.mode import IsolationMode
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Handle = Callable[[Any], Any]
 
 _CALLS = 100
 _BATCHES = 15
 _CORRECTIONS = 2
-
-Handle = Callable[[Any], Any]
 
 
 def slow_down(mode: IsolationMode, microseconds: float) -> None:
