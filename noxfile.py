@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import nox
@@ -80,7 +81,7 @@ def wheel(session: nox.Session) -> None:
 
 def _given(session: nox.Session, option: str) -> str | None:
     """Return the value that an option was given after `--`, None where it was not."""
-    for word, following in zip(session.posargs, [*session.posargs[1:], ""], strict=True):
+    for word, following in pairwise([*session.posargs, ""]):
         if word == option:
             return following
         if word.startswith(f"{option}="):
