@@ -1,0 +1,57 @@
+"""What `nox -s bench` runs, as a session that only notes it is told."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_NOXFILE = Path(__file__).parents[1] / "noxfile.py"
+
+
+class Session:
+    """Notes commands."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.posargs = [*arguments]
+        self.commands: list[list[str]] = []
+
+    def install(self, *_: str) -> None:
+        return
+
+    def run(self, *command: str) -> None:
+        self.commands.append([*command])
+
+
+def commands_of_bench(*arguments: str) -> list[list[str]]:
+    spec = importlib.util.spec_from_file_location("noxfile", _NOXFILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    session = Session(*arguments)
+    module.bench(session)
+    return session.commands
+
+
+def test_bench_without_arguments_measures_all_into_one_folder() -> None:
+    commands = commands_of_bench()
+    assert [command[1] for command in commands] == ["run", "costs", "attack"]
+    assert {command[2] for command in commands} == {"--out"}
+    (folder,) = {command[3] for command in commands}
+    assert folder.startswith("results/")
+
+
+@pytest.mark.parametrize("words", [("--seed", "7"), ("--seed=7",)])
+def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
+    run, costs, attack = commands_of_bench("--quick", "--out", "here", *words)
+    assert run == ["isobench", "run", "--quick", "--out", "here", *words]
+    assert costs == ["isobench", "costs", "--out", "here", "--quick", "--seed=7"]
+    assert attack == ["isobench", "attack", "--out", "here", "--quick", "--seed=7"]
+
+
+def test_bench_attacks_the_modes_that_it_measures() -> None:
+    run, costs, attack = commands_of_bench("--modes", "dso,harache", "--out=here")
+    assert run[2:] == ["--modes", "dso,harache", "--out=here"]
+    assert "--modes=dso,harache" not in costs
+    assert attack[-1] == "--modes=dso,harache"
