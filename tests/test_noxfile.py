@@ -1,6 +1,7 @@
 """What `nox -s bench` runs, as a session that only notes it is told."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,20 @@ class Session:
         self.commands.append([*command])
 
 
-def commands_of_bench(*arguments: str) -> list[list[str]]:
+@cache
+def noxfile() -> Any:
+    """Load it, once: nox does not want to hear of a session twice."""
     spec = importlib.util.spec_from_file_location("noxfile", _NOXFILE)
     assert spec is not None
     assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def commands_of_bench(*arguments: str) -> list[list[str]]:
     session = Session(*arguments)
-    module.bench(session)
+    noxfile().bench(session)
     return session.commands
 
 
