@@ -59,7 +59,7 @@ def arrange(rehearse: Callable[[], object]) -> int:
     """
     try:
         pages = set.intersection(*(_written(rehearse) for _ in range(_REHEARSALS)))
-        _pin(_ranges(sorted(pages)))
+        _pin(sorted(pages)[:_MOST_BUFFERS])
     except OSError:
         return 0
     return len(pages)
@@ -115,24 +115,13 @@ def _private_memory() -> Iterator[Range]:
             yield int(start, 16), int(end, 16)
 
 
-def _ranges(pages: Sequence[int]) -> list[Range]:
-    """Return ascending addresses of pages as ranges, consecutive pages merged."""
-    merged: list[Range] = []
-    for page in pages:
-        if merged and merged[-1][1] == page:
-            merged[-1] = (merged[-1][0], page + _PAGE)
-        else:
-            merged.append((page, page + _PAGE))
-    return merged
-
-
-def _pin(places: Sequence[Range]) -> None:
-    """Register memory with a ring that lasts as long as this process. Raises OSError."""
-    parts = [part for start, end in places[:_MOST_BUFFERS] for part in (start, end - start)]
+def _pin(pages: Sequence[int]) -> None:
+    """Register pages with a ring that lasts as long as this process. Raises OSError."""
+    parts = [part for page in pages for part in (page, _PAGE)]
     vectors = (ctypes.c_size_t * len(parts))(*parts)  # struct iovec: an address and a length
     ring = _call(_SYS_IO_URING_SETUP, 1, ctypes.create_string_buffer(_PARAMETERS_BYTES))
     try:
-        _call(_SYS_IO_URING_REGISTER, ring, _REGISTER_BUFFERS, vectors, len(parts) // 2)
+        _call(_SYS_IO_URING_REGISTER, ring, _REGISTER_BUFFERS, vectors, len(pages))
         _call(_SYS_IO_URING_REGISTER, ring, _REGISTER_RING_FDS, _update(ring), 1)
     finally:
         os.close(ring)

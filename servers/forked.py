@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 
+from servers import early_copies
 from servers.child import (
     ANSWERED,
     LARGEST_KEPT_CODE,
@@ -26,9 +27,11 @@ from servers.child import (
     REFUSED,
     SIGKILL,
     Job,
+    Rehearsal,
     receive,
     run_and_exit,
 )
+from servers.credentials import become, current
 from servers.http import Request, Response
 from servers.script import OutputTooLarge, ScriptFailed, parse_output
 from servers.stage import MOST_CACHED_SCRIPTS, Stage
@@ -79,6 +82,12 @@ class ForkedScripts:
         finally:
             os.close(paper)
         return self._jobs.response(job, answer)
+
+    def rehearse(self) -> None:
+        """Prepare this process for its children. Once, with the identity that it has now."""
+        rehearsal = Rehearsal(lambda: become(current()))
+        rehearsal.until_warm()
+        early_copies.arrange(rehearsal.once)
 
     def kill(self) -> None:
         """End a child that has not come to its end, because its time was up."""

@@ -34,7 +34,7 @@ def main() -> NoReturn:
     mode = orders.make_mode()
     leave_import_path()
     if orders.journal is not None:
-        _profile(mode, orders.mode, orders.journal)
+        _profile(mode, orders.journal)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, orders.listener)
     sites = Sites(orders.setting.sites)
     if inheritance:
@@ -63,11 +63,12 @@ def _serve(
     return 0
 
 
-def _profile(mode: IsolationMode, path: str, journal: int) -> None:
+def _profile(mode: IsolationMode, journal: int) -> None:
     """Have requests stamp what they pass."""
     from servers import courses, phases  # here, since no other server has any use for them
 
-    courses.install(path.rpartition(".")[2].partition(":")[0], mode, phases.Journal(journal))
+    name = type(mode).__module__.rpartition(".")[2]
+    courses.install(name, mode, phases.Journal(journal))
 
 
 def _plant(mode: IsolationMode, microseconds: float | None) -> None:

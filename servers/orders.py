@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _PROGRAM: Final = "from servers.master import main; main()"
 _LARGEST: Final = 1024 * 1024
 
+# Have the dynamic linker look all functions up now, and not each forked process those that it comes
+# to call (ld.so(8)).
+BIND_NOW: Final = {"LD_BIND_NOW": "1"}
+
 
 class Orders(NamedTuple):
     """What to serve, and with what. The integers but `workers` are inherited descriptors."""
@@ -80,9 +84,7 @@ def environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith("PYTHON") or name in ("PATH", "LANG", "LC_ALL")
     }
-    # LD_BIND_NOW: have the dynamic linker look all functions up now, and not each forked process
-    # those that it comes to call (ld.so(8)).
-    return kept | {"PYTHONPATH": os.pathsep.join(import_path()), "LD_BIND_NOW": "1"}
+    return kept | BIND_NOW | {"PYTHONPATH": os.pathsep.join(import_path())}
 
 
 def execute(orders: Orders) -> NoReturn:

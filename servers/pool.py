@@ -93,7 +93,8 @@ class Pool:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         self._signals = _signals_as_a_file()
         os.environ.clear()  # which no worker should see
-        self._worker.rehearse()
+        if self._command is None:
+            self._worker.rehearse()
         try:
             self._start_all()
             self._ready = True

@@ -8,22 +8,13 @@ from __future__ import annotations
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Generic, TypeVar
+    from typing import TypeVar
 
     Key = TypeVar("Key")
     Result = TypeVar("Result")
 
-    class _Results(dict[Key, Result], Generic[Key, Result]):
-        pass
 
-else:
-
-    class _Results(dict):
-        def __class_getitem__(cls, _types: object) -> type:
-            return cls
-
-
-class Remembered(_Results["Key", "Result"]):
+class Remembered(dict["Key", "Result"]):
     """Looks up `results[argument]`, and has the function make it where it is not known yet.
 
     All is forgotten when there are `most` results: arguments come from clients, without an end.

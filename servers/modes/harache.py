@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import gc
 
-from servers import early_copies, linux, requirements
-from servers.child import Rehearsal
-from servers.credentials import become, current
+from servers import linux, requirements
+from servers.credentials import become
 from servers.forked import ForkedScripts
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs
@@ -35,9 +34,7 @@ class Mode(IsolationMode):
         """Stay root, but of all its power keep three capabilities and a few directories."""
         self._environment = server_environment()
         self._scripts = ForkedScripts(self.setting.limits.output, self.setting.code_cache)
-        rehearsal = Rehearsal(lambda: become(current()))
-        rehearsal.until_warm()
-        early_copies.arrange(rehearsal.once)
+        self._scripts.rehearse()
         restrain(self.setting.sites, _NEEDED)
         gc.freeze()
 

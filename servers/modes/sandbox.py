@@ -22,10 +22,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from servers import allowed_calls, early_copies, linux, requirements, seccomp, user_namespace
+from servers import allowed_calls, linux, requirements, seccomp, user_namespace
 from servers.all_ids import CredentialError
-from servers.child import Rehearsal
-from servers.credentials import become, current, drop_for_good
+from servers.credentials import become, drop_for_good
 from servers.forked import ForkedScripts
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs, Unavailable
@@ -116,13 +115,11 @@ class Mode(IsolationMode):
 
     def child_init(self) -> None:
         """Become www with four capabilities of a user namespace, in a root directory of its own."""
-        rehearsal = Rehearsal(lambda: become(current()))
-        rehearsal.until_warm()
-        early_copies.arrange(rehearsal.once)
         flags = sum(flag for _, flag in self._namespaces())
         self._fork = linux.ForkInto(flags) if flags else os.fork
         limits = self.setting.limits
         self._scripts = ForkedScripts(limits.output, self.setting.code_cache, self._make_child)
+        self._scripts.rehearse()
         self._environment = server_environment()
         self._limits = feasible(resource_limits(limits.script))
         self._accesses = linux.landlock_accesses(linux.landlock_abi())

@@ -26,6 +26,7 @@ from servers.credentials import Identity, drop_for_good
 from servers.forked import Answer, Jobs, read_answer
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs, Setting
+from servers.orders import BIND_NOW
 from servers.restraint import restrain
 from servers.script import ScriptFailed, environment_of, server_environment
 from servers.zygote import CONTROL, END, READY, pack, run_message
@@ -41,10 +42,6 @@ _PROGRAM: Final = (
     f"import sys; package = type(sys)('servers'); package.__path__ = [{str(_PACKAGE)!r}]; "
     "sys.modules['servers'] = package; from servers import zygote; zygote.main()"
 )
-
-# Have the dynamic linker look all functions up now, and not each child those it comes to call
-# (ld.so(8)).
-_ENVIRONMENT: Final = {"LD_BIND_NOW": "1"}
 
 
 class ZygoteEnded(RuntimeError):
@@ -96,7 +93,7 @@ class Zygote:
                     *(sys.executable, "-I", "-S", "-B", "-c", _PROGRAM),
                     *(str(self._output_limit), *modules),
                 ],
-                _ENVIRONMENT,
+                BIND_NOW,
                 file_actions=((os.POSIX_SPAWN_DUP2, theirs.fileno(), CONTROL),),
                 setpgroup=0,  # out of reach of Ctrl-C, whose receiver is the master
                 setsigdef=(signal.SIGUSR1,),

@@ -372,6 +372,14 @@ def name_of(pid: int) -> str:
         return ""
 
 
+def state_of(pid: int) -> str:
+    """Return the letter that ps shows of a process's state; empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
 def children(pid: int) -> list[int]:
     try:
         text = Path(f"/proc/{pid}/task/{pid}/children").read_text()

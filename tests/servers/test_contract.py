@@ -19,6 +19,7 @@ from tests.servers.live import (
     needs_root,
     read_reply,
     request,
+    state_of,
 )
 from workloads.catalog import WORKLOADS, Workload
 from workloads.proof import Identity, Proof
@@ -291,7 +292,7 @@ def test_pool_is_stable(server: Server) -> None:
     # A client has its answer before the worker has closed the connection and counted it.
     server.wait_for(lambda: [descriptors(worker) for worker in settled(server)] <= before)
     server.wait_for(lambda: server.usage()["served"] == served + 23)
-    assert "Z" not in map(state, server.everybody())
+    assert "Z" not in map(state_of, server.everybody())
 
 
 def settled(server: Server) -> list[int]:
@@ -299,16 +300,8 @@ def settled(server: Server) -> list[int]:
     server.wait_for(lambda: len(server.workers()) == server.ready["workers"])
     server.wait_for(lambda: not server.scripts())
     # A new one has more to close and to open before it waits for its first connection.
-    server.wait_for(lambda: all(state(worker) == "S" for worker in server.workers()))
+    server.wait_for(lambda: all(state_of(worker) == "S" for worker in server.workers()))
     return server.workers()
-
-
-def state(pid: int) -> str:
-    """Return the letter that ps shows of a process's state; empty when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def descriptors(pid: int) -> int:

@@ -116,10 +116,3 @@ def test_a_rehearsal_that_fails_arranges_nothing() -> None:
         os._exit(1)
 
     assert in_child(lambda: early_copies.arrange(fail)) == 0
-
-
-def test_ranges_merge_neighbours() -> None:
-    assert early_copies._ranges([PAGE, 2 * PAGE, 5 * PAGE]) == [
-        (PAGE, 3 * PAGE),
-        (5 * PAGE, 6 * PAGE),
-    ]

@@ -6,7 +6,6 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from tests.servers.live import (
     needs_root,
     read_reply,
     request,
+    state_of,
     where_readable,
 )
 
@@ -137,10 +137,7 @@ def test_workers_end_with_a_killed_master(
 
 def is_running(pid: int) -> bool:
     """Say whether a process is more than a zombie that nobody has reaped yet."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
+    return state_of(pid) not in ("", "Z")
 
 
 # Workers that end with their request
