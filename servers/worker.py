@@ -95,6 +95,7 @@ class Worker:
         """
         client, connection = socket.socketpair()
         client.sendall(b"GET /rehearsal.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)  # or we would wait for more before we close
         self._sites.add(Site("rehearsal", os.path.dirname(__file__), self._mode.setting.www))
         self._mode.child_init()
         self._serve_connection(connection, ("127.0.0.1", 0))

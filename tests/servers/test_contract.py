@@ -297,11 +297,24 @@ def test_pool_is_stable(server: Server) -> None:
 
 def settled(server: Server) -> list[int]:
     """Return the workers, once a discarded one has been replaced and no script runs."""
-    server.wait_for(lambda: len(server.workers()) == server.ready["workers"])
     server.wait_for(lambda: not server.scripts())
-    # A new one has more to close and to open before it waits for its first connection.
-    server.wait_for(lambda: all(state_of(worker) == "S" for worker in server.workers()))
-    return server.workers()
+    workers: list[int] = []
+
+    def all_wait() -> bool:
+        # One that starts or ends holds other descriptors than one that waits for a connection.
+        workers[:] = server.workers()
+        return len(workers) == server.ready["workers"] and all(map(is_accepting, workers))
+
+    server.wait_for(all_wait)
+    return workers
+
+
+def is_accepting(pid: int) -> bool:
+    """Say whether a process sleeps in accept: proc_pid_wchan(5) names the kernel's function."""
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text() == "inet_csk_accept"
+    except OSError:
+        return False  # it has ended
 
 
 def descriptors(pid: int) -> int:

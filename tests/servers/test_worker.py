@@ -1,11 +1,20 @@
 """One worker's connections: how they end, with what client."""
 
+import os
+import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.servers.live import Server, Sites, needs_root, read_reply, request
+from servers import modes
+from servers.credentials import Identity
+from servers.mode import Limits, Setting
+from servers.sites import Sites as ServedSites
+from servers.worker import Worker
+from tests.servers.forked import in_child
+from tests.servers.live import PATIENCE, Server, Sites, needs_root, read_reply, request
 
 pytestmark = needs_root
 
@@ -59,3 +68,24 @@ def test_what_uses_up_a_worker_is_a_request(sites: Sites, mode: str) -> None:
         assert server.workers() == [worker]
         assert server.get("/missing.py").status == 404
         server.wait_for(lambda: server.workers() not in ([], [worker]))
+
+
+@pytest.mark.parametrize("mode", ["suid2", "ruid2_drop"])
+def test_a_rehearsal_waits_for_no_client(
+    monkeypatch: pytest.MonkeyPatch, shared_sites: Sites, tmp_path: Path, mode: str
+) -> None:
+    monkeypatch.setattr("servers.worker._LINGER_SECONDS", 3600.0)
+    www = Identity(shared_sites.www.uid, shared_sites.www.gid)
+    limits = Limits(client=3600.0)
+    setting = Setting(str(shared_sites.root), www, str(tmp_path), limits=limits)
+
+    def rehearse() -> bool:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            served = ServedSites(setting.sites)
+            worker = Worker(os.getpid(), listener, modes.load(mode)(setting), served)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(int(PATIENCE))  # which ends this child, and so fails the test
+            worker._serve_ourselves()
+        return True
+
+    assert in_child(rehearse)
