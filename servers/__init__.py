@@ -10,6 +10,7 @@ package is shared by all of them, so that the mode is the only thing that differ
 `sites`                   which tenant and which script a request names
 `script`                  the CGI environment, a script's output, the embedded interpreter
 `stage`                   what a script finds around it in there, and how its code is opened and run
+`kept_code`               the same for a worker of one request: code is kept in files
 `forked`, `child`         a script in a child that is forked for it: the parent's part, the child's
 `rehearsal`               a script of the server's own, to warm a process up that will be forked
 `early_copies`            pages that a fork copies at once

@@ -106,15 +106,12 @@ class Rehearsal:
     each child would do the same anew, in copies of pages that end with it.
     """
 
-    def __init__(self, enter: Callable[[], object], keep_code: bool = True) -> None:
-        """`enter` is what children do to change their identity, but to the one that is there.
-
-        `keep_code` says whether they find the script compiled, as a rule.
-        """
+    def __init__(self, enter: Callable[[], object]) -> None:
+        """`enter` is what children do to change their identity, but to the one that is there."""
         self._enter = enter
         here = os.fsencode(os.getcwd())
         environment = {b"QUERY_STRING": b"rehearsal"}
-        self._job = Job(_REHEARSAL, here, environment, keep_code=keep_code)
+        self._job = Job(_REHEARSAL, here, environment)
 
     def until_warm(self) -> None:
         """Run it as often as it takes."""

@@ -128,8 +128,8 @@ class IsolationMode(ABC):
         Unavailable, which stops the server, when the mode cannot serve without it.
         """
 
-    def rehearse(self) -> None:  # noqa: B027 - of use where a worker is made for each request
-        """Do what each new worker will do with a request, as far as that goes without one.
+    def rehearse(self, request: Request) -> None:  # noqa: B027 - for workers of one request
+        """Do what each new worker will do with a request, for a script of our own.
 
         In the master, several times, before the first worker is forked, and in children of it.
         """

@@ -192,20 +192,23 @@ class Embedded:
     def _code_of(self, path: bytes) -> CodeType:
         descriptor = open_script(path)
         try:
-            key = (path, state_of(descriptor))
-            code = self._codes.get(key)
+            state = state_of(descriptor)
+            code = self._kept(path, state) if self._code_cache else None
             if code is None:
                 code = compile_script(descriptor, path)
                 if self._code_cache:
-                    self._remember(key, code)
+                    self._keep(path, state, code)
             return code
         finally:
             os.close(descriptor)
 
-    def _remember(self, key: tuple[bytes, FileState], code: CodeType) -> None:
+    def _kept(self, path: bytes, state: FileState) -> CodeType | None:
+        return self._codes.get((path, state))
+
+    def _keep(self, path: bytes, state: FileState, code: CodeType) -> None:
         if len(self._codes) >= MOST_CACHED_SCRIPTS:
             self._codes.clear()
-        self._codes[key] = code
+        self._codes[path, state] = code
 
 
 def forget_origin(error: BaseException) -> None:

@@ -140,13 +140,18 @@ def state_of(descriptor: int) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def compile_script(descriptor: int, path: bytes) -> CodeType:
-    """Compile an open script. Raises ScriptFailed."""
+def read_whole(descriptor: int) -> bytes:
+    """Return what an open file holds."""
     parts = []
     while part := os.read(descriptor, _CHUNK):
         parts.append(part)
+    return b"".join(parts)
+
+
+def compile_script(descriptor: int, path: bytes) -> CodeType:
+    """Compile an open script. Raises ScriptFailed."""
     try:
-        return compile(b"".join(parts), path, "exec", dont_inherit=True)
+        return compile(read_whole(descriptor), path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         raise _reported() from None
 

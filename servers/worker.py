@@ -33,6 +33,8 @@ _CHUNK: Final = 64 * 1024
 _MOST_DRAINED: Final = 16 * 1024 * 1024
 _LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _STANDARD_ERROR: Final = 2
+_NOBODY: Final = ("127.0.0.1", 0)
+_REHEARSAL: Final = b"GET /rehearsal.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n"
 _LONG_BYTES: Final = (sys.maxsize.bit_length() + 1) // 8
 
 
@@ -70,8 +72,10 @@ class Worker:
         Otherwise each forked worker would do the same anew, in copies of the pages concerned.
         Where a worker serves one request only, those that it does write to are copied early.
         """
+        here = os.getcwd()
         for _ in range(REHEARSALS):
             self._rehearse()
+        os.chdir(here)
         gc.collect()
         # Nothing that exists now will be garbage; without this a collection in a forked process
         # would write to, and so copy, every page of objects (gc.freeze).
@@ -81,11 +85,17 @@ class Worker:
 
     def _rehearse(self) -> None:
         parser = RequestParser(self._limits.head, self._limits.body)
-        for request in parser.feed(b"GET / HTTP/1.1\r\nHost: rehearsal\r\n\r\n"):
+        for request in parser.feed(_REHEARSAL):
             answer = self._handle(request)
             if isinstance(answer, Response):
                 render(answer, keep_alive=False)
-        self._mode.rehearse()
+            request.script = self._rehearsed().script(request.target)
+            request.remote, request.port = _NOBODY, self._port
+            self._mode.rehearse(request)
+
+    def _rehearsed(self) -> Site:
+        """Return the site of `servers.rehearsal`, as that of a tenant who is www."""
+        return Site("rehearsal", os.path.dirname(__file__), self._mode.setting.www)
 
     def _serve_ourselves(self) -> None:
         """Do all that a worker does for one request, for a script of our own.
@@ -94,11 +104,11 @@ class Worker:
         will do as well.
         """
         client, connection = socket.socketpair()
-        client.sendall(b"GET /rehearsal.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n")
+        client.sendall(_REHEARSAL)
         client.shutdown(socket.SHUT_WR)  # or we would wait for more before we close
-        self._sites.add(Site("rehearsal", os.path.dirname(__file__), self._mode.setting.www))
+        self._sites.add(self._rehearsed())
         self._mode.child_init()
-        self._serve_connection(connection, ("127.0.0.1", 0))
+        self._serve_connection(connection, _NOBODY)
 
     def serve(self, slot: Slot) -> None:
         """Take the mode's resting identity, and serve until `max_requests` is reached, if ever."""

@@ -7,11 +7,11 @@ replaces it. mod_ruid2 does so where MaxRequestsPerChild is 1.
 from __future__ import annotations
 
 from servers import requirements
-from servers.child import Rehearsal
 from servers.credentials import Switch, current
 from servers.http import Request, Response
+from servers.kept_code import EmbeddedOnce
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
-from servers.script import Embedded, environment_of, server_environment
+from servers.script import environment_of, server_environment
 
 
 class Mode(IsolationMode):
@@ -25,17 +25,21 @@ class Mode(IsolationMode):
     def __init__(self, setting: Setting) -> None:
         """Make what each worker would make alike, for the forked ones to inherit."""
         super().__init__(setting)
-        self._interpreter = Embedded(setting.limits.output, setting.code_cache)
+        self._interpreter = EmbeddedOnce(setting)
         self._environment = server_environment()
-        self._rehearsal = Rehearsal(current, keep_code=False)
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""
         requirements.other_identities(self.setting)
 
-    def rehearse(self) -> None:
+    def master_init(self) -> None:
+        """Make room for the tenants' compiled code."""
+        self._interpreter.make_room()
+
+    def rehearse(self, request: Request) -> None:
         """Run a script, without the change of identity, which cannot be undone."""
-        self._rehearsal.once()
+        current()
+        self._interpreter.run(request, environment_of(request, self._environment))
 
     def child_init(self) -> None:
         """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""

@@ -7,11 +7,11 @@ each request, which the pool keeps ready.
 from __future__ import annotations
 
 from servers import requirements
-from servers.child import Rehearsal
 from servers.credentials import become, current
 from servers.http import Request, Response
+from servers.kept_code import EmbeddedOnce
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
-from servers.script import Embedded, environment_of, server_environment
+from servers.script import environment_of, server_environment
 
 
 class Mode(IsolationMode):
@@ -25,17 +25,21 @@ class Mode(IsolationMode):
     def __init__(self, setting: Setting) -> None:
         """Make what each worker would make alike, for the forked ones to inherit."""
         super().__init__(setting)
-        self._interpreter = Embedded(setting.limits.output, setting.code_cache)
+        self._interpreter = EmbeddedOnce(setting)
         self._environment = server_environment()
-        self._rehearsal = Rehearsal(lambda: become(current()), keep_code=False)
 
     def check_host(self) -> None:
         """Changing identity takes root."""
         requirements.other_identities(self.setting)
 
-    def rehearse(self) -> None:
+    def master_init(self) -> None:
+        """Make room for the tenants' compiled code."""
+        self._interpreter.make_room()
+
+    def rehearse(self, request: Request) -> None:
         """Become who this already is, and run a script."""
-        self._rehearsal.once()
+        become(current())
+        self._interpreter.run(request, environment_of(request, self._environment))
 
     def child_init(self) -> None:
         """Stay root."""

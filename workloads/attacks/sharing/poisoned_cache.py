@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 
 def attack(given: Given) -> object:
+    import os
+
     path = f"{given.neighbour}/witness.py".encode()
     code = compile(f"print('Content-Type: text/plain\\n\\n{given.token}')", "witness", "exec")
     for interpreter in given.reach("Embedded"):
@@ -20,6 +22,11 @@ def attack(given: Given) -> object:
         if path in jobs.compiled:
             jobs.compiled[path] = b"no code"
             return "a copy of what a worker keeps"
+    for interpreter in given.reach("EmbeddedOnce"):
+        place = f"{interpreter._directory}/{given.neighbour_uid}"
+        for name in os.listdir(place):
+            os.truncate(f"{place}/{name}", 0)
+        return "the files of the neighbour's code"
     raise PermissionError("no code of the neighbour's is in the script's process")
 
 

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 
 def attack(given: Given) -> object:
+    import os
+
     path = f"{given.neighbour}/witness.py".encode()
     kept: list[object] = []
     for interpreter in given.reach("Embedded"):
@@ -16,6 +18,11 @@ def attack(given: Given) -> object:
         kept += [code.co_consts for key, code in codes.items() if key[0] == path]
     for jobs in given.reach("Jobs"):
         kept += [jobs.compiled.get(path, b"")]
+    for interpreter in given.reach("EmbeddedOnce"):
+        place = f"{interpreter._directory}/{given.neighbour_uid}"
+        for name in os.listdir(place):
+            with open(f"{place}/{name}", "rb") as file:
+                kept.append(file.read())
     if not any(kept):
         raise PermissionError("no code of the neighbour's is in the script's process")
     return kept
