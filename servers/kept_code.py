@@ -11,6 +11,7 @@ from __future__ import annotations
 import marshal
 import os
 
+from servers.credentials import current
 from servers.script import Embedded
 from servers.sites import Sites
 from servers.stage import read_whole
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Final
 
-    from servers.credentials import Identity
     from servers.mode import Setting
     from servers.stage import FileState
 
@@ -42,23 +42,15 @@ class EmbeddedOnce(Embedded):
         Sites that arrive later have none.
         """
         os.mkdir(self._directory, 0o711)
-        owners = {site.owner.uid: site.owner for site in Sites(self._setting.sites)}
-        www = self._setting.www
-        for owner in (owners | {www.uid: www}).values():
-            self._make_room_for(owner)
-        if os.geteuid() not in owners:
-            os.mkdir(self._place_of(os.geteuid()), 0o700)  # for rehearsals
-
-    def _make_room_for(self, owner: Identity) -> None:
-        place = self._place_of(owner.uid)
-        os.mkdir(place, 0o700)
-        try:
-            os.chown(place, owner.uid, owner.gid)
-        except OSError:
-            os.rmdir(place)  # who is nobody in this user namespace has no worker, either
-
-    def _place_of(self, uid: int) -> str:
-        return os.path.join(self._directory, str(uid))
+        served = (site.owner for site in Sites(self._setting.sites))
+        rehearsing = (current(), self._setting.www)
+        for uid, gid in {owner.uid: owner.gid for owner in (*rehearsing, *served)}.items():
+            place = os.path.join(self._directory, str(uid))
+            os.mkdir(place, 0o700)
+            try:
+                os.chown(place, uid, gid)
+            except OSError:
+                os.rmdir(place)  # who is nobody in this user namespace has no worker, either
 
     def _file_of(self, state: FileState) -> str:
         device, inode, *_ = state
