@@ -112,7 +112,7 @@ def run(
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less than a minute, less sure.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A minute or so, less sure.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
     ] = None,
