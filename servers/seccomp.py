@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from servers import linux
 from servers.mode import Unavailable
 
 # linux/seccomp.h: what a filter returns.
@@ -38,6 +39,8 @@ NEW_LISTENER: Final = 1 << 3
 
 # seccomp.h of libseccomp
 _ATTRIBUTE_BAD_ARCHITECTURE: Final = 2
+_ATTRIBUTE_OPTIMIZE: Final = 8
+_AS_A_TREE: Final = 2
 _UNKNOWN: Final = -1  # other negative numbers: known, but not of this architecture
 _LOW_WORD: Final = 0xFFFFFFFF
 
@@ -127,31 +130,47 @@ def compile_filter(default: Action, rules: Sequence[Rule], skip_unknown: bool = 
     left out. One that libseccomp does not know raises LookupError, or is left out as well with
     `skip_unknown`, which suits a list of what is allowed and never one of what is refused.
     Raises Unavailable, and OSError for rules that contradict each other.
+
+    The program looks calls up in a tree, not one after the other: a kernel that installs it runs it
+    for each call that there is (seccomp_cache_prepare in kernel/seccomp.c), and a list of 260 calls
+    took it 250 us, the tree 90.
     """
     with _context(default) as context:
-        _checked(
-            _library().seccomp_attr_set(
-                context, _ATTRIBUTE_BAD_ARCHITECTURE, ctypes.c_uint32(refuse(1))
-            )
-        )
+        set_attribute = _library().seccomp_attr_set
+        bad_architecture = ctypes.c_uint32(refuse(1))
+        _checked(set_attribute(context, _ATTRIBUTE_BAD_ARCHITECTURE, bad_architecture))
+        set_attribute(context, _ATTRIBUTE_OPTIMIZE, _AS_A_TREE)  # not before libseccomp 2.5
         for rule in rules:
             _add(context, rule, skip_unknown)
         return _exported(context)
 
 
-def install(program: bytes, flags: int = 0) -> int:
-    """Put a filter on the calling thread and all that it will start, for good.
+class Installation:
+    """A prepared seccomp(2): built once, so that a request pays the call only."""
 
-    Returns the descriptor of the listener with NEW_LISTENER, which is closed on exec, and 0
-    otherwise. Needs CAP_SYS_ADMIN or no_new_privs. Raises OSError.
-    """
-    instructions = ctypes.create_string_buffer(program, len(program))
-    header = _Program(len(program) // _INSTRUCTION_BYTES, ctypes.addressof(instructions))
-    result = _seccomp(_SET_MODE_FILTER, flags, ctypes.byref(header))
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-    return result
+    def __init__(self, program: bytes, flags: int = 0) -> None:
+        self._instructions = ctypes.create_string_buffer(program, len(program))
+        address = ctypes.addressof(self._instructions)
+        self._program = _Program(len(program) // _INSTRUCTION_BYTES, address)
+        operation, flags_word = ctypes.c_uint(_SET_MODE_FILTER), ctypes.c_uint(flags)
+        number = ctypes.c_long(number_of("seccomp"))
+        self._arguments = number, operation, flags_word, ctypes.byref(self._program)
+
+    def __call__(self) -> int:
+        """Put the filter on the calling thread and all that it will start, for good.
+
+        Returns the descriptor of the listener with NEW_LISTENER, which is closed on exec, and 0
+        otherwise. Needs CAP_SYS_ADMIN or no_new_privs. Raises OSError.
+        """
+        result: int = _quick_system_call(*self._arguments)
+        if result < 0:
+            linux.raise_errno()
+        return result
+
+
+def install(program: bytes, flags: int = 0) -> int:
+    """Put a filter on the calling thread now; see `Installation`."""
+    return Installation(program, flags)()
 
 
 class _Program(ctypes.Structure):  # struct sock_fprog of linux/filter.h
@@ -168,6 +187,7 @@ class _ArgumentComparison(ctypes.Structure):  # struct scmp_arg_cmp
 
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
+_quick_system_call: Final = linux.quick_library["syscall"]
 
 
 def _seccomp(operation: int, flags: int, argument: Any) -> int:

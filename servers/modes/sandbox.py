@@ -111,7 +111,8 @@ class Mode(IsolationMode):
     def master_init(self) -> None:
         """Decide who exists for the workers, and compile the filter, once for all."""
         self._existing = self._ids()
-        self._filter = allowed_calls.compiled() if self._has("seccomp") else b""
+        if self._has("seccomp"):
+            self._install_filter = seccomp.Installation(allowed_calls.compiled())
 
     def child_init(self) -> None:
         """Become www with four capabilities of a user namespace, in a root directory of its own."""
@@ -201,7 +202,7 @@ class Mode(IsolationMode):
         ]
 
     def _confine_calls(self, _: Site) -> None:
-        seccomp.install(self._filter)
+        self._install_filter()
 
 
 def _put_on(layers: dict[str, Callable[[Site], None]], site: Site) -> None:
