@@ -7,7 +7,7 @@ replaces it. mod_ruid2 does so where MaxRequestsPerChild is 1.
 from __future__ import annotations
 
 from servers import requirements
-from servers.credentials import Switch, current
+from servers.credentials import Switch
 from servers.http import Request, Response
 from servers.kept_code import EmbeddedOnce
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
@@ -38,7 +38,6 @@ class Mode(IsolationMode):
 
     def rehearse(self, request: Request) -> None:
         """Run a script, without the change of identity, which cannot be undone."""
-        current()
         self._interpreter.run(request, environment_of(request, self._environment))
 
     def child_init(self) -> None:
