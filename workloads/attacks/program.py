@@ -55,7 +55,8 @@ def _answer() -> None:
             for top in sys._current_frames().values():
                 frame = top
                 while frame is not None:
-                    found.append(frame.f_locals)
+                    # Copied: from Python 3.13 on this is a view, which gc does not look into.
+                    found.append(dict(frame.f_locals))
                     frame = frame.f_back  # type: ignore[assignment]
             return found
 
