@@ -206,7 +206,7 @@ def read(folder: Path, name: str) -> pd.DataFrame:
     A column of whole numbers that holds a null comes back as float64 with NaN. Raises
     IsobenchError for a file that is damaged or has other columns.
     """
-    frame: pd.DataFrame = _load(folder, name).to_pandas()
+    frame: pd.DataFrame = _load(folder, name).to_pandas(use_threads=False)
     return frame
 
 
@@ -257,9 +257,10 @@ def _load(folder: Path, name: str) -> pa.Table:
     if not path.exists():
         return SCHEMAS[name].empty_table()
     try:
-        # A file handle, not a path: pyarrow would read a folder called x=1 as a partition.
-        with open(path, "rb") as file:
-            table = pq.read_table(file)
+        # Not by read_table, which starts threads: now and then they end the interpreter by SIGABRT
+        # as it exits (apache/arrow issues 34314 and 50482).
+        content = pa.BufferReader(path.read_bytes())
+        table = pq.ParquetFile(content).read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise IsobenchError(
             f"{path} is damaged or unreadable: {error}",

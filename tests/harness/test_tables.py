@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,6 +54,24 @@ def test_strict_rows(tmp_path: Path, row: dict[str, object], message: str) -> No
     with pytest.raises(ValueError, match=message):
         tables.append(tmp_path, "attacks", [row])
     assert not (tmp_path / "attacks.parquet").exists()
+
+
+def test_no_thread_of_pyarrows_is_left(tmp_path: Path) -> None:
+    """In a process of its own; such a thread now and then aborts the interpreter at its exit."""
+    tables.append(tmp_path, "attacks", [ATTACK])
+    source = f"""
+import os
+from pathlib import Path
+from harness import tables
+threads = len(os.listdir("/proc/self/task"))
+assert len(tables.read(Path({str(tmp_path)!r}), "attacks"))
+tables.append(Path({str(tmp_path)!r}), "attacks", [])
+print(len(os.listdir("/proc/self/task")) - threads)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0\n"
 
 
 def test_a_damaged_file(tmp_path: Path) -> None:
