@@ -11,6 +11,7 @@ from __future__ import annotations
 import marshal
 import os
 
+from servers.child import LARGEST_KEPT_CODE
 from servers.credentials import current
 from servers.script import Embedded
 from servers.sites import Sites
@@ -19,12 +20,9 @@ from servers.stage import read_whole
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     from types import CodeType
-    from typing import Final
 
     from servers.mode import Setting
     from servers.stage import FileState
-
-_LARGEST: Final = 1024 * 1024
 
 
 class EmbeddedOnce(Embedded):
@@ -72,7 +70,7 @@ class EmbeddedOnce(Embedded):
 
     def _keep(self, path: bytes, state: FileState, code: CodeType) -> None:
         content = marshal.dumps((path, state, code))
-        if len(content) > _LARGEST:
+        if len(content) > LARGEST_KEPT_CODE:
             return
         file = self._file_of(state)
         draft = f"{file}.{os.getpid()}"

@@ -1,9 +1,9 @@
 """Compiled code in owners' files: each request in a process of its own, as in the modes."""
 
-import builtins
 import marshal
 import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -12,6 +12,7 @@ from servers.http import RequestParser
 from servers.kept_code import EmbeddedOnce
 from servers.mode import Setting
 from servers.sites import Site
+from servers.stage import compile_script
 from tests.servers.forked import in_child
 from tests.servers.live import FIRST_UID, WWW, Sites, needs_root
 
@@ -47,11 +48,9 @@ class Interpreter:
             (request,) = RequestParser(1000, 1000).feed(data)
             site = Site("t0001", self.site)
             request.script = site.script(b"/a.py")
-            compiled = []
-            real = compile
-            builtins.compile = lambda *a, **k: compiled.append(a) or real(*a, **k)  # type: ignore
             become(site.owner)
-            return self.embedded.run(request, {}).body, len(compiled)
+            with patch("servers.script.compile_script", wraps=compile_script) as compiling:
+                return self.embedded.run(request, {}).body, compiling.call_count
 
         return in_child(serve)
 
