@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 
-from servers.http import Headers, Request, Response
+from servers.chunked import TEXT, TOKEN
+from servers.http import Headers, Request, Response, has_no_content
 from servers.remembered import Remembered
 from servers.stage import (
     MOST_CACHED_SCRIPTS,
@@ -39,8 +40,29 @@ __all__ = [
     "server_environment",
 ]
 
-_TOKEN: Final = (  # RFC 9110, section 5.6.2
-    b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_DIGITS: Final = b"0123456789"
+_MOST_DIGITS_OF_A_LENGTH: Final = 20
+_ALPHANUMERIC: Final = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# What a script may say once (RFC 3875, section 6.3; RFC 9110, section 8.6).
+_CGI_FIELDS: Final = frozenset([b"content-type", b"location", b"status"])
+_SINGLE: Final = _CGI_FIELDS | {b"content-length"}
+# What concerns the connection, not the script (RFC 3875, section 4.1.18; RFC 9110, section 7.6.1;
+# RFC 9113, section 8.2.2), and what is not a script's to know or has a variable of its own.
+_NOT_PASSED: Final = frozenset(
+    [
+        b"AUTHORIZATION",
+        b"CONNECTION",
+        b"CONTENT-LENGTH",
+        b"HTTP2-SETTINGS",
+        b"KEEP-ALIVE",
+        b"PROXY",
+        b"PROXY-AUTHORIZATION",
+        b"PROXY-CONNECTION",
+        b"TE",
+        b"TRAILER",
+        b"TRANSFER-ENCODING",
+        b"UPGRADE",
+    ]
 )
 _LONGEST_CACHED_HEAD: Final = 512
 
@@ -87,13 +109,16 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
 def _variable(header: bytes) -> bytes | None:
     """Return the variable that carries a request header, or None where none may.
 
-    A header with an underscore would be mistaken for its twin with a hyphen, and HTTP_PROXY is
-    what many programs take for their proxy's address (CVE-2016-5385, "httpoxy").
+    A header with an underscore would be mistaken for its twin with a hyphen, so names with more
+    than letters, digits and hyphens are left out, as Apache's are; and HTTP_PROXY is what many
+    programs take for their proxy's address (CVE-2016-5385, "httpoxy").
     """
-    name = header.upper().replace(b"-", b"_")
-    if b"_" in header or name in (b"PROXY", b"CONTENT_LENGTH", b"AUTHORIZATION"):
+    upper = header.upper()
+    name = upper.replace(b"-", b"")
+    if name.strip(_ALPHANUMERIC) or upper in _NOT_PASSED:
         return None
-    return name if name == b"CONTENT_TYPE" else b"HTTP_" + name
+    variable = upper.replace(b"-", b"_")
+    return variable if variable == b"CONTENT_TYPE" else b"HTTP_" + variable
 
 
 _variables: Final = Remembered(_variable)
@@ -105,8 +130,11 @@ def parse_output(output: bytes) -> Response:
     Raises ScriptFailed when it is no CGI response.
     """
     head, body = _split(output)
-    status, headers = _heads[head] if len(head) <= _LONGEST_CACHED_HEAD else _parse_head(head)
-    return Response(status, headers, body)
+    known = _heads[head] if len(head) <= _LONGEST_CACHED_HEAD else _parse_head(head)
+    status, reason, headers, may_have_body = known
+    if body and not may_have_body:
+        raise ScriptFailed("the script printed a body without a Content-Type")
+    return Response(status, headers, body, reason)
 
 
 def _split(output: bytes) -> tuple[bytes, bytes]:
@@ -121,36 +149,64 @@ def _split(output: bytes) -> tuple[bytes, bytes]:
     return output[:end].removesuffix(b"\r"), output[end + gap :]
 
 
-def _parse_head(head: bytes) -> tuple[int, Headers]:
-    status = None
+def _parse_head(head: bytes) -> tuple[int, bytes, Headers, bool]:
+    """Return status, reason phrase and headers, and whether a body may follow.
+
+    A document has a type (RFC 3875, section 6.3.1). A redirect is served without, as elsewhere, and
+    of a response that has no content it does not count what is printed there.
+    """
     headers = []
-    names = set()
+    single: dict[bytes, bytes] = {}
     for line in head.split(b"\n"):
-        name, colon, value = line.rstrip(b"\r").partition(b":")
-        if not colon or not name or name.strip(_TOKEN) or b"\r" in value or b"\0" in value:
-            raise ScriptFailed(f"malformed header from the script: {line[:100]!r}")
-        value = value.strip(b" \t")
+        name, value = _parse_line(line)
         lowered = name.lower()
-        names.add(lowered)
-        if lowered == b"status":
-            status = _parse_status(value)
-        else:
+        if lowered in _SINGLE:
+            if lowered in single:
+                raise ScriptFailed(f"the script's header has two fields {lowered.decode()}")
+            single[lowered] = value
+        if lowered != b"status":
             headers.append((name, value))
-    if not names & {b"content-type", b"location"}:
-        raise ScriptFailed("the script's header has neither Content-Type nor Location")
-    if status is None:
-        status = 302 if b"location" in names else 200
-    return status, tuple(headers)
+    if not single.keys() & _CGI_FIELDS:
+        raise ScriptFailed("the script's header has neither Content-Type, Location nor Status")
+    _check_single(single)
+    status, reason = _parse_status(single)
+    has_type = b"content-type" in single or b"location" in single
+    return status, reason, tuple(headers), has_type or has_no_content(status)
 
 
 _heads: Final = Remembered(_parse_head)
 
 
-def _parse_status(value: bytes) -> int:
-    code = value[:3]
-    if not code.isdigit() or not 200 <= int(code) <= 599 or value[3:4] not in (b"", b" "):
+def _parse_line(line: bytes) -> tuple[bytes, bytes]:
+    name, colon, value = line.removesuffix(b"\r").partition(b":")
+    if not colon or not name or name.strip(TOKEN) or value.translate(None, TEXT):
+        raise ScriptFailed(f"malformed header from the script: {line[:100]!r}")
+    return name, value.strip(b" \t")
+
+
+def _check_single(single: dict[bytes, bytes]) -> None:
+    for name, value in single.items():
+        if not value or (name == b"content-length" and not _is_length(value)):
+            raise ScriptFailed(f"malformed {name.decode()} from the script: {value[:100]!r}")
+
+
+def _is_length(value: bytes) -> bool:
+    return not value.strip(_DIGITS) and len(value) <= _MOST_DIGITS_OF_A_LENGTH
+
+
+def _parse_status(single: dict[bytes, bytes]) -> tuple[int, bytes]:
+    """Return the status, and the reason phrase where the script gives one.
+
+    A path in Location redirects the client, as lighttpd and Go's net/http/cgi do by default, and
+    not the server: one request runs one script (RFC 3875, section 6.2.2, in docs/http.md).
+    """
+    value = single.get(b"status")
+    if value is None:
+        return (302 if b"location" in single else 200), b""
+    code, _, reason = value.partition(b" ")
+    if len(code) != 3 or code.strip(_DIGITS) or not 200 <= int(code) <= 599:
         raise ScriptFailed(f"malformed Status from the script: {value[:100]!r}")
-    return int(code)
+    return int(code), reason.strip(b" \t")
 
 
 class Embedded:

@@ -12,7 +12,15 @@ import time
 
 from servers import early_copies, linux
 from servers.child import REHEARSALS
-from servers.http import BadRequest, Request, RequestParser, Response, plain_response, render
+from servers.http import (
+    BadRequest,
+    Request,
+    RequestParser,
+    Response,
+    options_response,
+    plain_response,
+    render,
+)
 from servers.mode import Answered, IsolationMode, RunsAs
 from servers.scoreboard import Scoreboard, Slot
 from servers.script import ScriptFailed, ScriptTimeout
@@ -182,10 +190,12 @@ class Worker:
                     parser.expects_continue = False
                     connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         except BadRequest as error:
-            self._refuse(connection, plain_response(error.status, str(error)))
+            response = plain_response(error.status, str(error))
+            self._refuse(connection, response, parser.head_only)
         except BlockingIOError:  # the time set by _limit_patience is over
             if parser.mid_message:
-                self._refuse(connection, plain_response(408, "the request did not arrive in time"))
+                response = plain_response(408, "the request did not arrive in time")
+                self._refuse(connection, response, parser.head_only)
         except OSError:
             return  # the client is gone, and with it whoever could be told
 
@@ -221,6 +231,8 @@ class Worker:
         return respond(request, lambda: self._locate_and_run(request))
 
     def _locate_and_run(self, request: Request) -> Response | Answered:
+        if request.target == b"*":
+            return options_response()
         request.script = self._sites.find(request.host).script(request.target)
         if request.script.site.owner.uid == 0 and self._mode.runs_as == RunsAs.OWNER:
             raise PermissionError("the site is root's, and content never runs as root")
@@ -230,10 +242,10 @@ class Worker:
         finally:
             self._interruptible = False
 
-    def _refuse(self, connection: socket.socket, response: Response) -> None:
+    def _refuse(self, connection: socket.socket, response: Response, head_only: bool) -> None:
         """Answer a request that was not read to its end."""
         try:
-            connection.sendall(render(response, keep_alive=False))
+            connection.sendall(render(response, keep_alive=False, head_only=head_only))
         except OSError:
             return
         self._see_off(connection, self._limits.client)

@@ -49,9 +49,15 @@ HOST = b"Host: t0001.localhost\r\n"
 TOO_MUCH = Limits().body + 1
 
 
+CHUNKED = b"POST /upload.py HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+def trailing(trailers: bytes) -> bytes:
+    return CHUNKED + b"0\r\n" + trailers + b"\r\n\r\n"
+
+
 def chunked(size: int) -> bytes:
-    head = b"POST /upload.py HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
-    return head + b"%x\r\n" % size + bytes(size) + b"\r\n0\r\n\r\n"
+    return CHUNKED + b"%x\r\n" % size + bytes(size) + b"\r\n0\r\n\r\n"
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,7 @@ def chunked(size: int) -> bytes:
         pytest.param(b"\0\0\0\0", 400, id="binary"),
         pytest.param(b"GET /hello.py HTTP/1.1\r\n\r\n", 400, id="no host"),
         pytest.param(b"GET /hello.py HTTP/1.1\r\n" + HOST + HOST + b"\r\n", 400, id="two hosts"),
-        pytest.param(b"GET /hello.py HTTP/9.9\r\n" + HOST + b"\r\n", 400, id="version"),
+        pytest.param(b"GET /hello.py HTTP/9.9\r\n" + HOST + b"\r\n", 505, id="version"),
         pytest.param(b"GET /hello.py HTTP/1.1\r\nHo st: x\r\n\r\n", 400, id="space in a name"),
         pytest.param(b"GET /hello.py HTTP/1.1\r\n" + HOST + b"X: a\0b\r\n\r\n", 400, id="NUL"),
         pytest.param(
@@ -89,8 +95,17 @@ def chunked(size: int) -> bytes:
         pytest.param(request("/upload.py", method="POST", body=bytes(TOO_MUCH)), 413, id="length"),
         pytest.param(chunked(TOO_MUCH), 413, id="chunked"),
         pytest.param(
-            request(headers="Connection: Upgrade\r\nUpgrade: websocket\r\n"), 501, id="upgrade"
+            b"POST /upload.py HTTP/1.0\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n",
+            400,
+            id="chunked in HTTP/1.0",
         ),
+        pytest.param(trailing(b"X: y\r\n" * 5_000), 431, id="many trailers"),
+        pytest.param(trailing(b"X: " + b"a" * 20_000), 431, id="endless trailer"),
+        pytest.param(request("https://t0001.localhost/hello.py"), 421, id="https"),
+        pytest.param(request("http://u@t0001.localhost/hello.py"), 400, id="user in the target"),
+        pytest.param(request("/hello.py#x"), 400, id="fragment"),
+        pytest.param(request("*"), 400, id="asterisk"),
+        pytest.param(request(headers="Expect: other\r\n"), 417, id="expectation"),
         pytest.param(
             b"CONNECT t0001.localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n", 501, id="CONNECT"
         ),
@@ -99,7 +114,8 @@ def chunked(size: int) -> bytes:
         pytest.param(request("/x%2f..%2f..%2ft0002%2fhello.py"), 400, id="encoded slashes"),
         pytest.param(request("/hello.py/../../t0002/config.secret"), 400, id="path info"),
         pytest.param(request("/hello.py%00.txt"), 400, id="encoded NUL"),
-        pytest.param(request(tenant="../t0002"), 404, id="host with a path"),
+        pytest.param(request(tenant="../t0002"), 400, id="host with a path"),
+        pytest.param(request(tenant="t0002@t0001"), 400, id="host with a user"),
         pytest.param(request(tenant="."), 404, id="empty host label"),
     ],
 )
@@ -183,7 +199,10 @@ OK = "print('Content-Type: text/plain\\n')"
         pytest.param("print('\\nbody')", 500, id="empty header"),
         pytest.param("print('Status: abc\\nContent-Type: a/b\\n')", 500, id="malformed status"),
         pytest.param("print('Status: 100\\nContent-Type: a/b\\n')", 500, id="interim status"),
-        pytest.param("print('X: y\\n')", 500, id="neither type nor location"),
+        pytest.param("print('X: y\\n')", 500, id="no CGI field"),
+        pytest.param("print('Status: 404\\n\\nbody')", 500, id="body without a type"),
+        pytest.param("print('Content-Type: a/b\\n' * 2)", 500, id="two types"),
+        pytest.param("print('Content-Type: a/b\\nX: \\x1b\\n')", 500, id="control character"),
         pytest.param("print('Content-Type: a/b\\rX: y\\n')", 500, id="bare carriage return"),
         pytest.param(f"{OK}; print('x' * 100_000_000)", 500, id="100 MB at once"),
         pytest.param(f"{OK}\nfor _ in range(100_000): print('x' * 1000)", 500, id="100 MB"),

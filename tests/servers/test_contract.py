@@ -233,6 +233,7 @@ def test_working_directory_is_the_scripts(server: Server) -> None:
         ("Status: 301\\nLocation: /x", 301, ("location", "/x")),
         ("Content-Type: text/plain\\nX-Own: a: b", 200, ("x-own", "a: b")),
         ("Content-Type: text/plain\\nContent-Length: 999", 200, ("content-length", "5")),
+        ("Content-Type: text/plain\\nTransfer-Encoding: chunked", 200, ("content-length", "5")),
     ],
 )
 def test_headers_of_a_script(
@@ -242,6 +243,51 @@ def test_headers_of_a_script(
     assert reply.status == status
     assert header in reply.headers.items()
     assert reply.body == b"body\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "first"),
+    [
+        ("Status: 409 Conflict", b"HTTP/1.1 409 Conflict\r\n"),
+        ("Status: 206", b"HTTP/1.1 206 Partial Content\r\n"),
+        ("Status: 404 Gone Fishing", b"HTTP/1.1 404 Gone Fishing\r\n"),
+        ("Status: 304 Not Modified\\nETag: x", b"HTTP/1.1 304 Not Modified\r\nETag: x\r\n"),
+        ("Status: 205", b"HTTP/1.1 205 Reset Content\r\n"),
+    ],
+)
+def test_a_status_is_enough_where_there_is_no_body(server: Server, head: str, first: bytes) -> None:
+    server.sites.put("case.py", f'print("{head}\\n")')
+    answer = server.exchange(request("/case.py"))
+    assert answer.startswith(first)
+    assert answer.endswith(b"\r\n\r\n")
+    assert (b"Content-Length" in answer) is (b" 304 " not in first)
+
+
+def test_head_never_has_another_length_than_get(server: Server) -> None:
+    source = """
+        import os
+        print("Content-Type: text/plain")
+        if os.environ["QUERY_STRING"]: print("Content-Length: 5")
+        print()
+        if os.environ["REQUEST_METHOD"] == "GET": print("body")
+    """
+    server.sites.put("case.py", source)
+    for query, length in (("", None), ("?said", "5")):
+        reply = server.ask(request(f"/case.py{query}", method="HEAD"), "HEAD")
+        assert (reply.status, reply.headers.get("content-length")) == (200, length)
+        assert server.get(f"/case.py{query}").headers["content-length"] == "5"
+
+
+def test_an_error_has_no_body_for_head(server: Server) -> None:
+    for data in (
+        request("/missing.py", method="HEAD"),
+        request("/hello.py", "t0001@x", method="HEAD"),
+        request("/hello.py#x", method="HEAD"),
+        request("/hello.py", method="HEAD", headers="X: " + "a" * 20_000),
+    ):
+        answer = server.exchange(data)
+        assert answer.startswith(b"HTTP/1.1 4")
+        assert answer.endswith(b"\r\n\r\n")
 
 
 def test_head_gets_the_length_and_no_body(server: Server) -> None:
@@ -263,6 +309,60 @@ def test_one_connection_serves_several_requests(server: Server) -> None:
             assert f"tenant={tenant} " in reply.text
             assert reply.headers["connection"] == ("close" if number == most else "keep-alive")
         assert stream.read() == b""
+
+
+def test_absolute_form_wins_over_the_host_header(server: Server) -> None:
+    source = "import os; print('Content-Type: a/b\\n'); print(*map(os.environ.get, NAMES))"
+    names = ("HTTP_HOST", "REQUEST_URI", "SCRIPT_NAME", "QUERY_STRING")
+    server.sites.put("case.py", source.replace("NAMES", str(names)))
+    target = "http://t0001.localhost:80/case.py?a=http://b/"
+    answer = server.ask(request(target, tenant="t0002"))
+    assert answer.text == "t0001.localhost:80 /case.py?a=http://b/ /case.py a=http://b/\n"
+
+
+def test_options_of_the_whole_server(server: Server) -> None:
+    reply = server.ask(request("*", method="OPTIONS"))
+    assert (reply.status, reply.headers["content-length"]) == (200, "0")
+    assert "GET" in reply.headers["allow"]
+
+
+def test_an_offer_to_upgrade_is_passed_over_and_the_body_read(server: Server) -> None:
+    server.sites.put(
+        "case.py",
+        """
+        import os, sys
+        print("Content-Type: text/plain\\n")
+        print(sys.stdin.read(), sorted({"HTTP_UPGRADE", "HTTP_CONNECTION"} & os.environ.keys()))
+        """,
+    )
+    headers = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMA\r\n"
+    data = request("/case.py", method="POST", body=b"body", headers=headers)
+    most = min(most_on_one_connection(server), 2)
+    stream = io.BytesIO(server.exchange(data * 2))
+    assert [read_reply(stream).text for _ in range(most)] == ["body []\n"] * most
+    assert stream.read() == b""
+
+
+def test_trailers_do_not_reach_the_script(server: Server) -> None:
+    server.sites.put(
+        "case.py",
+        """
+        import os, sys
+        print("Content-Type: text/plain\\n")
+        print(sys.stdin.read(), [name for name in os.environ if "COOKIE" in name])
+        """,
+    )
+    head = request("/case.py", method="POST", headers="Transfer-Encoding: chunked\r\n")
+    chunks = b"2;x=y\r\nab\r\n1\r\nc\r\n0\r\nCookie: admin=1\r\n\r\n"
+    assert server.ask(head + chunks).text == "abc []\n"
+
+
+def test_a_method_of_its_own_is_the_scripts_to_answer(server: Server) -> None:
+    server.sites.put(
+        "case.py",
+        'import os; print("Content-Type: text/plain\\n\\n" + os.environ["REQUEST_METHOD"])',
+    )
+    assert server.ask(request("/case.py", method="FROBNICATE")).text == "FROBNICATE\n"
 
 
 def test_http_1_0_closes_unless_told_otherwise(server: Server) -> None:

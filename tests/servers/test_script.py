@@ -49,6 +49,10 @@ def environment(root: Path, headers: bytes, body: bytes = b"") -> dict[bytes, by
         (b"X-A: 1\r\nx-a: 2\r\n", {b"HTTP_X_A": b"1, 2"}),
         (b"Content-Type: a/b\r\n", {b"CONTENT_TYPE": b"a/b"}),
         (b"Proxy: evil\r\nX_A: 1\r\nAuthorization: secret\r\n", {}),
+        (b"X.A: 1\r\nX~A: 1\r\nX!: 1\r\nProxy-Authorization: secret\r\n", {}),
+        (b"Connection: Upgrade, TE, x\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\nTE: x\r\n", {}),
+        (b"Keep-Alive: 1\r\nTrailer: x\r\nProxy-Connection: x\r\n", {}),
+        (b"Cookie: a=1\r\nCookie: b=2\r\n", {b"HTTP_COOKIE": b"a=1, b=2"}),
     ],
 )
 def test_headers_become_variables(
@@ -63,6 +67,19 @@ def test_headers_become_variables(
 def test_length_is_that_of_the_body(tmp_path: Path) -> None:
     assert environment(tmp_path, b"Content-Length: 2\r\n", b"ab")[b"CONTENT_LENGTH"] == b"2"
     assert b"CONTENT_LENGTH" not in environment(tmp_path, b"")
+
+
+def test_a_script_knows_nothing_of_chunks_and_trailers(tmp_path: Path) -> None:
+    trailer = b"0\r\nCookie: admin=1\r\n\r\n"
+    made = environment(tmp_path, b"Transfer-Encoding: chunked\r\n", b"2\r\nab\r\n" + trailer)
+    assert made[b"CONTENT_LENGTH"] == b"2"
+    assert not {b"HTTP_TRANSFER_ENCODING", b"HTTP_COOKIE"} & made.keys()
+
+
+def test_the_host_is_that_of_an_absolute_target(tmp_path: Path) -> None:
+    data = b"GET http://other:80/a.py?q HTTP/1.1\r\nHost: t\r\n\r\n"
+    made = environment_of(request_for(tmp_path, data), server_environment())
+    assert (made[b"HTTP_HOST"], made[b"REQUEST_URI"]) == (b"other:80", b"/a.py?q")
 
 
 def test_nothing_of_the_servers_own_environment(
@@ -84,6 +101,14 @@ def test_nothing_of_the_servers_own_environment(
         (b"Status: 404 No\nContent-Type: a/b\n\n", 404, ((b"Content-Type", b"a/b"),), b""),
         (b"Location: /x\n\n", 302, ((b"Location", b"/x"),), b""),
         (b"Status: 201\nLocation: /x\n\n", 201, ((b"Location", b"/x"),), b""),
+        (b"Status: 404\n\n", 404, (), b""),
+        (b"Status: 304\nETag: x\n\n", 304, ((b"ETag", b"x"),), b""),
+        (b"Status: 304\n\n\n", 304, (), b"\n"),
+        (b"Location: http://x/\n\nmoved", 302, ((b"Location", b"http://x/"),), b"moved"),
+        (b"Content-Type: a/b\nSet-Cookie: a\nset-cookie: b\n\n", 200,
+            ((b"Content-Type", b"a/b"), (b"Set-Cookie", b"a"), (b"set-cookie", b"b")), b""),
+        (b"Content-Type: a/b\nX: \xe9\t.\nY:\n\n", 200,
+            ((b"Content-Type", b"a/b"), (b"X", b"\xe9\t."), (b"Y", b"")), b""),
     ],
 )  # fmt: skip
 def test_output_is_parsed(
@@ -111,11 +136,48 @@ def test_output_is_parsed(
         b"Status: 2000\nContent-Type: a/b\n\n",
         b"Status: OK\nContent-Type: a/b\n\n",
         b"Status: \xb2\xb2\xb2\nContent-Type: a/b\n\n",
+        b"Status: 100 Continue\n\n",
+        b"Status: 101\n\n",
+        b"Status: 600\n\n",
+        b"Status: 20\n\n",
+        b"Status: 404Nope\n\n",
+        b"Status: 404\0\n\n",
+        b"Status:\nContent-Type: a/b\n\n",
+        b"Status: 200\nStatus: 404\nContent-Type: a/b\n\n",
+        b"Status: 200\nStatus: 200\nContent-Type: a/b\n\n",
+        b"Content-Type: a/b\ncontent-type: a/b\n\n",
+        b"Content-Type:\n\nbody",
+        b"Location: /x\nLocation: /y\n\n",
+        b"Location:\n\n",
+        b"Status: 404\n\nbody without a type",
+        b"X: y\n\nbody",
+        b"Content-Length: 4\n\nbody",
+        b"Content-Type: a/b\nContent-Length: 4\nContent-Length: 5\n\nbody",
+        b"Content-Type: a/b\nContent-Length: four\n\nbody",
+        b"Content-Type: a/b\nContent-Length: -4\n\nbody",
+        b"Content-Type: a/b\nContent-Length: 4, 4\n\nbody",
+        b"Content-Type: a/b\nX: \x1b[31m\n\n",
+        b"Content-Type: a/b\nX: \x7f\n\n",
+        b"Content-Type: a/b\r\r\nX: y\r\n\r\n",
+        b"Content-Type: a/b\rSet-Cookie: stolen=1\n\n",
+        b"Content-Type : a/b\n\n",
+        b" Content-Type: a/b\n\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\n\r\n",
+        b"\r\n\r\n",
+        b"\n",
     ],
 )
 def test_what_is_no_cgi_response_is_refused(output: bytes) -> None:
     with pytest.raises(ScriptFailed):
         parse_output(output)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(b"409 No Room ", b"No Room"), (b"409", b""), (b"409 ", b""), (b"418 \xe9", b"\xe9")],
+)
+def test_a_scripts_reason_phrase_is_kept(status: bytes, reason: bytes) -> None:
+    assert parse_output(b"Status: " + status + b"\n\n").reason == reason
 
 
 def test_long_heads_are_not_cached() -> None:
