@@ -46,6 +46,14 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or ALL_TESTS))
 
 
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try the properties that tests state on ever new examples, for ten minutes. -- 60: shorter."""
+    _install(session, "test")
+    seconds, *options = session.posargs or ["600"]
+    session.run("pytest", "--fuzz", seconds, *options)
+
+
 @nox.session(python=["3.11", "3.12", "3.13"])
 def supported(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""

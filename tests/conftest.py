@@ -1,5 +1,7 @@
-"""Which tests may run side by side, where pytest-xdist runs several at a time (`pytest -n 2`)."""
+"""How tests run: side by side (`pytest -n 2`), or one kind of them for long (`pytest --fuzz`)."""
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,3 +27,47 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return group_of(nodeid)
 
     return ByGroup(config, log)
+
+
+# Fuzzing: the properties that tests state with hypothesis, tried on new examples for a given time.
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the time that all properties have together."""
+    parser.addoption(
+        "--fuzz", type=float, metavar="SECONDS", help="only the properties, for so long in all"
+    )
+
+
+def is_property(item: pytest.Item) -> bool:
+    """Say whether a test is one of those that hypothesis makes examples for."""
+    return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the properties only, with the time that each of them has."""
+    seconds = config.getoption("--fuzz")
+    if seconds is None:
+        return
+    properties = [item for item in items if is_property(item)]
+    config.hook.pytest_deselected(items=[item for item in items if not is_property(item)])
+    items[:] = properties
+    for item in properties:
+        share = seconds / len(properties)
+        item.add_marker(pytest.mark.timeout(2 * share + float(item.config.getini("timeout"))))
+        item.stash[FUZZED] = share
+
+
+FUZZED = pytest.StashKey[float]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Try a property again and again, with other examples each time, until its time is over."""
+    end = time.monotonic() + pyfuncitem.stash.get(FUZZED, 0.0)
+    result = yield
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    while FUZZED in pyfuncitem.stash and time.monotonic() < end:
+        pyfuncitem.obj(**arguments)
+    return result
