@@ -62,3 +62,10 @@ def test_bench_attacks_the_modes_that_it_measures() -> None:
     assert run[2:] == ["--modes", "dso,harache", "--out=here"]
     assert "--modes=dso,harache" not in costs
     assert attack[-1] == "--modes=dso,harache"
+
+
+def test_fuzzing_takes_ten_minutes_unless_told_otherwise() -> None:
+    for arguments, options in (((), ["600"]), (("60", "-k", "cut"), ["60", "-k", "cut"])):
+        session = Session(*arguments)
+        noxfile().fuzz(session)
+        assert session.commands == [["pytest", "--fuzz", *options]]

@@ -1,6 +1,8 @@
 """Requests in, responses out: bytes and values, no sockets."""
 
 import http
+import re
+from pathlib import Path
 
 import pytest
 
@@ -532,3 +534,14 @@ def test_head_and_empty_statuses_have_no_body() -> None:
 
 def test_status_without_a_known_reason() -> None:
     assert render(Response(299, (), b""), keep_alive=True).startswith(b"HTTP/1.1 299 Unknown\r\n")
+
+
+def test_the_tests_that_the_rules_name_exist() -> None:
+    here = Path(__file__).parent
+    rules = (here.parents[1] / "docs" / "http.md").read_text()
+    defined = {
+        name
+        for file in here.glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
+    }
+    assert set(re.findall(r"`(test_\w+)`", rules)) <= defined
