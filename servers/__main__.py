@@ -22,8 +22,7 @@ from servers import containment, modes, requirements
 from servers.credentials import Identity, current
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
 from servers.orders import Orders, execute, refuse
-
-_BACKLOG = 1024
+from servers.worker import BACKLOG
 
 
 class UsageError(Exception):
@@ -323,7 +322,7 @@ def _listen(host: str, port: int, options: tuple[tuple[int, int, int], ...]) -> 
         for level, name, value in options:
             listener.setsockopt(level, name, value)
         listener.bind((host, port))
-        listener.listen(_BACKLOG)
+        listener.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",

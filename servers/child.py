@@ -23,7 +23,6 @@ ANSWERED: Final = b"A"
 FAILED: Final = b"F"
 REFUSED: Final = b"R"
 LENGTH: Final = 8
-SIGKILL: Final = 9  # the module `signal` brings `enum`
 LARGEST_KEPT_CODE: Final = 1024 * 1024
 
 # A short read comes first: memory for a long one would grow the heap, a page fault more each.

@@ -78,14 +78,18 @@ class Switch:
         """Become `identity`; the way back stays open.
 
         libcap's interface has mod_ruid2 read the sets before it changes them, so we do as well.
+        Raises CredentialError.
         """
-        self._look()
-        self._raise()
-        self._set(identity)
-        # setuid made the process undumpable, which would hide its own /proc files from content.
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)
-        self._look()
-        self._lower()
+        try:
+            self._look()
+            self._raise()
+            self._set(identity)
+            # setuid made the process undumpable, which would hide its own /proc files from content.
+            linux.prctl(linux.PR_SET_DUMPABLE, 1)
+            self._look()
+            self._lower()
+        except OSError as error:
+            raise CredentialError(f"this process cannot become {identity}: {error}") from error
 
     def back(self) -> None:
         """Become `home` again."""

@@ -25,7 +25,6 @@ from servers.child import (
     LARGEST_KEPT_CODE,
     LENGTH,
     REFUSED,
-    SIGKILL,
     Job,
     Rehearsal,
     receive,
@@ -33,6 +32,7 @@ from servers.child import (
 )
 from servers.credentials import become, current
 from servers.http import Request, Response
+from servers.reaping import await_end, kill
 from servers.script import OutputTooLarge, ScriptFailed, parse_output
 from servers.stage import MOST_CACHED_SCRIPTS, Stage
 from servers.typed import NamedTuple
@@ -75,7 +75,7 @@ class ForkedScripts:
             self._child = self._fork()
             if self._child == 0:
                 run_and_exit(paper, self._stage, enter, lambda: job)
-            os.waitpid(self._child, 0)
+            await_end(self._child)
             self._child = 0
             os.lseek(paper, 0, os.SEEK_SET)
             answer = read_answer(paper, self._output_limit)
@@ -92,11 +92,8 @@ class ForkedScripts:
     def kill(self) -> None:
         """End a child that has not come to its end, because its time was up."""
         if self._child:
-            try:
-                os.kill(self._child, SIGKILL)
-            except ProcessLookupError:
-                pass  # it has ended
-            os.waitpid(self._child, 0)
+            kill(self._child)
+            await_end(self._child)
             self._child = 0
 
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from servers.credentials import Identity
 from servers.http import Request, Response
+from servers.reaping import reap_ended
 from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -145,6 +146,10 @@ class IsolationMode(ABC):
         May raise OSError from opening the script (the worker answers 404 or 403), ScriptFailed, or
         ScriptTimeout, which the worker throws in when the script's time is up.
         """
+
+    def reap_strays(self) -> None:
+        """Reap children that scripts have left. In a worker between two requests, seldom."""
+        reap_ended()
 
     def cleanup(self, request: Request) -> None:  # noqa: B027 - most modes leave nothing behind
         """Undo what `handle` did. In the worker, after the response was sent, and after errors.

@@ -22,6 +22,8 @@ import time
 
 from servers import linux
 from servers.mode import IsolationMode
+from servers.oversight import Oversight, descendants
+from servers.reaping import exit_code, has_ended, kill
 from servers.respawn import Inheritance, ServerCommand, fork_worker
 from servers.scoreboard import Scoreboard, Slot, Usage, scoreboard_file, usage_of, usage_so_far
 from servers.sites import Sites
@@ -40,9 +42,11 @@ _CONTROL_CHUNK: Final = 4096  # PIPE_BUF
 _WATCH_SECONDS: Final = 0.25
 _LOOK_AT_STARTERS_SECONDS: Final = 0.002
 _GRACE_SECONDS: Final = 1.0
+_OVERSEE_SECONDS: Final = 1.0
 _PUBLISH_SECONDS: Final = 0.5
 _START_SECONDS: Final = 30.0
 _MOST_FAILED_STARTS: Final = 5
+_STOP_SECONDS: Final = 10.0
 _HEEDED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 _NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 
@@ -75,11 +79,13 @@ class Pool:
         self._board_file = scoreboard_file(workers) if command else -1
         self._board = Scoreboard(workers, self._board_file)
         self._workers: dict[int, Slot] = {}
+        self._begun: dict[int, tuple[float, int]] = {}  # when, and what its slot had served by then
+        self._oversight = Oversight(listener.fileno())
         self._vacant: list[Slot] = []
         self._warned: dict[int, int] = {}
         self._reaped = Usage()
         self._failed_starts = 0
-        self._next_look = 0.0
+        self._next_look = self._next_oversight = 0.0
         self._ready = False
         self._signals = -1
         self._stopping = False
@@ -98,6 +104,7 @@ class Pool:
         try:
             self._start_all()
             self._ready = True
+            self._note_what_is_fit()
             _say(ready)
             self._watch(lambda: self._stopping, _WATCH_SECONDS)
         finally:
@@ -120,10 +127,13 @@ class Pool:
     def _start(self, slot: Slot) -> None:
         """Put a new worker in the slot; later, if the system has no process to spare now."""
         try:
-            self._workers[self._new_process(slot)] = slot
+            process = self._new_process(slot)
         except OSError as error:
             _log(f"cannot start a worker: {error}")
             self._vacant.append(slot)
+        else:
+            self._workers[process] = slot
+            self._begun[process] = time.monotonic(), slot.served()
 
     def _new_process(self, slot: Slot) -> int:
         if self._command:
@@ -180,6 +190,36 @@ class Pool:
         for slot in vacant:
             self._start(slot)
         self._hurry_the_overdue()
+        if self._ready and time.monotonic() >= self._next_oversight:
+            self._next_oversight = time.monotonic() + _OVERSEE_SECONDS
+            self._worker.restore_listener()
+            for process, slot in self._workers.items():
+                self._oversee(process, slot)
+
+    def _note_what_is_fit(self) -> None:
+        for process in self._workers:
+            try:
+                self._oversight.note_first(process)
+            except OSError:
+                continue  # it has ended
+            return
+
+    def _oversee(self, process: int, slot: Slot) -> None:
+        """Have children reaped that scripts have left to a worker; kill one that is of no use.
+
+        Not one that ends with its request anyway, and has told the client so.
+        """
+        since, _ = self._begun[process]
+        if not slot.started() and time.monotonic() < since + _START_SECONDS:
+            return
+        if self._oversight.has_strays(process):
+            _send(process, signal.SIGUSR1)
+        if self._mode.max_requests == 1:
+            return
+        idle = slot.busy_seconds() <= 0
+        if fault := self._oversight.finds_fault(process, slot.served(), idle):
+            _log(f"worker {process} {fault}: killed")
+            kill(process)
 
     def _obey(self, text: bytes) -> None:
         """Carry out commands: `usage` prints a line of JSON, the end of the stream stops us.
@@ -233,25 +273,33 @@ class Pool:
             if slot is None:
                 self._mode.child_ended(process)
             else:
-                self._replace(slot)
-                self._warned.pop(process, None)
+                self._replace(process, slot)
                 if status != 0:
                     _log(f"worker {process} ended: {_explain(status)}")
             self._reaped = self._reaped.plus(usage)
 
-    def _replace(self, slot: Slot) -> None:
+    def _replace(self, process: int, slot: Slot) -> None:
         """Start another worker in the slot of one that has ended: at once, if that one served.
+
+        Otherwise at the next look, or what ends each new worker at once would keep us busy.
 
         Raises WorkersFail when one after the other ends before, unless the server has been ready:
         from then on they are scripts that can make it look so.
         """
+        _, served = self._begun.pop(process)
+        has_served = slot.served() != served or slot.busy_seconds() > 0
         started = slot.started()
         slot.renew()
+        self._warned.pop(process, None)
+        self._oversight.forget(process)
         if started:
             self._failed_starts = 0
+        if started and has_served:
             self._start(slot)
             return
         self._vacant.append(slot)
+        if started:
+            return
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS and not self._ready:
             raise WorkersFail(f"{self._failed_starts} workers in a row did not start")
@@ -270,23 +318,33 @@ class Pool:
             if steps == 0:
                 _send(process, signal.SIGALRM)
                 continue
-            for descendant in descendants(process):
-                _send(descendant, signal.SIGKILL)
+            below = descendants(process)
+            self._oversight.free_all((process, *below))
+            for descendant in below:
+                kill(descendant)
             if steps > 1:
                 _log(f"worker {process} does not come back from a script: killed")
-                _send(process, signal.SIGKILL)
+                kill(process)
 
     # Stopping
 
     def _stop_all(self) -> None:
-        """Kill every process below the master, until there is none."""
+        """Kill every process below the master, until there is none.
+
+        One that the kernel does not let go of is not waited for: it ends when the kernel does.
+        """
         self._listener.close()
-        while True:
+        poll = select.poll()
+        poll.register(self._signals, select.POLLIN)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline:
             _kill_all_but_us()
-            try:
-                os.waitpid(-1, 0)
-            except ChildProcessError:
+            for _ in _ended_children():
+                pass
+            if not _has_children():
                 return
+            if poll.poll(_WATCH_SECONDS * 1000):
+                linux.read_signals(self._signals)
 
 
 def _signals_as_a_file() -> int:
@@ -302,40 +360,26 @@ def _signals_as_a_file() -> int:
 
 def _kill_all_but_us() -> None:
     if os.getpid() == 1:  # all others of the namespace are below us, whatever /proc shows
-        _send(-1, signal.SIGKILL)
+        kill(-1)
         return
     for process in descendants(os.getpid()):
-        _send(process, signal.SIGKILL)
+        kill(process)
 
 
-def descendants(ancestor: int) -> list[int]:
-    """Return the process ids of all processes below `ancestor`, as far as /proc shows them."""
-    children: dict[int, list[int]] = {}
-    for process, parent in _parents():
-        children.setdefault(parent, []).append(process)
-    found: list[int] = []
-    unseen = [ancestor]
-    while unseen:
-        below = children.get(unseen.pop(), [])
-        found += below
-        unseen += below
-    return found
-
-
-def _parents() -> Iterator[tuple[int, int]]:
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:
-                # proc_pid_stat(5): the name in parentheses may itself hold spaces and parentheses.
-                fields = file.read().rpartition(b")")[2].split()
-        except OSError:
-            continue  # it has ended in the meantime
-        yield int(name), int(fields[1])
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _ended_children() -> Iterator[tuple[int, int, Usage]]:
+    """Yield processes that have ended, their wait statuses, and what they have used.
+
+    One that has made us its tracer and stopped is none of them, and goes on only if we let it, so
+    it is killed (ptrace(2), PTRACE_TRACEME).
+    """
     while True:
         try:
             process, status, usage = os.wait4(-1, os.WNOHANG)
@@ -343,7 +387,10 @@ def _ended_children() -> Iterator[tuple[int, int, Usage]]:
             return
         if process == 0:
             return
-        yield process, os.waitstatus_to_exitcode(status), usage_of(usage)
+        if has_ended(status):
+            yield process, exit_code(status), usage_of(usage)
+        else:
+            kill(process)
 
 
 def _processes_made() -> int | None:
@@ -372,7 +419,10 @@ def _explain(status: int) -> str:
         return f"exit status {status}"
     from signal import Signals  # here, since it brings `enum`, and workers seldom die of one
 
-    return f"signal {Signals(-status).name}"
+    try:
+        return f"signal {Signals(-status).name}"
+    except ValueError:  # between SIGRTMIN and SIGRTMAX they have none
+        return f"signal {-status}"
 
 
 def _as_json(numbers: dict[str, float | None]) -> str:

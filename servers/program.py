@@ -17,6 +17,7 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from servers.reaping import await_end, exit_code
 from servers.script import OutputTooLarge
 
 Spawn = Callable[[list[bytes], dict[bytes, bytes], int, int], int]
@@ -69,7 +70,7 @@ def fork_and_exec(
     with open(told, "rb") as pipe:
         failure = pipe.read()
     if failure:
-        os.waitpid(process, 0)
+        await_end(process)
         raise OSError(int(failure), os.strerror(int(failure)))
     return process
 
@@ -121,7 +122,7 @@ class Program:
         if kill:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process, signal.SIGKILL)
-        return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
+        return exit_code(await_end(self._process))
 
 
 def _file_in_memory(content: bytes) -> int:

@@ -12,6 +12,7 @@ import os
 import resource
 import time
 
+from servers.oversight import status_of
 from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -71,9 +72,12 @@ def usage_so_far(process: int) -> Usage:
         with open(f"/proc/{process}/stat", "rb") as file:
             # The name in parentheses may itself hold spaces and parentheses.
             fields = file.read().rpartition(b")")[2].split()
-        with open(f"/proc/{process}/status", "rb") as file:
-            switches = [int(line.split()[1]) for line in file if b"voluntary_ctxt" in line]
-    except OSError:
+        status = status_of(process)
+        switches = [
+            int(status[b"voluntary_ctxt_switches"]),
+            int(status[b"nonvoluntary_ctxt_switches"]),
+        ]
+    except (OSError, KeyError):
         return Usage()
     minor, of_children, major, major_of_children, *ticks = map(int, fields[7:15])
     cpu_ns = sum(ticks) * _NANOSECONDS_A_TICK

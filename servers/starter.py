@@ -17,7 +17,9 @@ Messages between a front and the starter, each one packet of a Unix socket witho
 
 A worker's death is learnt from its pidfd, and passed on by shutting its channel down: that reaches
 a front that waits for the answer, even while a process that a script has left behind holds the
-other end open.
+other end open. Whether it can be reaped is another question, since a tracer may hold its end back:
+SIGCHLD tells, also of the children that scripts give to the starter (CLONE_PARENT). The starter
+waits for none of them.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ from servers import linux
 from servers.credentials import Identity, become
 from servers.leases import Front, Leases, TenantWorker
 from servers.mode import Setting, Unavailable
+from servers.oversight import free_held_back
+from servers.reaping import exit_code, has_ended, kill
 from servers.restraint import restrain
 from servers.script import Embedded
 from servers.sites import NotFound, Sites
@@ -55,6 +59,7 @@ _REGISTER: Final = b"F"
 _READY: Final = b"."
 _LONGEST_MESSAGE: Final = 512
 _CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
+_ENDS: Final = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 _DOOR: Final = 3
 _CHANNEL: Final = 3
 _ROOT: Final = Identity(0, 0)
@@ -179,7 +184,7 @@ class _Worker(TenantWorker):
 
     def __init__(self, tenant: Identity, process: int, channel: socket.socket) -> None:
         super().__init__(tenant, channel.fileno())
-        self._process = process
+        self.process = process
         self._channel = channel
         self._told_to_end = False
         os.setpgid(process, process)
@@ -190,11 +195,13 @@ class _Worker(TenantWorker):
         self._kill_group()
 
     def bury(self) -> None:
-        """Reap the dead process; let nothing of it stay, and nobody wait for it."""
+        """Reap the dead process if its tracer lets us; let nobody wait for it."""
         self._kill_group()
-        _, status = os.waitpid(self._process, 0)
-        if status and not self._told_to_end:
-            _log(f"a worker of uid {self.tenant.uid} ended: {os.waitstatus_to_exitcode(status)}")
+        found, status = os.waitpid(self.process, os.WNOHANG)
+        if not found:
+            free_held_back(self.process, self.tenant.uid)  # `_Service._on_end` reaps it then
+        elif status and not self._told_to_end:
+            _log(f"a worker of uid {self.tenant.uid} ended: {exit_code(status)}")
         with contextlib.suppress(OSError):  # ENOTCONN
             self._channel.shutdown(socket.SHUT_RDWR)
         self._channel.close()
@@ -202,7 +209,7 @@ class _Worker(TenantWorker):
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process, signal.SIGKILL)
+            os.killpg(self.process, signal.SIGKILL)
 
 
 class _Service:
@@ -216,10 +223,14 @@ class _Service:
         self._leases = Leases(self._start, allowance.bound, allowance.per_tenant)
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
+        self._workers: dict[int, _Worker] = {}
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
+        self._ends = linux.signalfd((signal.SIGCHLD,))
 
     def run(self) -> None:
         """Serve until the master is gone."""
         self._watch(self._door.fileno(), self._on_door)
+        self._watch(self._ends, self._on_ends)
         self._door.send(_READY)
         while self._handlers:
             # One at a time: to handle it may close the descriptor of the next.
@@ -284,14 +295,34 @@ class _Service:
             process = os.fork()
             if process == 0:
                 self._become_worker(tenant, theirs)
-        worker = _Worker(tenant, process, ours)
+        worker = self._workers[process] = _Worker(tenant, process, ours)
         self._watch(worker.death, partial(self._on_death, worker))
         return worker
 
     def _on_death(self, worker: _Worker) -> None:
+        del self._workers[worker.process]
         self._forget(worker.death)
         worker.bury()
         self._leases.ended(worker)
+
+    def _on_ends(self) -> None:
+        """Reap whatever has ended."""
+        linux.read_signals(self._ends)
+        with contextlib.suppress(ChildProcessError):
+            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                self._on_end(found.si_pid, found.si_code)
+
+    def _on_end(self, process: int, code: int) -> None:
+        """Reap a child; bury it where it is a worker whose pidfd has not been looked at yet.
+
+        What has stopped instead has made us its tracer (ptrace(2), PTRACE_TRACEME): it is killed.
+        """
+        if process in self._workers and code in _ENDS:
+            self._on_death(self._workers[process])
+            return
+        _, status = os.waitpid(process, os.WNOHANG)
+        if not has_ended(status):
+            kill(process)
 
     def _become_worker(self, tenant: Identity, channel: socket.socket) -> NoReturn:
         """Serve as `tenant`, with no descriptor but the channel and the standard streams."""
@@ -299,6 +330,7 @@ class _Service:
         try:
             os.dup2(channel.detach(), _CHANNEL, inheritable=False)
             os.closerange(_CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             linux.set_name("tenant worker")
             become(tenant)

@@ -5,12 +5,14 @@ That is what Apache's prefork MPM does: a keep-alive connection holds its worker
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
 import time
 
 from servers import early_copies, linux
+from servers.all_ids import CredentialError
 from servers.child import REHEARSALS
 from servers.http import (
     BadRequest,
@@ -37,17 +39,29 @@ else:  # what the two are made of, without `enum` and `selectors`
     import _signal as signal
     import _socket as socket
 
+BACKLOG: Final = 1024
+"""How many connections wait for a worker, besides those that workers serve."""
+
 _CHUNK: Final = 64 * 1024
 _MOST_DRAINED: Final = 16 * 1024 * 1024
 _LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _STANDARD_ERROR: Final = 2
 _NOBODY: Final = ("127.0.0.1", 0)
 _REHEARSAL: Final = b"GET /rehearsal.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n"
+# What open(2) says of a process, not of the file that it is to open.
+_NO_VERDICT_ON_A_FILE: Final = (errno.EBADF, errno.EMFILE, errno.ENOMEM, errno.ENOSYS)
 _LONG_BYTES: Final = (sys.maxsize.bit_length() + 1) // 8
 
 
 class CleanupFailed(RuntimeError):
     """The worker could not undo what a request did, so it may not serve another."""
+
+
+class Unfit(RuntimeError):
+    """The worker failed in what is its own part of a request, so it may not serve another.
+
+    A script that was here before has used up its descriptors, say, or put a filter upon its calls.
+    """
 
 
 class Worker:
@@ -70,6 +84,7 @@ class Worker:
         self._port: int = listener.getsockname()[1]
         self._left: float = mode.max_requests or float("inf")
         self._interruptible = False
+        self._in_request = self._reap_later = False
         self._limit_patience()
         signal.signal(signal.SIGALRM, self._on_overdue)
         signal.signal(signal.SIGUSR1, self._on_question)
@@ -159,8 +174,22 @@ class Worker:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def restore_listener(self) -> None:
+        """Put the listening socket right, which scripts may have got hold of. In the master.
+
+        All workers share it, so one that shuts it down, or has accept not wait, concerns them all.
+        """
+        self._listener.listen(BACKLOG)
+        os.set_blocking(self._listener.fileno(), True)
+        self._limit_patience()
+
     def _on_question(self, _signal: int, _frame: FrameType | None) -> None:
+        """Tell what we have used, and reap what scripts have left, for which the master asks."""
         self._slot.publish_usage()
+        if self._in_request:
+            self._reap_later = True  # a script may be waiting for children of its own
+        else:
+            self._mode.reap_strays()
 
     def _on_overdue(self, _signal: int, _frame: FrameType | None) -> None:
         """Take the master's word that the script's time is up, unless it has just ended."""
@@ -201,6 +230,7 @@ class Worker:
 
     def _answer(self, connection: socket.socket, request: Request) -> bool:
         """Serve one request; return whether the connection may serve another."""
+        self._in_request = True
         self._slot.begin()
         request.connection = connection
         self._left -= 1
@@ -215,6 +245,10 @@ class Worker:
         finally:
             self._clean_up(request)
             self._slot.end()
+            self._in_request = False
+            if self._reap_later:
+                self._reap_later = False
+                self._mode.reap_strays()
 
     def _clean_up(self, request: Request) -> None:
         """Let the mode undo what it did. Whatever fails here ends the worker.
@@ -228,7 +262,13 @@ class Worker:
             raise CleanupFailed(f"{type(self._mode).__module__}: {error}") from error
 
     def _handle(self, request: Request) -> Response | Answered:
-        return respond(request, lambda: self._locate_and_run(request))
+        try:
+            return respond(request, lambda: self._locate_and_run(request))
+        except Unfit as error:
+            _log(request, f"this worker ends, since it can no longer serve: {error}")
+            self._left = 0
+            request.keep_alive = False
+            return plain_response(503, "the server's process could not serve it")
 
     def _locate_and_run(self, request: Request) -> Response | Answered:
         if request.target == b"*":
@@ -280,7 +320,10 @@ def _timeval(seconds: float) -> bytes:
 
 
 def respond(request: Request, run: Callable[[], Response | Answered]) -> Response | Answered:
-    """Return what `run` returns, or the response that its failure deserves."""
+    """Return what `run` returns, or the response that its failure deserves.
+
+    Raises Unfit where it was not the script that failed, but this process.
+    """
     try:
         return run()
     except (NotFound, FileNotFoundError, NotADirectoryError):
@@ -297,7 +340,11 @@ def respond(request: Request, run: Callable[[], Response | Answered]) -> Respons
     except BlockingIOError as error:  # EAGAIN from fork: a limit on processes is reached
         _log(request, f"no process for it: {error}")
         return plain_response(503, "the server has no process to spare")
+    except CredentialError as error:
+        raise Unfit(str(error)) from error
     except OSError as error:  # PermissionError, or ELOOP for a symbolic link in the script's place
+        if error.errno in _NO_VERDICT_ON_A_FILE:
+            raise Unfit(str(error)) from error
         _log(request, f"cannot be run: {error}")
         return plain_response(403, "the script may not be run")
 

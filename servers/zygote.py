@@ -8,7 +8,7 @@ Its one parent is a *front*, a worker that is www for good. From that come messa
 socket that keeps them whole (SOCK_SEQPACKET), descriptor 3 here:
 
 - ``R``, uid, gid (4 bytes each), with one descriptor: fork a child that becomes this tenant;
-- ``E``: end the child, if there still is one.
+- ``E``: end the child, if there still is one, or else reap what scripts have made its children.
 
 Each of them, and the front's end, is the end of the child before. Back goes one byte, when the
 zygote is ready.
@@ -36,7 +36,6 @@ from servers.all_ids import set_all_ids
 from servers.child import (
     LENGTH,
     REFUSED,
-    SIGKILL,
     Job,
     Rehearsal,
     message,
@@ -45,6 +44,7 @@ from servers.child import (
     run_and_exit,
     write,
 )
+from servers.reaping import await_end, kill, reap_ended
 from servers.stage import Stage
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -102,6 +102,9 @@ class Zygote:
             text, ancillary, _, _ = self._control.recvmsg(
                 _RUN_LENGTH + 1, _ROOM, _socket.MSG_CMSG_CLOEXEC
             )
+            if (text, ancillary) == (END, []) and not self._child:
+                reap_ended()
+                continue
             self.end_child()
             if not text:
                 return
@@ -111,8 +114,8 @@ class Zygote:
     def end_child(self) -> None:
         """Kill the child, which may have come to its end by itself, and reap it."""
         if self._child:
-            os.kill(self._child, SIGKILL)
-            os.waitpid(self._child, 0)
+            kill(self._child)
+            await_end(self._child)
             self._child = 0
 
     def _start_child(self, uid: int, gid: int, channel: int) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 from servers import linux, requirements, seccomp, supervisor
 from servers.all_ids import CredentialError
 from servers.credentials import RAISED, RESTING, Identity, current
-from servers.http import Request, Response, plain_response
+from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs, Unavailable
 from servers.script import Embedded, environment_of, server_environment
 from servers.seccomp import (
@@ -98,9 +98,7 @@ class Mode(IsolationMode):
         try:
             self._switch.to(request.script.site.owner)
         except OSError as error:
-            if error.errno != errno.ENOSYS:
-                raise
-            return plain_response(503, str(error.strerror))
+            raise CredentialError(f"cannot become the owner: {error.strerror}") from error
         return self._interpreter.run(request, environment_of(request, self._environment))
 
     def cleanup(self, request: Request) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading  # noqa: F401
 
 from servers import requirements, thread_identity
+from servers.all_ids import CredentialError
 from servers.content_thread import ContentThread
 from servers.credentials import Identity, become_able_to_switch
 from servers.http import Request, Response
@@ -60,7 +61,10 @@ class Mode(IsolationMode):
         environment = environment_of(request, self._environment)
 
         def in_thread() -> Response:
-            self.become(request.script.site.owner)
+            try:
+                self.become(request.script.site.owner)
+            except OSError as error:
+                raise CredentialError(f"this thread cannot become the owner: {error}") from error
             return self._interpreter.run(request, environment)
 
         return self._thread.run(in_thread)

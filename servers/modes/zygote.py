@@ -73,6 +73,10 @@ class Mode(IsolationMode):
         answer = self._zygote.run(job, request.script.site.owner)
         return self._jobs.response(job, answer)
 
+    def reap_strays(self) -> None:
+        """Have the zygote do it, which is the parent of all that scripts can make a child of."""
+        self._zygote.reap_strays()
+
     def cleanup(self, request: Request) -> None:
         """Have the child reaped, and killed first if its time ran out."""
         self._zygote.end()
@@ -123,6 +127,10 @@ class Zygote:
         if self._in_use:
             self._control.send(END)
             self._in_use = False
+
+    def reap_strays(self) -> None:
+        """Have children reaped that scripts have left to the zygote. Between two jobs."""
+        self._control.send(END)
 
     def _send(self, message: bytes, channel: socket.socket) -> None:
         rights = channel.fileno().to_bytes(4, sys.byteorder)

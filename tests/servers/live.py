@@ -21,7 +21,7 @@ import pytest
 
 from servers import modes
 from servers.mode import RunsAs
-from servers.pool import descendants
+from servers.oversight import descendants
 from workloads import credential, tenants
 from workloads.credential import Stamper
 from workloads.proof import Identity
@@ -359,7 +359,7 @@ def _namespaces(pid: int) -> list[int]:
 def command_line(pid: int) -> str:
     """Return the arguments of a process, NUL between them; empty when it has ended."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
     except OSError:
         return ""
 
@@ -367,7 +367,7 @@ def command_line(pid: int) -> str:
 def name_of(pid: int) -> str:
     """Return the name that ps shows of a process; empty when it has ended."""
     try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
     except OSError:
         return ""
 
@@ -375,7 +375,7 @@ def name_of(pid: int) -> str:
 def state_of(pid: int) -> str:
     """Return the letter that ps shows of a process's state; empty when it has ended."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except OSError:
         return ""
 

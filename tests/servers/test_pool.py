@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from servers.pool import descendants
+from servers.oversight import descendants
 from tests.servers.live import (
     PYTHON,
     Server,

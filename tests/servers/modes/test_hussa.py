@@ -292,7 +292,7 @@ def test_death_of_a_supervisor_costs_one_request_and_the_worker(supervised: Serv
     os.kill(supervisor, signal.SIGKILL)
     supervised.wait_for(lambda: not supervisors(supervised))
     reply = supervised.get()
-    assert (reply.status, reply.text) == (503, "the supervisor of this worker is gone\n")
+    assert (reply.status, reply.text) == (503, "the server's process could not serve it\n")
     supervised.wait_for(lambda: supervised.workers() not in ([], before))
     assert_serves(supervised)
     assert "the supervisor of this worker is gone" in supervised.log()

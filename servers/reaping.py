@@ -1,0 +1,68 @@
+"""Waiting for children that a tenant's code may have tampered with. Imports nothing, as `stage`.
+
+A script decides more about how its process ends than one might think:
+
+- it can make its parent its tracer (ptrace(2), PTRACE_TRACEME) and stop: the parent's wait returns,
+  and nothing has ended;
+- it can give its parent further children (clone(2), CLONE_PARENT), *strays* here, which nobody
+  would ever wait for;
+- it can have a process of its own trace it, from which its parent hears of its end only when the
+  tracer has: a wait without bound, which the master's look at the workers ends (`oversight`).
+
+So who waits for one child waits for any, and takes nothing for an end that is none. A stray costs
+no call where there is none: it is met while waiting for the child.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from typing import Final
+
+_SIGKILL: Final = 9  # the module `signal` brings `enum`
+
+
+def has_ended(status: int) -> bool:
+    """Say whether a status of wait(2) is that of a process that has ended."""
+    return os.WIFEXITED(status) or os.WIFSIGNALED(status)
+
+
+def exit_code(status: int) -> int:
+    """Return the exit status of a process that has ended, negative for a signal's number."""
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def await_end(process: int) -> int:
+    """Wait for a child's end and return its status; reap all other children that end meanwhile.
+
+    Raises ChildProcessError when there is no such child.
+    """
+    while True:
+        found, status = os.waitpid(-1, 0)
+        if not has_ended(status):
+            kill(found)
+        elif found == process:
+            return status
+
+
+def reap_ended() -> None:
+    """Reap all children that have ended. Waits for none."""
+    try:
+        while True:
+            found, status = os.waitpid(-1, os.WNOHANG)
+            if not found:
+                return
+            if not has_ended(status):
+                kill(found)
+    except ChildProcessError:
+        return  # there is none left
+
+
+def kill(process: int) -> None:
+    """Send SIGKILL, if there is such a process and it may be sent."""
+    try:
+        os.kill(process, _SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
