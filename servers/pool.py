@@ -192,9 +192,15 @@ class Pool:
         self._hurry_the_overdue()
         if self._ready and time.monotonic() >= self._next_oversight:
             self._next_oversight = time.monotonic() + _OVERSEE_SECONDS
-            self._worker.restore_listener()
+            self._restore_listener()
             for process, slot in self._workers.items():
                 self._oversee(process, slot)
+
+    def _restore_listener(self) -> None:
+        try:
+            self._worker.restore_listener()
+        except OSError as error:
+            _log(f"cannot listen any more: {error}")
 
     def _note_what_is_fit(self) -> None:
         for process in self._workers:

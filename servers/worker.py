@@ -81,7 +81,8 @@ class Worker:
         self._sites = sites
         self._slot = Scoreboard(1).slots[0]  # which nobody looks at; `serve` gets another
         self._limits = mode.setting.limits
-        self._port: int = listener.getsockname()[1]
+        self._address: tuple[str, int] = listener.getsockname()
+        self._port = self._address[1]
         self._left: float = mode.max_requests or float("inf")
         self._interruptible = False
         self._in_request = self._reap_later = False
@@ -178,10 +179,29 @@ class Worker:
         """Put the listening socket right, which scripts may have got hold of. In the master.
 
         All workers share it, so one that shuts it down, or has accept not wait, concerns them all.
+        Raises OSError, such as when somebody has taken the port in the meantime.
         """
+        if self._listener.getsockname() != self._address or not self._listener.getsockopt(
+            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+        ):
+            self._take_the_address_again()
         self._listener.listen(BACKLOG)
         os.set_blocking(self._listener.fileno(), True)
         self._limit_patience()
+
+    def _take_the_address_again(self) -> None:
+        """Leave whatever state the socket is in, for that of a new one.
+
+        The second step, of one that listens, undoes what was noted of an earlier shutdown, which
+        accepted sockets would have from it (inet_shutdown and tcp_disconnect in the kernel).
+        """
+        self._listener.listen(BACKLOG)
+        self._listener.shutdown(socket.SHUT_RDWR)
+        try:
+            self._listener.bind(self._address)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # it still has it, since its port was chosen
+                raise
 
     def _on_question(self, _signal: int, _frame: FrameType | None) -> None:
         """Tell what we have used, and reap what scripts have left, for which the master asks."""

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Final
 
 from servers import linux, requirements
+from servers.child import REFUSED
 from servers.credentials import Identity, drop_for_good
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs, Unavailable
@@ -127,7 +128,7 @@ class TenantWorkers:
             except NotServed:  # it ended before, on its own account
                 self._discard()
             else:
-                self._unanswered = False
+                self._unanswered = answer.kind == REFUSED  # it may be the worker's own fault
                 self._rest()  # here already: the client may take its time to read the response
                 return answer.output()
         raise ScriptFailed("its processes end before they are asked")

@@ -2,6 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -24,10 +27,18 @@ def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Serv
 def assert_serves(server: Server) -> None:
     """Show that the server, which may take some seconds to get rid of a script, serves both."""
     for tenant in TENANTS * WORKERS:
-        wanted = f"tenant={tenant} "
         deadline = time.monotonic() + PATIENCE
-        while wanted not in server.get(tenant=tenant).text:
+        while f"tenant={tenant} " not in answer(server, tenant):
             assert time.monotonic() < deadline, server.log()
+            time.sleep(0.02)
+
+
+def answer(server: Server, tenant: str) -> str:
+    """Return what a tenant's visitor gets; nothing where the connection is refused, or cut off."""
+    try:
+        return server.get(tenant=tenant).text
+    except ConnectionError:
+        return ""
 
 
 PRELUDE = """
@@ -65,7 +76,8 @@ print("Content-Type: text/plain\\n", flush=True)
 
 
 def run(server: Server, source: str) -> None:
-    server.run(PRELUDE + source)
+    with suppress(OSError):  # the worker may be killed for it
+        server.run(PRELUDE + source)
 
 
 def test_orphan_that_makes_the_master_its_tracer_and_stops(server: Server) -> None:
@@ -174,3 +186,97 @@ for _ in range(50):
 def test_script_that_dies_of_a_signal(server: Server, number: int) -> None:
     run(server, f"os.kill(os.getpid(), {number})")
     assert_serves(server)
+
+
+# What a script leaves of a worker that will serve again
+
+REUSED = [
+    name
+    for name in modes.names()
+    if name not in ("cgi", "suexec", "harache", "sandbox", "zygote", "safe_mode")
+    and modes.load(name).max_requests != 1
+]
+
+
+@pytest.fixture(scope="module", params=REUSED)
+def reused(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Server]:
+    """A server that runs scripts in workers that it uses again."""
+    limits = ("--script-seconds", "1", "--client-seconds", "1")
+    with Server(request.param, shared_sites, *limits, workers=WORKERS) as running:
+        yield running
+
+
+REFUSE_TO_OPEN = """
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("program", ctypes.c_char_p)]
+import struct
+def row(code, yes, no, value):
+    return struct.pack("=HBBI", code, yes, no, value)
+program = b"".join([
+    row(0x20, 0, 0, 0),
+    row(0x15, 0, 1, 257),
+    row(0x06, 0, 0, 0x00050000 | 13),
+    row(0x06, 0, 0, 0x7FFF0000),
+])
+libc.prctl(38, 1, 0, 0, 0)
+given = Filter(len(program) // 8, program)
+assert libc.prctl(22, 2, ctypes.addressof(given), 0, 0) == 0
+"""
+
+LISTENER = """
+import socket
+def listener():
+    for number in range(3, 64):
+        try:
+            one = socket.socket(fileno=os.dup(number))
+        except OSError:
+            continue
+        try:
+            if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                return number, one
+        except OSError:
+            pass
+"""
+
+LEFT = {
+    "a filter of system calls": REFUSE_TO_OPEN,
+    "few descriptors": "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (9, 9))",
+    "no descriptor": "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))",
+    "all descriptors used": """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    while True:
+        os.dup(2)
+except OSError:
+    os.close(39)
+""",
+    "no memory": "import resource\nresource.setrlimit(resource.RLIMIT_AS, (1 << 20, 1 << 20))",
+    "blocked signals": "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))",
+    "ignored signals": "libc.signal(signal.SIGALRM, 1); libc.signal(signal.SIGUSR1, 1)",
+    "an alarm": "libc.signal(signal.SIGALRM, 0); libc.alarm(1)",
+    "no listener": LISTENER + "os.close(listener()[0])",
+    "another listener": LISTENER
+    + "os.dup2(socket.create_server(('127.0.0.1', 0)).fileno(), listener()[0])",
+    "a listener shut down": LISTENER + "listener()[1].shutdown(socket.SHUT_RDWR)",
+    "a listener that does not wait": LISTENER + "listener()[1].setblocking(False)",
+    "a listener of no patience": LISTENER + "moment = bytes(8) + b'\\1' + bytes(7)\n"
+    "listener()[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, moment)",
+    "no streams": "os.closerange(0, 3)",
+    "no descriptors at all": "os.closerange(0, 256)",
+    "a stopped process": "os.kill(os.getpid(), signal.SIGSTOP)",
+}
+
+
+@pytest.mark.parametrize("left", LEFT)
+def test_worker_that_a_script_has_left_unfit_is_replaced(reused: Server, left: str) -> None:
+    for _ in range(2 * WORKERS):
+        run(reused, LEFT[left])
+    assert_serves(reused)
+
+    def all_serve() -> bool:  # not only the one that happens to be asked
+        with ThreadPoolExecutor(WORKERS) as threads:
+            answers = threads.map(partial(answer, reused), TENANTS * 2 * WORKERS)
+            return all("tenant=" in text for text in answers)
+
+    reused.wait_for(all_serve)
