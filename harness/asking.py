@@ -47,10 +47,13 @@ class Door:
         """Make one; `key` is the file of the clients' key."""
         return cls(host, port, None if key is None else credential.read_key(key))
 
-    def connect(self, tenant: Tenant) -> socket.socket:
-        """Return a connection, of this tenant where the server goes by the client's identity."""
+    def connect(self, tenant: Tenant, patience_s: float = PATIENCE_S) -> socket.socket:
+        """Return a connection, of this tenant where the server goes by the client's identity.
+
+        On it, nothing is waited for longer than `patience_s`.
+        """
         connection = socket.socket()
-        connection.settimeout(PATIENCE_S)
+        connection.settimeout(patience_s)
         try:
             if self.key is not None:
                 stamper = credential.Stamper(self.key, self.host, self.port)

@@ -29,6 +29,9 @@ from workloads.attacks.scene import Reply
 MOST_EVIDENCE = 300
 """Characters of evidence that are kept."""
 
+MOST_LOST = 3
+"""After how many servers of a target that ended, or did not start, no other is tried."""
+
 _TOLD = re.compile(rb"isobench-attack (done|nothing|refused|broke) ?([^\n]*)")
 
 
@@ -39,6 +42,10 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     NOT_APPLICABLE = "not-applicable"
     ERROR = "error"
+
+
+_MAY_HAVE_COST = (Outcome.SUCCEEDED, Outcome.ERROR)
+"""Outcomes after which it is not known whether the server still serves."""
 
 
 @dataclass(frozen=True)
@@ -58,53 +65,84 @@ Watch = Callable[[Attempt], None]
 def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Watch) -> None:
     """Make these attacks on one target, telling `watch` of each.
 
-    Attacks that leave nothing behind come first, on one server for each size of pool.
+    Attacks that leave nothing behind come first, on one server for each size of pool. Where that
+    server ends, the rest are made on a new one.
     """
-    server_class = doubles.server_class(target.name)
+    siege = _Siege(seat, target, doubles.server_class(target.name), watch)
 
     def size(attack: Attack) -> int:
         return attack.workers
 
     together = sorted((attack for attack in attacks if attack.shared), key=size)
     for _, group in groupby(together, size):
-        _on_one_server(seat, target, list(group), server_class, watch)
+        siege.make(group)
     for attack in attacks:
         if not attack.shared:
-            _on_one_server(seat, target, [attack], server_class, watch)
+            siege.make([attack])
 
 
-def _on_one_server(
-    seat: Seat,
-    target: Target,
-    attacks: Sequence[Attack],
-    server_class: type[Server],
-    watch: Watch,
-) -> None:
-    left = list(attacks)
-    workers, profiled = left[0].workers, left[0].profiled
-    began = time.monotonic()
-    try:
-        with scene.opened(seat, target, workers, server_class, profiled) as stage:
-            while left:
-                outcome, evidence = attempt(stage, left[0])
-                took_s, began = time.monotonic() - began, time.monotonic()
-                watch(Attempt(target.name, left.pop(0), outcome, evidence, took_s))
-    except (IsobenchError, SceneFailed) as error:
-        for attack in left:
-            reason = f"no server to attack: {error}".splitlines()[0]
-            watch(Attempt(target.name, attack, Outcome.ERROR, reason, time.monotonic() - began))
+class _Siege:
+    """The attacks on one target: on one server after the other, as often as one is lost."""
+
+    def __init__(self, seat: Seat, target: Target, server_class: type[Server], watch: Watch):
+        self._seat = seat
+        self._target = target
+        self._server_class = server_class
+        self._watch = watch
+        self._lost: list[str] = []
+
+    def make(self, attacks: Iterable[Attack]) -> None:
+        """Make attacks that one server does for."""
+        left = list(attacks)
+        while left:
+            if len(self._lost) >= MOST_LOST:
+                reason = (
+                    f"not made, since {MOST_LOST} servers were lost; the last: {self._lost[-1]}"
+                )
+                self._tell(left.pop(0), (Outcome.ERROR, reason), time.monotonic())
+            else:
+                self._make_on_one_server(left)
+
+    def _make_on_one_server(self, left: list[Attack]) -> None:
+        """Make those that are left, until none is or the server is lost."""
+        began = time.monotonic()
+        first = left[0]
+        try:
+            with scene.opened(
+                self._seat, self._target, first.workers, self._server_class, first.profiled
+            ) as stage:
+                while left:
+                    judged = attempt(stage, left[0])
+                    self._tell(left.pop(0), judged, began)
+                    began = time.monotonic()
+                    if left and judged[0] in _MAY_HAVE_COST and (reason := stage.outage()):
+                        if judged[0] is Outcome.ERROR:
+                            self._lost.append(reason)
+                        break
+        except (IsobenchError, SceneFailed) as error:
+            self._lost.append(str(error).partition("\n")[0])
+            reason = f"no server to attack: {self._lost[-1]}"
+            self._tell(left.pop(0), (Outcome.ERROR, reason), began)
+
+    def _tell(self, attack: Attack, judged: tuple[Outcome, str], began: float) -> None:
+        outcome, evidence = judged
+        took_s = time.monotonic() - began
+        self._watch(Attempt(self._target.name, attack, outcome, evidence, took_s))
 
 
 def attempt(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
     """Make one attack and return what became of it."""
     try:
         evidence = stage.carry_out(attack)
+        lost = None if evidence else stage.outage()
     except NothingToAttack as reason:
         return Outcome.NOT_APPLICABLE, str(reason)
     except (SceneFailed, OSError) as error:
         return Outcome.ERROR, stage.shortened(f"it could not be judged: {error}")
     if evidence:
         return Outcome.SUCCEEDED, stage.shortened(evidence)[:MOST_EVIDENCE]
+    if lost:
+        return Outcome.ERROR, stage.shortened(f"after it {lost}")[:MOST_EVIDENCE]
     outcome, words = explain(stage.replies())
     return outcome, stage.shortened(words)[:MOST_EVIDENCE]
 

@@ -15,6 +15,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import probes, processes
-from harness.asking import Door, Reply, first_of, request, rest_of
+from harness.asking import PATIENCE_S, Door, Reply, first_of, request, rest_of
 from harness.cgroup import ProcessGroup
 from harness.journal import JournalReader
 from harness.processes import Cast
@@ -40,8 +41,15 @@ SCRIPT_SECONDS = 3
 IDS_OF_A_SEAT = 3
 """www, the attacker and the neighbour."""
 
+SERVED_WITHIN_S = 9.0
+"""In which time a neighbour has to be served again.
+
+Thrice a script's: it takes that and two seconds to end a script, its children and its worker.
+"""
+
 _COMING_S = 5.0
 _DYING_S = 0.4
+_SERVED = 200
 _PRIVATE = 0o600
 
 
@@ -288,9 +296,15 @@ class Scene:
                 entry.unlink()
         (self.neighbour / "data" / "go").unlink(missing_ok=True)
 
-    def _get(self, tenant: Tenant, target: str, headers: dict[str, str]) -> Reply:
+    def _get(
+        self,
+        tenant: Tenant,
+        target: str,
+        headers: dict[str, str],
+        patience_s: float = PATIENCE_S,
+    ) -> Reply:
         try:
-            with self._door.connect(tenant) as connection:
+            with self._door.connect(tenant, patience_s) as connection:
                 connection.sendall(request(tenant, target, headers))
                 return rest_of(connection)
         except OSError:
@@ -364,6 +378,19 @@ class Scene:
     def fetch(self, script: str) -> Reply:
         """Ask for a script of the attacker's."""
         return self._get(self._planted.attacker, f"/{script}", {})
+
+    def outage(self) -> str | None:
+        """Return evidence if the server has ended, or serves the neighbour no more."""
+        deadline = time.monotonic() + SERVED_WITHIN_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            if self._server.has_ended():
+                return f"the server has ended: {self._server.last_words() or 'without a word'}"
+            neighbour = self._planted.neighbour
+            last = self._get(neighbour, "/witness.py", {}, patience_s=left_s).status
+            if last == _SERVED:
+                return None
+            time.sleep(EVERY_S)
+        return f"the neighbour was not served within {SERVED_WITHIN_S:g} s: {last or 'no answer'}"
 
     def put(self, name: str, source: str) -> None:
         """Write another script of the neighbour's."""

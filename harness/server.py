@@ -131,6 +131,14 @@ class Server:
         """The process that the harness started: the parent of the server, which does no work."""
         return self._process.pid
 
+    def has_ended(self) -> bool:
+        """Return whether it has ended, whatever ended it."""
+        return self._process.has_ended()
+
+    def last_words(self) -> str:
+        """Return the last line that the server, or a script, wrote to its log; "" for none."""
+        return self._process.last_words().rpartition("\n")[2]
+
     def served(self, least: int = 0) -> int:
         """Return how many requests it has served, once that is `least` or 5 s have passed.
 

@@ -79,6 +79,10 @@ class Speaking:
         """Return the end of what it wrote to its log."""
         return self._log.read_text(errors="replace")[-_LOG_TAIL:].strip()
 
+    def has_ended(self) -> bool:
+        """Return whether it has ended."""
+        return self._process.poll() is not None
+
     def status(self) -> int:
         """Wait for its end, and return its exit status."""
         return self._process.wait()

@@ -40,6 +40,7 @@ FAMILIES = (
     "writing",
     "identity",
     "process",
+    "serving",
     "persistence",
     "traffic",
     "sharing",

@@ -1,0 +1,1 @@
+"""End the server, or keep it from serving anybody else."""
