@@ -16,7 +16,17 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from servers import __main__, linux, modes, orders, requirements, script
+from servers import (
+    __main__,
+    linux,
+    modes,
+    orders,
+    oversight,
+    pool,
+    requirements,
+    scoreboard,
+    script,
+)
 from servers.http import Request, Response
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes import dso, suexec
@@ -150,6 +160,28 @@ class CarelessWrapper(suexec.Mode):
         self._wrapper = os.fsencode(wrapper)
 
 
+class CarelessOversight(Careless):
+    """Takes the kernel's word on tenants' processes for that on its own, and looks after none."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        setattr(pool, "has_ended", lambda _: True)  # noqa: B010
+        setattr(pool, "exit_code", os.waitstatus_to_exitcode)  # noqa: B010
+        setattr(scoreboard, "status_of", _status_as_it_looks)  # noqa: B010
+        setattr(oversight, "_sees_our_processes", lambda: False)  # noqa: B010
+
+    def reap_strays(self) -> None:
+        """Leave them."""
+
+
+def _status_as_it_looks(process: int) -> dict[bytes, bytes]:
+    lines = Path(f"/proc/{process}/status").read_bytes().splitlines()
+    voluntary, involuntary = (
+        b"%d" % int(line.split()[1]) for line in lines if b"voluntary_ctxt" in line
+    )
+    return {b"voluntary_ctxt_switches": voluntary, b"nonvoluntary_ctxt_switches": involuntary}
+
+
 DOUBLES: Final[dict[str, type[IsolationMode]]] = {
     "careless": Careless,
     "careless_helper": CarelessHelper,
@@ -160,6 +192,7 @@ DOUBLES: Final[dict[str, type[IsolationMode]]] = {
     "careless_switch": CarelessSwitch,
     "careless_time": CarelessTime,
     "careless_open": CarelessOpen,
+    "careless_oversight": CarelessOversight,
 }
 
 

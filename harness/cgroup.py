@@ -131,6 +131,7 @@ def _mount_point(root: Path) -> Path | None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(errors="surrogateescape").splitlines()  # a name is any bytes
+        text = path.read_bytes().decode(errors="surrogateescape")  # a name is any bytes
     except OSError:
         return []
+    return text.split("\n")

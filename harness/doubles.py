@@ -15,6 +15,7 @@ RUNS_AS = {
     "careless_helper": "server",
     "careless_time": "server",
     "careless_open": "server",
+    "careless_oversight": "server",
     "careless_output": "server",
     "careless_rest": "server",
     "careless_guard": "server",

@@ -70,9 +70,11 @@ def look(pid: int) -> Process | None:
 def status_of(pid: int) -> dict[str, str]:
     """Return the fields of /proc/PID/status (proc_pid_status(5)); none where it has ended."""
     try:
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        text = Path(f"/proc/{pid}/status").read_bytes().decode(errors="replace")
     except OSError:
         return {}
+    # The kernel escapes line feeds in a name, and nothing else that is taken for a line's end.
+    lines = text.split("\n")
     pairs = (line.partition(":") for line in lines)
     return {name: value.strip() for name, _, value in pairs}
 

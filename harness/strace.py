@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from harness.processes import status_of
 from harness.waiting import wait_until
 
 _PATIENCE_S: Final = 5.0
@@ -57,8 +58,5 @@ def parsed(summary: str) -> dict[str, int]:
 
 
 def _is_traced(process: int) -> bool:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return True  # it has ended, and there is nothing to wait for
-    return "TracerPid:\t0" not in lines
+    # One that has ended has no fields, and there is nothing to wait for.
+    return status_of(process).get("TracerPid") != "0"

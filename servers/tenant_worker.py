@@ -29,6 +29,7 @@ from typing import Final, NamedTuple
 
 from servers.child import ANSWERED, FAILED, REFUSED, message, refusal, write
 from servers.http import Request
+from servers.reaping import reap_ended
 from servers.script import Embedded, OutputTooLarge, ScriptFailed
 from servers.sites import Script, Site
 
@@ -113,6 +114,7 @@ def serve(channel: int, interpreter: Embedded) -> None:
         parts = iter(block.split(b"\0"))
         kind, text = _answer(dict(zip(parts, parts, strict=True)), body, interpreter, sites)
         write(channel, message(kind, text))
+        reap_ended()  # nobody else would, as long as this worker is kept
 
 
 def _lowest_free_descriptor(descriptor: int) -> int:

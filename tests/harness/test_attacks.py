@@ -162,3 +162,12 @@ def test_the_order_is_the_seeds() -> None:
 
 def test_no_double_is_listed_as_a_mode() -> None:
     assert not {target.name for target in available()} & set(doubles.RUNS_AS)
+
+
+SERVING = ("stopped_orphan", "misleading_name", "held_back_end", "unfit_worker", "left_zombies")
+
+
+@pytest.mark.parametrize("target", ["dso", "harache", "cgi", "fastcgi", "zygote", "ruid2"])
+def test_no_script_ends_the_server_or_keeps_it_from_serving(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, *SERVING)
+    assert Outcome.SUCCEEDED not in {one.outcome for one in seen.values()}, seen

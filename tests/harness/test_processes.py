@@ -1,10 +1,17 @@
 """Who is who among a server's processes."""
 
+import ctypes
 import os
+import signal
 import subprocess
+import time
+
+import pytest
 
 from harness import processes
 from harness.processes import Cast
+
+PR_SET_NAME = 15  # linux/prctl.h
 
 
 def test_a_process_tells_of_itself() -> None:
@@ -30,3 +37,28 @@ def test_open_files_are_known_by_their_inodes(tmp_path: os.PathLike[str]) -> Non
 
 def test_a_server_without_a_namespace_has_no_cast() -> None:
     assert Cast.of(os.getppid(), [os.getpid()]) is None
+
+
+@pytest.mark.parametrize(
+    "name", [b"\rUid:\t0\t0", b"x\nPPid:\t0", b") R 1 1 (", b"\xff\x85\x0c", b""]
+)
+def test_a_name_is_taken_for_nothing_else(name: bytes) -> None:
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        text = ctypes.create_string_buffer(name)
+        ctypes.CDLL(None).prctl(PR_SET_NAME, text, 0, 0, 0)
+        os.write(tell, b".")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        os.read(told, 1)
+        found = processes.look(child)
+        assert found is not None
+        assert (found.parent, found.uid) == (os.getpid(), os.geteuid())
+        assert processes.state_of(child) in "RS"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(told)
+        os.close(tell)

@@ -1,0 +1,48 @@
+"""Leave processes that have ended and that nobody buries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workloads.attacks.scene import Given, Scene
+
+CONTROL = "careless_oversight"
+COUNT = 40
+CLONE_PARENT = 0x00008000
+SIGCHLD = 17
+SYS_CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+
+
+def attack(given: Given) -> object:
+    import ctypes
+    import os
+    import platform
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = SYS_CLONE.get(platform.machine(), -1)
+    for _ in range(COUNT):
+        if libc.syscall(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0) == 0:
+            os._exit(0)
+        if os.fork() == 0:
+            os._exit(0)
+    return COUNT
+
+
+def proof(scene: Scene) -> str | None:
+    import time
+
+    deadline = time.monotonic() + 5
+    while (zombies := _zombies(scene)) >= COUNT and time.monotonic() < deadline:
+        scene.visit()
+        time.sleep(0.1)
+    return f"{zombies} zombies" if zombies >= COUNT else None
+
+
+def _zombies(scene: Scene) -> int:
+    import os
+
+    servers_own = {str(pid) for pid in scene.processes()}  # among which zombies are not
+    found = [scene.status_of(int(name)) for name in os.listdir("/proc") if name.isdigit()]
+    zombies = [one for one in found if one.get("State", "").startswith("Z")]
+    return sum(one["PPid"] in servers_own for one in zombies)
