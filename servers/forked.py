@@ -58,7 +58,7 @@ class ForkedScripts:
         self._output_limit = output_limit
         self._fork = fork
         self._jobs = Jobs(code_cache)
-        self._stage = Stage(output_limit)
+        self._stage = Stage(output_limit, ends_process=True)
         self._child = 0
 
     def run(
@@ -119,8 +119,8 @@ class Jobs:
         """Return the job of running the request's script."""
         script = request.script
         compiled = self.compiled.get(script.path, b"")
-        root = script.site.root
-        return Job(script.path, root, environment, request.body, compiled, self._code_cache)
+        directory = script.directory
+        return Job(script.path, directory, environment, request.body, compiled, self._code_cache)
 
     def response(self, job: Job, answer: Answer) -> Response:
         """Return the response that a child's answer stands for. Raises OSError, ScriptFailed."""

@@ -203,6 +203,7 @@ def test_it_is_lean() -> None:
     ).stdout.split()
     ours = {name for name in loaded if name.startswith("servers")}
     assert ours == {"servers"} | {
-        f"servers.{name}" for name in ("all_ids", "child", "early_copies", "stage", "zygote")
+        f"servers.{name}"
+        for name in ("all_ids", "child", "early_copies", "site_imports", "stage", "zygote")
     }
     assert not {"typing", "re", "enum", "socket", "signal", "httptools"} & {*loaded}
