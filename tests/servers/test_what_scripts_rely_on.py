@@ -127,6 +127,37 @@ def test_bytes_of_a_body_come_through(server: Server) -> None:
     assert server.ask(request("/case.py", method="POST", body=body)).body == body
 
 
+def test_descriptors_are_a_programs_own_or_lead_nowhere(server: Server) -> None:
+    """Descriptors 0 and 1 are the client's where the script is a program."""
+    server.sites.put(
+        "case.py",
+        f"""
+        import os, sys
+        {HEAD}
+        print("printed", flush=True)
+        os.write(1, os.read(0, 100) + b"\\n")
+        """,
+    )
+    reply = server.ask(request("/case.py", method="POST", body=b"body"))
+    assert reply.text == expect(server, "printed\n", {EXECUTED: "printed\nbody\n"})
+
+
+def test_script_has_few_other_descriptors(server: Server) -> None:
+    source = """
+import os
+count = 0
+for number in range(3, 256):
+    try:
+        os.fstat(number)
+        count += 1
+    except OSError:
+        pass
+print(count)
+"""
+    count = int(said(server, source))
+    assert count == expect(server, count, {("cgi",): 0, ("suexec",): 1, FORKED: 1})
+
+
 # Imports
 
 
@@ -272,13 +303,30 @@ def go_on():
 threading.Thread(target=go_on).start()
 print("end")
 """
-    # Elsewhere the process goes on, and both are nobody's. A server's standard output is none.
-    printed = expect(server, "end", {(*EXECUTED, *FORKED, *USED_UP): "end\nthread\nhandler"})
-    assert said(server, source) == printed
+    if server.mode == "process_security_shipped":  # which cannot change back with a thread left
+        assert server.run(f"{HEAD}\n{source}").status == 0
+    else:  # A worker goes on, and both are nobody's. Its own standard output leads nowhere.
+        printed = expect(server, "end", {(*EXECUTED, *FORKED, *USED_UP): "end\nthread\nhandler"})
+        assert said(server, source) == printed
     assert said(server, "print('served')") == "served"
 
 
+def test_exit_handlers_are_called_for_a_script_that_fails(server: Server) -> None:
+    if server.mode == "safe_mode":
+        pytest.skip("www cannot write in the site")
+    source = "import atexit, os\natexit.register(open, '/tmp/never', 'r')\nprint('x')"
+    assert said(server, source) == "x"  # a handler that fails is the log's concern
+    assert server.run("import atexit\natexit.register(int)\n1 / 0").status == 500
+
+
 # What the interpreter is set to
+
+
+def test_alarm_is_a_programs_own(server: Server) -> None:
+    source = f"{HEAD}\nimport signal, time\nsignal.alarm(1)\ntime.sleep(1.2)\nprint('slept')"
+    # The first process of a pid namespace is not ended by what it has not set a handler for.
+    ended = expect(server, 200, {(*EXECUTED, "harache", "zygote", "fastcgi"): 500})
+    assert server.run(source).status == ended
 
 
 def test_settings_of_the_interpreter_are_the_default_ones(server: Server) -> None:
