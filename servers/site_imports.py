@@ -40,6 +40,8 @@ class SiteImports:
         self._path = path = sys.path
         self._library = path[:]
         self._writes_nothing = sys.dont_write_bytecode
+        if next(reversed(sys.modules)) not in _known:  # a script was interrupted, or left a thread
+            self._forget_modules()
         self._seen = len(sys.modules), next(reversed(sys.modules))
         self._finders = len(sys.path_importer_cache)
         sys.dont_write_bytecode = False
@@ -49,7 +51,7 @@ class SiteImports:
         """Forget what the script has imported but the library. Still with its credentials."""
         # What is imported is last. So two looks tell of most scripts that they imported nothing.
         if self._seen != (len(sys.modules), next(reversed(sys.modules))):
-            _forget_modules((_SERVER, *(f"{entry}/" for entry in self._library)))
+            self._forget_modules()
         if self._finders != len(sys.path_importer_cache):
             self._forget_finders()
 
@@ -58,6 +60,9 @@ class SiteImports:
         self._path[:] = self._library
         sys.path = self._path
         sys.dont_write_bytecode = self._writes_nothing
+
+    def _forget_modules(self) -> None:
+        _forget_modules((_SERVER, *(f"{entry}/" for entry in self._library)))
 
     def _forget_finders(self) -> None:
         """Forget who has looked into which directory: with other credentials, there is another."""

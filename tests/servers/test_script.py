@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -283,6 +284,28 @@ class Last:
 last = Last()
 {OK}""")
     assert (tmp_path / "left").exists()
+
+
+def test_import_path_is_put_back_whatever_a_script_did_to_it(run: Run) -> None:
+    before, path = sys.path, sys.path[:]
+    for source in ("sys.path.clear()", "sys.path = ['/x']", "sys.path.insert(0, '/x')", "1 / 0"):
+        with contextlib.suppress(ScriptFailed):
+            run(f"import sys\n{OK}{source}")
+        assert sys.path is before
+        assert sys.path == path
+
+
+def test_what_came_in_between_two_scripts_is_forgotten_with_the_next(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(OK)
+    monkeypatch.setitem(sys.modules, "left_by_a_thread", ModuleType("left_by_a_thread"))
+    assert run(f"import sys\n{OK}print('left_by_a_thread' in sys.modules)").body == b"False\n"
+
+
+def test_parts_that_a_module_of_the_library_makes_itself_are_the_librarys(run: Run) -> None:
+    source = f"import pyexpat.errors\n{OK}print(pyexpat.errors.messages[1])"
+    assert run(source).body == run(source).body == b"out of memory\n"
 
 
 def test_symbolic_link_is_refused(run: Run, tmp_path: Path) -> None:
