@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 class EmbeddedOnce(Embedded):
     """As `Embedded`, for one request a process."""
 
-    ends_process = True
-
     def __init__(self, setting: Setting) -> None:
         """Where there is no room (`make_room`), or no `code_cache`, each script is compiled."""
         super().__init__(setting.limits.output, setting.code_cache)

@@ -238,9 +238,6 @@ class Embedded:
     with the same content, as far as stat(2) can tell.
     """
 
-    ends_process = False
-    """Whether the process ends with the script."""
-
     def __init__(self, output_limit: int, code_cache: bool = True) -> None:
         self._output_limit = output_limit
         self._code_cache = code_cache
@@ -258,7 +255,7 @@ class Embedded:
         """Run the request's script as `__main__` and return what it printed. Raises as `run`."""
         code = self._code_of(request.script.path)
         os.chdir(request.script.directory)
-        stage = Stage(self._output_limit, self.ends_process)
+        stage = Stage(self._output_limit)
         stage.set(request.script.path, environment, request.body)
         try:
             return self.perform(stage, code, request)
