@@ -43,19 +43,19 @@ class Job:
     says whether this one shall.
     """
 
-    __slots__ = ("body", "compiled", "environment", "keep_code", "path", "root")
+    __slots__ = ("body", "compiled", "directory", "environment", "keep_code", "path")
 
     def __init__(
         self,
         path: bytes,
-        root: bytes,
+        directory: bytes,
         environment: dict[bytes, bytes],
         body: bytes = b"",
         compiled: bytes = b"",
         keep_code: bool = True,
     ) -> None:
         self.path = path
-        self.root = root
+        self.directory = directory
         self.environment = environment
         self.body = body
         self.compiled = compiled
@@ -93,7 +93,7 @@ def run(job: Job, stage: Stage) -> tuple[bytes, bytes]:
     Raises ScriptFailed, and OSError when the script cannot be opened.
     """
     code, fresh = _code_of(job)
-    os.chdir(job.root)
+    os.chdir(job.directory)
     stage.set(job.path, job.environment, job.body)
     return stage.perform(code), fresh
 

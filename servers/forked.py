@@ -39,10 +39,14 @@ from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from typing import Final
+else:  # what it is made of, without `enum`
+    import _signal as signal
 
 _LARGEST_ERRNO: Final = 0xFFFF
+_WORKERS_SIGNALS: Final = (signal.SIGALRM, signal.SIGUSR1)
 _FIRST_LENGTH: Final = slice(1, 1 + LENGTH)
 _SECOND_LENGTH: Final = slice(1 + LENGTH, 1 + 2 * LENGTH)
 _HEAD: Final = 1 + 2 * LENGTH
@@ -58,7 +62,7 @@ class ForkedScripts:
         self._output_limit = output_limit
         self._fork = fork
         self._jobs = Jobs(code_cache)
-        self._stage = Stage(output_limit)
+        self._stage = Stage(output_limit, ends_process=True)
         self._child = 0
 
     def run(
@@ -74,6 +78,7 @@ class ForkedScripts:
         try:
             self._child = self._fork()
             if self._child == 0:
+                _forget_signals()
                 run_and_exit(paper, self._stage, enter, lambda: job)
             await_end(self._child)
             self._child = 0
@@ -97,6 +102,15 @@ class ForkedScripts:
             self._child = 0
 
 
+def _forget_signals() -> None:
+    """Take the default actions in the place of the worker's own.
+
+    Those look at the scoreboard, which a child does not have: an alarm of its own would crash it.
+    """
+    for number in _WORKERS_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Answer(NamedTuple):
     """What a child sent, not to be trusted."""
 
@@ -116,8 +130,8 @@ class Jobs:
         """Return the job of running the request's script."""
         script = request.script
         compiled = self.compiled.get(script.path, b"")
-        root = script.site.root
-        return Job(script.path, root, environment, request.body, compiled, self._code_cache)
+        directory = script.directory
+        return Job(script.path, directory, environment, request.body, compiled, self._code_cache)
 
     def response(self, job: Job, answer: Answer) -> Response:
         """Return the response that a child's answer stands for. Raises OSError, ScriptFailed."""

@@ -26,6 +26,13 @@ _LARGEST: Final = 1024 * 1024
 # to call (ld.so(8)).
 BIND_NOW: Final = {"LD_BIND_NOW": "1"}
 
+_KEPT: Final = frozenset(
+    [
+        *("PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONHOME"),
+        *("PYTHONMALLOC", "PYTHONPATH", "PYTHONPLATLIBDIR", "PYTHONPYCACHEPREFIX"),
+    ]
+)
+
 
 class Orders(NamedTuple):
     """What to serve, and with what. The integers but `workers` are inherited descriptors."""
@@ -78,12 +85,11 @@ def command(orders: int, worker: str = "") -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return what the interpreter finds the server by and runs by, which is no secret."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("PYTHON") or name in ("PATH", "LANG", "LC_ALL")
-    }
+    """Return what the interpreter finds the server by and runs by, which is no secret.
+
+    Nothing that would change what scripts find in it: it starts as that of a CGI program does.
+    """
+    kept = {name: value for name, value in os.environ.items() if name in _KEPT}
     return kept | BIND_NOW | {"PYTHONPATH": os.pathsep.join(import_path())}
 
 

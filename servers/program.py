@@ -7,22 +7,28 @@ Rule 2: the program leads a process group of its own, so that all it started end
 
 Rule 3: the worker waits in plain blocking calls. When the script's time is up the master signals
 the worker, which raises ScriptTimeout there (see `pool`).
+
+Rule 4: the answer is whole when all have closed the standard output, or when the program itself has
+ended and whoever else holds it, such as a daemon that it has started, has been silent for a second.
+Apache waits for the end of the file; Go's os/exec has the same remedy (Cmd.WaitDelay).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 from collections.abc import Callable
 from typing import Final
 
 from servers.reaping import await_end, exit_code
-from servers.script import OutputTooLarge
+from servers.script import OutputTooLarge, ScriptTimeout
 
 Spawn = Callable[[list[bytes], dict[bytes, bytes], int, int], int]
 
 _CHUNK: Final = 64 * 1024
+_SILENCE_MS: Final = 1000
 # Python ignores these two signals in itself, and exec would hand that down (signal(7)).
 _RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -102,15 +108,39 @@ class Program:
             os.close(stdin)
 
     def read_output(self, limit: int) -> bytes:
-        """Read standard output to its end. Raises OutputTooLarge above `limit` bytes."""
-        chunks = []
+        """Read standard output until the answer is whole (Rule 4).
+
+        Raises OutputTooLarge above `limit` bytes. ScriptTimeout, thrown in here, is the end of the
+        answer, too, if the program has ended by itself.
+        """
+        chunks: list[bytes] = []
+        try:
+            self._read_chunks(chunks, limit)
+        except ScriptTimeout:
+            if not self._has_ended():
+                raise
+        return b"".join(chunks)
+
+    def _read_chunks(self, chunks: list[bytes], limit: int) -> None:
+        poller = select.poll()
+        poller.register(self._output, select.POLLIN)
         size = 0
-        while chunk := os.read(self._output, _CHUNK):
+        while size <= limit:
+            if not poller.poll(_SILENCE_MS):
+                if self._has_ended() and not poller.poll(0):
+                    return
+                continue
+            chunk = os.read(self._output, _CHUNK)
+            if not chunk:
+                return
             chunks.append(chunk)
             size += len(chunk)
-            if size > limit:
-                raise OutputTooLarge(f"the script printed more than {limit} bytes")
-        return b"".join(chunks)
+        raise OutputTooLarge(f"the script printed more than {limit} bytes")
+
+    def _has_ended(self) -> bool:
+        """Return whether the program itself has ended, and leave it to be reaped."""
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, self._process, options) is not None
 
     def finish(self, kill: bool) -> int:
         """Wait for the program's end and return its exit status, negative for a signal.

@@ -52,7 +52,6 @@ _NOT_PASSED: Final = frozenset(
     [
         b"AUTHORIZATION",
         b"CONNECTION",
-        b"CONTENT-LENGTH",
         b"HTTP2-SETTINGS",
         b"KEEP-ALIVE",
         b"PROXY",
@@ -90,6 +89,7 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
         b"REQUEST_METHOD": request.method,
         b"REQUEST_URI": request.target,
         b"QUERY_STRING": query,
+        b"SERVER_NAME": _server_names[request.host],
         b"SERVER_PORT": b"%d" % request.port,
         b"SERVER_PROTOCOL": b"HTTP/1.1" if request.version == "1.1" else b"HTTP/1.0",
         b"REMOTE_ADDR": remote.encode(),
@@ -99,11 +99,31 @@ def environment_of(request: Request, server: dict[bytes, bytes]) -> dict[bytes, 
         variable = _variables[name]
         if variable is not None:
             if variable in environment:  # RFC 3875, section 4.1.18: one variable for all of them
-                value = environment[variable] + b", " + value
+                value = environment[variable] + _between(variable) + value
             environment[variable] = value
-    if request.body:
+    # Only where there is a body, be it an empty one (section 4.1.2). It has been decoded (4.2).
+    if request.body or b"CONTENT_LENGTH" in environment:
         environment[b"CONTENT_LENGTH"] = b"%d" % len(request.body)
     return environment
+
+
+def _between(variable: bytes) -> bytes:
+    """Return what joins two values of a header (RFC 9110, section 5.3; RFC 9113, 8.2.3)."""
+    return b"; " if variable == b"HTTP_COOKIE" else b", "
+
+
+def _server_name(host: bytes) -> bytes:
+    """Return the host that a Host header names (RFC 3875, section 4.1.14).
+
+    Without the port, in lower case, and without the dot that ends an absolute name, as Apache has
+    it (fix_hostname in vhost.c). An IPv6 address keeps its brackets.
+    """
+    end = host.find(b"]") + 1 if host.startswith(b"[") else host.find(b":")
+    name = host[:end] if end > 0 else host
+    return name.lower().removesuffix(b".")
+
+
+_server_names: Final = Remembered(_server_name)
 
 
 def _variable(header: bytes) -> bytes | None:
@@ -118,7 +138,8 @@ def _variable(header: bytes) -> bytes | None:
     if name.strip(_ALPHANUMERIC) or upper in _NOT_PASSED:
         return None
     variable = upper.replace(b"-", b"_")
-    return variable if variable == b"CONTENT_TYPE" else b"HTTP_" + variable
+    own = variable in (b"CONTENT_TYPE", b"CONTENT_LENGTH")
+    return variable if own else b"HTTP_" + variable
 
 
 _variables: Final = Remembered(_variable)
@@ -233,7 +254,7 @@ class Embedded:
     def output_of(self, request: Request, environment: dict[bytes, bytes]) -> bytes:
         """Run the request's script as `__main__` and return what it printed. Raises as `run`."""
         code = self._code_of(request.script.path)
-        os.chdir(request.script.site.root)
+        os.chdir(request.script.directory)
         stage = Stage(self._output_limit)
         stage.set(request.script.path, environment, request.body)
         try:

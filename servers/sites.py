@@ -35,6 +35,11 @@ class Script(NamedTuple):
     site: Site
     environment: dict[bytes, bytes]
 
+    @property
+    def directory(self) -> bytes:
+        """Return the directory that the script is in, which it runs in (RFC 3875, section 7.2)."""
+        return self.path.rpartition(b"/")[0]
+
 
 class Site:
     """A tenant's directory, and the identity that owns it, as a virtual host's configuration.
@@ -81,7 +86,6 @@ class Site:
             b"DOCUMENT_ROOT": self.root,
             b"SCRIPT_FILENAME": path,
             b"SCRIPT_NAME": b"/".join(name),
-            b"SERVER_NAME": self.name.encode(),
         }
         if rest:
             environment[b"PATH_INFO"] = b"/" + b"/".join(rest)

@@ -11,12 +11,19 @@ import os
 import sys
 from types import CodeType, ModuleType
 
+from servers.site_imports import SiteImports
+
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     from typing import Any, Final, TextIO
 
 MOST_CACHED_SCRIPTS: Final = 4096
 _CHUNK: Final = 8 * 1024  # memory for more would grow the heap, a page fault more each
+
+# What the interpreter of a CGI program has, whose environment names no locale (PEP 538): bytes that
+# are no UTF-8 come through unchanged. Line ends stay as they are on the way in, too.
+_ENCODING: Final = "utf-8"
+_ERRORS: Final = "surrogateescape"
 
 FileState = tuple[int, int, int, int]
 
@@ -74,6 +81,9 @@ _fork_watch: Final = _ForkWatch()
 class _NoInput(io.StringIO):
     """The standard input of a request without a body: a third of the price of a real stream."""
 
+    encoding = _ENCODING
+    errors = _ERRORS
+
     @property
     def buffer(self) -> io.BytesIO:
         """The bytes below the text: none."""
@@ -87,14 +97,20 @@ class Stage:
     stage for all of them, since each child finds it unused.
     """
 
-    def __init__(self, limit: int) -> None:
-        """Make the streams; `limit` is the most bytes that a script may print."""
+    def __init__(self, limit: int, ends_process: bool = False) -> None:
+        """Make the streams; `limit` is the most bytes that a script may print.
+
+        `ends_process` says that the process ends with the script, and so does what it has planned
+        for that: threads are waited for, exit handlers are called.
+        """
+        self._ends_process = ends_process
         self._output = _Output(limit)
-        self._stdout = io.TextIOWrapper(self._output, "utf-8", newline="\n")
+        self._stdout = io.TextIOWrapper(self._output, _ENCODING, _ERRORS, newline="\n")
         self._no_input = _NoInput()
         self._main = ModuleType("__main__")
         self._namespace = self._main.__dict__
         self._namespace["__builtins__"] = builtins
+        self._imports = SiteImports()
 
     def set(self, path: bytes, environment: dict[bytes, bytes], body: bytes) -> None:
         """Put everything in its place for the script `path` and a request's body."""
@@ -104,26 +120,51 @@ class Stage:
         self._namespace["__file__"] = file
         sys.modules["__main__"] = self._main
         sys.argv = [file]
-        sys.stdin = io.TextIOWrapper(io.BytesIO(body), "utf-8") if body else self._no_input
+        sys.stdin = _input(body) if body else self._no_input
         sys.stdout = self._stdout
         _environ._data = _environb._data = environment
+        self._imports.begin(file.rpartition("/")[0])
 
     def perform(self, code: CodeType) -> bytes:
-        """Run a script's code and return what it printed. Raises ScriptFailed, ScriptTimeout."""
+        """Run a script's code and return what it printed. Raises ScriptFailed, ScriptTimeout.
+
+        What the script leaves behind is finalised while its credentials still hold.
+        """
         _fork_watch.seen = False
         try:
-            _execute(code, self._namespace)
+            try:
+                self._run(code)
+            finally:
+                self._namespace.clear()
+                self._imports.forget()
             _flush(self._stdout)
         finally:
             if _fork_watch.seen:
                 os._exit(0)  # a child that the script forked ends where the script does
         return self._output.getvalue()
 
+    def _run(self, code: CodeType) -> None:
+        try:
+            _execute(code, self._namespace)
+        except ScriptFailed:
+            self._come_to_an_end()
+            raise
+        self._come_to_an_end()
+
+    def _come_to_an_end(self) -> None:
+        if self._ends_process and not _fork_watch.seen:
+            _tidy_up()
+
     def strike(self) -> None:
-        """Put the server's own streams and environment back."""
+        """Put the server's own streams, environment and import path back."""
+        self._imports.end()
         _environ._data = _environb._data = self._environment_before
         sys.stdin, sys.stdout, log, sys.argv = self._before
         sys.stderr = log if _flush(log) else _reopened_log()
+
+
+def _input(body: bytes) -> TextIO:
+    return io.TextIOWrapper(io.BytesIO(body), _ENCODING, _ERRORS, newline="\n")
 
 
 def open_script(path: bytes) -> int:
@@ -172,7 +213,7 @@ def _reopened_log() -> TextIO:
 
 
 def _execute(code: CodeType, namespace: dict[str, object]) -> None:
-    """Run the script, and finalise what it leaves behind while its credentials still hold."""
+    """Run the script."""
     try:
         exec(code, namespace)
     except SystemExit as end:
@@ -184,8 +225,16 @@ def _execute(code: CodeType, namespace: dict[str, object]) -> None:
         raise
     except BaseException:
         raise _reported() from None
-    finally:
-        namespace.clear()
+
+
+def _tidy_up() -> None:
+    """Do what an interpreter that ends does first (Py_FinalizeEx), if the modules are loaded."""
+    threading: Any = sys.modules.get("threading")
+    if threading is not None:
+        threading._shutdown()
+    atexit: Any = sys.modules.get("atexit")
+    if atexit is not None:
+        atexit._run_exitfuncs()
 
 
 def _say_last_words(words: object) -> None:

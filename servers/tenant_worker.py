@@ -133,8 +133,8 @@ def _answer(
         root = environment[b"DOCUMENT_ROOT"]
         site = sites.get(root)
         if site is None:
-            name = environment[b"SERVER_NAME"].decode()
-            site = sites[root] = Site(name, os.fsdecode(root))
+            directory = os.fsdecode(root)
+            site = sites[root] = Site(os.path.basename(directory), directory)
         request = Request()
         request.script = Script(environment[b"SCRIPT_FILENAME"], site, {})
         request.body = body

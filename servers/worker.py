@@ -151,7 +151,7 @@ class Worker:
             try:
                 self._serve_connection(connection, remote)
             finally:
-                connection.close()
+                _end(connection)
 
     def _die_with_the_master(self) -> None:
         """Ask for a signal at the master's death, then look whether the wish came too late.
@@ -374,6 +374,19 @@ def reply(request: Request, response: Response) -> Answered:
     keep = request.keep_alive and response.status < 500
     request.connection.sendall(render(response, keep, request.method == b"HEAD"))
     return Answered.KEEP if keep else Answered.CLOSE
+
+
+def _end(connection: socket.socket) -> None:
+    """Close a connection, of which a child that a script has forked may hold a copy.
+
+    The client waits for the end of what the server sends, not of who could send. Apache shuts its
+    side down first as well (ap_start_lingering_close in connection.c).
+    """
+    try:
+        connection.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the client has reset it
+    connection.close()
 
 
 def _moved_off_the_standard_streams(connection: int) -> int:

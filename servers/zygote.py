@@ -73,7 +73,7 @@ def main() -> None:
     os.environ.clear()
     for name in modules:
         __import__(name)
-    stage = Stage(int(limit))
+    stage = Stage(int(limit), ends_process=True)
     rehearsal = Rehearsal(lambda: set_all_ids(os.geteuid(), os.getegid()))
     rehearsal.until_warm()
     gc.collect()
@@ -163,7 +163,7 @@ def _refuse(channel: int, error: OSError) -> None:
 
 def pack(job: Job) -> bytes:
     """Return a job as it is sent: a length, and that many bytes. For the front."""
-    fields = job.path, job.root, job.environment, job.body, job.compiled, job.keep_code
+    fields = job.path, job.directory, job.environment, job.body, job.compiled, job.keep_code
     content = marshal.dumps(fields)
     return len(content).to_bytes(LENGTH, "little") + content
 

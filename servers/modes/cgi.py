@@ -32,7 +32,7 @@ class Mode(IsolationMode):
     def handle(self, request: Request) -> Response:
         """Start the script in its own directory (RFC 3875, section 7.2) and read its output."""
         refuse_link(request.script.path)
-        os.chdir(request.script.site.root)
+        os.chdir(request.script.directory)
         environment = environment_of(request, self._environment)
         arguments = self.command(request)
         try:

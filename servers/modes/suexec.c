@@ -4,7 +4,7 @@
  *     suexec UID GID PROGRAM
  *
  * A re-enactment of Apache's support/suexec.c. Installed setuid root, mode 4750 root:www, and
- * called by a server worker (user www) whose working directory is the tenant's site. It asks
+ * called by a server worker (user www) whose working directory is the script's. It asks
  * every question that Apache's wrapper asks, in Apache's order and with Apache's exit codes,
  * becomes the tenant for good, and executes the program. Each check below reads the same way:
  * one comment in plain words, one test, one message on stderr, one exit code.

@@ -39,10 +39,10 @@ class Mode(cgi.Mode):
         self._wrapper = os.fsencode(wrapper)
 
     def command(self, request: Request) -> list[bytes]:
-        """Return the wrapper's command line."""
+        """Return the wrapper's command line. The program is in the working directory."""
         script = request.script
         owner = script.site.owner
-        name = os.path.relpath(script.path, script.site.root)
+        name = script.path.rpartition(b"/")[2]
         return [self._wrapper, b"%d" % owner.uid, b"%d" % owner.gid, name]
 
 

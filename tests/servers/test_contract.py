@@ -206,7 +206,7 @@ def test_environment_is_that_of_rfc_3875_and_nothing_else(server: Server) -> Non
         "REQUEST_URI": target,
         "SCRIPT_FILENAME": f"{root}/case.py",
         "SCRIPT_NAME": "/case.py",
-        "SERVER_NAME": "t0001",
+        "SERVER_NAME": "t0001.localhost",
         "SERVER_PORT": str(server.port),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "SERVER_SOFTWARE": "isobench",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from servers.program import SPAWNERS, Program, Spawn
-from servers.script import OutputTooLarge
+from servers.script import OutputTooLarge, ScriptTimeout
 
 LIMIT = 100_000
 ENVIRONMENT = {b"NAME": b"value \xff"}
@@ -94,6 +94,45 @@ def test_output_above_the_limit(spawn: Spawn) -> None:
     with pytest.raises(OutputTooLarge):
         program.read_output(LIMIT)
     assert program.finish(kill=True) in (-signal.SIGKILL, -signal.SIGPIPE)
+
+
+@pytest.mark.parametrize(
+    ("shell", "output"),
+    [
+        ("echo whole; sleep 1000 & echo $! >&2", b"whole\n"),
+        ("echo whole; (sleep 0.2; echo more; exec sleep 1000) &", b"whole\nmore\n"),
+        ("echo whole; (sleep 0.2; echo more) & wait", b"whole\nmore\n"),
+        ("sleep 1.2; echo late", b"late\n"),
+    ],
+)
+def test_output_ends_when_the_program_has_ended_and_others_are_silent(
+    spawn: Spawn, shell: str, output: bytes
+) -> None:
+    program = Program(spawn, [b"/bin/sh", b"-c", shell.encode()], {}, b"")
+    assert program.read_output(LIMIT) == output
+    program.finish(kill=True)  # for the sake of the host
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_time_limit_ends_the_output_of_a_program_that_has_ended(
+    spawn: Spawn, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    def interrupt(program: Program, chunks: list[bytes], _limit: int) -> None:
+        chunks.append(os.read(program._output, 100))
+        if ends:
+            os.waitid(os.P_PID, program._process, os.WEXITED | os.WNOWAIT)
+        raise ScriptTimeout
+
+    monkeypatch.setattr(Program, "_read_chunks", interrupt)
+    chatter = "while sleep 0.1; do echo more; done"
+    shell = f"echo whole; ({chatter}) &" if ends else f"echo whole; {chatter}"
+    program = Program(spawn, [b"/bin/sh", b"-c", shell.encode()], {}, b"")
+    if ends:
+        assert program.read_output(LIMIT) == b"whole\n"
+    else:
+        with pytest.raises(ScriptTimeout):
+            program.read_output(LIMIT)
+    program.finish(kill=True)
 
 
 def test_kill_ends_all_that_the_program_started(spawn: Spawn) -> None:

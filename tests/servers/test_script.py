@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ def environment(root: Path, headers: bytes, body: bytes = b"") -> dict[bytes, by
         (b"X.A: 1\r\nX~A: 1\r\nX!: 1\r\nProxy-Authorization: secret\r\n", {}),
         (b"Connection: Upgrade, TE, x\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\nTE: x\r\n", {}),
         (b"Keep-Alive: 1\r\nTrailer: x\r\nProxy-Connection: x\r\n", {}),
-        (b"Cookie: a=1\r\nCookie: b=2\r\n", {b"HTTP_COOKIE": b"a=1, b=2"}),
+        (b"Cookie: a=1\r\nCookie: b=2\r\n", {b"HTTP_COOKIE": b"a=1; b=2"}),
     ],
 )
 def test_headers_become_variables(
@@ -66,6 +67,7 @@ def test_headers_become_variables(
 
 def test_length_is_that_of_the_body(tmp_path: Path) -> None:
     assert environment(tmp_path, b"Content-Length: 2\r\n", b"ab")[b"CONTENT_LENGTH"] == b"2"
+    assert environment(tmp_path, b"Content-Length: 0\r\n")[b"CONTENT_LENGTH"] == b"0"
     assert b"CONTENT_LENGTH" not in environment(tmp_path, b"")
 
 
@@ -80,6 +82,22 @@ def test_the_host_is_that_of_an_absolute_target(tmp_path: Path) -> None:
     data = b"GET http://other:80/a.py?q HTTP/1.1\r\nHost: t\r\n\r\n"
     made = environment_of(request_for(tmp_path, data), server_environment())
     assert (made[b"HTTP_HOST"], made[b"REQUEST_URI"]) == (b"other:80", b"/a.py?q")
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (b"t0001.localhost", b"t0001.localhost"),
+        (b"t0001.localhost:8080", b"t0001.localhost"),
+        (b"T0001.LocalHost.:80", b"t0001.localhost"),
+        (b"127.0.0.1:80", b"127.0.0.1"),
+        (b"[::1]", b"[::1]"),
+        (b"[2001:DB8::1]:8080", b"[2001:db8::1]"),
+    ],
+)
+def test_servers_name_is_the_host_asked_for(tmp_path: Path, host: bytes, name: bytes) -> None:
+    asked = request_for(tmp_path, b"GET /a.py HTTP/1.1\r\nHost: %s\r\n\r\n" % host)
+    assert environment_of(asked, {})[b"SERVER_NAME"] == name
 
 
 def test_nothing_of_the_servers_own_environment(
@@ -266,6 +284,28 @@ class Last:
 last = Last()
 {OK}""")
     assert (tmp_path / "left").exists()
+
+
+def test_import_path_is_put_back_whatever_a_script_did_to_it(run: Run) -> None:
+    before, path = sys.path, sys.path[:]
+    for source in ("sys.path.clear()", "sys.path = ['/x']", "sys.path.insert(0, '/x')", "1 / 0"):
+        with contextlib.suppress(ScriptFailed):
+            run(f"import sys\n{OK}{source}")
+        assert sys.path is before
+        assert sys.path == path
+
+
+def test_what_came_in_between_two_scripts_is_forgotten_with_the_next(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(OK)
+    monkeypatch.setitem(sys.modules, "left_by_a_thread", ModuleType("left_by_a_thread"))
+    assert run(f"import sys\n{OK}print('left_by_a_thread' in sys.modules)").body == b"False\n"
+
+
+def test_parts_that_a_module_of_the_library_makes_itself_are_the_librarys(run: Run) -> None:
+    source = f"import pyexpat.errors\n{OK}print(pyexpat.errors.messages[1])"
+    assert run(source).body == run(source).body == b"out of memory\n"
 
 
 def test_symbolic_link_is_refused(run: Run, tmp_path: Path) -> None:

@@ -204,6 +204,14 @@ def test_it_is_lean() -> None:
     ours = {name for name in loaded if name.startswith("servers")}
     assert ours == {"servers"} | {
         f"servers.{name}"
-        for name in ("all_ids", "child", "early_copies", "reaping", "stage", "zygote")
+        for name in (
+            "all_ids",
+            "child",
+            "early_copies",
+            "reaping",
+            "site_imports",
+            "stage",
+            "zygote",
+        )
     }
     assert not {"typing", "re", "enum", "socket", "signal", "httptools"} & {*loaded}
