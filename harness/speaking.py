@@ -39,7 +39,7 @@ class Speaking:
         own_session: bool = False,
     ) -> None:
         self._log = log
-        with open(log, "w", opener=_for_the_owner_alone) as stderr:
+        with open(log, "a", opener=_for_the_owner_alone) as stderr:
             self._process = subprocess.Popen(
                 command,
                 env=None if environment is None else dict(environment),
@@ -77,7 +77,9 @@ class Speaking:
 
     def last_words(self) -> str:
         """Return the end of what it wrote to its log."""
-        return self._log.read_text(errors="replace")[-_LOG_TAIL:].strip()
+        with open(self._log, "rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL))
+            return log.read(_LOG_TAIL).decode(errors="replace").strip()
 
     def has_ended(self) -> bool:
         """Return whether it has ended."""
@@ -104,4 +106,4 @@ class Speaking:
 
 
 def _for_the_owner_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    return os.open(path, flags | os.O_TRUNC, 0o600)

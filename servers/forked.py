@@ -33,8 +33,9 @@ from servers.child import (
 from servers.credentials import become, current
 from servers.http import Request, Response
 from servers.reaping import await_end, kill
+from servers.remembered import Bounded
 from servers.script import OutputTooLarge, ScriptFailed, parse_output
-from servers.stage import MOST_CACHED_SCRIPTS, Stage
+from servers.stage import MOST_KEPT_CODE, Stage
 from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -124,7 +125,7 @@ class Jobs:
 
     def __init__(self, code_cache: bool) -> None:
         self._code_cache = code_cache
-        self.compiled: dict[bytes, bytes] = {}
+        self.compiled: Bounded[bytes, bytes] = Bounded(MOST_KEPT_CODE)
 
     def of(self, request: Request, environment: dict[bytes, bytes]) -> Job:
         """Return the job of running the request's script."""
@@ -136,9 +137,8 @@ class Jobs:
     def response(self, job: Job, answer: Answer) -> Response:
         """Return the response that a child's answer stands for. Raises OSError, ScriptFailed."""
         if answer.code:
-            if len(self.compiled) >= MOST_CACHED_SCRIPTS:
-                self.compiled.clear()
-            self.compiled[job.path] = answer.code
+            size = len(job.path) + len(answer.code)
+            self.compiled.keep(job.path, answer.code, size)
         if answer.verdict == ANSWERED:
             return parse_output(answer.output)
         if answer.verdict == REFUSED:

@@ -61,7 +61,7 @@ class EmbeddedOnce(Embedded):
         except OSError:
             return None
         try:
-            its_path, its_state, code = marshal.loads(read_whole(descriptor))
+            its_path, its_state, code = marshal.loads(read_whole(descriptor, LARGEST_KEPT_CODE))
         except (EOFError, ValueError, TypeError):
             return None
         finally:

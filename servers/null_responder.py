@@ -92,7 +92,7 @@ class Responder:
         if not data:
             return False
         while (end := data.find(_HEAD_END)) < 0:
-            if not (more := connection.recv(_CHUNK)):
+            if len(data) > _CHUNK or not (more := connection.recv(_CHUNK)):
                 return False
             data += more
         known = self._answers.get(data[: end + len(_HEAD_END)])

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import resource
 import select
+import stat
 import sys
 import time
 
@@ -47,6 +48,9 @@ _PUBLISH_SECONDS: Final = 0.5
 _START_SECONDS: Final = 30.0
 _MOST_FAILED_STARTS: Final = 5
 _STOP_SECONDS: Final = 10.0
+_LONGEST_LOG: Final = 64 * 1024 * 1024
+_STANDARD_ERROR: Final = 2
+_BLOCK: Final = 512  # of st_blocks (stat(3type))
 _HEEDED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 _NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 
@@ -190,6 +194,8 @@ class Pool:
         for slot in vacant:
             self._start(slot)
         self._hurry_the_overdue()
+        if self._control is not None:  # whoever gives commands has made the log for this server
+            bound_log(_STANDARD_ERROR, _LONGEST_LOG)
         if self._ready and time.monotonic() >= self._next_oversight:
             self._next_oversight = time.monotonic() + _OVERSEE_SECONDS
             self._restore_listener()
@@ -362,6 +368,17 @@ def _signals_as_a_file() -> int:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
     return linux.signalfd(_HEEDED)
+
+
+def bound_log(descriptor: int, longest: int) -> None:
+    """Empty a file of more than so many bytes: scripts write to it, without an end."""
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_blocks * _BLOCK > longest:
+            os.ftruncate(descriptor, 0)
+            _log(f"what was here was longer than {longest} bytes, and is gone")
+    except OSError:
+        pass  # what cannot be emptied is no file of ours
 
 
 def _kill_all_but_us() -> None:

@@ -11,9 +11,9 @@ import os
 
 from servers.chunked import TEXT, TOKEN
 from servers.http import Headers, Request, Response, has_no_content
-from servers.remembered import Remembered
+from servers.remembered import Bounded, Remembered, size_of
 from servers.stage import (
-    MOST_CACHED_SCRIPTS,
+    MOST_KEPT_CODE,
     FileState,
     OutputTooLarge,
     ScriptFailed,
@@ -64,6 +64,8 @@ _NOT_PASSED: Final = frozenset(
     ]
 )
 _LONGEST_CACHED_HEAD: Final = 512
+# Apache bounds a script's header lines, nginx all of them (MAX_STRING_LEN, fastcgi_buffer_size).
+_LONGEST_HEAD: Final = 64 * 1024
 
 
 def server_environment() -> dict[bytes, bytes]:
@@ -151,6 +153,8 @@ def parse_output(output: bytes) -> Response:
     Raises ScriptFailed when it is no CGI response.
     """
     head, body = _split(output)
+    if len(head) > _LONGEST_HEAD:
+        raise ScriptFailed(f"the script's header has more than {_LONGEST_HEAD} bytes")
     known = _heads[head] if len(head) <= _LONGEST_CACHED_HEAD else _parse_head(head)
     status, reason, headers, may_have_body = known
     if body and not may_have_body:
@@ -241,7 +245,7 @@ class Embedded:
     def __init__(self, output_limit: int, code_cache: bool = True) -> None:
         self._output_limit = output_limit
         self._code_cache = code_cache
-        self._codes: dict[tuple[bytes, FileState], CodeType] = {}
+        self._codes: Bounded[tuple[bytes, FileState], CodeType] = Bounded(MOST_KEPT_CODE)
 
     def run(self, request: Request, environment: dict[bytes, bytes]) -> Response:
         """Run the request's script as `__main__` and return what it answered.
@@ -283,9 +287,8 @@ class Embedded:
         return self._codes.get((path, state))
 
     def _keep(self, path: bytes, state: FileState, code: CodeType) -> None:
-        if len(self._codes) >= MOST_CACHED_SCRIPTS:
-            self._codes.clear()
-        self._codes[path, state] = code
+        key = path, state
+        self._codes.keep(key, code, size_of(key) + size_of(code))
 
 
 def forget_origin(error: BaseException) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from sys import getsizeof
 
 from servers.credentials import Identity
 from servers.http import BadRequest
+from servers.remembered import Bounded, size_of
 from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
 
 _SUFFIX: Final = b".py"
-_MOST_CACHED_PATHS: Final = 1024
+# Room in bytes for what clients have asked for, in whatever spelling.
+_ROOM_FOR_SCRIPTS: Final = 8 * 1024 * 1024
+_ROOM_FOR_HOSTS: Final = 1024 * 1024
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 
 
@@ -54,7 +58,6 @@ class Site:
         self.name = name
         self.root = os.fsencode(root)
         self.owner = owner or Identity(uid, uid)
-        self._scripts: dict[bytes, Script] = {}
 
     def script(self, target: bytes) -> Script:
         """Return the script that a request target names (RFC 3875, section 3.3).
@@ -63,11 +66,11 @@ class Site:
         Raises NotFound, and BadRequest for a path that tries to leave the site.
         """
         path = target.partition(b"?")[0]
-        script = self._scripts.get(path)
+        script = _scripts.get((self, path))
         if script is None:
             script = self._locate(path)
-            if len(self._scripts) < _MOST_CACHED_PATHS:
-                self._scripts[path] = script
+            size = size_of((path, script.path, *script.environment.items()))
+            _scripts.keep((self, path), script, size + getsizeof(script.environment))
         return script
 
     def _locate(self, path: bytes) -> Script:
@@ -77,7 +80,9 @@ class Site:
             raise BadRequest(400, "the path leaves the site")
         for position, segment in enumerate(segments):
             if segment.endswith(_SUFFIX) and not segment.startswith(b"."):
-                return self._script(segments[: position + 1], segments[position + 1 :])
+                # One name for one file, as Apache does it (ap_normalize_path, MergeSlashes).
+                above = [part for part in segments[:position] if part not in (b"", b".")]
+                return self._script([b"", *above, segment], segments[position + 1 :])
         raise NotFound("no script is named")
 
     def _script(self, name: list[bytes], rest: list[bytes]) -> Script:
@@ -107,12 +112,16 @@ def unquoted(path: bytes) -> bytes:
     return b"".join(decoded)
 
 
+# Of all sites together, since clients choose among these as well.
+_scripts: Final[Bounded[tuple[Site, bytes], Script]] = Bounded(_ROOM_FOR_SCRIPTS)
+
+
 class Sites:
     """All sites below one directory. The first label of the Host header names the tenant."""
 
     def __init__(self, root: Path) -> None:
         self.root = os.fspath(root)
-        self._by_host: dict[bytes, Site] = {}
+        self._by_host: Bounded[bytes, Site] = Bounded(_ROOM_FOR_HOSTS)
         self._by_name: dict[str, Site] = {}
         for name in sorted(os.listdir(root)):
             path = os.path.join(root, name)
@@ -135,8 +144,7 @@ class Sites:
         if site is None:
             name = host.partition(b":")[0].partition(b".")[0].lower().decode("latin-1")
             site = self._by_name.get(name) or self._arrived_later(name)
-            if len(self._by_host) < _MOST_CACHED_PATHS:
-                self._by_host[host] = site
+            self._by_host.keep(host, site, len(host))
         return site
 
     def _arrived_later(self, name: str) -> Site:

@@ -17,7 +17,9 @@ TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     from typing import Any, Final, TextIO
 
-MOST_CACHED_SCRIPTS: Final = 4096
+# Of a process, in bytes. Scripts and the ways to them are without an end, and so are their sizes.
+MOST_KEPT_CODE: Final = 16 * 1024 * 1024
+_LARGEST_SCRIPT: Final = 8 * 1024 * 1024
 _CHUNK: Final = 8 * 1024  # memory for more would grow the heap, a page fault more each
 
 # What the interpreter of a CGI program has, whose environment names no locale (PEP 538): bytes that
@@ -181,18 +183,22 @@ def state_of(descriptor: int) -> FileState:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def read_whole(descriptor: int) -> bytes:
-    """Return what an open file holds."""
+def read_whole(descriptor: int, most: int) -> bytes:
+    """Return what an open file holds, or a beginning of `most` bytes or little more."""
     parts = []
-    while part := os.read(descriptor, _CHUNK):
+    while most > 0 and (part := os.read(descriptor, _CHUNK)):
         parts.append(part)
+        most -= len(part)
     return b"".join(parts)
 
 
 def compile_script(descriptor: int, path: bytes) -> CodeType:
     """Compile an open script. Raises ScriptFailed."""
     try:
-        return compile(read_whole(descriptor), path, "exec", dont_inherit=True)
+        source = read_whole(descriptor, _LARGEST_SCRIPT + 1)
+        if len(source) > _LARGEST_SCRIPT:
+            raise ScriptFailed(f"the script has more than {_LARGEST_SCRIPT} bytes")
+        return compile(source, path, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         raise _reported() from None
 

@@ -1,5 +1,6 @@
 """A process that is spoken to by lines: heard, missed when it is gone, and stopped."""
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -70,3 +71,22 @@ def test_of_a_long_log_the_end_is_kept(tmp_path: Path) -> None:
 def test_its_log_is_for_its_owner_alone(tmp_path: Path) -> None:
     with speaking(tmp_path, ECHO):
         assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_a_log_without_an_end_the_end_is_read(tmp_path: Path) -> None:
+    """Scripts write to it as well, as much as they like: it need not fit into our memory."""
+    with speaking(tmp_path, ECHO) as process:
+        with (tmp_path / "log").open("r+b") as log:
+            log.truncate(2**40)
+            log.seek(0, 2)
+            log.write(b"the end")
+        assert process.last_words().endswith("the end")
+
+
+def test_it_goes_on_at_the_end_of_its_log_whoever_empties_it(tmp_path: Path) -> None:
+    with speaking(tmp_path, "import os\nfor word in iter(input, ''): os.write(2, b'x')") as process:
+        process.tell("go on")
+        os.truncate(tmp_path / "log", 0)
+        process.tell("")
+        process.status()
+    assert (tmp_path / "log").stat().st_size <= 1

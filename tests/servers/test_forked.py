@@ -93,6 +93,20 @@ def test_nothing_is_kept_without_the_code_cache(tmp_path: Path) -> None:
     assert scripts._jobs.compiled == {}
 
 
+def test_code_under_many_paths_has_an_end(tmp_path: Path) -> None:
+    """A tenant's directories may be links to one another, and lead to a script in many ways."""
+    scripts = ForkedScripts(output_limit=1000, code_cache=True)
+    write(tmp_path, "x = '" + "x" * 1_000_000 + "'")
+    (tmp_path / "d").symlink_to(tmp_path)
+    site = Site("t0001", tmp_path)
+    (request,) = RequestParser(10_000, 10_000).feed(b"GET /a.py HTTP/1.1\r\nHost: t\r\n\r\n")
+    for depth in range(30):
+        request.script = site.script(b"/d" * depth + b"/a.py")
+        assert scripts.run(request, {}, lambda: None).status == 200
+    assert 10 < len(scripts._jobs.compiled) < 17
+    assert sum(map(len, scripts._jobs.compiled.values())) <= 16 * 1024 * 1024
+
+
 def test_more_output_than_allowed(scripts: ForkedScripts, tmp_path: Path) -> None:
     write(tmp_path, "print('x' * 200_000)")
     with pytest.raises(ScriptFailed, match="more than 100000 bytes"):

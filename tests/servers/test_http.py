@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import servers.http
 from servers.http import (
     BadRequest,
     Request,
@@ -545,3 +546,11 @@ def test_the_tests_that_the_rules_name_exist() -> None:
         for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
     }
     assert set(re.findall(r"`(test_\w+)`", rules)) <= defined
+
+
+def test_the_heads_that_scripts_print_are_not_kept_without_an_end() -> None:
+    for number in range(100):
+        headers = ((b"X", b"%d" % number + b"x" * 500_000),)
+        render(Response(200, headers, b""), keep_alive=True)
+    assert servers.http._heads.size <= 256 * 1024
+    assert sum(len(head) for head in servers.http._heads.values()) <= 256 * 1024

@@ -168,3 +168,15 @@ def test_it_gives_up_its_privileges(tmp_path: Path) -> None:
 def test_the_file_says_whether_connections_are_kept() -> None:
     text = '{"connection": "keep-alive", "answers": [{"head": "a", "length": 1, "answer": "é"}]}'
     assert read_answers(text) == (True, {b"a": (1, b"\xe9")})
+
+
+@pytest.mark.parametrize("connection", ["close", "keep-alive"])
+def test_a_head_without_an_end_is_not_held(tmp_path: Path, connection: str) -> None:
+    with responding(tmp_path, connection) as responder:
+        with responder.connect() as client, pytest.raises(ConnectionError):
+            for _ in range(1000):
+                client.sendall(b"x" * 64 * 1024)
+        with responder.connect() as client:
+            client.sendall(ASK)
+            assert client.recv(1000) == ANSWER
+        assert responder.end() == 0

@@ -6,11 +6,13 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from servers.oversight import descendants
+from servers.pool import bound_log
 from tests.servers.live import (
     PYTHON,
     Server,
@@ -328,3 +330,22 @@ def test_descendants_are_found_at_any_depth() -> None:
         os.waitpid(child, 0)
         os.close(told)
         os.close(tell)
+
+
+def test_a_log_that_is_too_long_is_emptied(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with log.open("a") as file:
+        file.write("x" * 100_000)
+        file.flush()
+        bound_log(file.fileno(), 1_000_000)
+        assert log.stat().st_size == 100_000
+        bound_log(file.fileno(), 10_000)
+        assert log.stat().st_size == 0
+
+
+def test_what_is_no_file_or_not_open_is_no_log_to_empty() -> None:
+    told, tell = os.pipe()
+    for descriptor in (told, tell):
+        bound_log(descriptor, 0)
+        os.close(descriptor)
+    bound_log(tell, 0)

@@ -198,6 +198,13 @@ def test_a_scripts_reason_phrase_is_kept(status: bytes, reason: bytes) -> None:
     assert parse_output(b"Status: " + status + b"\n\n").reason == reason
 
 
+def test_a_header_of_more_than_64_kib_is_refused() -> None:
+    line = b"Content-Type: text/plain\nX: "
+    assert parse_output(line + b"x" * (64 * 1024 - len(line)) + b"\n\nbody").status == 200
+    with pytest.raises(ScriptFailed, match="header has more than 65536 bytes"):
+        parse_output(line + b"x" * (64 * 1024 + 1 - len(line)) + b"\n\nbody")
+
+
 def test_long_heads_are_not_cached() -> None:
     head = b"Content-Type: a/b\n" + b"".join(b"X-%d: %d\n" % (n, n) for n in range(1000))
     assert len(parse_output(head + b"\n").headers) == 1001
@@ -339,3 +346,19 @@ print(len(compiled))
         [sys.executable, "-c", source], capture_output=True, text=True, check=False, cwd=Path.cwd()
     )
     assert done.stdout.strip() == ("1" if code_cache else "3"), done.stderr
+
+
+def test_kept_code_has_an_end(tmp_path: Path) -> None:
+    interpreter = Embedded(1000)
+    for number in range(40):
+        script = tmp_path / f"{number}.py"
+        script.write_text(OK + f"x = '{'x' * 1_000_000}'")
+        data = b"GET /%d.py HTTP/1.1\r\nHost: t\r\n\r\n" % number
+        assert interpreter.run(request_for(tmp_path, data), {}).status == 200
+    assert 10 < len(interpreter._codes) < 17
+    assert interpreter._codes.size <= 16 * 1024 * 1024
+
+
+def test_a_script_of_more_than_8_mib_is_refused(run: Run) -> None:
+    with pytest.raises(ScriptFailed, match="the script has more than 8388608 bytes"):
+        run("#" * (8 * 1024 * 1024 + 1))

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import servers.sites
 from servers.credentials import Identity
 from servers.http import BadRequest
-from servers.sites import NotFound, Sites
+from servers.sites import NotFound, Site, Sites
 
 
 @pytest.fixture
@@ -106,5 +107,30 @@ def test_paths_out_of_the_site_are_refused(root: Path, target: bytes) -> None:
 def test_endless_supply_of_paths_is_not_kept(root: Path) -> None:
     site = Sites(root).find(b"t0001")
     for number in range(2000):
-        site.script(b"/hello.py/%d" % number)
-    assert len(site._scripts) == 1024
+        site.script(b"/hello.py/%d/" % number + b"x" * 8000)
+    assert len(servers.sites._scripts) < 400
+    assert servers.sites._scripts.size <= 8 * 1024 * 1024
+
+
+def test_endless_supply_of_hosts_is_not_kept(root: Path) -> None:
+    sites = Sites(root)
+    for number in range(300):
+        assert sites.find(b"t0001.%d." % number + b"x" * 16_000).name == "t0001"
+    assert len(sites._by_host) < 100
+    assert sites._by_host.size <= 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    "target",
+    [b"//a/b.py", b"/./a/b.py", b"/a//b.py", b"/a/././b.py", b"/%2e/%61%2f/b.py", b"///a/b.py"],
+)
+def test_one_file_has_one_name(root: Path, target: bytes) -> None:
+    site = Sites(root).find(b"t0001")
+    plain, script = site.script(b"/a/b.py"), site.script(target)
+    assert (script.path, script.environment) == (plain.path, plain.environment)
+
+
+def test_sites_of_one_directory_with_other_owners_are_not_mistaken(root: Path) -> None:
+    first, second = (Site("t", root, Identity(number, number)) for number in (1, 2))
+    assert first.script(b"/a.py").site is first
+    assert second.script(b"/a.py").site is second
