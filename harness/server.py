@@ -123,7 +123,8 @@ class Server:
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Return the command that starts the server, and its whole environment."""
         command, environment = server_command()
-        command += [*self._site.arguments(self._target), "--control", *self._arguments]
+        command += [*self._site.arguments(self._target), "--control", "--log-mib", "64"]
+        command += self._arguments
         return command, {**environment, **self._environment}
 
     @property

@@ -36,6 +36,9 @@ from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
 
 
+_STOP_S = 10.0
+
+
 @dataclass(frozen=True)
 class Host:
     """The host as it was before the run took its place on it."""
@@ -131,26 +134,44 @@ def serve(name: str, port: int, tenants: int, workers: int, console: Console) ->
     with Belongings() as belongings:
         site = settle(belongings, tenants, None)
         command, environment = server_command()
-        command += [*site.arguments(target), "--port", str(port), "--workers", str(workers)]
+        # It stops at the end of its control stream, which our own end is, SIGKILL included.
+        command += [*site.arguments(target), "--control"]
+        command += ["--port", str(port), "--workers", str(workers)]
         if belongings.processes.path is not None:
             command += ["--cgroup", str(belongings.processes.path)]
         with subprocess.Popen(
-            command, env=environment, cwd="/", stdout=subprocess.PIPE, start_new_session=True
+            command,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         ) as process:
             assert process.stdout is not None
             try:
-                if ready := process.stdout.readline():
-                    base_url = f"http://127.0.0.1:{json.loads(ready)['port']}"
+                word = process.stdout.readline()
+                ready = bool(word) and json.loads(word)["ready"]
+                if ready:
+                    base_url = f"http://127.0.0.1:{json.loads(word)['port']}"
                     _invite(target, base_url, site, console)
                 status = process.wait()
             except Interrupted:
-                process.send_signal(signal.SIGTERM)
+                _end(process)
                 return
     if status:
         raise IsobenchError(
             f"{target.name} {'stopped serving' if ready else 'cannot be served'}",
             hint="the server has said why, above",
         )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server politely, or after some time by SIGKILL."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _invite(target: Target, base_url: str, site: Site, console: Console) -> None:

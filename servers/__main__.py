@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="take commands on stdin, stop at its end")
+    add("--log-mib", type=_count, default=0, help="empty the standard error's file beyond that")
     add("--phases", metavar="FILE", type=Path, help="stamp into FILE when requests pass what")
     add("--plant-us", type=_microseconds, help=argparse.SUPPRESS)
     return parser
@@ -216,6 +217,7 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace, journal:
         control=arguments.control,
         journal=journal,
         plant_us=arguments.plant_us,
+        log_limit=arguments.log_mib * 1024 * 1024,
     )
     return execute(orders)
 
@@ -266,9 +268,9 @@ def _is_id(text: str) -> bool:
 
 
 def _count(text: str) -> int:
-    """Return the number of workers that `text` says. Raises ArgumentTypeError."""
+    """Return the number that `text` says, at least one. Raises ArgumentTypeError."""
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError("at least one worker is needed")
+        raise argparse.ArgumentTypeError("at least one is needed")
     return int(text)
 
 

@@ -9,25 +9,32 @@ Its mount namespace serves two ends, neither of which touches the host:
 - an interpreter below a closed directory (a home of mode 0700, say) becomes visible to tenants;
 - the setuid wrapper gets a file system that honours setuid bits.
 
-Where the host allows no new namespaces the server runs without; then `pool` alone cleans up, and
-SIGKILL of the master reaches only workers that have not changed their credentials for a request.
+Where the host allows no new namespaces the server runs without. Then the master and the process
+that waits for its end, both reapers of orphans, each end all that is below when the other is gone.
+Only who kills both at once leaves something: workers that have changed their credentials, and what
+scripts have started.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
 import stat
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from servers import linux
 from servers.credentials import Identity, drop_for_good
+from servers.oversight import descendants
 
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PATIENCE_SECONDS: Final = 5.0
+_EVERY_SECONDS: Final = 0.002
 
 
 def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Path) -> int:
@@ -35,10 +42,12 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
 
     Each path of `visible` can be reached by every uid in there. `private` is an empty file system
     in there, and as it was out here. Where the host allows no namespaces, `main` just runs in a
-    process of its own. Ends when `main` does; SIGTERM, SIGINT and SIGHUP are passed on to it, and
-    SIGKILL of this process kills it.
+    process of its own. Ends when `main` does, and all that it has left behind; SIGTERM, SIGINT and
+    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server.
     """
     contained = _enter_namespaces()
+    if not contained:
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     alive, keep_alive = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
@@ -60,7 +69,22 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     for number in _FORWARDED:
         signal.signal(number, lambda received, _: os.kill(child, received))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if not contained:
+        _end_what_is_left()
     return status if status >= 0 else 128 - status
+
+
+def _end_what_is_left() -> None:
+    """Kill all that is below this process, which adopts what a killed master leaves behind."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and (left := descendants(os.getpid())):
+        for process in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(_EVERY_SECONDS)
 
 
 def _enter_namespaces() -> bool:

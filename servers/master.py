@@ -57,7 +57,8 @@ def _serve(
     try:
         mode.master_init()
         _plant(mode, orders.plant_us)
-        Pool(mode, listener, sites, orders.workers, command, control).run(orders.ready)
+        pool = Pool(mode, listener, sites, orders.workers, command, control, orders.log_limit)
+        pool.run(orders.ready)
     except (Unavailable, WorkersFail) as error:
         return refuse(error, orders.control)
     return 0

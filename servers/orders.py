@@ -48,6 +48,8 @@ class Orders(NamedTuple):
     """Whether commands come through the standard input, at whose end the server stops."""
     journal: int | None = None
     plant_us: float | None = None
+    log_limit: int = 0
+    """The most bytes that the standard error's file may have; 0: any number."""
 
     def written(self) -> int:
         """Return the descriptor of a file in memory that says all this."""

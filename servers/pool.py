@@ -48,7 +48,6 @@ _PUBLISH_SECONDS: Final = 0.5
 _START_SECONDS: Final = 30.0
 _MOST_FAILED_STARTS: Final = 5
 _STOP_SECONDS: Final = 10.0
-_LONGEST_LOG: Final = 64 * 1024 * 1024
 _STANDARD_ERROR: Final = 2
 _BLOCK: Final = 512  # of st_blocks (stat(3type))
 _HEEDED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
@@ -70,15 +69,19 @@ class Pool:
         workers: int,
         command: ServerCommand | None = None,
         control: int | None = None,
+        log_limit: int = 0,
     ) -> None:
         """Prepare a pool, whose workers are executed by `command`, or else forked.
 
-        `control` is a descriptor that carries the commands of `_obey`, one a line.
+        `control` is a descriptor that carries the commands of `_obey`, one a line. `log_limit` is
+        the most bytes that the standard error's file may have, 0 for any number.
         """
         self._mode = mode
         self._listener = listener
         self._worker = Worker(os.getpid(), listener, mode, sites)
         self._control = control
+        self._log_limit = log_limit
+        self._parent = 0
         self._command = command
         self._board_file = scoreboard_file(workers) if command else -1
         self._board = Scoreboard(workers, self._board_file)
@@ -100,6 +103,7 @@ class Pool:
         Prints the line `ready` once every worker waits for connections. Raises
         WorkersFail when they do not get that far.
         """
+        self._outlive_the_parent()
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         self._signals = _signals_as_a_file()
         os.environ.clear()  # which no worker should see
@@ -113,6 +117,16 @@ class Pool:
             self._watch(lambda: self._stopping, _WATCH_SECONDS)
         finally:
             self._stop_all()
+
+    def _outlive_the_parent(self) -> None:
+        """Notice the parent's death from now on, rather than die of it (see `containment`).
+
+        Where this is the first process of a pid namespace the kernel ends the rest with it.
+        Otherwise somebody must be left to end them.
+        """
+        self._parent = os.getppid()
+        if os.getpid() != 1:
+            linux.prctl(linux.PR_SET_PDEATHSIG, 0)
 
     # Starting
 
@@ -194,8 +208,10 @@ class Pool:
         for slot in vacant:
             self._start(slot)
         self._hurry_the_overdue()
-        if self._control is not None:  # whoever gives commands has made the log for this server
-            bound_log(_STANDARD_ERROR, _LONGEST_LOG)
+        if os.getppid() != self._parent:
+            self._stopping = True
+        if self._log_limit:
+            bound_log(_STANDARD_ERROR, self._log_limit)
         if self._ready and time.monotonic() >= self._next_oversight:
             self._next_oversight = time.monotonic() + _OVERSEE_SECONDS
             self._restore_listener()

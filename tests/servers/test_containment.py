@@ -152,3 +152,26 @@ def test_server_without_namespaces_works_and_cleans_up(sites: Sites, mode: str) 
         assert len(server.everybody()) >= 3
         server.process.terminate()
         assert server.process.wait(10) == 0
+
+
+DAEMON = """
+    import subprocess as s
+    s.Popen(["/bin/sleep", "1000"], stdout=s.DEVNULL, start_new_session=True)
+    print("Content-Type: text/plain\\n")
+"""
+
+
+@pytest.mark.parametrize("mode", ["dso", "ruid2", "harache", "cgi", "fastcgi"])
+@pytest.mark.parametrize("killed", ["the outer process", "the master"])
+def test_sigkill_ends_everything_without_namespaces(sites: Sites, mode: str, killed: str) -> None:
+    """Also workers that changed their uid, and what a script left running."""
+    with Server(mode, sites, workers=2, prefix=NO_NAMESPACES) as server:
+        assert not server.ready["own_pid_namespace"]
+        assert server.run(DAEMON).status == 200
+        assert len(server.everybody()) >= 4
+        if killed == "the master":
+            os.kill(server.master, signal.SIGKILL)
+            server.exit_status = 128 + signal.SIGKILL
+        else:
+            server.process.kill()
+            server.exit_status = -signal.SIGKILL
