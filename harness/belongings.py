@@ -2,14 +2,15 @@
 
 Rule 1: nothing is made outside these two places and the results folder.
 Rule 2: the sweeper knows of a thing before anything is put into it.
-Rule 3: the sweeper is the only one that removes, at a good end as at a bad one.
+Rule 3: the sweeper is the only one that removes, at a good end as at a bad one. Where it was killed
+itself, another one does.
+Rule 4: what is removed is proved to be ours, by device and inode.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,11 +18,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
-from harness import cgroup
+from harness import cgroup, sweeper
 from harness.errors import IsobenchError
 
 PREFIX = "isobench-"
 _LOCK = "in-use"
+_LONGEST_MARK = 100
+_LONGEST_BASE = 1024
+_SWEEPING_S = 90.0
 
 
 class Belongings:
@@ -39,17 +43,21 @@ class Belongings:
     def __enter__(self) -> Self:
         base = scratch_base()
         remove_stale(base)
+        self._records: list[sweeper.Record] = []
+        self._start_sweeper()
+        self.scratch = self._make_scratch(base)
+        self.processes = self._make_group(self.scratch.name.removeprefix(PREFIX))
+        return self
+
+    def _start_sweeper(self) -> None:
         self._sweeper = subprocess.Popen(
             [sys.executable, "-IS", str(Path(__file__).with_name("sweeper.py"))],
             stdin=subprocess.PIPE,
-            text=True,
+            bufsize=0,
             start_new_session=True,
             cwd="/",
             pass_fds=self._files,
         )
-        self.scratch = self._make_scratch(base)
-        self.processes = self._make_group(self.scratch.name.removeprefix(PREFIX))
-        return self
 
     def another_group(self, number: int) -> cgroup.ProcessGroup:
         """Make a group for a server that lives at the same time as others."""
@@ -58,43 +66,74 @@ class Belongings:
     def _make_group(self, name: str) -> cgroup.ProcessGroup:
         group = cgroup.create(name)
         if group.path is not None:
-            self.hand_over(group.path)
+            self._hand_over(sweeper.record_of(sweeper.CGROUP, group.path))
         return group
 
     def _make_scratch(self, base: Path) -> Path:
         while True:
             scratch = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-            self.hand_over(scratch)
+            self._hand_over(sweeper.record_of(sweeper.DIRECTORY, scratch))
             self._lock = os.open(scratch / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
             if os.fstat(self._lock).st_nlink:
+                os.write(self._lock, _mark(scratch))
                 # Tenants must pass through it; what lies inside has permissions of its own.
                 scratch.chmod(0o755)
                 return scratch
             # Another run that began just now saw it unlocked, and took it for a leftover.
             os.close(self._lock)
 
-    def hand_over(self, path: Path) -> None:
-        """Have the sweeper remove a directory that is made now, or at once after."""
+    def hand_over_instance(self, path: Path) -> None:
+        """Have the sweeper remove an instance of tracing that is made at once after.
+
+        Its path begins with one of `files`, and ends with the name of the scratch directory.
+        """
+        self._hand_over(sweeper.Record(sweeper.INSTANCE, 0, 0, os.fsencode(path)))
+
+    def _hand_over(self, record: sweeper.Record) -> None:
+        self._records.append(record)
+        try:
+            self._tell(record)
+        except BrokenPipeError:  # somebody has killed it
+            self._close_sweeper()
+            self._start_sweeper()
+            for known in self._records:
+                self._tell(known)
+
+    def _tell(self, record: sweeper.Record) -> None:
         assert self._sweeper.stdin is not None
-        self._sweeper.stdin.write(f"{path}\n")
-        self._sweeper.stdin.flush()
+        self._sweeper.stdin.write(record.written())
 
     def __exit__(self, *_: object) -> None:
         os.close(self._lock)
+        if self._close_sweeper() != 0:
+            sweeper.sweep(self._records)
+
+    def _close_sweeper(self) -> int:
+        """Have the sweeper do its work, or kill it after a while; return its exit status."""
         assert self._sweeper.stdin is not None
         self._sweeper.stdin.close()
-        self._sweeper.wait()
+        try:
+            return self._sweeper.wait(_SWEEPING_S)
+        except subprocess.TimeoutExpired:
+            self._sweeper.kill()
+            return self._sweeper.wait()
+
+
+def _mark(scratch: Path) -> bytes:
+    """Return what only the lock of this very directory says, and of no copy."""
+    status = os.lstat(scratch)
+    return b"%d %d\n" % (status.st_dev, status.st_ino)
 
 
 def scratch_base() -> Path:
     """Return the directory to make the scratch directory in.
 
     A file system in memory is preferred, so that no disk comes between the modes. Raises
-    IsobenchError where nothing can be executed anywhere.
+    IsobenchError where nothing can be executed anywhere, and for a TMPDIR whose name is no text.
     """
     for base in _candidates():
-        if base.is_dir() and os.access(base, os.W_OK) and _can_execute_in(base):
+        if _is_writable(base) and _can_execute_in(base):
             return base
     raise IsobenchError(
         "no temporary directory allows the execution of tenants' scripts",
@@ -103,9 +142,28 @@ def scratch_base() -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    if "TMPDIR" in os.environ:
-        yield Path(os.environ["TMPDIR"])
+    if chosen := os.environ.get("TMPDIR"):
+        # Servers and the sweeper have working directories of their own.
+        base = os.path.realpath(chosen)
+        if not base.isprintable():
+            raise IsobenchError(
+                f"TMPDIR names a directory that cannot be written as text: {base!a}",
+                hint="set TMPDIR to a directory without line breaks and the like in its path",
+            )
+        if len(os.fsencode(base)) > _LONGEST_BASE:
+            raise IsobenchError(
+                f"TMPDIR names a directory whose path is longer than {_LONGEST_BASE} bytes",
+                hint="set TMPDIR to another directory, or unset it",
+            )
+        yield Path(base)
     yield from (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
+
+
+def _is_writable(base: Path) -> bool:
+    try:
+        return base.is_dir() and os.access(base, os.W_OK | os.X_OK)
+    except OSError:  # ENAMETOOLONG
+        return False
 
 
 def _can_execute_in(base: Path) -> bool:
@@ -116,10 +174,24 @@ def remove_stale(base: Path) -> None:
     """Remove scratch directories of ours whose harness and sweeper were both killed."""
     for path in base.glob(f"{PREFIX}*"):
         try:
-            if path.stat().st_uid != os.geteuid():
-                continue
-            with open(path / _LOCK) as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.lstat().st_uid == os.geteuid():
+                _remove_if_left(path)
         except OSError:
             continue  # in use, or none of ours
-        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove_if_left(path: Path) -> None:
+    """Raises OSError where it was not left behind."""
+    record = sweeper.record_of(sweeper.DIRECTORY, path)
+    with open(path / _LOCK, "rb", opener=_not_followed) as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        mark = lock.read(_LONGEST_MARK)
+    if mark == _mark(path):
+        sweeper.remove_directory(record)
+    elif not mark:  # its harness was killed before it could say so; there is nothing else in it
+        (path / _LOCK).unlink()
+        path.rmdir()
+
+
+def _not_followed(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -253,7 +253,7 @@ def settled() -> Iterator[tuple[Belongings, Tracing]]:
     try:
         with Belongings([mount]) as belongings:
             directory = tracefs.path_of(mount) / "instances" / belongings.scratch.name
-            belongings.hand_over(directory)
+            belongings.hand_over_instance(directory)
             yield belongings, Tracing(directory)
     finally:
         os.close(mount)

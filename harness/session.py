@@ -35,7 +35,6 @@ from workloads import popularity, tenants
 from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
 
-
 _STOP_S = 10.0
 
 

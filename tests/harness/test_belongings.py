@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,3 +129,94 @@ def test_a_host_without_a_place_to_execute_is_refused(monkeypatch: pytest.Monkey
     with pytest.raises(IsobenchError, match="no temporary directory") as caught:
         scratch_base()
     assert "TMPDIR" in caught.value.hint
+
+
+@pytest.mark.parametrize("chosen", ["", "not/there", "/proc/version", "/" + "x" * 300])
+def test_a_tmpdir_that_cannot_be_used_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, chosen: str
+) -> None:
+    monkeypatch.setenv("TMPDIR", chosen)
+    assert scratch_base() in (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("plain", "{0}/"),
+        ("plain", "./{0}"),
+        ("plain", "link"),
+        ("a b", "{0}/../{0}"),
+        ("it's", "{0}"),
+        ('quo"ted', "{0}"),
+        ("ümlaut", "{0}"),
+        ("-x $HOME", "{0}"),
+    ],
+)
+def test_a_tmpdir_is_used_in_whatever_form_it_is_given(
+    base: Path, monkeypatch: pytest.MonkeyPatch, name: str, form: str
+) -> None:
+    (base / name).mkdir()
+    (base / "link").symlink_to(name)
+    monkeypatch.chdir(base)
+    monkeypatch.setenv("TMPDIR", form.format(name))
+    with Belongings() as mine:
+        assert mine.scratch.parent == base / name
+        (mine.scratch / "file").touch()
+    assert list((base / name).iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [b"a\nb", b"a\tb", b"a\x1bb", b"a\xffb", b"a\rb"])
+def test_a_tmpdir_that_is_no_text_is_refused_before_anything_is_made(
+    base: Path, monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
+    odd = base / os.fsdecode(name)
+    odd.mkdir()
+    monkeypatch.setenv("TMPDIR", os.fspath(odd))
+    with pytest.raises(IsobenchError, match="TMPDIR names a directory that cannot") as caught:
+        Belongings().__enter__()
+    assert str(caught.value).isprintable()
+    assert "TMPDIR" in caught.value.hint
+    assert list(odd.iterdir()) == []
+
+
+def test_a_tmpdir_with_an_endless_path_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/x" * 600)
+    with pytest.raises(IsobenchError, match="longer than 1024 bytes"):
+        scratch_base()
+
+
+def test_a_copy_of_a_scratch_directory_is_left_alone(base: Path) -> None:
+    with Belongings() as mine:
+        shutil.copytree(mine.scratch, base / f"{PREFIX}copy")
+    with Belongings():
+        assert (base / f"{PREFIX}copy" / "in-use").exists()
+
+
+def test_a_link_to_a_directory_is_not_followed(base: Path) -> None:
+    elsewhere = base / "elsewhere"
+    elsewhere.mkdir()
+    status = elsewhere.stat()
+    (elsewhere / "in-use").write_text(f"{status.st_dev} {status.st_ino}\n")
+    (base / f"{PREFIX}link").symlink_to(elsewhere)
+    remove_stale(base)
+    assert (elsewhere / "in-use").exists()
+
+
+def test_a_killed_sweeper_is_replaced(base: Path) -> None:
+    with Belongings() as mine:
+        mine._sweeper.kill()
+        mine._sweeper.wait()
+        another = mine.another_group(1)
+        assert mine._sweeper.poll() is None
+        (mine.scratch / "file").touch()
+    assert list(base.iterdir()) == []
+    assert another.path is None or not another.path.exists()
+
+
+def test_a_sweeper_that_was_killed_at_last_leaves_nothing(base: Path) -> None:
+    with Belongings() as mine:
+        (mine.scratch / "file").touch()
+        mine._sweeper.kill()
+        group = mine.processes.path
+    assert list(base.iterdir()) == []
+    assert group is None or not group.exists()
