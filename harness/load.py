@@ -15,6 +15,8 @@ from harness.speaking import Gone, Message, Speaking
 from harness.targets import folder_of
 
 _STOP_S = 5.0
+# Beyond the time of its trial: it asks every tenant once before, and waits for answers after.
+_PATIENCE_S = 300.0
 
 Event = Message
 
@@ -62,7 +64,7 @@ class Generator:
         """
         self._send(command)
         while True:
-            event = self._next()
+            event = self._next(_length_of(command))
             if event.get("trial", command["trial"]) != command["trial"]:
                 continue  # of the trial before, which `on_event` broke off
             if event["event"] == "done":
@@ -84,18 +86,17 @@ class Generator:
         except Gone:
             raise self._failure() from None
 
-    def _next(self) -> Event:
+    def _next(self, trial_s: float = 0.0) -> Event:
         try:
-            return self._process.hear()
+            return self._process.hear(trial_s + _PATIENCE_S)
         except Gone:
             raise self._failure() from None
 
     def _failure(self) -> GeneratorFailed:
-        status = self._process.status()
+        fate = self._process.fate()
         tail = self._process.last_words()
         return GeneratorFailed(
-            f"the load generator ended unexpectedly, with status {status}"
-            + (f":\n{tail}" if tail else ""),
+            f"the load generator ended unexpectedly ({fate})" + (f":\n{tail}" if tail else ""),
             hint="is there enough memory (dmesg)? Then go on with --resume",
         )
 
@@ -108,3 +109,10 @@ class Generator:
         if error is not None:
             self._process.kill()  # in the middle of a trial it does not look at its stdin
         self._process.stop(_STOP_S)
+
+
+def _length_of(command: Event) -> float:
+    """Return the seconds that a trial lasts at most, with the turns of others."""
+    seconds: float = command.get("warmup_s", 0.0) + command.get("measure_s", 0.0)
+    turns = command.get("turns") or {}
+    return seconds * max(1, turns.get("loads", 1))

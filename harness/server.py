@@ -22,6 +22,8 @@ from workloads import credential
 _STOP_S = 10.0
 _LOOPBACK = "127.0.0.1"
 _COUNTED_S = 5.0
+_STARTED_S = 120.0
+_ANSWERED_S = 20.0
 
 
 class ServerFailed(IsobenchError):
@@ -110,7 +112,7 @@ class Server:
             command, self._site.log, environment=environment, cwd="/", own_session=True
         )
         try:
-            ready = self._answer()
+            ready = self._answer(_STARTED_S)
         except BaseException:
             self._stop()
             raise
@@ -156,11 +158,11 @@ class Server:
             self._process.tell("usage")
         except Gone:
             raise self._failure("died under load") from None
-        return ServerUsage(**self._answer())
+        return ServerUsage(**self._answer(_ANSWERED_S))
 
-    def _answer(self) -> Message:
+    def _answer(self, within_s: float) -> Message:
         try:
-            answer = self._process.hear()
+            answer = self._process.hear(within_s)
         except Gone:
             raise self._failure("ended without a word") from None
         if answer.get("ready") is False:
@@ -168,6 +170,7 @@ class Server:
         return answer
 
     def _failure(self, what: str) -> ServerFailed:
+        what = f"{what} ({self._process.fate()})"
         tail = self._process.last_words()
         return ServerFailed(
             f"the server {self._target.name} {what}" + (f":\n{tail}" if tail else ""),

@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 _LOG_TAIL = 2000
+_CHUNK = 64 * 1024
+_LONGEST_WORD = 64 * 1024 * 1024
+_END_S = 5.0
 
 Message = dict[str, Any]
 
 
 class Gone(Exception):
     """It cannot be spoken to any more: it has ended, or is about to."""
+
+
+class Silent(Gone):
+    """It has not said anything for so long that it is as good as gone."""
 
 
 class Speaking:
@@ -53,6 +63,7 @@ class Speaking:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._commands, self._words = self._process.stdin, self._process.stdout
+        self._heard = b""
 
     @property
     def pid(self) -> int:
@@ -67,13 +78,25 @@ class Speaking:
         except BrokenPipeError:
             raise Gone from None
 
-    def hear(self) -> Message:
-        """Wait for its next word. Raises Gone."""
-        line = self._words.readline()
-        if not line:
-            raise Gone
+    def hear(self, within_s: float) -> Message:
+        """Wait for its next word. Raises Gone, and Silent after so many seconds."""
+        deadline = time.monotonic() + within_s
+        while b"\n" not in self._heard:
+            self._heard += self._next_part(deadline)
+            if len(self._heard) > _LONGEST_WORD:
+                raise Silent
+        line, _, self._heard = self._heard.partition(b"\n")
         message: Message = json.loads(line)
         return message
+
+    def _next_part(self, deadline: float) -> bytes:
+        ready = select.poll()
+        ready.register(self._words, select.POLLIN)
+        if not ready.poll(1000 * max(0.0, deadline - time.monotonic())):
+            raise Silent
+        if not (part := os.read(self._words.fileno(), _CHUNK)):
+            raise Gone
+        return part
 
     def last_words(self) -> str:
         """Return the end of what it wrote to its log."""
@@ -86,8 +109,24 @@ class Speaking:
         return self._process.poll() is not None
 
     def status(self) -> int:
-        """Wait for its end, and return its exit status."""
-        return self._process.wait()
+        """Wait for its end, which should be near, and return its exit status."""
+        try:
+            return self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def fate(self) -> str:
+        """Say what became of it, which is gone or silent: the signal that killed it, or so."""
+        try:
+            status = self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            return "it does not answer"
+        # Who waits for a server says by 128 and the signal how that ended.
+        number = -status if status < 0 else status - 128
+        if number in set(signal.Signals):
+            return f"killed by {signal.Signals(number).name}"
+        return f"exit status {status}"
 
     def kill(self) -> None:
         """Kill it, without waiting for its end."""

@@ -387,6 +387,7 @@ def test_a_server_that_is_killed_makes_the_trial_void(
     at_first_reading(monkeypatch, lambda server: os.kill(server.pid, signal.SIGKILL))
     row = measure().row
     assert row.verdict.startswith("void: the server dso ")
+    assert "(killed by SIGKILL)" in row.verdict
     assert "no process" not in (row.first_error or "")
 
 
@@ -427,7 +428,7 @@ def test_without_its_generator_a_run_cannot_go_on(
         generator = laboratory._seats[0].generator._process
         at_first_reading(monkeypatch, lambda _: generator.kill())
         for spec in SPECS[:2]:
-            with pytest.raises(GeneratorFailed, match="with status -9") as caught:
+            with pytest.raises(GeneratorFailed, match="killed by SIGKILL") as caught:
                 laboratory.measure(spec)
             assert "--resume" in caught.value.hint
 

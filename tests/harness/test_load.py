@@ -84,6 +84,6 @@ def test_a_command_that_it_cannot_read_does_not_leave_us_waiting(play: Play) -> 
 def test_a_generator_that_has_ended_is_said_to_have(play: Play) -> None:
     with play(events("a", "measuring")) as generator:
         for name in ("a", "b"):
-            with pytest.raises(GeneratorFailed, match="with status 0") as caught:
+            with pytest.raises(GeneratorFailed, match="exit status 0") as caught:
                 generator.trial({"trial": name}, lambda event, at: None)
             assert caught.value.hint

@@ -96,7 +96,7 @@ def test_one_that_was_killed_is_missed(belongings: Belongings, site: Site, dso: 
         # The kernel ends its namespace a moment later; until then it may still answer.
         until(lambda: not set(belongings.processes.pids() or ()) - {server.pid})
         for _ in range(2):
-            with pytest.raises(ServerFailed, match="the server dso"):
+            with pytest.raises(ServerFailed, match=r"the server dso .*\(killed by SIGKILL\)"):
                 server.usage()
     assert not belongings.processes.pids()
 

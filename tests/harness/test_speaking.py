@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.speaking import Gone, Speaking
+from harness.speaking import Gone, Silent, Speaking
 from tests.harness.live import PATIENCE
 
 ECHO = """
@@ -35,7 +35,7 @@ def speaking(tmp_path: Path, program: str, cwd: str | None = None) -> Iterator[S
 def test_it_hears_and_answers_until_its_commands_end(tmp_path: Path) -> None:
     with speaking(tmp_path, ECHO, cwd="/") as process:
         process.tell("usage")
-        heard = process.hear()
+        heard = process.hear(PATIENCE)
     assert (heard["heard"], heard["at"], heard["A"]) == ("usage", "/", "b")
     assert process.last_words() == "begun"
     assert process.status() == 0
@@ -47,14 +47,14 @@ def test_one_that_is_gone_is_neither_told_nor_heard(tmp_path: Path) -> None:
         process.kill()
         assert process.status() == -signal.SIGKILL
         with pytest.raises(Gone):
-            process.hear()
+            process.hear(PATIENCE)
         with pytest.raises(Gone):
             process.tell("usage")
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     process = Speaking([sys.executable, "-c", STUBBORN], tmp_path / "log")
-    assert process.hear() == {}
+    assert process.hear(PATIENCE) == {}
     process.stop(0.0)
     assert process.status() == -signal.SIGKILL
 
@@ -90,3 +90,45 @@ def test_it_goes_on_at_the_end_of_its_log_whoever_empties_it(tmp_path: Path) -> 
         process.tell("")
         process.status()
     assert (tmp_path / "log").stat().st_size <= 1
+
+
+def test_one_that_is_silent_is_not_waited_for_without_an_end(tmp_path: Path) -> None:
+    with speaking(tmp_path, ECHO) as process:
+        process.tell("first")
+        assert process.hear(PATIENCE)["heard"] == "first"
+        os.kill(process.pid, signal.SIGSTOP)
+        process.tell("second")
+        with pytest.raises(Silent):
+            process.hear(0.05)
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.hear(PATIENCE)["heard"] == "second"
+
+
+def test_words_that_come_at_once_are_heard_one_by_one(tmp_path: Path) -> None:
+    program = "print('{\"a\": 1}\\n{\"a\": 2}\\n{\"a\":', flush=True, end=''); print(' 3}')"
+    with speaking(tmp_path, program) as process:
+        assert [process.hear(PATIENCE)["a"] for _ in range(3)] == [1, 2, 3]
+        with pytest.raises(Gone):
+            process.hear(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("program", "fate"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", "killed by SIGKILL"),
+        ("raise SystemExit(128 + 9)", "killed by SIGKILL"),
+        ("raise SystemExit(3)", "exit status 3"),
+        ("raise SystemExit(255)", "exit status 255"),
+    ],
+)
+def test_the_fate_of_one_that_is_gone_is_told(tmp_path: Path, program: str, fate: str) -> None:
+    with speaking(tmp_path, program) as process:
+        assert process.fate() == fate
+
+
+def test_one_that_lives_on_is_said_not_to_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.speaking._END_S", 0.05)
+    with speaking(tmp_path, ECHO) as process:
+        assert process.fate() == "it does not answer"
