@@ -258,7 +258,11 @@ class Laboratory:
             command |= {"tenants": setup.order(command["tenants"]), "output": str(seat.output)}
             if turns is not None:
                 command["turns"] = turns.fields
-            done = seat.generator.trial(command, on_event)
+            try:
+                done = seat.generator.trial(command, on_event)
+            except LoadFailed:
+                server.must_be_there()  # else it is no fault of its answers
+                raise
             asked_first = done["asked_first"]
             served = server.served(selfchecks.least_served(asked_first, done["requests_total"]))
         rows = np.load(done["file"])

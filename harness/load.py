@@ -115,4 +115,5 @@ def _length_of(command: Event) -> float:
     """Return the seconds that a trial lasts at most, with the turns of others."""
     seconds: float = command.get("warmup_s", 0.0) + command.get("measure_s", 0.0)
     turns = command.get("turns") or {}
-    return seconds * max(1, turns.get("loads", 1))
+    loads: int = turns.get("loads", 1)
+    return seconds * loads

@@ -23,6 +23,7 @@ _STOP_S = 10.0
 _LOOPBACK = "127.0.0.1"
 _COUNTED_S = 5.0
 _STARTED_S = 120.0
+_GOING_S = 0.5
 _ANSWERED_S = 20.0
 
 
@@ -151,6 +152,11 @@ class Server:
         return wait_until(
             lambda: self.usage().served, _COUNTED_S, enough=lambda served: served >= least
         )
+
+    def must_be_there(self) -> None:
+        """Raise ServerFailed where it is gone, or goes at this moment."""
+        if wait_until(self._process.has_ended, _GOING_S):
+            raise self._failure("died under load")
 
     def usage(self) -> ServerUsage:
         """Ask the server what it has used. Raises ServerFailed when it is gone."""

@@ -116,6 +116,10 @@ class Speaking:
             self._process.kill()
             return self._process.wait()
 
+    def has_ended(self) -> bool:
+        """Say whether it has ended."""
+        return self._process.poll() is not None
+
     def fate(self) -> str:
         """Say what became of it, which is gone or silent: the signal that killed it, or so."""
         try:

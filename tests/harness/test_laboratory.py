@@ -473,6 +473,33 @@ def test_a_server_that_fails_does_not_stop_those_it_takes_turns_with(place: Path
     assert verdicts["dso"] == "ok" or "too long for slices" in verdicts["dso"]
 
 
+@needs_root
+@pytest.mark.parametrize("when", ["before it is asked", "when its window begins"])
+def test_a_server_that_is_killed_is_named_and_keeps_nobody_waiting(
+    place: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    if when == "when its window begins":
+        at_first_reading(monkeypatch, lambda server: os.kill(server.pid, signal.SIGKILL))
+    else:
+        start = Server.__enter__
+
+        def start_and_kill(server: Server) -> Server:
+            monkeypatch.setattr(Server, "__enter__", start)
+            os.kill(start(server).pid, signal.SIGKILL)
+            return server
+
+        monkeypatch.setattr(Server, "__enter__", start_and_kill)
+    with (
+        Belongings() as belongings,
+        Laboratory(belongings, TURNS, choose(TURNS.targets), Cores((), ())) as laboratory,
+    ):
+        trials = laboratory.measure_in_turns(list(TURNS.trials())[:2])
+    killed, *others = sorted((t.row.verdict for t in trials), key=lambda text: "SIG" not in text)
+    assert killed.startswith("void: the server ")
+    assert killed.endswith(" (killed by SIGKILL)")
+    assert all("the server" not in other for other in others)
+
+
 def test_requests_that_outlast_slices_make_a_trial_void() -> None:
     quick = Trial(replace(ROW, p50_ms=1.9), np.array([1900.0]))
     slow = Trial(replace(ROW, p50_ms=31.2), np.array([31_200.0]))

@@ -10,7 +10,12 @@ from servers.remembered import Bounded, Remembered, size_of
 
 def test_what_is_known_is_not_made_again() -> None:
     asked = []
-    results = Remembered[int, str](lambda argument: asked.append(argument) or str(argument))
+
+    def function(argument: int) -> str:
+        asked.append(argument)
+        return str(argument)
+
+    results = Remembered(function)
     assert [results[1], results[1], results[2]] == ["1", "1", "2"]
     assert asked == [1, 2]
 
