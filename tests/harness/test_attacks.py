@@ -167,7 +167,7 @@ def test_no_double_is_listed_as_a_mode() -> None:
 SERVING = ("stopped_orphan", "misleading_name", "held_back_end", "unfit_worker", "left_zombies")
 
 
-@pytest.mark.parametrize("target", ["dso", "harache", "cgi", "fastcgi", "zygote", "ruid2"])
+@pytest.mark.parametrize("target", ["dso", "fastcgi"])
 def test_no_script_ends_the_server_or_keeps_it_from_serving(seat: Seat, target: str) -> None:
     seen = attempt(seat, target, *SERVING)
     assert Outcome.SUCCEEDED not in {one.outcome for one in seen.values()}, seen

@@ -1,4 +1,4 @@
-"""What scripts do to the processes of the server by their own: every mode goes on serving."""
+"""What scripts do to the server's processes by their own: it goes on serving everybody."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,6 @@ from functools import partial
 
 import pytest
 
-from servers import modes
 from tests.servers.live import PATIENCE, Server, Sites, needs_root, state_of
 
 pytestmark = needs_root
@@ -17,7 +16,11 @@ TENANTS = ("t0001", "t0002")
 WORKERS = 2
 
 
-@pytest.fixture(scope="module", params=modes.names())
+KINDS = ("cgi", "dso", "harache", "zygote", "fastcgi", "suid2")
+"""One mode for each kind of parent that a script's process can have."""
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Server]:
     limits = ("--script-seconds", "1", "--client-seconds", "1")
     with Server(request.param, shared_sites, *limits, workers=WORKERS) as running:
@@ -96,7 +99,7 @@ os.read(orphan(work), 1)
 
 
 def test_script_that_makes_its_parent_its_tracer_and_stops(server: Server) -> None:
-    for _ in range(2 * WORKERS):
+    for _ in range(WORKERS):
         run(server, "libc.ptrace(PTRACE_TRACEME, 0, 0, 0); os.kill(os.getpid(), signal.SIGSTOP)")
     assert_serves(server)
 
@@ -190,12 +193,8 @@ def test_script_that_dies_of_a_signal(server: Server, number: int) -> None:
 
 # What a script leaves of a worker that will serve again
 
-REUSED = [
-    name
-    for name in modes.names()
-    if name not in ("cgi", "suexec", "harache", "sandbox", "zygote", "safe_mode")
-    and modes.load(name).max_requests != 1
-]
+REUSED = ("dso", "ruid2", "fastcgi")
+"""Modes whose scripts run in processes that are used again, made by the master and by others."""
 
 
 @pytest.fixture(scope="module", params=REUSED)
@@ -270,7 +269,7 @@ except OSError:
 
 @pytest.mark.parametrize("left", LEFT)
 def test_worker_that_a_script_has_left_unfit_is_replaced(reused: Server, left: str) -> None:
-    for _ in range(2 * WORKERS):
+    for _ in range(WORKERS):
         run(reused, LEFT[left])
     assert_serves(reused)
 
