@@ -104,10 +104,6 @@ class Speaking:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL))
             return log.read(_LOG_TAIL).decode(errors="replace").strip()
 
-    def has_ended(self) -> bool:
-        """Return whether it has ended."""
-        return self._process.poll() is not None
-
     def status(self) -> int:
         """Wait for its end, which should be near, and return its exit status."""
         try:
