@@ -102,8 +102,8 @@ class Stage:
     def __init__(self, limit: int, ends_process: bool = False) -> None:
         """Make the streams; `limit` is the most bytes that a script may print.
 
-        `ends_process` says that the process ends with the script, and so does what it has planned
-        for that: threads are waited for, exit handlers are called.
+        `ends_process` says that the process ends with the script, so that its exit handlers are
+        called.
         """
         self._ends_process = ends_process
         self._output = _Output(limit)
@@ -234,10 +234,10 @@ def _execute(code: CodeType, namespace: dict[str, object]) -> None:
 
 
 def _tidy_up() -> None:
-    """Do what an interpreter that ends does first (Py_FinalizeEx), if the modules are loaded."""
-    threading: Any = sys.modules.get("threading")
-    if threading is not None:
-        threading._shutdown()
+    """Call exit handlers, as an interpreter does that ends; who has some has loaded the module.
+
+    Threads are not waited for: the client is to have its answer.
+    """
     atexit: Any = sys.modules.get("atexit")
     if atexit is not None:
         atexit._run_exitfuncs()

@@ -281,6 +281,12 @@ def test_exit_status_is_nobodys_concern(server: Server, end: str) -> None:
     assert said(server, f"import sys\nprint('whole')\n{end}\nprint('never')") == "whole"
 
 
+def test_exception_is_an_error_unless_a_program_has_printed_before(server: Server) -> None:
+    reply = server.run(f"{HEAD}\nprint('half')\n1 / 0")
+    assert reply.status == expect(server, 500, {EXECUTED: 200})
+    assert "ZeroDivisionError" in server.log()
+
+
 def test_end_without_tidying_up_takes_the_process_along(server: Server) -> None:
     server.sites.put("case.py", f"import os\n{HEAD}\nprint('x', flush=True)\nos._exit(0)")
     own_process = dict.fromkeys((*FORKED, "fastcgi"), 500)
@@ -289,23 +295,27 @@ def test_end_without_tidying_up_takes_the_process_along(server: Server) -> None:
     assert said(server, "print('served')") == "served"
 
 
-def test_process_that_ends_with_the_script_waits_for_threads_and_exit_handlers(
-    server: Server,
-) -> None:
+def test_exit_handlers_are_called_where_the_process_ends_with_the_script(server: Server) -> None:
+    source = "import atexit\natexit.register(lambda: print('handler'))\nprint('end')"
+    # A worker goes on, and later its standard output leads nowhere.
+    printed = expect(server, "end", {(*EXECUTED, *FORKED): "end\nhandler"})
+    assert said(server, source) == printed
+    assert said(server, "print('served')") == "served"
+
+
+def test_threads_are_waited_for_in_programs(server: Server) -> None:
     source = """
-import atexit, threading, time
-atexit.register(lambda: print("handler"))
+import threading, time
 def go_on():
-    time.sleep(0.1)
+    time.sleep(0.3)
     print("thread")
 threading.Thread(target=go_on).start()
 print("end")
 """
     if server.mode == "process_security_shipped":  # which cannot change back with a thread left
         assert server.run(f"{HEAD}\n{source}").status == 0
-    else:  # A worker answers at once. What is said later leads nowhere.
-        printed = expect(server, "end", {(*EXECUTED, *FORKED): "end\nthread\nhandler"})
-        assert said(server, source) == printed
+    else:
+        assert said(server, source) == expect(server, "end", {EXECUTED: "end\nthread"})
     assert said(server, "print('served')") == "served"
 
 
