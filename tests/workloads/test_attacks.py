@@ -1,5 +1,6 @@
 """The folder of attacks: each a module of two halves, of which one is a plain CGI program."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,15 @@ import pytest
 from workloads import attacks
 from workloads.attacks import Attack, every
 
-GIVEN = '{"token": "word"}'
-
 
 def run(source: str, tmp_path: Path) -> str:
     """Return what a hostile script prints, made of this first half."""
     script = tmp_path / "script.py"
     script.write_text(f"{source}\n{attacks.PROGRAM.read_text()}")
+    given = json.dumps({"token": "word", "hand": 0, "begun": str(tmp_path / "begun")})
     result = subprocess.run(
         [sys.executable, "-IS", str(script)],
-        env={"QUERY_STRING": GIVEN.encode().hex()},
+        env={"QUERY_STRING": given.encode().hex()},
         capture_output=True,
         text=True,
         check=True,
