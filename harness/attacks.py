@@ -181,7 +181,7 @@ def _carry_out(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
         return Outcome.ERROR, f"it could not be judged: {_fault(error, attack)}"
     if evidence:
         return Outcome.SUCCEEDED, evidence
-    return explain(stage.replies(), began=stage.began(), may_be_ended=attack.may_be_ended)
+    return explain(stage.replies(), began=stage.began(), silent=attack.silent)
 
 
 def within(seconds: float, act: Callable[[], Seen]) -> Seen:
@@ -227,13 +227,13 @@ def presentable(text: str) -> str:
 
 
 def explain(
-    replies: Sequence[Reply], *, began: bool = True, may_be_ended: bool = False
+    replies: Sequence[Reply], *, began: bool = True, silent: bool = False
 ) -> tuple[Outcome, str]:
     """Return why an attack shows no proof: what its script says, or what its client got. Pure.
 
     Of several requests, the first that was refused explains it best. A script that says nothing has
     shown nothing, not even that it tried: that is an error, unless it did begin and the attack is
-    one that may be stopped by ending its script.
+    `silent`.
     """
     told = [_TOLD.search(reply.raw) for reply in replies]
     words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}
@@ -248,8 +248,8 @@ def explain(
     answer = _answer(replies)
     if not began:
         return Outcome.ERROR, f"the script never began: {answer}"
-    if may_be_ended:
-        return Outcome.BLOCKED, f"the script was ended, without an effect: {answer}"
+    if silent:
+        return Outcome.BLOCKED, f"without an effect: {answer}"
     return Outcome.ERROR, f"the script ended without a word: {answer}"
 
 

@@ -8,7 +8,10 @@ import pytest
 from harness import attack_run
 from harness.errors import IsobenchError
 from harness.results import ResultsFolder
+from tests.harness.faulty import made_of
 from tests.harness.live import RUN, Isobench, needs_root, until
+from workloads.attacks import Attack, load
+from workloads.attacks.scene import Scene
 
 SOME = ("neighbours_secret", "setuid_root", "kill_sibling", "patched_open")
 
@@ -72,6 +75,99 @@ def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Pat
     assert ended.code == 128 + signal.SIGINT
     assert "Traceback" not in ended.err
     assert isobench.lasting_traces() == []
+
+
+@needs_root
+def test_what_was_interrupted_is_kept_and_gone_on_with(isobench: Isobench, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    names = ("neighbours_secret", "never_end")
+    options = ("--modes", "dso", "--attacks", ",".join(names), "--out", out)
+    with isobench.started("attack", *options) as process:
+        # What leaves nothing is made first; the other, with a server of its own, takes seconds.
+        until(lambda: list(isobench.temporary.glob("*/seat-0/*/sites/t0001/never_end.py")))
+        process.send_signal(signal.SIGINT)
+        ended = isobench.end_of(process)
+    assert ended.code == 128 + signal.SIGINT
+    assert "1 of 2 attacks are kept" in ended.out
+    before = ResultsFolder.open(out).table("attacks")
+    assert list(before["attack"]) == ["neighbours_secret"]
+    again = isobench.call("attack", *options)
+    assert (again.code, f"isobench attack --resume {out}" in again.err) == (2, True)
+    assert isobench.call("report", out).code == 0
+    assert "not all attacks have been made" in (out / "report.html").read_text()
+    resumed = isobench.call("attack", "--resume", out)
+    assert (resumed.code, resumed.err) == (0, "")
+    after = ResultsFolder.open(out)
+    assert sorted(after.table("attacks")["attack"]) == sorted(names)
+    assert after.manifest.finished_at is not None
+    assert "not all attacks have been made" not in (out / "report.html").read_text()
+    over = isobench.call("attack", "--resume", out)
+    assert (over.code, "holds no attacks that were interrupted" in over.err) == (2, True)
+    assert isobench.lasting_traces() == []
+
+
+def boom(scene: Scene) -> str | None:
+    raise ZeroDivisionError("[red]oops[/x]")
+
+
+def attacked(
+    monkeypatch: pytest.MonkeyPatch, out: Path, *chosen: Attack, modes: tuple[str, ...] = ("dso",)
+) -> None:
+    monkeypatch.setattr(attack_run, "select", lambda _: chosen)
+    attack_run.start(modes, True, (), 1, out)
+
+
+@needs_root
+def test_a_broken_attack_is_named_and_the_others_are_written_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    broken = made_of(tmp_path, "pass", "broken", proof=boom)
+    with pytest.raises(IsobenchError, match="1 of 2 tries gave no result: broken") as caught:
+        attacked(monkeypatch, out, broken, load("neighbours_secret"))
+    assert caught.value.exit_code == 1
+    shown = capsys.readouterr().out
+    assert "1 succeeded, 1 error" in shown
+    assert "no result of broken on dso: it could not be judged: ZeroDivisionError" in shown
+    assert "[red]oops[/x]" in shown
+    rows = ResultsFolder.open(out).table("attacks").set_index("attack")
+    assert dict(rows["outcome"]) == {"broken": "error", "neighbours_secret": "succeeded"}
+    assert "no result of broken on dso" in (out / "report.html").read_text()
+    assert "[red]oops[/x]" in (out / "report.html").read_text()
+
+
+@needs_root
+def test_an_attack_that_succeeds_nowhere_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    idle = made_of(tmp_path, "pass", "idle")
+    with pytest.raises(IsobenchError, match="shows nothing: idle") as caught:
+        attacked(monkeypatch, tmp_path / "results", idle)
+    assert caught.value.exit_code == 1
+    assert "idle (on careless: the script came to its end" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+@needs_root
+def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
+    tmp_path: Path,
+) -> None:
+    without = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    isobench = Isobench(tmp_path, prefix=without)
+    out = tmp_path / "results"
+    options = ("--modes", "dso,harache", "--attacks", "neighbours_secret,kill_master", "--out", out)
+    ended = isobench.call("attack", *options)
+    assert (ended.code, ended.err) == (0, "")
+    said = " ".join(ended.out.split())
+    assert "1 blocked, 1 succeeded, 2 not-applicable" in said
+    assert "1 of 2 attacks were not made: this host allows no pid namespaces" in said
+    rows = ResultsFolder.open(out).table("attacks")
+    unmade = rows[rows["attack"] == "kill_master"]["evidence"]
+    assert unmade.str.contains("without a pid namespace").all()
+    none = isobench.call("attack", "--modes", "dso", "--attacks", "kill_master")
+    assert none.code == 1
+    assert "none of these attacks can be made on this host" in none.err
 
 
 @needs_root

@@ -143,8 +143,6 @@ def _answer() -> None:
         told = "done"
     except NothingThere as reason:
         told = f"nothing {reason}"
-    except SystemExit as error:
-        told = f"broke {type(error).__name__}: {error}"
     except Exception as error:
         # What Python itself raises for a mistake in a program; all else is somebody's refusal, also
         # what libraries raise of their own, such as sqlite3.OperationalError.
