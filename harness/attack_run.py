@@ -30,7 +30,7 @@ from harness.errors import IsobenchError
 from harness.laboratory import interpreter, settle
 from harness.progress import live_line
 from harness.results import Caution, Manifest, ResultsFolder
-from harness.scene import IDS_OF_A_SEAT, UNCONTAINED, Seat
+from harness.scene import IDS_OF_A_SEAT, UNFIT, Seat
 from harness.session import report_refused
 from harness.targets import Refusal, Target, choose
 from reports.hostility import terminal_matrix
@@ -476,12 +476,12 @@ def cautions(assault: Assault, findings: Findings) -> Iterator[Caution]:
             + ", ".join(f"{one.attack.name} (on {one.target}: {one.evidence})" for one in unshown),
             "see whether they work on this host: docs/adding-an-attack.md",
         )
-    if unmade := {one.attack.name for one in findings.attempts if one.evidence == UNCONTAINED}:
-        yield Caution(
-            f"{len(unmade)} of {len(assault.attacks)} attacks were not made: this host allows no "
-            "pid namespaces, without which nothing surely ends what they may leave behind",
-            "allow namespaces (CAP_SYS_ADMIN in a container); till then the shares are of the rest",
-        )
+    for reason, remedy in UNFIT.items():
+        if unmade := {one.attack.name for one in findings.attempts if one.evidence == reason}:
+            yield Caution(
+                f"{len(unmade)} of {len(assault.attacks)} attacks were not made: {reason}",
+                f"{remedy}; till then the shares are of the rest",
+            )
 
 
 def _by_evidence(attempts: Iterable[Attempt]) -> Iterable[tuple[str, list[Attempt]]]:
@@ -537,9 +537,10 @@ def _must_be_believed(assault: Assault, findings: Findings) -> None:
             hint="see whether they work on this host: docs/adding-an-attack.md",
             exit_code=1,
         )
-    if all(one.evidence == UNCONTAINED for one in findings.attempts):
+    reasons = {one.evidence for one in findings.attempts}
+    if reasons and reasons <= UNFIT.keys():
         raise IsobenchError(
-            "none of these attacks can be made on this host, which allows no pid namespaces",
-            hint="allow namespaces (CAP_SYS_ADMIN in a container), or choose other attacks",
+            f"none of these attacks can be made: {', '.join(sorted(reasons))}",
+            hint=f"{' and '.join(UNFIT[reason] for reason in sorted(reasons))}, or choose others",
             exit_code=1,
         )

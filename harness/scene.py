@@ -57,10 +57,14 @@ _PRIVATE = 0o600
 
 
 UNCONTAINED: Final = (
-    "not made: without a pid namespace, which this host does not allow, nothing surely ends what "
-    "it may leave behind"
+    "this host allows no pid namespaces, without which nothing surely ends what it may leave behind"
 )
-"""Why an attack that does leave something behind is not made on a host."""
+UNSEEN: Final = "this host does not let isobench look into the server's processes"
+UNFIT: Final = {
+    UNCONTAINED: "allow namespaces (CAP_SYS_ADMIN in a container)",
+    UNSEEN: "allow isobench CAP_SYS_PTRACE",
+}
+"""Why a host is no place for some attacks, each with what would change that."""
 
 
 class NothingToAttack(Exception):
@@ -244,7 +248,17 @@ class Scene:
         """Return why this host's servers are no scene for an attack, None where they are."""
         if not self.cast.contained and not attack.shared:
             return UNCONTAINED
-        return None
+        return UNSEEN if attack.neighbour_at_work and not self._sees() else None
+
+    def _sees(self) -> bool:
+        """Return whether one may look at a worker's open files (ptrace(2), access mode checks)."""
+        try:
+            Path(f"/proc/{self.cast.workers[0].pid}/fd/0").stat()
+        except PermissionError:
+            return False
+        except OSError:
+            return True  # it has none, or has ended, which shows later on
+        return True
 
     def _make(self, attack: Attack) -> str | None:
         self._reset()
@@ -563,15 +577,22 @@ class Scene:
             errors="replace",
             check=False,
             timeout=_COMING_S,
+            cwd=directory or self.site,
         )
-        if result.stderr.startswith("nsenter: "):
+        if result.stderr.startswith(("nsenter: ", "setpriv: ")):
             raise SceneFailed(result.stderr.strip())
         said = " ".join((result.stdout + result.stderr).split())
         told = "done" if self.token in said else f"refused exit {result.returncode}: {said}"
         return f"isobench-attack {told}\n{said}"
 
     def _as_a_worker(self, directory: Path) -> list[str]:
-        """Return the command before which a program runs as www, in the server's namespaces."""
+        """Return the command before which a program runs as www, in the server's namespaces.
+
+        Where there are none, it runs where it is called.
+        """
+        if not self.cast.contained:
+            identity = [f"--reuid={self.www_uid}", f"--regid={self.www_gid}", "--clear-groups"]
+            return ["setpriv", *identity, "--"]
         identity = [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}"]
         target = f"--target={self.cast.master.pid}"
         return ["nsenter", target, "--mount", "--pid", *identity, f"--wdns={directory}", "--"]

@@ -9,7 +9,8 @@ from harness import attack_run
 from harness.errors import IsobenchError
 from harness.results import ResultsFolder
 from tests.harness.faulty import made_of
-from tests.harness.live import RUN, Isobench, needs_root, until
+from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
+from tests.servers.live import where_readable
 from workloads.attacks import Attack, load
 from workloads.attacks.scene import Scene
 
@@ -94,13 +95,13 @@ def test_what_was_interrupted_is_kept_and_gone_on_with(isobench: Isobench, tmp_p
     again = isobench.call("attack", *options)
     assert (again.code, f"isobench attack --resume {out}" in again.err) == (2, True)
     assert isobench.call("report", out).code == 0
-    assert "not all attacks have been made" in (out / "report.html").read_text()
+    assert "Not all attacks have been made" in (out / "report.html").read_text()
     resumed = isobench.call("attack", "--resume", out)
     assert (resumed.code, resumed.err) == (0, "")
     after = ResultsFolder.open(out)
     assert sorted(after.table("attacks")["attack"]) == sorted(names)
     assert after.manifest.finished_at is not None
-    assert "not all attacks have been made" not in (out / "report.html").read_text()
+    assert "Not all attacks have been made" not in (out / "report.html").read_text()
     over = isobench.call("attack", "--resume", out)
     assert (over.code, "holds no attacks that were interrupted" in over.err) == (2, True)
     assert isobench.lasting_traces() == []
@@ -132,7 +133,7 @@ def test_a_broken_attack_is_named_and_the_others_are_written_down(
     assert "[red]oops[/x]" in shown
     rows = ResultsFolder.open(out).table("attacks").set_index("attack")
     assert dict(rows["outcome"]) == {"broken": "error", "neighbours_secret": "succeeded"}
-    assert "no result of broken on dso" in (out / "report.html").read_text()
+    assert "No result of broken on dso" in (out / "report.html").read_text()
     assert "[red]oops[/x]" in (out / "report.html").read_text()
 
 
@@ -153,8 +154,8 @@ def test_an_attack_that_succeeds_nowhere_shows_nothing(
 def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
     tmp_path: Path,
 ) -> None:
-    without = ("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
-    isobench = Isobench(tmp_path, prefix=without)
+    without = where_readable("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    isobench = Isobench(tmp_path, without, {"PYTHONPATH": str(ROOT)})
     out = tmp_path / "results"
     options = ("--modes", "dso,harache", "--attacks", "neighbours_secret,kill_master", "--out", out)
     ended = isobench.call("attack", *options)
@@ -164,10 +165,10 @@ def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
     assert "1 of 2 attacks were not made: this host allows no pid namespaces" in said
     rows = ResultsFolder.open(out).table("attacks")
     unmade = rows[rows["attack"] == "kill_master"]["evidence"]
-    assert unmade.str.contains("without a pid namespace").all()
+    assert unmade.str.contains("no pid namespaces").all()
     none = isobench.call("attack", "--modes", "dso", "--attacks", "kill_master")
     assert none.code == 1
-    assert "none of these attacks can be made on this host" in none.err
+    assert "none of these attacks can be made: this host allows no pid namespaces" in none.err
 
 
 @needs_root
