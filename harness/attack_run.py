@@ -512,10 +512,10 @@ def _conclude(path: Path, assault: Assault, findings: Findings, console: Console
     for caution in cautions(assault, findings):
         console.print(f"{caution.about}\n  remedy: {caution.advice}", markup=False, highlight=False)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
-    _must_be_believed(assault, findings)
+    must_be_believed(findings)
 
 
-def _must_be_believed(assault: Assault, findings: Findings) -> None:
+def must_be_believed(findings: Findings) -> None:
     """Raise IsobenchError where attacks did harm, gave no result, or show nothing."""
     if findings.harm:
         raise IsobenchError(

@@ -181,7 +181,7 @@ def _carry_out(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
         return Outcome.ERROR, f"it could not be judged: {_fault(error, attack)}"
     if evidence:
         return Outcome.SUCCEEDED, evidence
-    return explain(stage.replies(), began=stage.began(), silent=attack.silent)
+    return explain(stage.replies(), began=stage.began(), may_be_ended=attack.may_be_ended)
 
 
 def within(seconds: float, act: Callable[[], Seen]) -> Seen:
@@ -227,13 +227,13 @@ def presentable(text: str) -> str:
 
 
 def explain(
-    replies: Sequence[Reply], *, began: bool = True, silent: bool = False
+    replies: Sequence[Reply], *, began: bool = True, may_be_ended: bool = False
 ) -> tuple[Outcome, str]:
     """Return why an attack shows no proof: what its script says, or what its client got. Pure.
 
     Of several requests, the first that was refused explains it best. A script that says nothing has
     shown nothing, not even that it tried: that is an error, unless it did begin and the attack is
-    `silent`.
+    `may_be_ended`.
     """
     told = [_TOLD.search(reply.raw) for reply in replies]
     words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}
@@ -248,7 +248,7 @@ def explain(
     answer = _answer(replies)
     if not began:
         return Outcome.ERROR, f"the script never began: {answer}"
-    if silent:
+    if may_be_ended:
         return Outcome.BLOCKED, f"without an effect: {answer}"
     return Outcome.ERROR, f"the script ended without a word: {answer}"
 

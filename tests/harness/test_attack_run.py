@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
+import reports
 from harness import attack_run
+from harness.attack_run import Assault, Findings
+from harness.attacks import Attempt, Outcome
 from harness.errors import IsobenchError
 from harness.results import ResultsFolder
+from harness.scene import UNCONTAINED
+from harness.targets import choose
 from tests.harness.faulty import made_of
 from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
 from tests.servers.live import where_readable
@@ -82,29 +87,28 @@ def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Pat
 def test_what_was_interrupted_is_kept_and_gone_on_with(isobench: Isobench, tmp_path: Path) -> None:
     out = tmp_path / "results"
     names = ("neighbours_secret", "never_end")
-    options = ("--modes", "dso", "--attacks", ",".join(names), "--out", out)
-    with isobench.started("attack", *options) as process:
+    with isobench.started(
+        "attack", "--modes", "dso", "--attacks", ",".join(names), "--out", out
+    ) as process:
         # What leaves nothing is made first; the other, with a server of its own, takes seconds.
         until(lambda: list(isobench.temporary.glob("*/seat-0/*/sites/t0001/never_end.py")))
         process.send_signal(signal.SIGINT)
         ended = isobench.end_of(process)
     assert ended.code == 128 + signal.SIGINT
     assert "1 of 2 attacks are kept" in ended.out
-    before = ResultsFolder.open(out).table("attacks")
-    assert list(before["attack"]) == ["neighbours_secret"]
-    again = isobench.call("attack", *options)
-    assert (again.code, f"isobench attack --resume {out}" in again.err) == (2, True)
-    assert isobench.call("report", out).code == 0
-    assert "Not all attacks have been made" in (out / "report.html").read_text()
+    before = ResultsFolder.open(out)
+    assert list(before.table("attacks")["attack"]) == ["neighbours_secret"]
+    assert before.manifest.also["attack"]["finished_at"] is None
+    assert "Not all attacks have been made" in reports.make(out).read_text()
+    with pytest.raises(IsobenchError, match="were interrupted"):
+        attack_run.start(("dso",), True, names, 1, out)
     resumed = isobench.call("attack", "--resume", out)
     assert (resumed.code, resumed.err) == (0, "")
     after = ResultsFolder.open(out)
     assert sorted(after.table("attacks")["attack"]) == sorted(names)
     assert after.manifest.finished_at is not None
-    assert "Not all attacks have been made" not in (out / "report.html").read_text()
-    over = isobench.call("attack", "--resume", out)
-    assert (over.code, "holds no attacks that were interrupted" in over.err) == (2, True)
-    assert isobench.lasting_traces() == []
+    with pytest.raises(IsobenchError, match="holds no attacks that were interrupted"):
+        attack_run.resume(out)
 
 
 def boom(scene: Scene) -> str | None:
@@ -155,7 +159,9 @@ def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
     tmp_path: Path,
 ) -> None:
     without = where_readable("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
-    isobench = Isobench(tmp_path, without, {"PYTHONPATH": str(ROOT)})
+    # pytest closes its directories, and a server that may not mount cannot open them.
+    places = {"PYTHONPATH": str(ROOT), "TMPDIR": "/dev/shm"}
+    isobench = Isobench(tmp_path, without, places)
     out = tmp_path / "results"
     options = ("--modes", "dso,harache", "--attacks", "neighbours_secret,kill_master", "--out", out)
     ended = isobench.call("attack", *options)
@@ -166,9 +172,18 @@ def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
     rows = ResultsFolder.open(out).table("attacks")
     unmade = rows[rows["attack"] == "kill_master"]["evidence"]
     assert unmade.str.contains("no pid namespaces").all()
-    none = isobench.call("attack", "--modes", "dso", "--attacks", "kill_master")
-    assert none.code == 1
-    assert "none of these attacks can be made: this host allows no pid namespaces" in none.err
+
+
+def test_where_no_attack_can_be_made_that_is_no_success() -> None:
+    target, attack = choose(["dso"])[0], load("kill_master")
+    unmade = Attempt("dso", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
+    control = Attempt("careless", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
+    findings = Findings([unmade], failed=[control])
+    with pytest.raises(IsobenchError, match="none of these attacks can be made: this") as caught:
+        attack_run.must_be_believed(findings)
+    assert caught.value.exit_code == 1
+    (caution,) = attack_run.cautions(Assault((target,), (attack,), 1), findings)
+    assert caution.about.startswith("1 of 1 attacks were not made: this host allows no pid names")
 
 
 @needs_root

@@ -180,7 +180,7 @@ def test_silence_is_no_error_of_an_attack_that_says_so_and_began(
     began: bool, outcome: Outcome, words: str
 ) -> None:
     reply = Reply(b"HTTP/1.1 504 X\r\n\r\ntoo long")
-    found, evidence = attacks.explain([reply], began=began, silent=True)
+    found, evidence = attacks.explain([reply], began=began, may_be_ended=True)
     assert found is outcome
     assert words in evidence
 

@@ -64,10 +64,10 @@ class Attack:
     `workers` is the size of the pool; `hands` is how many requests it is made of, all at once;
     with `neighbour_at_work` the neighbour's script runs meanwhile, in another worker. With `shared`
     it leaves nothing that could change what another such attack finds, so that one server does for
-    all of them. With `silent`, that its script ends without telling how it went is no fault of it:
-    it answers by itself, or is stopped by being ended. With `profiled` the server stamps, which
-    takes a server of its own with one worker. `control` is the double on which it must succeed. The
-    functions are those of the module; docs/adding-an-attack.md explains each.
+    all of them. With `may_be_ended`, that its script ends without telling how it went is no fault
+    of it: it answers by itself, or is stopped by being ended. With `profiled` the server stamps,
+    which takes a server of its own with one worker. `control` is the double on which it must
+    succeed. The functions are those of the module; docs/adding-an-attack.md explains each.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Attack:
     hands: int
     neighbour_at_work: bool
     shared: bool
-    silent: bool
+    may_be_ended: bool
     profiled: bool
     control: str
     proof: Callable[[Scene], str | None]
@@ -137,7 +137,7 @@ def _attack(family: str, file: Path) -> Attack:
         hands=hands,
         neighbour_at_work=at_work,
         shared=getattr(module, "SHARED", False),
-        silent=getattr(module, "SILENT", False),
+        may_be_ended=getattr(module, "MAY_BE_ENDED", False),
         profiled=getattr(module, "PROFILED", False),
         control=getattr(module, "CONTROL", "careless"),
         proof=module.proof,

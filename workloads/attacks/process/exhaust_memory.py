@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
-SILENT = True
+MAY_BE_ENDED = True
 
 
 def attack(given: Given) -> object:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 HANDS = 2
-SILENT = True
+MAY_BE_ENDED = True
 CONTROL = "careless_time"
 
 
