@@ -297,10 +297,16 @@ def attack(
             metavar="DIR", help="Default: results/<run-id>. That of an earlier run is added to."
         ),
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Go on with attacks that were interrupted.")
+    ] = None,
 ) -> None:
     """Make every attack on every mode, and show what each really stops."""
     from harness import attack_run, session
 
+    if resume is not None:
+        attack_run.resume(resume)
+        return
     names = attack_run.QUICK_TARGETS if quick else session.every_target()
     attack_run.start(
         names if modes is None else _split(modes),

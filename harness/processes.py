@@ -30,17 +30,22 @@ class Cast:
     workers: tuple[Process, ...]
     helpers: tuple[Process, ...]
 
+    @property
+    def contained(self) -> bool:
+        """Whether they live in a pid namespace of their own, which ends with the master."""
+        return self.master.inside == 1
+
     @classmethod
     def of(cls, starter: int, pids: Iterable[int]) -> Cast | None:
         """Return the parts; `starter` is the process that only waits for the server's end.
 
-        None where the server has no pid namespace of its own.
+        None where that has no child.
         """
         found = [one for pid in pids if pid != starter and (one := look(pid))]
-        masters = [one for one in found if one.inside == 1 and one.parent == starter]
+        masters = [one for one in found if one.parent == starter]
         if not masters:
             return None
-        (master,) = masters
+        master = masters[0]
         alike = (master.pid, master.name, master.command)
         workers = [one for one in found if (one.parent, one.name, one.command) == alike]
         others = [one for one in found if one is not master and one not in workers]

@@ -289,7 +289,7 @@ class ResultsFolder:
         Raises ValueError for a table of another kind.
         """
         self._must_be_writable()
-        if name not in ("phases", "profiles", "calls"):
+        if name not in ("phases", "profiles", "calls", "attacks"):
             raise ValueError(f"no table {name!r} of one measurement a target")
         tables.replace_rows(self.path, name, "target", rows)
 

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from harness import probes, processes
 from harness.asking import PATIENCE_S, Door, Reply, first_of, request, rest_of
@@ -50,7 +51,20 @@ Thrice a script's: it takes that and two seconds to end a script, its children a
 _COMING_S = 5.0
 _DYING_S = 0.4
 _SERVED = 200
+_BEGUN = "begun"
+"""The directory of the attacker's site in which scripts say that they have begun."""
 _PRIVATE = 0o600
+
+
+UNCONTAINED: Final = (
+    "this host allows no pid namespaces, without which nothing surely ends what it may leave behind"
+)
+UNSEEN: Final = "this host does not let isobench look into the server's processes"
+UNFIT: Final = {
+    UNCONTAINED: "allow namespaces (CAP_SYS_ADMIN in a container)",
+    UNSEEN: "allow isobench CAP_SYS_PTRACE",
+}
+"""Why a host is no place for some attacks, each with what would change that."""
 
 
 class NothingToAttack(Exception):
@@ -113,7 +127,7 @@ def opened(
         with server_class(target, site, seat.processes, arguments, environment) as server:
             cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
             if cast is None:
-                raise SceneFailed("the server has no pid namespace of its own on this host")
+                raise SceneFailed("the server's first process is not to be found")
             yield Scene(seat, target, site, planted, server, cast)
     finally:
         shutil.rmtree(place)
@@ -144,10 +158,11 @@ class Planted:
         planted.script(neighbour, planted.linger, attacks.LINGER.read_text(), www)
         # As its owner may do: what runs as others shall be able to bring something here.
         attacker.site.chmod(0o751)
-        drop = attacker.site / "drop"
-        drop.mkdir()
-        os.chown(drop, attacker.uid, www.gid)
-        drop.chmod(0o777)
+        for name in ("drop", _BEGUN):
+            directory = attacker.site / name
+            directory.mkdir()
+            os.chown(directory, attacker.uid, www.gid)
+            directory.chmod(0o777)
         for_www = attacker.site / "group.secret"
         for_www.write_text(words["group"])
         os.chown(for_www, 0, www.gid)
@@ -212,18 +227,40 @@ class Scene:
         self.secret = planted.words["file"]
         self.secrets = planted.words
         self.wrapper = self._find_wrapper()
-        servers_own = (cast.master, *cast.workers, *cast.helpers)
-        self.user_namespaces = {
-            str(Path(f"/proc/{one.pid}/ns/user").readlink()) for one in servers_own
-        }
+        self.user_namespaces = set(self._find_user_namespaces())
 
     # An attack, from beginning to end
 
     def carry_out(self, attack: Attack) -> str | None:
         """Make the attack and return the evidence that it worked, or None.
 
-        Raises NothingToAttack, SceneFailed.
+        Raises NothingToAttack, SceneFailed, TypeError for evidence that is no text, and whatever
+        the attack's own functions do.
         """
+        if reason := self._unfit_for(attack):
+            raise NothingToAttack(reason)
+        evidence = self._make(attack)
+        if evidence is not None and not isinstance(evidence, str):
+            raise TypeError(f"its evidence is of type {type(evidence).__name__}: it must be text")
+        return evidence
+
+    def _unfit_for(self, attack: Attack) -> str | None:
+        """Return why this host's servers are no scene for an attack, None where they are."""
+        if not self.cast.contained and not attack.shared:
+            return UNCONTAINED
+        return UNSEEN if attack.neighbour_at_work and not self._sees() else None
+
+    def _sees(self) -> bool:
+        """Return whether one may look at a worker's open files (ptrace(2), access mode checks)."""
+        try:
+            Path(f"/proc/{self.cast.workers[0].pid}/fd/0").stat()
+        except PermissionError:
+            return False
+        except OSError:
+            return True  # it has none, or has ended, which shows later on
+        return True
+
+    def _make(self, attack: Attack) -> str | None:
         self._reset()
         name = f"{attack.name}.py"
         program = attack.program(f"{python()} -IS").split("\n", 1)[1]
@@ -264,6 +301,7 @@ class Scene:
         return {
             "site": str(self.site),
             "drop": str(self.drop),
+            "begun": str(self.site / _BEGUN / self.token),
             "neighbour": str(self.neighbour),
             "uid": self._planted.attacker.uid,
             "neighbour_uid": self.neighbour_uid,
@@ -301,10 +339,10 @@ class Scene:
         tenant: Tenant,
         target: str,
         headers: dict[str, str],
-        patience_s: float = PATIENCE_S,
+        patience_s: float | None = None,
     ) -> Reply:
         try:
-            with self._door.connect(tenant, patience_s) as connection:
+            with self._door.connect(tenant, patience_s or PATIENCE_S) as connection:
                 connection.sendall(request(tenant, target, headers))
                 return rest_of(connection)
         except OSError:
@@ -366,6 +404,10 @@ class Scene:
             wait_until(lambda: not self._who_has_the_secret_open(), _DYING_S)
 
     # Looking, after the attack
+
+    def began(self) -> bool:
+        """Return whether a script of the attack has come as far as to the attack itself."""
+        return any((self.site / _BEGUN).glob(f"{self.token}-*"))
 
     def replies(self) -> Sequence[Reply]:
         """Return what the attack's requests were answered."""
@@ -527,21 +569,33 @@ class Scene:
         """Call the wrapper as www in the server's namespaces, and tell what came of it."""
         own = self._planted.attacker.uid
         ids = [str(own if number is None else number) for number in (uid, gid)]
-        enter = ["nsenter", f"--target={self.cast.master.pid}", "--mount", "--pid"]
-        enter += [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}"]
-        enter += [f"--wdns={directory or self.site}"]
         result = subprocess.run(
-            [*enter, "--", self.wrapper, *ids, program, *more],
+            [*self._as_a_worker(directory or self.site), self.wrapper, *ids, program, *more],
             env={},
             capture_output=True,
             text=True,
             errors="replace",
             check=False,
             timeout=_COMING_S,
+            cwd=directory or self.site,
         )
+        if result.stderr.startswith(("nsenter: ", "setpriv: ")):
+            raise SceneFailed(result.stderr.strip())
         said = " ".join((result.stdout + result.stderr).split())
         told = "done" if self.token in said else f"refused exit {result.returncode}: {said}"
         return f"isobench-attack {told}\n{said}"
+
+    def _as_a_worker(self, directory: Path) -> list[str]:
+        """Return the command before which a program runs as www, in the server's namespaces.
+
+        Where there are none, it runs where it is called.
+        """
+        if not self.cast.contained:
+            identity = [f"--reuid={self.www_uid}", f"--regid={self.www_gid}", "--clear-groups"]
+            return ["setpriv", *identity, "--"]
+        identity = [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}"]
+        target = f"--target={self.cast.master.pid}"
+        return ["nsenter", target, "--mount", "--pid", *identity, f"--wdns={directory}", "--"]
 
     def program_ran(self) -> str | None:
         """Return evidence if a planted program has run."""
@@ -553,9 +607,15 @@ class Scene:
 
     def _find_wrapper(self) -> str:
         """Return the path of a setuid program in the server's private directory, "" for none."""
-        root = Path(f"/proc/{self.cast.master.pid}/root")
+        root = Path(f"/proc/{self.cast.master.pid}/root" if self.cast.contained else "/")
         private = root / self._site.private.relative_to("/")
         for entry in private.iterdir():
             if entry.is_file() and entry.stat().st_mode & 0o4000:
                 return str(self._site.private / entry.name)
         return ""
+
+    def _find_user_namespaces(self) -> Iterator[str]:
+        for one in (self.cast.master, *self.cast.workers, *self.cast.helpers):
+            # Where it may not be looked at, no attack that asks for it is made.
+            with contextlib.suppress(OSError):
+                yield str(Path(f"/proc/{one.pid}/ns/user").readlink())

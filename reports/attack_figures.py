@@ -132,6 +132,9 @@ def _against_rate(panel: Axes, condition: Condition, placed: Sequence[Place]) ->
 
 def _against_p99(panel: Axes, placed: Sequence[Place]) -> None:
     known = [one for one in placed if one.p99_ms > 0]
+    if not known:
+        panel.set_axis_off()
+        return
     edge = hostility.undominated([(one.target, -one.p99_ms, one.share) for one in known])
     _points(panel, [_Point(one, one.p99_ms) for one in known], edge)
     panel.set_xlabel("p99 latency (log scale): left is better")

@@ -1,9 +1,9 @@
 """What the attacks showed: counts, shares, who is dominated, and the same in words. Pure.
 
 An attack counts as stopped where it was blocked. It does not count where it had no object
-(not-applicable) or gave no result (error). A family's share is of its attacks that count; a
-target's share is the mean over its families, each with the same weight, since a family is one kind
-of harm however many attacks show it.
+(not-applicable); where it gave no result (error), that is counted by itself. A family's share is of
+its attacks that count; a target's share is the mean over its families, each with the same weight,
+since a family is one kind of harm however many attacks show it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ MARKS: Mapping[str, str] = {
     "succeeded": "\N{MULTIPLICATION SIGN}",
     "blocked": "\N{MIDDLE DOT}",
     "not-applicable": "",
+    "not-made": "",
     "error": "?",
 }
 """How outcomes are shown, in the order in which a reader wants to hear of them."""
@@ -39,16 +40,18 @@ MARKS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Stopped:
-    """How many attacks were stopped: `blocked` of `counted`."""
+    """How many attacks were stopped: `blocked` of `counted`; `errors` more gave no result."""
 
     blocked: int
     counted: int
+    errors: int = 0
 
     @classmethod
     def of(cls, rows: pd.DataFrame) -> Stopped:
         """Count rows of attacks.parquet."""
         blocked = int((rows["outcome"] == "blocked").sum())
-        return cls(blocked, blocked + int((rows["outcome"] == "succeeded").sum()))
+        counted = blocked + int((rows["outcome"] == "succeeded").sum())
+        return cls(blocked, counted, int((rows["outcome"] == "error").sum()))
 
     @property
     def share(self) -> float:
@@ -56,7 +59,17 @@ class Stopped:
         return self.blocked / self.counted if self.counted else math.nan
 
     def __str__(self) -> str:
-        return f"{self.blocked}/{self.counted}" if self.counted else "\N{EN DASH}"
+        return self._with_errors(f"{self.blocked}/{self.counted}")
+
+    @property
+    def percent(self) -> str:
+        """The share in percent, and how many gave no result."""
+        return self._with_errors(percent(self.share))
+
+    def _with_errors(self, text: str) -> str:
+        said = [text] if self.counted else []
+        said += [f"{self.errors}{MARKS['error']}"] if self.errors else []
+        return " ".join(said) or "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,13 @@ class Standing:
         shares = [found.share for found in self.families.values() if found.counted]
         return sum(shares) / len(shares) if shares else math.nan
 
+    @property
+    def percent(self) -> str:
+        """The same in percent; a question mark where errors are all there is."""
+        return (
+            MARKS["error"] if self.total.errors and not self.total.counted else percent(self.share)
+        )
+
 
 def standings(attacks: pd.DataFrame) -> list[Standing]:
     """Return what each target stopped, the one that stopped most first."""
@@ -85,7 +105,8 @@ def standings(attacks: pd.DataFrame) -> list[Standing]:
         )
         for target, rows in attacks.groupby("target")
     ]
-    return sorted(found, key=lambda one: (-one.share, one.target))
+    # Those of which nothing counts are last.
+    return sorted(found, key=lambda one: (math.isnan(one.share), -one.share, one.target))
 
 
 @dataclass(frozen=True)
@@ -102,7 +123,10 @@ class Place:
 
 
 def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
-    """Return the places of the targets that were both attacked and measured, the fastest first."""
+    """Return the places of the targets that were both attacked and measured, the fastest first.
+
+    One of which no attack counts has none.
+    """
     of_target = {one.target: one for one in standings(attacks)}
     found = [
         Place(
@@ -116,6 +140,7 @@ def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
         )
         for row in rows.to_dict("records")
         if row["target"] in of_target and row["trials"] > 0
+        if of_target[row["target"]].total.counted
     ]
     return sorted(found, key=lambda place: -place.rate)
 
@@ -147,7 +172,7 @@ def conditions(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]
 
 def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     """Return what the attacks say, and what security costs where speed was measured as well."""
-    said = [_overview(attacks)]
+    said = [_overview(attacks), *_without_result(attacks)]
     for condition, rows in conditions(summary):
         found = places(attacks, rows)
         if {BASELINE, SAFE} <= {place.target for place in found}:
@@ -156,9 +181,11 @@ def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
 
 
 def _overview(attacks: pd.DataFrame) -> str:
-    found = standings(attacks)
-    best, worst = found[0], found[-1]
+    found = [one for one in standings(attacks) if one.total.counted]
     number = attacks["attack"].nunique()
+    if not found:
+        return f"Of {number} attacks none counts on any target."
+    best, worst = found[0], found[-1]
     if len(found) == 1:
         return (
             f"Of {number} attacks {best.total.counted} applied to {best.target}, which stopped "
@@ -169,6 +196,16 @@ def _overview(attacks: pd.DataFrame) -> str:
         f"largest share, {percent(best.share)} ({best.total} that apply to it), and {worst.target} "
         f"the smallest, {percent(worst.share)} ({worst.total})."
     )
+
+
+def _without_result(attacks: pd.DataFrame) -> Iterator[str]:
+    errors = attacks[attacks["outcome"] == "error"]
+    if len(errors):
+        what, where = (_names(list(errors[column].unique())) for column in ("attack", "target"))
+        yield (
+            f"{len(errors)} of {len(attacks)} tries gave no result and count nowhere: {what} on "
+            f"{where}."
+        )
 
 
 def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
@@ -238,7 +275,7 @@ def shown(attacks: pd.DataFrame, targets: Sequence[str]) -> dict[str, list[Shown
         cells = [
             Cell(target, outcome, MARKS[outcome])
             for target in targets
-            for outcome in [of_target[target]["outcome"] if target in of_target else "error"]
+            for outcome in [of_target[target]["outcome"] if target in of_target else "not-made"]
         ]
         groups: dict[tuple[str, str], list[str]] = {}
         for target in targets:
@@ -278,14 +315,16 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
         table.add_column(family[:4] if narrow else family, justify="right", no_wrap=True)
     for one in found:
         cells = [
-            Text(percent(part.share) if narrow and part.counted else str(part), style=_style(part))
+            Text(part.percent if narrow else str(part), style=_style(part))
             for part in one.families.values()
         ]
-        table.add_row(Text(one.target), Text(percent(one.share)), *cells)
+        table.add_row(Text(one.target), Text(one.percent), *cells)
     return table
 
 
 def _style(found: Stopped) -> str:
+    if found.errors:
+        return "magenta"
     if not found.counted:
         return "dim"
     return "green" if found.blocked == found.counted else "red" if not found.blocked else "yellow"

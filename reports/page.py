@@ -300,7 +300,7 @@ def render(
         # Of a folder that has costs, attacks or profiles and no trials, no trial is missing.
         cautions=_ordered(manifest, summary, baseline)
         if (bare is None and of_attacks is None and profiled.figure is None) or not summary.empty
-        else manifest.warnings,
+        else [*_broken_off(manifest), *manifest.warnings],
         attacks=of_attacks,
         figures=_inlined(shown, svgs),
         sections=[
@@ -428,7 +428,8 @@ def _ordered(manifest: Manifest, summary: pd.DataFrame, baseline: str) -> list[C
     """Return all cautions, those first that make the others idle."""
     alarms = failed_checks(summary)
     others = [one for one in cautions(summary, baseline) if one not in alarms]
-    return [*alarms, *_unfinished(manifest), *manifest.warnings, *others]
+    unfinished = (*_unfinished(manifest), *_broken_off(manifest))
+    return [*alarms, *unfinished, *manifest.warnings, *others]
 
 
 def _unfinished(manifest: Manifest) -> list[Caution]:
@@ -440,6 +441,14 @@ def _unfinished(manifest: Manifest) -> list[Caution]:
             "go on with it by --resume and its folder",
         )
     ]
+
+
+def _broken_off(manifest: Manifest) -> Iterator[Caution]:
+    if manifest.also.get("attack", {}).get("finished_at", "") is None:
+        yield Caution(
+            "not all attacks have been made: what follows is what they had shown so far",
+            "go on with them: isobench attack --resume and the folder",
+        )
 
 
 def _sweep_figure(swept: Sweeps) -> Iterator[Shown]:

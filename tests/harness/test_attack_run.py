@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
+import reports
 from harness import attack_run
+from harness.attack_run import Assault, Findings
+from harness.attacks import Attempt, Outcome
 from harness.errors import IsobenchError
 from harness.results import ResultsFolder
-from tests.harness.live import RUN, Isobench, needs_root, until
+from harness.scene import UNCONTAINED
+from harness.targets import choose
+from tests.harness.faulty import made_of
+from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
+from tests.servers.live import where_readable
+from workloads.attacks import Attack, load
+from workloads.attacks.scene import Scene
 
 SOME = ("neighbours_secret", "setuid_root", "kill_sibling", "patched_open")
 
@@ -72,6 +81,109 @@ def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Pat
     assert ended.code == 128 + signal.SIGINT
     assert "Traceback" not in ended.err
     assert isobench.lasting_traces() == []
+
+
+@needs_root
+def test_what_was_interrupted_is_kept_and_gone_on_with(isobench: Isobench, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    names = ("neighbours_secret", "never_end")
+    with isobench.started(
+        "attack", "--modes", "dso", "--attacks", ",".join(names), "--out", out
+    ) as process:
+        # What leaves nothing is made first; the other, with a server of its own, takes seconds.
+        until(lambda: list(isobench.temporary.glob("*/seat-0/*/sites/t0001/never_end.py")))
+        process.send_signal(signal.SIGINT)
+        ended = isobench.end_of(process)
+    assert ended.code == 128 + signal.SIGINT
+    assert "1 of 2 attacks are kept" in ended.out
+    before = ResultsFolder.open(out)
+    assert list(before.table("attacks")["attack"]) == ["neighbours_secret"]
+    assert before.manifest.also["attack"]["finished_at"] is None
+    assert "Not all attacks have been made" in reports.make(out).read_text()
+    with pytest.raises(IsobenchError, match="were interrupted"):
+        attack_run.start(("dso",), True, names, 1, out)
+    resumed = isobench.call("attack", "--resume", out)
+    assert (resumed.code, resumed.err) == (0, "")
+    after = ResultsFolder.open(out)
+    assert sorted(after.table("attacks")["attack"]) == sorted(names)
+    assert after.manifest.finished_at is not None
+    with pytest.raises(IsobenchError, match="holds no attacks that were interrupted"):
+        attack_run.resume(out)
+
+
+def boom(scene: Scene) -> str | None:
+    raise ZeroDivisionError("[red]oops[/x]")
+
+
+def attacked(
+    monkeypatch: pytest.MonkeyPatch, out: Path, *chosen: Attack, modes: tuple[str, ...] = ("dso",)
+) -> None:
+    monkeypatch.setattr(attack_run, "select", lambda _: chosen)
+    attack_run.start(modes, True, (), 1, out)
+
+
+@needs_root
+def test_a_broken_attack_is_named_and_the_others_are_written_down(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    broken = made_of(tmp_path, "pass", "broken", proof=boom)
+    with pytest.raises(IsobenchError, match="1 of 2 tries gave no result: broken") as caught:
+        attacked(monkeypatch, out, broken, load("neighbours_secret"))
+    assert caught.value.exit_code == 1
+    shown = capsys.readouterr().out
+    assert "1 succeeded, 1 error" in shown
+    assert "no result of broken on dso: it could not be judged: ZeroDivisionError" in shown
+    assert "[red]oops[/x]" in shown
+    rows = ResultsFolder.open(out).table("attacks").set_index("attack")
+    assert dict(rows["outcome"]) == {"broken": "error", "neighbours_secret": "succeeded"}
+    assert "No result of broken on dso" in (out / "report.html").read_text()
+    assert "[red]oops[/x]" in (out / "report.html").read_text()
+
+
+@needs_root
+def test_an_attack_that_succeeds_nowhere_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    idle = made_of(tmp_path, "pass", "idle")
+    with pytest.raises(IsobenchError, match="shows nothing: idle") as caught:
+        attacked(monkeypatch, tmp_path / "results", idle)
+    assert caught.value.exit_code == 1
+    assert "idle (on careless: the script came to its end" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+
+@needs_root
+def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
+    tmp_path: Path,
+) -> None:
+    without = where_readable("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
+    # pytest closes its directories, and a server that may not mount cannot open them.
+    places = {"PYTHONPATH": str(ROOT), "TMPDIR": "/dev/shm"}
+    isobench = Isobench(tmp_path, without, places)
+    out = tmp_path / "results"
+    options = ("--modes", "dso,harache", "--attacks", "neighbours_secret,kill_master", "--out", out)
+    ended = isobench.call("attack", *options)
+    assert (ended.code, ended.err) == (0, "")
+    said = " ".join(ended.out.split())
+    assert "1 blocked, 1 succeeded, 2 not-applicable" in said
+    assert "1 of 2 attacks were not made: this host allows no pid namespaces" in said
+    rows = ResultsFolder.open(out).table("attacks")
+    unmade = rows[rows["attack"] == "kill_master"]["evidence"]
+    assert unmade.str.contains("no pid namespaces").all()
+
+
+def test_where_no_attack_can_be_made_that_is_no_success() -> None:
+    target, attack = choose(["dso"])[0], load("kill_master")
+    unmade = Attempt("dso", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
+    control = Attempt("careless", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
+    findings = Findings([unmade], failed=[control])
+    with pytest.raises(IsobenchError, match="none of these attacks can be made: this") as caught:
+        attack_run.must_be_believed(findings)
+    assert caught.value.exit_code == 1
+    (caution,) = attack_run.cautions(Assault((target,), (attack,), 1), findings)
+    assert caution.about.startswith("1 of 1 attacks were not made: this host allows no pid names")
 
 
 @needs_root

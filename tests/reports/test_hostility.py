@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from harness.results import ResultsFolder
-from reports import hostility
+from reports import attack_figures, hostility
 from reports.hostility import Stopped
 
 MakeFolder = Callable[..., Path]
@@ -42,7 +42,7 @@ def attacks(**targets: str) -> pd.DataFrame:
 
 @pytest.mark.parametrize(
     ("letters", "text", "share"),
-    [("..x.", "3/4", (2 / 3 + 1) / 2), ("x?  ", "0/1", 0.0), ("... ", "3/3", 1.0)],
+    [("..x.", "3/4", (2 / 3 + 1) / 2), ("x?  ", "0/1 1?", 0.0), ("... ", "3/3", 1.0)],
 )
 def test_only_what_applies_counts_and_families_weigh_the_same(
     letters: str, text: str, share: float
@@ -52,8 +52,40 @@ def test_only_what_applies_counts_and_families_weigh_the_same(
     assert standing.share == pytest.approx(share)
 
 
-def test_nothing_that_counts_is_a_dash() -> None:
+def test_nothing_that_counts_is_a_dash_and_an_error_is_none() -> None:
     assert str(Stopped(0, 0)) == "\N{EN DASH}"
+    assert str(Stopped(0, 0, 2)) == Stopped(0, 0, 2).percent == "2?"
+    assert (str(Stopped(1, 2, 1)), Stopped(1, 2, 1).percent) == ("1/2 1?", "50% 1?")
+
+
+def test_errors_are_named_in_words() -> None:
+    said = hostility.sentences(attacks(a="x?..", b="..?."), pd.DataFrame())
+    assert "2 of 8 tries gave no result and count nowhere: two and three on a and b." in said
+
+
+@pytest.mark.parametrize("letters", ["????", "    ", "? ? "])
+def test_a_target_of_which_nothing_counts_is_last_and_has_no_place(
+    letters: str, make_folder: MakeFolder
+) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    rows = attacks(harache=letters, dso="xxxx", ruid2="x...")
+    assert [one.target for one in hostility.standings(rows)] == ["ruid2", "dso", "harache"]
+    assert hostility.sentences(rows, summary)[0].startswith("Of 4 attacks in 2 families, ruid2")
+    figure = attack_figures.frontier(rows, summary)
+    assert figure is not None
+    assert not any("harache" in text.get_text() for text in figure.axes[0].texts)
+
+
+def test_where_nothing_counts_at_all_that_is_said() -> None:
+    rows = attacks(a="????", b="    ")
+    assert hostility.sentences(rows, pd.DataFrame())[0] == "Of 4 attacks none counts on any target."
+    assert attack_figures.matrix(rows).axes
+
+
+def test_what_an_interrupted_command_has_not_made_is_no_error() -> None:
+    rows = attacks(a="x...", b="....").query("target != 'b' or attack != 'one'")
+    cell = hostility.shown(rows, ["a", "b"])["reading"][0].cells[1]
+    assert (cell.outcome, cell.mark) == ("not-made", "")
 
 
 def test_the_safest_comes_first() -> None:

@@ -1,24 +1,28 @@
 """The folder of attacks: each a module of two halves, of which one is a plain CGI program."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from workloads import attacks
 from workloads.attacks import Attack, every
+from workloads.errors import WorkloadError
 
-GIVEN = '{"token": "word"}'
+HALVES = "def attack(given): pass\ndef proof(scene): pass\n"
 
 
 def run(source: str, tmp_path: Path) -> str:
     """Return what a hostile script prints, made of this first half."""
     script = tmp_path / "script.py"
     script.write_text(f"{source}\n{attacks.PROGRAM.read_text()}")
+    given = json.dumps({"token": "word", "hand": 0, "begun": str(tmp_path / "begun")})
     result = subprocess.run(
         [sys.executable, "-IS", str(script)],
-        env={"QUERY_STRING": GIVEN.encode().hex()},
+        env={"QUERY_STRING": given.encode().hex()},
         capture_output=True,
         text=True,
         check=True,
@@ -63,6 +67,38 @@ def test_it_is_found_by_its_name() -> None:
         attacks.load("no_such_attack")
 
 
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"reading/one.py": "def"}, "one.py is no attack: SyntaxError"),
+        ({"reading/one.py": "import no_such_module"}, "ModuleNotFoundError"),
+        ({"reading/one.py": "def proof(scene): pass"}, "no function attack"),
+        ({"reading/one.py": "def attack(given): pass"}, "no function proof"),
+        ({"reading/one.py": f"{HALVES}HANDS = '2'"}, "HANDS is '2'"),
+        ({"reading/one.py": HALVES, "writing/one.py": HALVES}, "has the same name"),
+    ],
+)
+def test_a_file_that_makes_no_attack_is_named(
+    files: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(attacks, "FOLDER", tmp_path)
+    monkeypatch.setattr(attacks.importlib, "import_module", lambda name: imported(tmp_path, name))
+    with pytest.raises(WorkloadError, match="is no attack") as caught:
+        every.__wrapped__()
+    assert words in str(caught.value)
+
+
+def imported(folder: Path, name: str) -> ModuleType:
+    """Return a module of a folder of attacks that is not where it belongs."""
+    module = ModuleType(name)
+    source = folder.joinpath(*name.split(".")[-2:]).with_suffix(".py").read_text()
+    exec(compile(source, name, "exec"), vars(module))
+    return module
+
+
 def test_a_script_tells_what_it_got(tmp_path: Path) -> None:
     printed = run("def attack(given):\n    return given.token", tmp_path)
     assert printed == "Content-Type: text/plain\n\nisobench-attack done\nword\n"
@@ -73,11 +109,13 @@ def test_a_script_tells_what_it_got(tmp_path: Path) -> None:
     [
         ("raise PermissionError(1, 'no')", "refused PermissionError: [Errno 1] no"),
         ("raise given.nothing('it is not there')", "nothing it is not there"),
+        ("import sqlite3; sqlite3.connect('/no/x')", "refused OperationalError: unable to open"),
+        ("raise type('Own', (LookupError,), {})('mine')", "refused Own: mine"),
         ("return undefined", "broke NameError: name 'undefined' is not defined"),
     ],
 )
 def test_a_script_tells_what_stopped_it(statement: str, told: str, tmp_path: Path) -> None:
-    assert f"isobench-attack {told}\n" in run(f"def attack(given):\n    {statement}", tmp_path)
+    assert f"isobench-attack {told}" in run(f"def attack(given):\n    {statement}", tmp_path)
 
 
 def test_bytes_come_back_whatever_they_are(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from pathlib import Path
 from types import ModuleType
 
 from workloads.attacks.scene import Scene
+from workloads.errors import WorkloadError
 
 __all__ = ["FAMILIES", "Attack", "every", "family_title", "load"]
 
@@ -63,9 +64,10 @@ class Attack:
     `workers` is the size of the pool; `hands` is how many requests it is made of, all at once;
     with `neighbour_at_work` the neighbour's script runs meanwhile, in another worker. With `shared`
     it leaves nothing that could change what another such attack finds, so that one server does for
-    all of them. With `profiled` the server stamps, which takes a server of its own with one worker.
-    `control` is the double on which it must succeed. The functions are those of the module;
-    docs/adding-an-attack.md explains each.
+    all of them. With `may_be_ended`, that its script ends without telling how it went is no fault
+    of it: it answers by itself, or is stopped by being ended. With `profiled` the server stamps,
+    which takes a server of its own with one worker. `control` is the double on which it must
+    succeed. The functions are those of the module; docs/adding-an-attack.md explains each.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Attack:
     hands: int
     neighbour_at_work: bool
     shared: bool
+    may_be_ended: bool
     profiled: bool
     control: str
     proof: Callable[[Scene], str | None]
@@ -90,13 +93,21 @@ class Attack:
 
 @cache
 def every() -> tuple[Attack, ...]:
-    """Return all attacks, family by family, each in alphabetical order."""
-    return tuple(
-        _attack(family, file)
+    """Return all attacks, family by family, each in alphabetical order.
+
+    Raises WorkloadError for a file that makes none.
+    """
+    files = {
+        file: family
         for family in FAMILIES
         for file in sorted((FOLDER / family).glob("*.py"))
         if file.stem != "__init__"
-    )
+    }
+    first: dict[str, Path] = {}
+    for file in files:
+        if first.setdefault(file.stem, file) != file:
+            raise _faulty(file, f"{first[file.stem]} has the same name")
+    return tuple(_attack(family, file) for file, family in files.items())
 
 
 def load(name: str) -> Attack:
@@ -111,7 +122,11 @@ def family_title(family: str) -> str:
 
 
 def _attack(family: str, file: Path) -> Attack:
-    module = importlib.import_module(f"{__name__}.{family}.{file.stem}")
+    try:
+        module = importlib.import_module(f"{__name__}.{family}.{file.stem}")
+    except Exception as error:
+        raise _faulty(file, f"{type(error).__name__}: {error}") from error
+    _check(module, file)
     hands: int = getattr(module, "HANDS", 1)
     at_work: bool = getattr(module, "NEIGHBOUR_AT_WORK", False)
     return Attack(
@@ -122,6 +137,7 @@ def _attack(family: str, file: Path) -> Attack:
         hands=hands,
         neighbour_at_work=at_work,
         shared=getattr(module, "SHARED", False),
+        may_be_ended=getattr(module, "MAY_BE_ENDED", False),
         profiled=getattr(module, "PROFILED", False),
         control=getattr(module, "CONTROL", "careless"),
         proof=module.proof,
@@ -129,6 +145,23 @@ def _attack(family: str, file: Path) -> Attack:
         missing=getattr(module, "missing", None),
         instead=getattr(module, "instead", None),
         source=file,
+    )
+
+
+def _check(module: ModuleType, file: Path) -> None:
+    """Raise WorkloadError for a module that lacks what an attack is made of."""
+    if not callable(getattr(module, "proof", None)):
+        raise _faulty(file, "it has no function proof(scene)")
+    if not any(callable(getattr(module, name, None)) for name in ("attack", "instead")):
+        raise _faulty(file, "it has no function attack(given)")
+    hands = getattr(module, "HANDS", 1)
+    if type(hands) is not int or hands < 1:
+        raise _faulty(file, f"HANDS is {hands!r}, and must be a number of requests")
+
+
+def _faulty(file: Path, reason: str) -> WorkloadError:
+    return WorkloadError(
+        f"{file} is no attack: {reason}", hint="mend or remove it: docs/adding-an-attack.md"
     )
 
 

@@ -16,6 +16,10 @@ def _answer() -> None:
         def __init__(self, facts: dict[str, object]) -> None:
             self.__dict__.update(facts)
 
+        def begin(self) -> None:
+            """Leave the sign that the script has come so far, whatever ends it."""
+            open(f"{self.begun}-{self.hand}", "w").close()  # type: ignore[attr-defined]
+
         def nothing(self, reason: str) -> Exception:
             return NothingThere(reason)
 
@@ -131,17 +135,30 @@ def _answer() -> None:
                         continue
             return list(found)
 
+    given = Given(json.loads(bytes.fromhex(os.environ["QUERY_STRING"])))
+    given.begin()
     result: object = ""
     try:
-        given = Given(json.loads(bytes.fromhex(os.environ["QUERY_STRING"])))
         result = attack(given)  # type: ignore[name-defined]  # noqa: F821
         told = "done"
     except NothingThere as reason:
         told = f"nothing {reason}"
-    except (OSError, MemoryError, RuntimeError, ValueError, ImportError) as error:
-        told = f"refused {type(error).__name__}: {error}"
     except Exception as error:
-        told = f"broke {type(error).__name__}: {error}"
+        # What Python itself raises for a mistake in a program; all else is somebody's refusal, also
+        # what libraries raise of their own, such as sqlite3.OperationalError.
+        mistakes = (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            NameError,
+            StopIteration,
+            SyntaxError,
+            TypeError,
+        )
+        mistaken = isinstance(error, mistakes) and type(error).__module__ == "builtins"
+        words = str(error)[:500]
+        told = f"{'broke' if mistaken else 'refused'} {type(error).__name__}: {words}"
     if isinstance(result, bytes):
         result = result.decode("latin-1")
     text = f"isobench-attack {told}\n{result}".encode("ascii", "backslashreplace").decode()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+MAY_BE_ENDED = True
+
 
 def attack(given: Given) -> object:
     import mmap
@@ -28,7 +30,9 @@ def attack(given: Given) -> object:
 def meanwhile(scene: Scene) -> str | None:
     if not (scene.drop / "taken").exists():
         return None
-    most = max(int(scene.status_of(pid)["VmSize"].split()[0]) for pid in scene.processes()) >> 10
+    # What has ended, or waits to be buried, has no memory.
+    sizes = (scene.status_of(pid).get("VmSize", "0 kB") for pid in scene.processes())
+    most = max((int(size.split()[0]) for size in sizes), default=0) >> 10
     (scene.drop / "counted").touch()
     return f"one process with {most} MiB of address space" if most >= 768 else None
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 HANDS = 2
+MAY_BE_ENDED = True
 CONTROL = "careless_time"
 
 
