@@ -18,7 +18,7 @@ from pathlib import Path
 import httptools
 
 import servers
-from servers import containment, modes, requirements
+from servers import clean_start, containment, modes, requirements
 from servers.credentials import Identity, current
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
 from servers.orders import Orders, execute, refuse
@@ -94,9 +94,11 @@ def describe(name: str) -> dict[str, object]:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    os.umask(0o022)
+    own_keyring = clean_start.clean()
     # What the starter left open is nobody's business here, and a tenant's script's least of all.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    if not arguments.control:
+        os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
     _take_place(arguments)
     mode_class = _mode_class(arguments.mode)
     sites = arguments.sites
@@ -110,7 +112,8 @@ def _serve(arguments: argparse.Namespace) -> int:
         mode = mode_class(_setting(mode_class, arguments, private))
         return containment.run_contained(
             lambda: _explained(
-                lambda: _in_containment(mode, arguments, journal), arguments.control
+                lambda: _in_containment(mode, arguments, journal, own_keyring),
+                arguments.control,
             ),
             [*_own_files(), Path(mode.setting.sites), private],
             private,
@@ -185,7 +188,9 @@ def _take_place(arguments: argparse.Namespace) -> None:
         ) from error
 
 
-def _in_containment(mode: IsolationMode, arguments: argparse.Namespace, journal: int | None) -> int:
+def _in_containment(
+    mode: IsolationMode, arguments: argparse.Namespace, journal: int | None, own_keyring: bool
+) -> int:
     """Check the host, listen, and become the server. In its own namespaces, where it has them."""
     setting = mode.setting
     requirements.readable_interpreter(setting)
@@ -203,6 +208,7 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace, journal:
         "www": {"uid": setting.www.uid, "gid": setting.www.gid, "groups": setting.www.groups},
         "interpreter": sys.executable,
         "own_pid_namespace": os.getpid() == 1,
+        "own_session_keyring": own_keyring,
     }
     if arguments.phases is not None:
         from servers import courses
