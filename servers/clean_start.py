@@ -12,6 +12,7 @@ import ctypes
 import os
 import resource
 import signal
+import sys
 from typing import Final
 
 from servers import keyring, linux
@@ -36,6 +37,7 @@ def clean() -> bool:
     open_standard_streams()
     heed_signals()
     os.umask(0o022)
+    _be_somewhere()
     _rank_as_others()
     _leave_no_core_files()
     _forget_personality()
@@ -51,6 +53,9 @@ def open_standard_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
             os.set_inheritable(descriptor, True)
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:  # what Python makes of a closed one
+            setattr(sys, name, open(descriptor, "w", buffering=1, closefd=False))
 
 
 def heed_signals(but: tuple[int, ...] = (signal.SIGHUP,)) -> None:
@@ -63,6 +68,14 @@ def heed_signals(but: tuple[int, ...] = (signal.SIGHUP,)) -> None:
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _be_somewhere() -> None:
+    """Leave a directory that is there no more, in which not even modules can be looked for."""
+    try:
+        os.getcwd()
+    except OSError:
+        os.chdir("/")
 
 
 def _rank_as_others() -> None:

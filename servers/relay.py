@@ -59,7 +59,8 @@ class Relay:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 self._pass_on(_MOST_LEFT)
-                self._shown.add(self._lines.rest())
+                if rest := self._lines.rest():
+                    self._shown.add(rest)
                 return status
             if select.select([self._from], [], [], _LOOK_SECONDS)[0] and not self._pass_on(_CHUNK):
                 return os.waitpid(child, 0)[1]  # nobody is left who could say anything
@@ -123,22 +124,51 @@ class Shown:
     """The standard error of this process, which a stopped terminal must not make us wait for."""
 
     def __init__(self) -> None:
+        self._file = _opened_anew()
+        self._encoding = sys.stderr.encoding
+        self._pending = b""
         self._left_out = 0
+        self._is_stuck = False
         self._poll = select.poll()
-        self._poll.register(_STANDARD_ERROR, select.POLLOUT)
+        self._poll.register(self._file, select.POLLOUT)
 
     def add(self, line: str) -> None:
-        """Show a line, or count it where nobody takes it."""
-        if not line:
-            return
-        if not self._poll.poll(0 if self._left_out else _PATIENCE_MS):
+        """Show a line, or count it where nobody takes what came before."""
+        if not self._is_shown():
             self._left_out += 1
             return
         if self._left_out:
             line = f"({self._left_out} lines left out)\n{line}"
             self._left_out = 0
-        try:
-            sys.stderr.write(line)
-            sys.stderr.flush()
-        except OSError:
-            pass  # the terminal is gone: the server need not be
+        self._pending = line.encode(self._encoding, "backslashreplace")
+        self._is_shown()
+
+    def _is_shown(self) -> bool:
+        """Write what is pending, and say whether nothing is any more."""
+        while self._pending:
+            try:
+                self._pending = self._pending[os.write(self._file, self._pending) :]
+                self._is_stuck = False
+            except BlockingIOError:
+                self._is_stuck = not self._poll.poll(0 if self._is_stuck else _PATIENCE_MS)
+                if self._is_stuck:
+                    return False
+            except OSError:
+                self._pending = b""  # the terminal is gone: the server need not be
+        return True
+
+
+def _opened_anew() -> int:
+    """Return a descriptor of the standard error that does not block, and does for all others.
+
+    Whether to block is a matter of the open file, which is shared with whoever started us. That of
+    a terminal or a pipe can be had once more; any other stays as it is.
+    """
+    kind = os.fstat(_STANDARD_ERROR).st_mode
+    if not (stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)):
+        return _STANDARD_ERROR
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        return os.open(f"/proc/self/fd/{_STANDARD_ERROR}", flags)
+    except OSError:
+        return _STANDARD_ERROR
