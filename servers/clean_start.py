@@ -13,7 +13,7 @@ import os
 import resource
 import signal
 import sys
-from typing import Final
+from typing import Final, TextIO
 
 from servers import keyring, linux
 from servers.mode import Unavailable
@@ -55,7 +55,11 @@ def open_standard_streams() -> None:
             os.set_inheritable(descriptor, True)
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:  # what Python makes of a closed one
-            setattr(sys, name, open(descriptor, "w", buffering=1, closefd=False))
+            setattr(sys, name, _text_to(descriptor))
+
+
+def _text_to(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, errors="backslashreplace", closefd=False)
 
 
 def heed_signals(but: tuple[int, ...] = (signal.SIGHUP,)) -> None:

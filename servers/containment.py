@@ -114,9 +114,7 @@ def _enter_namespaces() -> bool:
 
     An ordinary user needs a user namespace first, and keeps its uid in there.
     """
-    flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS
-    if os.path.exists("/proc/self/ns/ipc"):  # CONFIG_IPC_NS
-        flags |= linux.CLONE_NEWIPC
+    flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS | _ipc_namespace()
     uid, gid = os.geteuid(), os.getegid()
     try:
         if uid == 0:
@@ -132,6 +130,11 @@ def _enter_namespaces() -> bool:
     except OSError:
         return False
     return True
+
+
+def _ipc_namespace() -> int:
+    """Return the flag that asks for one, where the kernel has them (CONFIG_IPC_NS)."""
+    return linux.CLONE_NEWIPC if os.path.exists("/proc/self/ns/ipc") else 0
 
 
 def _die_with_parent(alive: int) -> None:
