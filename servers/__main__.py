@@ -12,16 +12,18 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httptools
 
 import servers
-from servers import clean_start, containment, modes, requirements
+from servers import clean_start, containment, leftovers, modes, requirements
 from servers.credentials import Identity, current
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
 from servers.orders import Orders, execute, refuse
+from servers.sites import Sites
 from servers.worker import BACKLOG
 
 
@@ -110,7 +112,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     journal = _journal(arguments)
     with _private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
-        return containment.run_contained(
+        began = time.time()
+        status = containment.run_contained(
             lambda: _explained(
                 lambda: _in_containment(mode, arguments, journal, own_keyring),
                 arguments.control,
@@ -118,6 +121,16 @@ def _serve(arguments: argparse.Namespace) -> int:
             [*_own_files(), Path(mode.setting.sites), private],
             private,
         )
+        if not arguments.check:
+            _remove_leftovers(mode.setting, began)
+        return status
+
+
+def _remove_leftovers(setting: Setting, began: float) -> None:
+    """Remove what scripts have left on the host since `began`."""
+    with contextlib.suppress(OSError):  # the sites are gone already
+        owners = [site.owner.uid for site in Sites(setting.sites)]
+        leftovers.remove([setting.www.uid, *owners], began)
 
 
 def _journal(arguments: argparse.Namespace) -> int | None:

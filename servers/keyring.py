@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 # linux/keyctl.h
 _JOIN_SESSION_KEYRING: Final = 1
 _SETPERM: Final = 5
+_CLEAR: Final = 7
+_INVALIDATE: Final = 21
 _SESSION_KEYRING: Final = -3
+_USER_KEYRING: Final = -4
+_USER_SESSION_KEYRING: Final = -5
 
 _POINTER_BYTES: Final = ctypes.sizeof(ctypes.c_void_p)
 _NUMBERS: Final = {  # asm/unistd_64.h; the others are those of asm-generic/unistd.h
@@ -52,3 +56,11 @@ def join_new() -> bool:
 def join_sealed() -> bool:
     """Put the calling process into a new session keyring that is of no use; as `join_new`."""
     return join_new() and _system_call(_number, _SETPERM, _SESSION_KEYRING, 0) == 0
+
+
+def forget_users() -> None:
+    """Remove the keyrings that belong to the user whom this process is, and what is in them."""
+    if _number is not None:
+        for whose in (_USER_SESSION_KEYRING, _USER_KEYRING):
+            _system_call(_number, _CLEAR, whose)
+            _system_call(_number, _INVALIDATE, whose)

@@ -351,4 +351,5 @@ def _show_exception() -> None:
 
 
 def _log(text: str) -> None:
-    print(f"[starter] {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # scripts share the open file, see `pool`
+        print(f"[starter] {text}", file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import termios
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 import httptools
 import pytest
 
-from servers import keyring, linux, modes, relay
+from servers import keyring, leftovers, linux, modes, relay
 from tests.servers import keys
 from tests.servers.forked import in_child
 from tests.servers.live import (
@@ -32,6 +33,7 @@ from tests.servers.live import (
     needs_root,
     read_reply,
     request,
+    where_readable,
 )
 
 pytestmark = needs_root
@@ -442,3 +444,65 @@ def test_system_v_objects_end_with_the_server(mode: str, sites: Sites) -> None:
         assert said == "True True True True True"
         assert on_the_host(key) == []
     assert on_the_host(key) == []
+
+
+NO_NAMESPACES = where_readable("setpriv", "--bounding-set", "-sys_admin")
+
+
+def test_without_namespaces_they_are_removed_at_its_end(sites: Sites) -> None:
+    key = 0x16000000 + os.getpid() % 0xFFFF
+    with Server("dso", sites, prefix=NO_NAMESPACES) as server:
+        said = printed(server, LEAVES_BEHIND.format(key=key))
+        assert said == "True True True True True"
+        assert on_the_host(key) == ["shm", "sem", "msg", f"isobench-left-{key}"]
+        server.process.terminate()
+        server.process.wait(PATIENCE)
+    assert on_the_host(key) == []
+
+
+@keys.needs_keys
+def test_keys_in_a_tenants_own_keyring_end_with_the_server(sites: Sites) -> None:
+    """They are the uid's, whatever its session, and would wait for whoever gets that next."""
+    look = keys.LOOK_FOR.format(name="left")
+    with Server("harache", sites) as server:
+        assert printed(server, keys.leave("left", "word", keys.USER)) == "left"
+        assert printed(server, look) == "unreadable"  # found, but not linked to the session
+        assert printed(server, look, "t0002") == "no key"
+    with Server("harache", sites) as server:
+        assert printed(server, look) == "no key"
+
+
+def test_what_others_have_made_is_left_alone() -> None:
+    """What was there before, and what a uid has made that is a user's, such as nobody's."""
+    key, nobody = 0x17000000 + os.getpid() % 0xFFFF, 65534
+    made = []
+
+    def make(uid: int) -> int:
+        os.setresuid(uid, uid, uid)
+        return int(ctypes.CDLL(None).shmget(key, 4096, 0o1600))
+
+    try:
+        made.append(in_child(lambda: make(WWW.uid)))
+        leftovers.remove([WWW.uid], time.time() + 100)
+        assert on_the_host(key) == ["shm"]
+        leftovers.remove([WWW.uid], time.time() - 100)
+        assert on_the_host(key) == []
+        made.append(in_child(lambda: make(nobody)))
+        leftovers.remove([nobody, 0], time.time() - 100)
+        assert on_the_host(key) == ["shm"]
+    finally:
+        for number in made:
+            ctypes.CDLL(None).shmctl(number, 0, None)
+
+
+def test_a_script_cannot_end_the_server_by_what_it_makes_of_the_log(sites: Sites) -> None:
+    """It shares the open file with the master: here a pipe that is full, and does not block."""
+    with Server("suid2", sites) as server:
+        source = """
+        import fcntl, os
+        fcntl.fcntl(2, fcntl.F_SETFL, os.O_NONBLOCK | os.O_DIRECT)
+        os.kill(os.getpid(), 9)
+        """
+        for _ in range(3):
+            assert server.run(textwrap.dedent(source)).status == 0
+        assert server.get().status == 200
