@@ -61,6 +61,6 @@ def join_sealed() -> bool:
 def forget_users() -> None:
     """Remove the keyrings that belong to the user whom this process is, and what is in them."""
     if _number is not None:
-        for whose in (_USER_SESSION_KEYRING, _USER_KEYRING):
+        for whose in (_USER_KEYRING, _USER_SESSION_KEYRING):
             _system_call(_number, _CLEAR, whose)
             _system_call(_number, _INVALIDATE, whose)

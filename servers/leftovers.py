@@ -36,22 +36,19 @@ _NUMBERS: Final = {"shm": "shmid", "sem": "semid", "msg": "msqid"}
 def remove(uids: Iterable[int], since: float) -> None:
     """Remove what these uids have made since a time in seconds since the epoch.
 
-    In a child, since it changes identity. As anybody but root there is nothing to remove: scripts
-    then are the user, whose other programs leave things of the same kind.
+    Becomes one after the other, and root again: not in a child, since a process whose pid namespace
+    for children has ended can have none (pid_namespaces(7)). As anybody but root there is nothing
+    to remove: scripts then are the user, whose other programs leave things of the same kind.
     """
     if os.geteuid() != 0:
         return
     nobodys = [uid for uid in sorted(set(uids)) if uid and not _is_a_users(uid)]
-    child = os.fork()
-    if child == 0:
+    for uid in nobodys:
+        os.setresuid(uid, uid, 0)
         try:
-            for uid in nobodys:
-                os.setresuid(uid, uid, 0)
-                _remove_of(uid, int(since))
-                os.setresuid(0, 0, 0)
+            _remove_of(uid, int(since))
         finally:
-            os._exit(0)
-    os.waitpid(child, 0)
+            os.setresuid(0, 0, 0)
 
 
 def _is_a_users(uid: int) -> bool:

@@ -483,12 +483,12 @@ def test_what_others_have_made_is_left_alone() -> None:
 
     try:
         made.append(in_child(lambda: make(WWW.uid)))
-        leftovers.remove([WWW.uid], time.time() + 100)
+        in_child(lambda: leftovers.remove([WWW.uid], time.time() + 100))
         assert on_the_host(key) == ["shm"]
-        leftovers.remove([WWW.uid], time.time() - 100)
+        in_child(lambda: leftovers.remove([WWW.uid], time.time() - 100))
         assert on_the_host(key) == []
         made.append(in_child(lambda: make(nobody)))
-        leftovers.remove([nobody, 0], time.time() - 100)
+        in_child(lambda: leftovers.remove([nobody, 0], time.time() - 100))
         assert on_the_host(key) == ["shm"]
     finally:
         for number in made:
