@@ -36,8 +36,6 @@ cp -r "$0/results" "$0/.."
 exit $code
 """
 
-STREAMS = ("stdin", "stdout", "stderr")
-
 Say = Callable[..., tuple[int, str]]
 
 
@@ -292,7 +290,13 @@ def test_a_target_is_served_in_a_terminal_that_no_script_gets_at(
     ]
     environment = {**os.environ, "TMPDIR": str(isobench.temporary), "COLUMNS": "160"}
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, preexec_fn=take, **dict.fromkeys(STREAMS, programs)
+        command,
+        cwd=ROOT,
+        env=environment,
+        preexec_fn=take,
+        stdin=programs,
+        stdout=programs,
+        stderr=programs,
     )
     shown = b""
 

@@ -14,7 +14,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _may_be_had() -> bool:
     get_keyring_id = 0
-    return _libc.syscall(NUMBERS[1], get_keyring_id, SESSION, 0) > 0
+    return int(_libc.syscall(NUMBERS[1], get_keyring_id, SESSION, 0)) > 0
 
 
 needs_keys = pytest.mark.skipif(not _may_be_had(), reason="this kernel lets nobody have keys")

@@ -113,8 +113,9 @@ class Scene(Protocol):
     what the operator typed into the terminal.
     """
 
-    terminal: Terminal
-    """That of the operator, who has started the server from there."""
+    @property
+    def terminal(self) -> Terminal:
+        """That of the operator, who has started the server from there."""
 
     wrapper: str
     """As `Given.wrapper`; "" where there is none."""

@@ -117,6 +117,16 @@ def site_owner(user: int, group: int) -> Callable[[Path], None]:
     return give_away
 
 
+def both(
+    first: Callable[[Path], object], second: Callable[[Path], object]
+) -> Callable[[Path], None]:
+    def prepare(site: Path) -> None:
+        first(site)
+        second(site)
+
+    return prepare
+
+
 NOT_A_NUMBER = ("", "t0001", "-1", "+47001", " 47001", "47001 ", "0xb799", "4294967295", "9" * 40)
 UNKNOWN = f"caller is unknown: uid {OVERFLOW_UID} stands for every user not mapped here"
 OUTSIDE = "program is named by an absolute path or through .."
@@ -227,20 +237,20 @@ CASES = [
         120,
         f"working directory {NOT_OWNED}",
         # Only the program's group is right.
-        prepare=lambda site: (site_owner(OWNER, NEIGHBOUR)(site), script_owner(OWNER, OWNER)(site)),
+        prepare=both(site_owner(OWNER, NEIGHBOUR), script_owner(OWNER, OWNER)),
     ),
     Case(
         120,
         f"program does not belong to uid {OWNER} and gid {NEIGHBOUR}",
         gid(str(NEIGHBOUR)),
         # A site that is of another group than its owner's, and a program that is not.
-        lambda site: (site_owner(OWNER, NEIGHBOUR)(site), script_mode(0o755)(site)),
+        both(site_owner(OWNER, NEIGHBOUR), script_mode(0o755)),
     ),
     Case(
         120,
         "working directory does not belong to uid 47003 and gid 47003",
         Call(arguments=("47003", "47003", "hello.sh")),
-        lambda site: (site.chmod(0o755), script_mode(0o755)(site)),
+        both(site_mode(0o755), script_mode(0o755)),
     ),
     Case(
         120,
@@ -252,7 +262,7 @@ CASES = [
         120,
         f"working directory does not belong to uid {OWNER} and gid {WWW}",
         Call((str(OWNER), str(WWW), "hello.sh"), wrapper="suexec-low-gids"),
-        lambda site: (site_owner(OWNER, WWW)(site), script_owner(OWNER, WWW)(site)),
+        both(site_owner(OWNER, WWW), script_owner(OWNER, WWW)),
     ),
     Case(121, "program is not executable by its owner", prepare=script_mode(0o650)),
     Case(
