@@ -52,8 +52,8 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     Each path of `visible` can be reached by every uid in there. `private` is an empty file system
     in there, and as it was out here. Where the host allows no namespaces, `main` just runs in a
     process of its own. Ends when `main` does, and all that it has left behind; SIGTERM, SIGINT and
-    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server. What it says on a terminal, it
-    says through a `Relay`.
+    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server. What it
+    says on a terminal, it says through a `Relay`.
     """
     contained = _enter_namespaces()
     relay = Relay() if is_needed() else None
