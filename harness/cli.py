@@ -15,7 +15,7 @@ from rich.table import Table
 
 from harness import privilege
 from harness.errors import IsobenchError
-from harness.interruption import Interrupted, interruptible
+from harness.interruption import Interrupted, hear_of_children, interruptible
 from workloads.errors import WorkloadError
 
 app = typer.Typer(
@@ -427,6 +427,7 @@ _PRIVILEGED = ("run", "attack", "costs", "profile", "serve", "doctor", "selftest
 
 def main() -> int:
     """Run the command line; return the exit code (0 done, 1 a check failed, 2 wrong usage)."""
+    hear_of_children()
     try:
         with interruptible():
             # Before the arguments are parsed, since this may start the program anew.

@@ -19,6 +19,16 @@ class Interrupted(BaseException):
         self.number = number
 
 
+def hear_of_children() -> None:
+    """Take SIGCHLD's default and block no signal, whatever whoever started us had set.
+
+    Both are inherited (signal(7)). Where SIGCHLD is ignored a child's exit status is lost, and
+    every command seems to have succeeded.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise Interrupted at the first SIGINT, SIGTERM or SIGHUP, and ignore the following ones.

@@ -27,6 +27,8 @@ from harness import probes, processes
 from harness.asking import PATIENCE_S, Door, Reply, first_of, request, rest_of
 from harness.cgroup import ProcessGroup
 from harness.journal import JournalReader
+from harness.operator import Terminal, launcher
+from harness.operator import planted as key_of
 from harness.processes import Cast
 from harness.server import Server, Site
 from harness.targets import Target, python
@@ -124,11 +126,18 @@ def opened(
         arguments = ["--port", "0", "--workers", str(workers)]
         arguments += ["--script-seconds", str(SCRIPT_SECONDS)]
         environment = {"ISOBENCH_PLANTED": planted.words["environment"]}
-        with server_class(target, site, seat.processes, arguments, environment) as server:
+        environment |= key_of(planted.words["key"])
+        with (
+            Terminal() as terminal,
+            server_class(
+                target, site, seat.processes, arguments, environment, launcher(terminal)
+            ) as server,
+        ):
+            terminal.type(planted.words["typed"])
             cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
             if cast is None:
                 raise SceneFailed("the server's first process is not to be found")
-            yield Scene(seat, target, site, planted, server, cast)
+            yield Scene(seat, target, site, planted, server, cast, terminal)
     finally:
         shutil.rmtree(place)
 
@@ -146,7 +155,10 @@ class Planted:
         """Plant everything on the sites."""
         words = {
             place: secrets.token_hex(12)
-            for place in ("source", "listing", "environment", "request", "group", "database")
+            for place in (
+                *("source", "listing", "environment", "request", "group", "database"),
+                *("key", "typed"),
+            )
         }
         words["file"] = (neighbour.site / "config.secret").read_text().split()[-1]
         planted = cls(attacker, neighbour, words)
@@ -201,11 +213,13 @@ class Scene:
         planted: Planted,
         server: Server,
         cast: Cast,
+        terminal: Terminal,
     ) -> None:
         self._seat = seat
         self._site = site
         self._planted = planted
         self._server = server
+        self.terminal = terminal
         self._journal = target.stamps
         self.cast = cast
         key = site.credential_key if target.runs_as == "client" else None

@@ -97,12 +97,15 @@ class Server:
         processes: ProcessGroup,
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
+        launcher: Sequence[str] = (),
     ) -> None:
+        """`launcher` is the start of a command that starts what follows."""
         self._target = target
         self._site = site
         self._processes = processes
         self._arguments = arguments
         self._environment = environment or {}
+        self._launcher = launcher
 
     def __enter__(self) -> Self:
         started = time.monotonic()
@@ -110,7 +113,11 @@ class Server:
         if self._processes.path is not None:
             command += ["--cgroup", str(self._processes.path)]
         self._process = Speaking(
-            command, self._site.log, environment=environment, cwd="/", own_session=True
+            [*self._launcher, *command],
+            self._site.log,
+            environment=environment,
+            cwd="/",
+            own_session=True,
         )
         try:
             ready = self._answer(_STARTED_S)

@@ -12,16 +12,18 @@ import os
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httptools
 
 import servers
-from servers import containment, modes, requirements
+from servers import clean_start, containment, leftovers, modes, requirements
 from servers.credentials import Identity, current
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
 from servers.orders import Orders, execute, refuse
+from servers.sites import Sites
 from servers.worker import BACKLOG
 
 
@@ -94,9 +96,11 @@ def describe(name: str) -> dict[str, object]:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    os.umask(0o022)
+    own_keyring = clean_start.clean()
     # What the starter left open is nobody's business here, and a tenant's script's least of all.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    if not arguments.control:
+        os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
     _take_place(arguments)
     mode_class = _mode_class(arguments.mode)
     sites = arguments.sites
@@ -108,13 +112,25 @@ def _serve(arguments: argparse.Namespace) -> int:
     journal = _journal(arguments)
     with _private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
-        return containment.run_contained(
+        began = time.time()
+        status = containment.run_contained(
             lambda: _explained(
-                lambda: _in_containment(mode, arguments, journal), arguments.control
+                lambda: _in_containment(mode, arguments, journal, own_keyring),
+                arguments.control,
             ),
             [*_own_files(), Path(mode.setting.sites), private],
             private,
         )
+        if not arguments.check:
+            _remove_leftovers(mode.setting, began)
+        return status
+
+
+def _remove_leftovers(setting: Setting, began: float) -> None:
+    """Remove what scripts have left on the host since `began`."""
+    with contextlib.suppress(OSError):  # the sites are gone already
+        owners = [site.owner.uid for site in Sites(setting.sites)]
+        leftovers.remove([setting.www.uid, *owners], began)
 
 
 def _journal(arguments: argparse.Namespace) -> int | None:
@@ -185,7 +201,9 @@ def _take_place(arguments: argparse.Namespace) -> None:
         ) from error
 
 
-def _in_containment(mode: IsolationMode, arguments: argparse.Namespace, journal: int | None) -> int:
+def _in_containment(
+    mode: IsolationMode, arguments: argparse.Namespace, journal: int | None, own_keyring: bool
+) -> int:
     """Check the host, listen, and become the server. In its own namespaces, where it has them."""
     setting = mode.setting
     requirements.readable_interpreter(setting)
@@ -203,6 +221,7 @@ def _in_containment(mode: IsolationMode, arguments: argparse.Namespace, journal:
         "www": {"uid": setting.www.uid, "gid": setting.www.gid, "groups": setting.www.groups},
         "interpreter": sys.executable,
         "own_pid_namespace": os.getpid() == 1,
+        "own_session_keyring": own_keyring,
     }
     if arguments.phases is not None:
         from servers import courses

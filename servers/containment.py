@@ -9,6 +9,12 @@ Its mount namespace serves two ends, neither of which touches the host:
 - an interpreter below a closed directory (a home of mode 0700, say) becomes visible to tenants;
 - the setuid wrapper gets a file system that honours setuid bits.
 
+Its ipc namespace, and a `/dev/shm` and `/dev/mqueue` of its own, hold what scripts leave there:
+System V objects, message queues and shared memory, which would outlive the server on the host.
+
+And it is a session without a controlling terminal: /dev/tty leads nowhere, and nobody in it can
+type into the operator's terminal (TIOCSTI) or be stopped by it.
+
 Where the host allows no new namespaces the server runs without. Then the master and the process
 that waits for its end, both reapers of orphans, each end all that is below when the other is gone.
 Only who kills both at once leaves something: workers that have changed their credentials, and what
@@ -28,13 +34,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from servers import linux
+from servers import clean_start, linux
 from servers.credentials import Identity, drop_for_good
 from servers.oversight import descendants
+from servers.relay import Relay, is_needed
 
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _PATIENCE_SECONDS: Final = 5.0
 _EVERY_SECONDS: Final = 0.002
+_SHARED_MEMORY: Final = Path("/dev/shm")
+_MESSAGE_QUEUES: Final = Path("/dev/mqueue")
 
 
 def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Path) -> int:
@@ -43,9 +52,11 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     Each path of `visible` can be reached by every uid in there. `private` is an empty file system
     in there, and as it was out here. Where the host allows no namespaces, `main` just runs in a
     process of its own. Ends when `main` does, and all that it has left behind; SIGTERM, SIGINT and
-    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server.
+    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server. What it
+    says on a terminal, it says through a `Relay`.
     """
     contained = _enter_namespaces()
+    relay = Relay() if is_needed() else None
     if not contained:
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     alive, keep_alive = os.pipe2(os.O_CLOEXEC)
@@ -55,6 +66,7 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
         try:
             os.close(keep_alive)
             _die_with_parent(alive)
+            _leave_the_terminal(relay)
             if contained:
                 _arrange_mounts(visible, private)
             status = main()
@@ -67,8 +79,10 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
             sys.stderr.flush()
             os._exit(status)
     for number in _FORWARDED:
-        signal.signal(number, lambda received, _: os.kill(child, received))
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda received, _: os.kill(child, received))
+    waited = relay.wait(child) if relay else os.waitpid(child, 0)[1]
+    status = os.waitstatus_to_exitcode(waited)
     if not contained:
         _end_what_is_left()
     return status if status >= 0 else 128 - status
@@ -87,12 +101,20 @@ def _end_what_is_left() -> None:
         time.sleep(_EVERY_SECONDS)
 
 
+def _leave_the_terminal(relay: Relay | None) -> None:
+    """Begin a session of our own, which never has a controlling terminal (setsid(2))."""
+    os.setsid()
+    clean_start.heed_signals(but=())
+    if relay:
+        relay.enter()
+
+
 def _enter_namespaces() -> bool:
     """Make the namespaces, and say whether this host allows it.
 
     An ordinary user needs a user namespace first, and keeps its uid in there.
     """
-    flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS
+    flags = linux.CLONE_NEWPID | linux.CLONE_NEWNS | _ipc_namespace()
     uid, gid = os.geteuid(), os.getegid()
     try:
         if uid == 0:
@@ -108,6 +130,11 @@ def _enter_namespaces() -> bool:
     except OSError:
         return False
     return True
+
+
+def _ipc_namespace() -> int:
+    """Return the flag that asks for one, where the kernel has them (CONFIG_IPC_NS)."""
+    return linux.CLONE_NEWIPC if os.path.exists("/proc/self/ns/ipc") else 0
 
 
 def _die_with_parent(alive: int) -> None:
@@ -131,7 +158,23 @@ def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
     except OSError:
         pass  # a container that masks parts of /proc forbids a fresh one (mount_namespaces(7))
     make_visible(visible)
+    _hide_shared_memory([*visible, private])
     linux.mount("isobench", str(private), "tmpfs", linux.MS_NODEV, "mode=0711,size=16m")
+
+
+def _hide_shared_memory(visible: Sequence[Path]) -> None:
+    """Cover the host's /dev/shm and /dev/mqueue by ones that end with the server."""
+    flags = linux.MS_NOSUID | linux.MS_NODEV
+    paths = {path.resolve() for path in visible}
+    place = _SHARED_MEMORY.resolve()
+    if place.is_dir() and not any(place.is_relative_to(path) for path in paths):
+        kept = sorted(path for path in paths if path.is_relative_to(place))
+        _cover(place, [(path, _held(path)) for path in kept], flags, "mode=1777,size=64m")
+    if _MESSAGE_QUEUES.is_dir():
+        try:
+            linux.mount("isobench", str(_MESSAGE_QUEUES), "mqueue", flags | linux.MS_NOEXEC)
+        except OSError:
+            pass  # the kernel has none, or shows none to this user namespace
 
 
 def make_visible(paths: Sequence[Path]) -> None:
@@ -145,17 +188,24 @@ def make_visible(paths: Sequence[Path]) -> None:
     for path in sorted({path.resolve() for path in paths}):
         closed = closed_ancestor(path)
         if closed is not None:
-            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            below.setdefault(closed, []).append((path, descriptor))
+            below.setdefault(closed, []).append((path, _held(path)))
     for closed, kept in below.items():
-        flags = linux.MS_NOSUID | linux.MS_NODEV
-        linux.mount("isobench", str(closed), "tmpfs", flags, "mode=0755,size=1m")
-        for path, descriptor in kept:
-            if not path.exists():
-                path.mkdir(parents=True)
-                source = f"/proc/self/fd/{descriptor}"
-                linux.mount(source, str(path), None, linux.MS_BIND | linux.MS_REC)
-            os.close(descriptor)
+        _cover(closed, kept, linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=1m")
+
+
+def _held(path: Path) -> int:
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _cover(place: Path, kept: Sequence[tuple[Path, int]], flags: int, options: str) -> None:
+    """Mount an empty file system on `place`, and put back what is `kept`, with its descriptors."""
+    linux.mount("isobench", str(place), "tmpfs", flags, options)
+    for path, descriptor in kept:
+        if not path.exists():
+            path.mkdir(parents=True)
+            source = f"/proc/self/fd/{descriptor}"
+            linux.mount(source, str(path), None, linux.MS_BIND | linux.MS_REC)
+        os.close(descriptor)
 
 
 def closed_ancestor(path: Path) -> Path | None:

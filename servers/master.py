@@ -33,6 +33,7 @@ def main() -> NoReturn:
         os.set_inheritable(descriptor, False)
     mode = orders.make_mode()
     leave_import_path()
+    os.chdir("/")  # and let go of wherever the operator was
     if orders.journal is not None:
         _profile(mode, orders.journal)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, orders.listener)

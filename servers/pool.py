@@ -477,4 +477,7 @@ def _say(message: str) -> None:
 
 
 def _log(text: str) -> None:
-    print(f"[master] {text}", file=sys.stderr, flush=True)
+    try:
+        print(f"[master] {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # scripts share the open file, and can make it one that does not take this (fcntl(2))

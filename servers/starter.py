@@ -37,7 +37,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, NoReturn
 
-from servers import linux
+from servers import keyring, linux
 from servers.credentials import Identity, become
 from servers.leases import Front, Leases, TenantWorker
 from servers.mode import Setting, Unavailable
@@ -333,6 +333,7 @@ class _Service:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             linux.set_name("tenant worker")
+            keyring.join_new()
             become(tenant)
             linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
             serve(_CHANNEL, self._interpreter)
@@ -350,4 +351,5 @@ def _show_exception() -> None:
 
 
 def _log(text: str) -> None:
-    print(f"[starter] {text}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # scripts share the open file, see `pool`
+        print(f"[starter] {text}", file=sys.stderr, flush=True)

@@ -31,7 +31,7 @@ import marshal
 import os
 import sys
 
-from servers import early_copies
+from servers import early_copies, keyring
 from servers.all_ids import set_all_ids
 from servers.child import (
     LENGTH,
@@ -128,10 +128,15 @@ class Zygote:
                 run_and_exit(
                     channel,
                     self._stage,
-                    lambda: set_all_ids(uid, gid),
+                    lambda: _become(uid, gid),
                     lambda: _receive_job(channel),
                 )
         os.close(channel)
+
+
+def _become(uid: int, gid: int) -> None:
+    keyring.join_new()
+    set_all_ids(uid, gid)
 
 
 def run_message(uid: int, gid: int) -> bytes:

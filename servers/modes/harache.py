@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import gc
 
-from servers import linux, requirements
-from servers.credentials import become
+from servers import keyring, linux, requirements
+from servers.credentials import Identity, become
 from servers.forked import ForkedScripts
 from servers.http import Request, Response
 from servers.mode import IsolationMode, RunsAs
@@ -41,8 +41,14 @@ class Mode(IsolationMode):
     def handle(self, request: Request) -> Response:
         """Fork; the child becomes the owner for good and runs the script."""
         environment = environment_of(request, self._environment)
-        return self._scripts.run(request, environment, lambda: become(request.script.site.owner))
+        owner = request.script.site.owner
+        return self._scripts.run(request, environment, lambda: _become(owner))
 
     def cleanup(self, request: Request) -> None:
         """Kill the child, if its time ran out."""
         self._scripts.kill()
+
+
+def _become(owner: Identity) -> None:
+    keyring.join_new()
+    become(owner)

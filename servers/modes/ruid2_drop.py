@@ -6,7 +6,7 @@ replaces it. mod_ruid2 does so where MaxRequestsPerChild is 1.
 
 from __future__ import annotations
 
-from servers import requirements
+from servers import keyring, requirements
 from servers.credentials import Switch
 from servers.http import Request, Response
 from servers.kept_code import EmbeddedOnce
@@ -42,6 +42,7 @@ class Mode(IsolationMode):
 
     def child_init(self) -> None:
         """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""
+        keyring.join_new()
         self._switch = Switch(self.setting.www)
 
     def handle(self, request: Request) -> Response:

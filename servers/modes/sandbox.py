@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
-from servers import allowed_calls, linux, requirements, seccomp, user_namespace
+from servers import allowed_calls, keyring, linux, requirements, seccomp, user_namespace
 from servers.all_ids import CredentialError
 from servers.credentials import become, drop_for_good
 from servers.forked import ForkedScripts
@@ -177,6 +177,7 @@ class Mode(IsolationMode):
         Raises LayerFailed, and OSError for an owner who does not exist here, such as root.
         """
         _put_on(self._outer, site)
+        keyring.join_new()
         drop_for_good(site.owner)
         _put_on(self._inner, site)
 

@@ -26,7 +26,9 @@
  * Where it differs from Apache's, and why:
  *   - Tenants are numbers and need no entry in /etc/passwd: ids are read, never looked up.
  *   - Supplementary groups become the empty set: without names there is none to initialise.
- *   - A site's group may be the server's (SUEXEC_SERVER_GID): see check 120.
+ *   - A site's group may be the server's (SUEXEC_SERVER_GID). Then the file system does not tell
+ *     the gid of its owner, and the only one that is let pass is the number of the uid, as with user
+ *     private groups, and as servers/sites.py has it: see check 120.
  *   - The program is opened once, checked and executed through that descriptor, so that what was
  *     checked is what runs. Apache's lstat-then-execv can be raced (CVE-2007-1741).
  *   - The document root is compared by whole path components (CVE-2007-1742): see check 114.
@@ -41,6 +43,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/keyctl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -177,6 +181,29 @@ static void open_standard_descriptors(void)
         if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) != descriptor)
             refuse(122, "cannot open /dev/null in place of a closed standard descriptor");
     }
+}
+
+/* What the caller ignores or blocks, the program would ignore or block as well: execve(2). */
+static void heed_signals(void)
+{
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); /* fails for SIGKILL and SIGSTOP, and for no others */
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
+ * A new session keyring, since whoever called may have put keys into the old one, for the program
+ * to find, or have been left some. While still root, whose keys the kernel does not count so
+ * narrowly. Where the kernel has no keys there is nothing to leave behind: keyctl(2).
+ */
+static void leave_keyring(void)
+{
+#ifdef SYS_keyctl
+    (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+#endif
 }
 
 /* Who calls, and what do they ask for? */
@@ -351,10 +378,12 @@ static struct stat check_directory(void)
 
 /* Is the program the target's own? */
 
+/* With the server's group a program could read what every tenant keeps for the server alone. */
 static bool belongs_to(const struct stat *file, struct target target)
 {
-    return file->st_uid == target.uid &&
-           (file->st_gid == target.gid || file->st_gid == server_gid);
+    gid_t gid = file->st_gid == server_gid ? (gid_t)target.uid : file->st_gid;
+
+    return file->st_uid == target.uid && target.gid == gid && target.gid != server_gid;
 }
 
 /*
@@ -384,9 +413,10 @@ static int check_program(const char *program, const struct stat *directory, stru
     if (info.st_mode & (S_ISUID | S_ISGID))
         refuse(119, "program is setuid or setgid");
 
-    /* 120: directory and program must both be the target's. Apache demands the target's group
-       as well; here the server's group is as good, since a site is 0750 tenant:www so that the
-       server can read it. It gives nobody a say in what runs: 116 and 118 forbid group writing. */
+    /* 120: directory and program must both be the target's, as in Apache the target's group, too.
+       Where they have the server's group, since a site is 0750 tenant:www so that the server can
+       read it, the owner's own gid is the number of its uid. Nobody gets a say by that group in
+       what runs: 116 and 118 forbid group writing. */
     if (!belongs_to(directory, target))
         refuse(120, "working directory does not belong to uid %u and gid %u", target.uid,
                target.gid);
@@ -459,6 +489,8 @@ int main(int argc, char *argv[])
     open_standard_descriptors();
 
     struct target target = check_request(argc, argv);
+    heed_signals();
+    leave_keyring();
     become(target);
 
     struct stat directory = check_directory();

@@ -6,7 +6,7 @@ each request, which the pool keeps ready.
 
 from __future__ import annotations
 
-from servers import requirements
+from servers import keyring, requirements
 from servers.credentials import become, current
 from servers.http import Request, Response
 from servers.kept_code import EmbeddedOnce
@@ -43,6 +43,7 @@ class Mode(IsolationMode):
 
     def child_init(self) -> None:
         """Stay root."""
+        keyring.join_new()
 
     def handle(self, request: Request) -> Response:
         """Become the owner and run the script."""

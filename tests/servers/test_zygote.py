@@ -208,6 +208,7 @@ def test_it_is_lean() -> None:
             "all_ids",
             "child",
             "early_copies",
+            "keyring",
             "reaping",
             "site_imports",
             "stage",

@@ -81,6 +81,16 @@ class Reply(Protocol):
         """All that came on the connection."""
 
 
+class Terminal(Protocol):
+    """The operator's terminal."""
+
+    def shown(self) -> bytes:
+        """Return what it has shown since this was asked last."""
+
+    def typed(self) -> bytes:
+        """Return the lines that a shell at this terminal would read now."""
+
+
 class Scene(Protocol):
     """What the harness sees of a server with an attacker and a neighbour, from outside."""
 
@@ -97,7 +107,15 @@ class Scene(Protocol):
     secret: str
     """What only the neighbour, and www, may read: the content of its config.secret."""
     secrets: dict[str, str]
-    """Other planted words by their place: source, listing, environment, log, request, group."""
+    """Other planted words by their place: source, listing, environment, log, request, group.
+
+    `key` is in a key of the operator's, described as "isobench:operator" (keyctl(2)); `typed` is
+    what the operator typed into the terminal.
+    """
+
+    @property
+    def terminal(self) -> Terminal:
+        """That of the operator, who has started the server from there."""
 
     wrapper: str
     """As `Given.wrapper`; "" where there is none."""

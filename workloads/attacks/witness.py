@@ -23,5 +23,7 @@ report = {
     "decimal": locale.localeconv()["decimal_point"],
     "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     "recursion": sys.getrecursionlimit(),
+    "nice": os.getpriority(os.PRIO_PROCESS, 0),
+    "processors": len(os.sched_getaffinity(0)),
 }
 print(f"Content-Type: text/plain\n\n{json.dumps(report)}")

@@ -153,44 +153,49 @@ ATTEMPTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def memory() -> Iterator[int]:
-    """The number of a System V shared memory segment of the host that everybody may read."""
-    library = CDLL(None, use_errno=True)
-    ipc_private, ipc_rmid = 0, 0
-    number = library.shmget(ipc_private, c_size_t(4096), c_int(0o1666))
+def shared_memory_of(server: Server) -> int:
+    """Make a System V shared memory segment that everybody may read, where the server has its own.
+
+    It ends with the server.
+    """
+
+    def make() -> int:
+        library = CDLL(None, use_errno=True)
+        ipc_private = 0
+        with open(f"/proc/{server.master}/ns/ipc") as namespace:
+            assert library.setns(namespace.fileno(), linux.CLONE_NEWIPC) == 0
+        return int(library.shmget(ipc_private, c_size_t(4096), c_int(0o1666)))
+
+    number = in_child(make)
     assert number >= 0
-    yield number
-    library.shmctl(number, ipc_rmid, None)
+    return number
 
 
-def tried(attempt: Attempt, server: Server, memory: int) -> str:
+def tried(attempt: Attempt, server: Server) -> str:
     source = attempt.source.format(
         neighbour=server.sites.root / "t0002",
         master=server.master,
         port=server.port,
         host=os.uname().nodename,
-        memory=memory,
+        memory=shared_memory_of(server) if "{memory}" in attempt.source else 0,
         clone=seccomp.number_of("clone"),
     )
     return outcome(server, source)
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_layer_stops_an_attempt_and_no_other_does(
-    name: str, shared_sites: Sites, memory: int
-) -> None:
+def test_layer_stops_an_attempt_and_no_other_does(name: str, shared_sites: Sites) -> None:
     attempt = ATTEMPTS[name]
     others = [layer for layer in attempt.needs_off if layer != attempt.layer]
     with without(shared_sites, *others) as confined:
-        assert tried(attempt, confined, memory) == attempt.stopped
+        assert tried(attempt, confined) == attempt.stopped
     with without(shared_sites, *attempt.needs_off) as open_:
-        assert tried(attempt, open_, memory) == "done"
+        assert tried(attempt, open_) == "done"
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
-def test_all_layers_together_stop_every_attempt(name: str, server: Server, memory: int) -> None:
-    assert tried(ATTEMPTS[name], server, memory) != "done"
+def test_all_layers_together_stop_every_attempt(name: str, server: Server) -> None:
+    assert tried(ATTEMPTS[name], server) != "done"
 
 
 # What there is to see, and what stays

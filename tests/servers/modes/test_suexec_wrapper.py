@@ -13,6 +13,7 @@ import ctypes
 import functools
 import os
 import shutil
+import signal
 import stat
 import struct
 import subprocess
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers import keys
 
 SOURCE = Path(__file__).parents[3] / "servers" / "modes" / "suexec.c"
 COMPILERS = [name for name in ("cc", "gcc", "clang", "musl-gcc") if shutil.which(name)]
@@ -112,6 +115,16 @@ def site_owner(user: int, group: int) -> Callable[[Path], None]:
         site.chmod(0o755)
 
     return give_away
+
+
+def both(
+    first: Callable[[Path], object], second: Callable[[Path], object]
+) -> Callable[[Path], None]:
+    def prepare(site: Path) -> None:
+        first(site)
+        second(site)
+
+    return prepare
 
 
 NOT_A_NUMBER = ("", "t0001", "-1", "+47001", " 47001", "47001 ", "0xb799", "4294967295", "9" * 40)
@@ -215,6 +228,42 @@ CASES = [
     Case(120, f"working directory {NOT_OWNED}", prepare=site_owner(OWNER, NEIGHBOUR)),
     Case(120, f"program {NOT_OWNED}", prepare=script_owner(NEIGHBOUR, WWW)),
     Case(120, f"program {NOT_OWNED}", prepare=script_owner(OWNER, NEIGHBOUR)),
+    *(
+        # With another tenant's gid, an unknown one: the site does not belong to it.
+        Case(120, f"working directory does not belong to uid {OWNER} and gid {other}", gid(other))
+        for other in (str(NEIGHBOUR), "48000", "4294967294")
+    ),
+    Case(
+        120,
+        f"working directory {NOT_OWNED}",
+        # Only the program's group is right.
+        prepare=both(site_owner(OWNER, NEIGHBOUR), script_owner(OWNER, OWNER)),
+    ),
+    Case(
+        120,
+        f"program does not belong to uid {OWNER} and gid {NEIGHBOUR}",
+        gid(str(NEIGHBOUR)),
+        # A site that is of another group than its owner's, and a program that is not.
+        both(site_owner(OWNER, NEIGHBOUR), script_mode(0o755)),
+    ),
+    Case(
+        120,
+        "working directory does not belong to uid 47003 and gid 47003",
+        Call(arguments=("47003", "47003", "hello.sh")),
+        both(site_mode(0o755), script_mode(0o755)),
+    ),
+    Case(
+        120,
+        # The server's own group, in which every tenant's files could be read.
+        f"working directory does not belong to uid {OWNER} and gid {WWW}",
+        Call((str(OWNER), str(WWW), "hello.sh"), wrapper="suexec-low-gids"),
+    ),
+    Case(
+        120,
+        f"working directory does not belong to uid {OWNER} and gid {WWW}",
+        Call((str(OWNER), str(WWW), "hello.sh"), wrapper="suexec-low-gids"),
+        both(site_owner(OWNER, WWW), script_owner(OWNER, WWW)),
+    ),
     Case(121, "program is not executable by its owner", prepare=script_mode(0o650)),
     Case(
         255,
@@ -325,6 +374,9 @@ def installation() -> Iterator[Installation]:
         install(built, base / "suexec-groups-only", 0o750)
         allow_changing_groups(base / "suexec-groups-only")
         install(built_without_root, base / "suexec-without-root", 0o4750)
+        low, built_low = {"SUEXEC_GID_MIN": "1"}, base / "built-low"
+        assert compile_wrapper(definitions(base / "www") | low, built_low).returncode == 0
+        install(built_low, base / "suexec-low-gids", 0o4750)
         yield Installation(base)
 
 
@@ -398,6 +450,27 @@ def test_groups_of_the_caller_are_not_passed_on(installation: Installation, site
     write_script(site, "cat /proc/$$/status")
     result = installation.run(Call(), extra_groups=[WWW, NEIGHBOUR])
     assert status_of_program(result.stdout)["Groups"] == []
+
+
+def test_signals_of_the_caller_are_not_passed_on(installation: Installation, site: Path) -> None:
+    write_script(site, "cat /proc/$$/status")
+
+    def ignore_and_block() -> None:
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGUSR1])
+
+    result = installation.run(Call(), preexec_fn=ignore_and_block, restore_signals=False)
+    status = status_of_program(result.stdout)
+    assert {int(status[name][0], 16) for name in ("SigIgn", "SigBlk")} == {0}
+
+
+@keys.needs_keys
+def test_keys_of_the_caller_are_not_passed_on(installation: Installation, site: Path) -> None:
+    write_script(site, "cat /proc/keys")
+    ran = installation.run(Call(), preexec_fn=lambda: keys.plant("of-the-caller", "secret"))
+    assert ran.returncode == 0
+    assert "of-the-caller" not in ran.stdout
 
 
 @pytest.mark.parametrize("group", [OWNER, WWW])
