@@ -85,7 +85,7 @@ def test_a_file_that_makes_no_attack_is_named(
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(attacks, "FOLDER", tmp_path)
-    monkeypatch.setattr(attacks.importlib, "import_module", lambda name: imported(tmp_path, name))
+    monkeypatch.setattr("importlib.import_module", lambda name: imported(tmp_path, name))
     with pytest.raises(WorkloadError, match="is no attack") as caught:
         every.__wrapped__()
     assert words in str(caught.value)
