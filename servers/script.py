@@ -65,7 +65,7 @@ _NOT_PASSED: Final = frozenset(
 )
 _LONGEST_CACHED_HEAD: Final = 512
 # Apache bounds a script's header lines, nginx all of them (MAX_STRING_LEN, fastcgi_buffer_size).
-_LONGEST_HEAD: Final = 64 * 1024
+_LONGEST_HEAD: Final = 1024 * 1024
 
 
 def server_environment() -> dict[bytes, bytes]:
