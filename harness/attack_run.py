@@ -31,8 +31,9 @@ from harness.laboratory import interpreter, settle
 from harness.progress import live_line
 from harness.results import Manifest, ResultsFolder
 from harness.scene import IDS_OF_A_SEAT, Seat
-from harness.session import report_refused
+from harness.session import report_refused, warn_of_change
 from harness.targets import Refusal, Target, choose
+from harness.terminal import Terminal
 from reports.hostility import terminal_matrix
 from workloads import tenants
 from workloads.attacks import Attack, every
@@ -87,7 +88,7 @@ def start(
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped. `wanted` are names of attacks or families, none for all.
     """
-    console = Console()
+    console = Terminal()
     selected = select(wanted)
     targets = choose(names)
     _must_have_identities()
@@ -104,7 +105,7 @@ def start(
                 hint=refused[0].hint,
             )
         assault = Assault(tuple(usable), selected, seed)
-        folder = stack.enter_context(_folder(path, run_id, assault, refused))
+        folder = stack.enter_context(_folder(path, run_id, assault, refused, console))
         findings = carry_out(assault, belongings, console)
         _write(folder, assault, findings)
     _conclude(path, assault, findings, console)
@@ -150,11 +151,13 @@ def _must_have_room(path: Path) -> None:
 
 @contextmanager
 def _folder(
-    path: Path, run_id: str, assault: Assault, refused: Sequence[Refusal]
+    path: Path, run_id: str, assault: Assault, refused: Sequence[Refusal], console: Console
 ) -> Iterator[ResultsFolder]:
     """Open the folder of an earlier run, or start a new one."""
     if (path / "run.json").exists():
         with ResultsFolder.open(path, writable=True) as folder:
+            when = "after the run, when attacks were made"
+            warn_of_change(folder, machine.fingerprint(), when, console)
             yield folder
         return
     manifest = Manifest(
@@ -253,7 +256,7 @@ def _harm(seat: Seat, canary: Canary) -> Iterator[str]:
 def _progress(console: Console) -> Progress:
     return live_line(
         console,
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -294,7 +297,7 @@ def _conclude(path: Path, assault: Assault, findings: Findings, console: Console
         + ", ".join(f"{counted[outcome]} {outcome}" for outcome in Outcome if counted[outcome]),
         highlight=False,
     )
-    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    console.print(f"\nreport: {page}", soft_wrap=True)
     if findings.harm:
         raise IsobenchError(
             f"an attack reached beyond its scene: {findings.harm[0]}",

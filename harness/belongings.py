@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Self
 
 from harness import cgroup
-from harness.errors import IsobenchError
+from harness.errors import IsobenchError, is_lack_of_room, of_system
 
 PREFIX = "isobench-"
 _LOCK = "in-use"
@@ -80,11 +80,15 @@ class Belongings:
         self._sweeper.stdin.write(f"{path}\n")
         self._sweeper.stdin.flush()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Have all removed. Raises IsobenchError where the scratch directory had no room left."""
         os.close(self._lock)
         assert self._sweeper.stdin is not None
         self._sweeper.stdin.close()
         self._sweeper.wait()
+        # What goes elsewhere, to the results or the terminal, is no OSError any more.
+        if isinstance(error, OSError) and is_lack_of_room(error):
+            raise of_system(error, str(self.scratch)) from error
 
 
 def scratch_base() -> Path:

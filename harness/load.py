@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,11 +13,15 @@ from typing import Self
 
 from harness.errors import IsobenchError
 from harness.speaking import Gone, Message, Speaking
+from harness.surroundings import clean_environment
 from harness.targets import folder_of
 
 _STOP_S = 5.0
 
 Event = Message
+
+
+_NEEDED = ("locust", "gevent", "numpy", "httptools")
 
 
 class GeneratorFailed(IsobenchError):
@@ -31,6 +36,14 @@ class LoadFailed(IsobenchError):
         self.evidence = evidence
 
 
+def _import_path() -> list[str]:
+    """Return where the generator finds itself, and what it needs beyond the environment's own."""
+    usual = site.getsitepackages()
+    others = (str(folder_of(name)) for name in _NEEDED)
+    mine = str(folder_of("workloads"))
+    return list(dict.fromkeys([mine, *(folder for folder in others if folder not in usual)]))
+
+
 class Generator:
     """A context around `python -m workloads.generator`, whose docstring has the protocol."""
 
@@ -42,7 +55,7 @@ class Generator:
         self._process = Speaking(
             [sys.executable, "-P", "-m", "workloads.generator"],
             self._log,
-            environment={**os.environ, "PYTHONPATH": str(folder_of("workloads"))},
+            environment=clean_environment({"PYTHONPATH": os.pathsep.join(_import_path())}),
         )
         if self._cpus:
             os.sched_setaffinity(self._process.pid, self._cpus)
@@ -92,10 +105,10 @@ class Generator:
 
     def _failure(self) -> GeneratorFailed:
         status = self._process.status()
-        tail = self._process.last_words()
+        line = self._process.last_line()
         return GeneratorFailed(
             f"the load generator ended unexpectedly, with status {status}"
-            + (f":\n{tail}" if tail else ""),
+            + (f": {line}" if line else ""),
             hint="is there enough memory (dmesg)? Then go on with --resume",
         )
 

@@ -12,7 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.terminal import printable
+
 _LOG_TAIL = 2000
+_LINE = 400
 
 Message = dict[str, Any]
 
@@ -47,7 +50,9 @@ class Speaking:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                text=True,
+                # As `environment` has it, whatever the caller's own streams are encoded in.
+                encoding="utf-8",
+                errors="surrogateescape",
                 start_new_session=own_session,
             )
         assert self._process.stdin is not None
@@ -82,6 +87,11 @@ class Speaking:
     def has_ended(self) -> bool:
         """Return whether it has ended."""
         return self._process.poll() is not None
+
+    def last_line(self) -> str:
+        """Return the last line of its log, which of a traceback is the error; "" for no log."""
+        lines = self.last_words().splitlines()
+        return printable(lines[-1][-_LINE:]) if lines else ""
 
     def status(self) -> int:
         """Wait for its end, and return its exit status."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from servers.null_responder import read_answers
+from servers.null_responder import asked, read_answers
 from tests.servers.live import PATIENCE, PYTHON, ROOT, WWW, needs_root
 
 ASK = b"GET /hello.py HTTP/1.1\r\nHost: t0001\r\n\r\n"
@@ -168,3 +168,30 @@ def test_it_gives_up_its_privileges(tmp_path: Path) -> None:
 def test_the_file_says_whether_connections_are_kept() -> None:
     text = '{"connection": "keep-alive", "answers": [{"head": "a", "length": 1, "answer": "é"}]}'
     assert read_answers(text) == (True, {b"a": (1, b"\xe9")})
+
+
+def test_the_same_request_with_another_head_gets_the_same_answer(responder: Responder) -> None:
+    head = POST.replace(b"Host: t0001\r\n", b"User-Agent: x\r\nAccept: */*\r\nhost:t0001 \r\n")
+    for _ in range(2):
+        with responder.connect() as client:
+            client.sendall(head + BODY)
+            assert client.recv(1000) == RECEIVED
+
+
+def test_a_request_of_another_host_is_not_the_same(responder: Responder) -> None:
+    with responder.connect() as client:
+        client.sendall(ASK.replace(b"t0001", b"t0002"))
+        assert client.recv(1000) == b""
+
+
+@pytest.mark.parametrize(
+    ("head", "same"),
+    [
+        (b"GET /hello.py HTTP/1.1\r\nHOST:  t0001\r\nX-Host: t0002\r\n\r\n", True),
+        (b"GET /hello.py HTTP/1.1\r\n\r\n", False),
+        (b"GET /hello.py HTTP/1.1\r\nHost: t0001\r\nHost: t0001\r\n\r\n", False),
+        (b"POST /hello.py HTTP/1.1\r\nHost: t0001\r\n\r\n", False),
+    ],
+)
+def test_a_request_is_its_first_line_and_its_host(head: bytes, same: bool) -> None:
+    assert (asked(head) == asked(ASK)) == same
