@@ -114,7 +114,7 @@ def test_where_clients_prove_who_they_are_each_start_has_a_key_of_its_own(site: 
     assert len(keys) == 2
 
 
-ODD = 'q" -DX=$(false)`false`\\\\ %s,:*\N{EURO SIGN}\udcff'
+ODD = 'q" -DX=$(false)`false`\\\\ %s,:*\N{EURO SIGN}'
 """Parts of a path that some language or other takes for its own."""
 
 
