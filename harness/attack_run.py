@@ -31,8 +31,9 @@ from harness.laboratory import interpreter, settle
 from harness.progress import live_line
 from harness.results import Caution, Manifest, ResultsFolder
 from harness.scene import IDS_OF_A_SEAT, UNFIT, Seat
-from harness.session import report_refused
+from harness.session import report_refused, warn_of_change
 from harness.targets import Refusal, Target, choose
+from harness.terminal import Terminal
 from reports.hostility import terminal_matrix
 from workloads import tenants
 from workloads.attacks import Attack, every
@@ -136,7 +137,7 @@ def start(
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped. `wanted` are names of attacks or families, none for all.
     """
-    console = Console()
+    console = Terminal()
     selected = select(wanted)
     targets = choose(names)
     _must_have_identities()
@@ -147,7 +148,7 @@ def start(
         belongings = stack.enter_context(Belongings())
         usable, refused = _sorted_out(targets, chosen, belongings, console)
         assault = Assault(usable, selected, seed)
-        folder = stack.enter_context(_folder(path, run_id, assault, refused))
+        folder = stack.enter_context(_folder(path, run_id, assault, refused, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
         findings = _attack(assault, folder, belongings, console)
     _conclude(path, assault, findings, console)
@@ -300,11 +301,13 @@ def _must_have_room(path: Path) -> None:
 
 @contextmanager
 def _folder(
-    path: Path, run_id: str, assault: Assault, refused: Sequence[Refusal]
+    path: Path, run_id: str, assault: Assault, refused: Sequence[Refusal], console: Console
 ) -> Iterator[ResultsFolder]:
     """Open the folder of an earlier run, or start a new one."""
     if (path / "run.json").exists():
         with ResultsFolder.open(path, writable=True) as folder:
+            when = "after the run, when attacks were made"
+            warn_of_change(folder, machine.fingerprint(), when, console)
             yield folder
         return
     manifest = Manifest(
@@ -433,7 +436,7 @@ def _harm(seat: Seat, canary: Canary) -> Iterator[str]:
 def _progress(console: Console) -> Progress:
     return live_line(
         console,
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -510,8 +513,8 @@ def _conclude(path: Path, assault: Assault, findings: Findings, console: Console
         highlight=False,
     )
     for caution in cautions(assault, findings):
-        console.print(f"{caution.about}\n  remedy: {caution.advice}", markup=False, highlight=False)
-    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+        console.print(f"{caution.about}\n  remedy: {caution.advice}")
+    console.print(f"\nreport: {page}", soft_wrap=True)
     must_be_believed(findings)
 
 

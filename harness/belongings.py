@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Self
 
 from harness import cgroup, sweeper
-from harness.errors import IsobenchError
+from harness.errors import IsobenchError, is_lack_of_room, of_system
 
 PREFIX = "isobench-"
 _LOCK = "in-use"
@@ -104,10 +104,14 @@ class Belongings:
         assert self._sweeper.stdin is not None
         self._sweeper.stdin.write(record.written())
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Have all removed. Raises IsobenchError where the scratch directory had no room left."""
         os.close(self._lock)
         if self._close_sweeper() != 0:
             sweeper.sweep(self._records)
+        # What goes elsewhere, to the results or the terminal, is no OSError any more.
+        if isinstance(error, OSError) and is_lack_of_room(error):
+            raise of_system(error, str(self.scratch)) from error
 
     def _close_sweeper(self) -> int:
         """Have the sweeper do its work, or kill it after a while; return its exit status."""

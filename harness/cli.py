@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from harness import privilege
-from harness.errors import IsobenchError
+from harness import privilege, surroundings
+from harness.errors import IsobenchError, of_system
 from harness.interruption import Interrupted, hear_of_children, interruptible
+from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable, styled
 from workloads.errors import WorkloadError
 
 app = typer.Typer(
@@ -124,7 +123,7 @@ def run(
     from harness import bounds, matrix, session, stopping
 
     if resume is not None:
-        session.resume(resume, Console())
+        session.resume(resume, Terminal())
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
     open_ended = precision is not None or budget is not None
@@ -150,7 +149,7 @@ def run(
         slice_s=None if slices is None else stopping.parse_span(slices, "--slices"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
-    session.start(plan, modes is not None, out, Console())
+    session.start(plan, modes is not None, out, Terminal())
 
 
 @app.command()
@@ -172,7 +171,7 @@ def costs(
     from harness.costs import command, effort
 
     chosen = secrets.randbelow(2**31) if seed is None else seed
-    command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Console())
+    command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Terminal())
 
 
 @app.command()
@@ -210,7 +209,7 @@ def profile(
     )
     comparison = stamping.QUICK if quick else stamping.Comparison()
     names = session.every_target() if modes is None else _split(modes)
-    profiling.start(procedure, comparison, names, modes is not None, out, Console())
+    profiling.start(procedure, comparison, names, modes is not None, out, Terminal())
 
 
 @app.command()
@@ -223,7 +222,7 @@ def serve(
     """Serve tenants made for it until Ctrl-C, on this host's loopback address."""
     from harness import session
 
-    session.serve(mode, port, tenants, workers, Console())
+    session.serve(mode, port, tenants, workers, Terminal())
 
 
 @app.command()
@@ -234,26 +233,26 @@ def doctor(modes: Modes = None) -> None:
 
     chosen = targets.available() if modes is None else targets.choose(_split(modes))
     found = diagnose(chosen)
-    console = Console()
-    console.print(f"[bold]identities[/]  {escape(found.identities)}\n")
+    console = Terminal()
+    console.print(styled(("identities", "bold"), f"  {found.identities}\n"))
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for heading in ("mode", "", "precedent, or what is missing and how to get it"):
         table.add_column(heading, overflow="fold")
     for target in found.usable:
-        table.add_row(escape(target.name), "[green]available[/]", escape(target.precedent))
+        table.add_row(target.name, styled(("available", "green")), target.precedent)
     for refusal in found.refused:
-        words = f"{escape(refusal.reason)}\n[bold]remedy:[/] {escape(refusal.hint)}"
-        table.add_row(escape(refusal.target.name), "[yellow]missing[/]", words)
+        words = styled(f"{refusal.reason}\n", ("remedy:", "bold"), f" {refusal.hint}")
+        table.add_row(refusal.target.name, styled(("missing", "yellow")), words)
     console.print(table)
     for heading, cautions in (
         ("harms a measurement here", found.cautions),
         ("worth knowing", found.remarks),
     ):
         if cautions:
-            console.print(f"\n[bold]{heading}[/]")
+            console.print(styled("\n", (heading, "bold")))
         lines = Table.grid(padding=(0, 1))
         for caution in cautions:
-            words = f"{escape(caution.about)}\n[bold]remedy:[/] {escape(caution.advice)}"
+            words = styled(f"{caution.about}\n", ("remedy:", "bold"), f" {caution.advice}")
             lines.add_row("-", words)
         console.print(lines)
 
@@ -275,7 +274,7 @@ def selftest(
 
     procedure = planted.QUICK if quick else planted.Procedure()
     chosen = secrets.randbelow(2**31) if seed is None else seed
-    selftest.start(procedure, chosen, out, Console())
+    selftest.start(procedure, chosen, out, Terminal())
 
 
 @app.command()
@@ -324,7 +323,7 @@ def report(
     """Make the report of a results folder again."""
     import reports
 
-    Console().print(f"report: {reports.make(folder)}", soft_wrap=True, highlight=False)
+    Terminal().print(f"report: {reports.make(folder)}", soft_wrap=True)
 
 
 @app.command()
@@ -375,7 +374,7 @@ def compare(
         before, after, metrics=columns, bounds=limits, smallest_effect=effect, force=force
     )
     if form == "table" and out is None:
-        console = Console()
+        console = Terminal()
         console.print(render(comparison, console.width))
     else:
         _deliver(writers[form](comparison), out)
@@ -405,7 +404,9 @@ def export(
 def _deliver(text: str, out: Path | None) -> None:
     """Write text to a file, or to where the output goes."""
     if out is None:
-        sys.stdout.write(text)
+        with named_errors():
+            sys.stdout.write(text)
+            sys.stdout.flush()
         return
     try:
         # Not by replacing the file: it may be /dev/stdout or a pipe.
@@ -414,7 +415,7 @@ def _deliver(text: str, out: Path | None) -> None:
         raise IsobenchError(
             f"cannot write {out}: {error.strerror}", hint="name another file with --out"
         ) from error
-    print(f"written: {out}", file=sys.stderr)
+    print(printable(f"written: {out}"), file=sys.stderr)
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -430,17 +431,38 @@ def main() -> int:
     hear_of_children()
     try:
         with interruptible():
+            surroundings.settle()
             # Before the arguments are parsed, since this may start the program anew.
             if sys.argv[1:2] in ([name] for name in _PRIVILEGED):
-                privilege.gain(sys.argv[1:])
-            app()
-    except SystemExit as end:  # what typer ends with, after its own message about wrong usage
-        return end.code if isinstance(end.code, int) else 0
+                privilege.gain()
+            return _carried_out()
     except (IsobenchError, WorkloadError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {error.hint}", file=sys.stderr)
-        return getattr(error, "exit_code", 2)
+        return _refused(error)
+    except BrokenPipeError:
+        abandon_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        return _refused(of_system(error))
     except Interrupted as interrupted:
         return 128 + interrupted.number
+
+
+def _carried_out() -> int:
+    """Carry out the command, and write what it said; return the exit code."""
+    try:
+        app()
+    except SystemExit as end:  # what typer ends with, after its own message about wrong usage
+        return end.code if isinstance(end.code, int) else 0
+    finally:
+        if sys.stdout is not None:
+            with named_errors():
+                sys.stdout.flush()
     return 0
+
+
+def _refused(error: IsobenchError | WorkloadError) -> int:
+    """Say what went wrong and what to do about it; return the exit code."""
+    print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
+    if error.hint:
+        print(printable(f"hint: {error.hint}", keep="\n"), file=sys.stderr)
+    return getattr(error, "exit_code", 2)

@@ -2,6 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
+_NOT_WRITABLE = "name another directory, by TMPDIR or --out, or have its permissions changed"
+_HINTS = {
+    errno.ENOSPC: "make room on that file system, or set TMPDIR to a directory on another one",
+    errno.EDQUOT: "the disk quota is used up: make room, or set TMPDIR to another directory",
+    errno.EFBIG: "raise the limit on the size of files: ulimit -f unlimited",
+    errno.EROFS: "that file system is read-only: name another directory, by TMPDIR or --out",
+    errno.EACCES: _NOT_WRITABLE,
+    errno.EPERM: _NOT_WRITABLE,
+    errno.EMFILE: "raise the limit on open files: ulimit -n 4096",
+    errno.ENFILE: "the host has no room for open files: see the sysctl fs.file-max",
+    errno.EAGAIN: "raise the limit on processes (ulimit -u), or the cgroup's pids.max",
+    errno.ENOMEM: "free some memory",
+}
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_STARTING = {errno.EAGAIN, errno.ENOMEM}
+
 
 class IsobenchError(Exception):
     """What went wrong, in one line, with a `hint` that says what to do about it.
@@ -14,3 +33,29 @@ class IsobenchError(Exception):
         super().__init__(message)
         self.hint = hint
         self.exit_code = exit_code
+
+
+def is_lack_of_room(error: OSError) -> bool:
+    """Return whether an error says that nothing more can be written, wherever that was."""
+    return error.errno in _WRITING
+
+
+def of_system(error: OSError, path: str = "") -> IsobenchError:
+    """Return the error that tells a user what the system refused, and the way out.
+
+    `path` names what was written to, where the error itself does not: write(2) knows no names.
+    """
+    named = error.filename if isinstance(error.filename, str | bytes) else path
+    name = os.fsdecode(named)
+    if is_lack_of_room(error):
+        what = f"cannot write {name or 'a file'}"
+    elif error.errno in _STARTING:
+        what = f"cannot start {name or 'a process'}"
+    else:
+        what = f"cannot use {name or 'a file'}"
+    reason = error.strerror or str(error)
+    return IsobenchError(
+        f"{what}: {reason}",
+        hint=_HINTS.get(error.errno or 0, "see isobench doctor"),
+        exit_code=1,
+    )

@@ -231,7 +231,7 @@ class Laboratory:
             evidence = json.dumps({"reason": str(error), **(error.evidence or {})})
             return _void(row, str(error), evidence)
         except ServerFailed as error:
-            return _void(row, str(error).partition("\n")[0], str(error))
+            return _void(row, str(error), error.evidence)
 
     def _seen(
         self, spec: Spec, target: Target, row: TrialRow, seat: _Seat, turns: _Turns | None

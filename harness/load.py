@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import site
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Self
 
 from harness.errors import IsobenchError
 from harness.speaking import Gone, Message, Speaking
+from harness.surroundings import clean_environment
 from harness.targets import folder_of
 
 _STOP_S = 5.0
@@ -19,6 +21,9 @@ _STOP_S = 5.0
 _PATIENCE_S = 300.0
 
 Event = Message
+
+
+_NEEDED = ("locust", "gevent", "numpy", "httptools")
 
 
 class GeneratorFailed(IsobenchError):
@@ -33,6 +38,14 @@ class LoadFailed(IsobenchError):
         self.evidence = evidence
 
 
+def _import_path() -> list[str]:
+    """Return where the generator finds itself, and what it needs beyond the environment's own."""
+    usual = site.getsitepackages()
+    others = (str(folder_of(name)) for name in _NEEDED)
+    mine = str(folder_of("workloads"))
+    return list(dict.fromkeys([mine, *(folder for folder in others if folder not in usual)]))
+
+
 class Generator:
     """A context around `python -m workloads.generator`, whose docstring has the protocol."""
 
@@ -44,7 +57,7 @@ class Generator:
         self._process = Speaking(
             [sys.executable, "-P", "-m", "workloads.generator"],
             self._log,
-            environment={**os.environ, "PYTHONPATH": str(folder_of("workloads"))},
+            environment=clean_environment({"PYTHONPATH": os.pathsep.join(_import_path())}),
         )
         if self._cpus:
             os.sched_setaffinity(self._process.pid, self._cpus)
@@ -94,9 +107,9 @@ class Generator:
 
     def _failure(self) -> GeneratorFailed:
         fate = self._process.fate()
-        tail = self._process.last_words()
+        line = self._process.last_line()
         return GeneratorFailed(
-            f"the load generator ended unexpectedly ({fate})" + (f":\n{tail}" if tail else ""),
+            f"the load generator ended unexpectedly ({fate})" + (f": {line}" if line else ""),
             hint="is there enough memory (dmesg)? Then go on with --resume",
         )
 

@@ -78,12 +78,19 @@ def own_version() -> str:
 def own_commit() -> str | None:
     """Return the git commit of a checkout that isobench runs from, marked where it was changed."""
     git = ["git", "-C", str(Path(__file__).parent)]
+    # Of this checkout, whatever repository the caller is at work in; and without a write to it.
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
         tracked = subprocess.run(
-            [*git, "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
+            [*git, "ls-files", "--error-unmatch", __file__],
+            env=environment,
+            capture_output=True,
+            check=False,
         )
         described = subprocess.run(
             [*git, "describe", "--always", "--dirty", "--abbrev=12"],
+            env=environment,
             capture_output=True,
             text=True,
             check=False,

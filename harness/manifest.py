@@ -66,12 +66,17 @@ class Manifest:
     warnings: tuple[Caution, ...] = ()
     cores: Facts
     stopped: Facts = field(default_factory=dict)
+    continued_by: tuple[Facts, ...] = ()
     also: Facts = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Return the text of run.json. Raises ValueError for NaN, which JSON does not have."""
         content = {"schema": SCHEMA, **asdict(self)}
         return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_bytes(self) -> bytes:
+        """Return the content of run.json. What is no text, as some file names are, is escaped."""
+        return self.to_json().encode("utf-8", "backslashreplace")
 
     @classmethod
     def from_json(cls, text: str, source: str = "run.json") -> Manifest:
@@ -118,10 +123,11 @@ MEMBERS: dict[str, tuple[type, ...]] = {
     "warnings": (list,),
     "cores": (dict,),
     "stopped": (dict,),
+    "continued_by": (list,),
     "also": (dict,),
 }
 # Later than schema 1's first folders, which lack them.
-_LATER = {"stopped", "also"}
+_LATER = {"stopped", "also", "continued_by"}
 # What is in `also` now had a place of its own in some earlier folders.
 _FORMER: dict[str, tuple[type, ...]] = {"attacks": (dict,)}
 
@@ -141,6 +147,7 @@ def _records(content: Facts) -> dict[str, object]:
         "targets": tuple(Target(**row) for row in content["targets"]),
         "skipped": tuple(Skipped(**row) for row in content["skipped"]),
         "warnings": tuple(Caution(**row) for row in content["warnings"]),
+        "continued_by": tuple(content.get("continued_by", ())),
     }
 
 

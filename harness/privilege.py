@@ -18,7 +18,7 @@ _ENTERED = "ISOBENCH_USER_NAMESPACE"
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--map-auto")
 
 
-def gain(arguments: list[str]) -> None:
+def gain() -> None:
     """Start isobench again in a user namespace, if that gives it the identities it lacks.
 
     Returns where it would not: as root, where it has been done, and where the host does not allow
@@ -27,7 +27,7 @@ def gain(arguments: list[str]) -> None:
     if os.geteuid() == 0 or _ENTERED in os.environ or obstacle() is not None:
         return
     environment = {**os.environ, _ENTERED: "1"}
-    command = [*_UNSHARE, "--", sys.executable, "-m", "harness", *arguments]
+    command = [*_UNSHARE, "--", sys.executable, *sys.orig_argv[1:]]
     os.execvpe(command[0], command, environment)
 
 

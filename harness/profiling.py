@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 
 import reports
 from harness import machine, probes, stamping, trace_events
@@ -73,7 +72,7 @@ def start(
                 hint=refused[0].hint,
             )
         ground = Ground(tuple(usable), tuple(refused), cores, host)
-        folder = stack.enter_context(_folder(path, run_id, procedure, ground))
+        folder = stack.enter_context(_folder(path, run_id, procedure, ground, console))
         record = {"argv": ["isobench", *sys.argv[1:]], **asdict(procedure)}
         folder.note(COMMAND, record)
         if tracing.why_not:
@@ -92,14 +91,17 @@ def start(
     _conclude(path, failed, console)
 
 
-def _folder(path: Path, run_id: str, procedure: Procedure, ground: Ground) -> ResultsFolder:
+def _folder(
+    path: Path, run_id: str, procedure: Procedure, ground: Ground, console: Console
+) -> ResultsFolder:
     """Return the folder of an earlier run, or a new one."""
     if (path / "run.json").exists():
         folder = ResultsFolder.open(path, writable=True)
         known = {target.name for target in folder.manifest.targets}
         new = [target.record for target in ground.targets if target.name not in known]
         folder.update(targets=(*folder.manifest.targets, *new))
-        warn_of_change(folder, ground.host, "after the run, when profiles were made")
+        when = "after the run, when profiles were made"
+        warn_of_change(folder, ground.host.fingerprint, when, console)
         return folder
     plan = Plan(targets=tuple(target.name for target in ground.targets), seed=procedure.seed)
     manifest = manifest_of(run_id, plan, ground)
@@ -177,9 +179,7 @@ def _line(found: Profiled) -> str:
     )
     parts = [f"{one.phase} {duration(one.median_us)}" for one in longest[:_NAMED]]
     unclear = "" if profile.adds_up else f", {percent(1 - profile.accounted)} unexplained"
-    return (
-        f"{escape(found.target.name)}: {duration(profile.service_us)}{unclear}; {', '.join(parts)}"
-    )
+    return f"{found.target.name}: {duration(profile.service_us)}{unclear}; {', '.join(parts)}"
 
 
 def _median(phase: Phase) -> float:

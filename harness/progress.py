@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +17,7 @@ from rich.progress import (
 
 from harness.matrix import Spec
 from harness.results import TrialRow
+from harness.terminal import styled
 
 
 def live_line(console: Console, *columns: ProgressColumn) -> Progress:
@@ -51,7 +51,7 @@ class Display(Live):
         super().__init__(
             console,
             trials,
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -79,5 +79,5 @@ class Display(Live):
         self._progress.advance(self._task)
         if row.verdict != "ok":
             self._progress.console.print(
-                f"[yellow]{escape(spec.target)}[/] ({spec.connection}): {escape(row.verdict)}"
+                styled((spec.target, "yellow"), f" ({spec.connection}): {row.verdict}")
             )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.manifest import Manifest
+from harness.manifest import Facts, Manifest
 
 # Of `machine` in run.json: the parts by which two machines are two. Memory is not among them, since
 # virtual machines give and take it; nor the distribution, which decides nothing that the kernel and
@@ -77,6 +77,47 @@ def facts(manifest: Manifest) -> Iterator[tuple[str, str]]:
     yield from _flat("plan", plan)
     yield "isobench", manifest.isobench
     yield "commit", manifest.commit or UNKNOWN
+    if manifest.continued_by:
+        yield "continued by", ", ".join(str(one["isobench"]) for one in manifest.continued_by)
+
+
+def tools(isobench: str, commit: str | None, interpreter: Facts, versions: Facts) -> Facts:
+    """Return what a run was made with besides the host, as run.json has it in `continued_by`.
+
+    The modes are part of isobench, so another isobench measures other modes.
+    """
+    return {
+        "isobench": isobench,
+        "commit": commit,
+        "interpreter": dict(interpreter),
+        "versions": dict(versions),
+    }
+
+
+def last_tools(manifest: Manifest) -> Facts:
+    """Return with what the last of a run was made."""
+    if manifest.continued_by:
+        return manifest.continued_by[-1]
+    return tools(manifest.isobench, manifest.commit, manifest.interpreter, manifest.versions)
+
+
+def changes(before: Facts, now: Facts) -> list[str]:
+    """Return in words what of `tools` is not the same; of the versions, those known at both times.
+
+    What an older isobench did not record cannot have changed as far as one can tell.
+    """
+    known = _pairs(before)
+    return [
+        f"{name} {known[name]} to {value}"
+        for name, value in _pairs(now).items()
+        if known.get(name, value) != value
+    ]
+
+
+def _pairs(of: Facts) -> dict[str, str]:
+    texts = {"isobench": str(of["isobench"]), "commit": str(of["commit"] or "none")}
+    inner = {f"interpreter's {name}": str(value) for name, value in of["interpreter"].items()}
+    return {**texts, **inner, **{name: str(value) for name, value in of["versions"].items()}}
 
 
 def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:

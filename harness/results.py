@@ -201,7 +201,7 @@ class ResultsFolder:
         lock = _lock(path)
         try:
             _refuse_results(path)
-            replace_file(path / "run.json", manifest.to_json().encode())
+            replace_file(path / "run.json", manifest.to_bytes())
         except BaseException:
             os.close(lock)
             raise
@@ -325,7 +325,7 @@ class ResultsFolder:
         """Replace members of the manifest and write run.json anew."""
         self._must_be_writable()
         manifest = replace(self.manifest, **changes)
-        replace_file(self.path / "run.json", manifest.to_json().encode())
+        replace_file(self.path / "run.json", manifest.to_bytes())
         self.manifest = manifest
 
     def note(self, command: str, record: Mapping[str, Any]) -> None:

@@ -623,9 +623,9 @@ class Scene:
         """Return the path of a setuid program in the server's private directory, "" for none."""
         root = Path(f"/proc/{self.cast.master.pid}/root" if self.cast.contained else "/")
         private = root / self._site.private.relative_to("/")
-        for entry in private.iterdir():
+        for entry in private.rglob("*"):
             if entry.is_file() and entry.stat().st_mode & 0o4000:
-                return str(self._site.private / entry.name)
+                return str(self._site.private / entry.relative_to(private))
         return ""
 
     def _find_user_namespaces(self) -> Iterator[str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from harness import machine, planted, probes, runner
@@ -53,7 +52,7 @@ class Counter:
     def ended(self, spec: Spec, row: TrialRow) -> None:
         """Say at once what went wrong."""
         if row.verdict != "ok":
-            self._console.print(f"{escape(spec.trial)}: {escape(row.verdict)}", highlight=False)
+            self._console.print(f"{spec.trial}: {row.verdict}", highlight=False)
 
 
 def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -> None:

@@ -28,7 +28,14 @@ _ANSWERED_S = 20.0
 
 
 class ServerFailed(IsobenchError):
-    """A server did not start, or died; the message ends with what it wrote last."""
+    """A server did not start, or died; the message ends with the last line that it wrote.
+
+    `evidence` is the message with what it wrote before, such as the rest of a traceback.
+    """
+
+    def __init__(self, message: str, hint: str, evidence: str = "") -> None:
+        super().__init__(message, hint)
+        self.evidence = evidence or message
 
 
 @dataclass(frozen=True)
@@ -148,7 +155,7 @@ class Server:
 
     def last_words(self) -> str:
         """Return the last line that the server, or a script, wrote to its log; "" for none."""
-        return self._process.last_words().rpartition("\n")[2]
+        return self._process.last_line()
 
     def served(self, least: int = 0) -> int:
         """Return how many requests it has served, once that is `least` or 5 s have passed.
@@ -177,16 +184,18 @@ class Server:
         try:
             answer = self._process.hear(within_s)
         except Gone:
-            raise self._failure("ended without a word") from None
+            raise self._failure("ended before it was ready") from None
         if answer.get("ready") is False:
             raise ServerFailed(f"{self._target.name}: {answer['reason']}", hint=answer["hint"])
         return answer
 
     def _failure(self, what: str) -> ServerFailed:
         what = f"{what} ({self._process.fate()})"
-        tail = self._process.last_words()
+        line, tail = self._process.last_line(), self._process.last_words()
+        message = f"the server {self._target.name} {what}{f': {line}' if line else ''}"
         return ServerFailed(
-            f"the server {self._target.name} {what}" + (f":\n{tail}" if tail else ""),
+            message,
+            evidence=f"{message}\n{tail}",
             hint=f"try it by hand: isobench serve {self._target.name}",
         )
 

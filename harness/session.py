@@ -14,10 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
 import reports
-from harness import ceiling, crosscheck, host_settings, machine, probes, runner, sweep
+from harness import ceiling, crosscheck, host_settings, machine, probes, provenance, runner, sweep
 from harness.affinity import running_on
 from harness.belongings import Belongings
 from harness.doctor import sort_out
@@ -29,6 +28,7 @@ from harness.progress import Display
 from harness.results import Caution, Manifest, ResultsFolder
 from harness.server import Site
 from harness.targets import Refusal, Target, available, choose, server_command
+from harness.terminal import styled
 from reports import certainty
 from reports.terminal import render_table
 from workloads import popularity, tenants
@@ -122,7 +122,7 @@ def resume(path: Path, console: Console) -> None:
                     f"this host can no longer run {refused[0].target.name}: {refused[0].reason}",
                     hint=refused[0].hint,
                 )
-            warn_of_change(folder, host, "before the run was resumed")
+            warn_of_change(folder, host.fingerprint, "before the run was resumed", console)
             _measure(plan, laboratory, folder, cores, console)
     _conclude(path, console)
 
@@ -225,9 +225,10 @@ def report_refused(refused: Sequence[Refusal], console: Console) -> None:
     """Say which targets this host cannot run, and what would change that."""
     for refusal in refused:
         console.print(
-            f"[yellow]without {escape(refusal.target.name)}[/]: {escape(refusal.reason)}\n"
-            f"  remedy: {escape(refusal.hint)}",
-            highlight=False,
+            styled(
+                (f"without {refusal.target.name}", "yellow"),
+                f": {refusal.reason}\n  remedy: {refusal.hint}",
+            )
         )
 
 
@@ -252,16 +253,27 @@ def manifest_of(run_id: str, plan: Plan, ground: Ground) -> Manifest:
     )
 
 
-def warn_of_change(folder: ResultsFolder, host: Host, when: str) -> None:
-    """Note in run.json if the host is no longer what it was when the run began."""
+def warn_of_change(
+    folder: ResultsFolder, fingerprint: Mapping[str, object], when: str, console: Console
+) -> None:
+    """Note in run.json, and say, if host or isobench are no longer what they were in the run."""
     before = folder.manifest.machine
     # What an older isobench did not look at cannot have changed as far as one can tell.
-    now = host.fingerprint
-    changed = [name for name, value in now.items() if before.get(name, value) != value]
-    if changed:
-        about = f"the host changed {when}: {', '.join(changed)}"
+    host = [name for name, value in fingerprint.items() if before.get(name, value) != value]
+    now = provenance.tools(
+        machine.own_version(), machine.own_commit(), interpreter(), machine.versions()
+    )
+    software = provenance.changes(provenance.last_tools(folder.manifest), now)
+    if software:
+        noted = {**now, "when": when, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        folder.update(continued_by=(*folder.manifest.continued_by, noted))
+    for subject, changed in (("the host", host), ("isobench", software)):
+        if not changed:
+            continue
+        about = f"{subject} changed {when}: {', '.join(changed)}"
         caution = Caution(about, "do not compare what was measured before and after; measure anew")
         folder.update(warnings=(*folder.manifest.warnings, caution))
+        console.print(styled(("warning", "yellow"), f": {about}\n  remedy: {caution.advice}"))
 
 
 def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:

@@ -15,10 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.terminal import printable
+
 _LOG_TAIL = 2000
 _CHUNK = 64 * 1024
 _LONGEST_WORD = 64 * 1024 * 1024
 _END_S = 5.0
+_LINE = 400
 
 Message = dict[str, Any]
 
@@ -57,7 +60,9 @@ class Speaking:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                text=True,
+                # As `environment` has it, whatever the caller's own streams are encoded in.
+                encoding="utf-8",
+                errors="surrogateescape",
                 start_new_session=own_session,
             )
         assert self._process.stdin is not None
@@ -103,6 +108,11 @@ class Speaking:
         with open(self._log, "rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL))
             return log.read(_LOG_TAIL).decode(errors="replace").strip()
+
+    def last_line(self) -> str:
+        """Return the last line of its log, which of a traceback is the error; "" for no log."""
+        lines = self.last_words().splitlines()
+        return printable(lines[-1][-_LINE:]) if lines else ""
 
     def status(self) -> int:
         """Wait for its end, which should be near, and return its exit status."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from harness import manifest
 from harness.errors import IsobenchError
+from harness.surroundings import clean_environment
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,9 @@ def server_command() -> tuple[list[str], dict[str, str]]:
     """
     _compile_servers()
     folders = [str(folder_of("servers")), str(folder_of("httptools"))]
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(folders)),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "LC_ALL": "C.UTF-8",
-    }
+    environment = clean_environment(
+        {"PYTHONPATH": os.pathsep.join(dict.fromkeys(folders)), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
     return [str(python()), "-S", "-s", "-P", "-m", "servers"], environment
 
 
@@ -103,7 +101,13 @@ def folder_of(package: str) -> Path:
             f"the package {package} cannot be found",
             hint="install isobench with its dependencies: pip install isobench",
         )
-    return Path(spec.origin).parent.parent
+    folder = Path(spec.origin).parent.parent
+    if os.pathsep in str(folder):
+        raise IsobenchError(
+            f"{package} is in {folder}, which cannot be in a list of directories",
+            hint=f"install isobench where no directory's name has a {os.pathsep!r}",
+        )
+    return folder
 
 
 def available() -> list[Target]:

@@ -30,10 +30,13 @@ def make(folder: Path) -> Path:
     Returns the path of report.html. Raises IsobenchError where the folder is no results folder
     or the disk refuses.
     """
-    # Here, since matplotlib takes half a second to import and reports.terminal needs none of it.
-    from reports.page import write
+    from reports.drawing import own_settings
 
-    return write(folder)
+    with own_settings():
+        # Here, since it takes half a second, and reports.terminal needs none of it.
+        from reports.page import write
+
+        return write(folder)
 
 
 def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:

@@ -28,7 +28,7 @@ from reports.hostility import Place
 _GOOD, _BAD = COLOURS[2], COLOURS[3]
 _ROW_IN = 0.155
 _TOP = 1.03
-_MARKERS = {"succeeded": ("s", _BAD), "blocked": (".", _GOOD), "error": ("$?$", INK)}
+_MARKERS = {"succeeded": ("s", _BAD), "blocked": (".", _GOOD), "error": ("X", INK)}
 
 
 def matrix(attacks: pd.DataFrame) -> Figure:

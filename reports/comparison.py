@@ -91,7 +91,8 @@ def render(comparison: Comparison, width: int = 100) -> RenderableType:
 def plain(comparison: Comparison) -> str:
     """Return what `render` shows, for a file."""
     buffer = io.StringIO()
-    Console(file=buffer, width=100, color_system=None).print(render(comparison))
+    console = Console(file=buffer, width=100, color_system=None, markup=False, emoji=False)
+    console.print(render(comparison))
     return buffer.getvalue()
 
 

@@ -54,6 +54,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "isobench",
     "font.family": "DejaVu Sans",  # comes with matplotlib
     "font.size": 9.5,
+    "text.parse_math": False,  # a "$" in a name is a "$"
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": FAINT,

@@ -245,7 +245,8 @@ def write(folder: Path) -> Path:
         of_attacks,
         profiled,
     )
-    replace_file(page, text.encode())
+    # A file's name may be bytes that are no text.
+    replace_file(page, text.encode(errors="replace"))
     return page
 
 
@@ -376,7 +377,12 @@ def made(manifest: Manifest) -> str:
         for text in (manifest.started_at, manifest.finished_at)
         if text
     ]
-    return f"{by}, {' to '.join(times)} UTC"
+    later = (
+        f"; gone on with by isobench {one['isobench']}"
+        + (f" (commit {one['commit']})" if one.get("commit") else "")
+        for one in manifest.continued_by
+    )
+    return f"{by}, {' to '.join(times)} UTC{''.join(later)}"
 
 
 def telling(table: pd.DataFrame) -> pd.DataFrame:

@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
     add("--sites", type=Path, help="the directory of the tenants' sites")
-    add("--private", type=Path, help="an empty directory for the server's own files")
+    add("--private", type=Path, help="where to make a directory for the server's own files")
     add("--workers", type=_count, default=4, help="(default: %(default)s)")
     add("--www", metavar="UID:GID", help="the server's own identity, when started as root")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
@@ -176,13 +176,16 @@ def _own_files() -> list[Path]:
 
 @contextlib.contextmanager
 def _private_directory(given: Path | None) -> Iterator[Path]:
-    """Provide the directory `given`, or one that is made, and removed afterwards."""
-    if given is not None:
-        if not given.is_dir():
-            raise UsageError(f"{given} is not a directory", "make it, or leave out --private")
-        yield given.resolve()
-        return
-    with tempfile.TemporaryDirectory(prefix="isobench-private-") as made:
+    """Provide a new directory, in `given` if that is named; it is removed afterwards.
+
+    New each time: where no namespace hides it, what an earlier server left in `given` is neither
+    in the way nor to be trusted.
+    """
+    if given is not None and not given.is_dir():
+        raise UsageError(f"{given} is not a directory", "make it, or leave out --private")
+    with tempfile.TemporaryDirectory(
+        prefix="isobench-private-", dir=given and given.resolve(), ignore_cleanup_errors=True
+    ) as made:
         os.chmod(made, 0o711)  # www passes through it to the setuid wrapper
         yield Path(made).resolve()
 

@@ -8,7 +8,8 @@ never looks at what it sends.
      "answers": [{"head": "GET /hello.py HTTP/1.1\r\n...\r\n\r\n", "length": 118, "answer": "..."}]}
 
 is the JSON text of the file `--answers`: `head` is a request up to the empty line, `length` the
-number of its bytes with its body. Strategy, leanest first:
+number of its bytes with its body. Another client may write the same request with another head (see
+`asked`): that is looked at once, and known from then on. Strategy, leanest first:
 
 - close: accept, receive, send, close, one connection after the other, and each call waits. Who
   comes next is already in the listener's queue.
@@ -35,6 +36,7 @@ from typing import Final
 _BACKLOG: Final = 1024
 _CHUNK: Final = 256 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
+_MOST_HEADS: Final = 10_000
 # A connection on which nothing comes would keep all others waiting.
 _PATIENCE: Final = struct.pack("ll", 1, 0)
 
@@ -48,6 +50,7 @@ class Responder:
     def __init__(self, listener: socket.socket, answers: Answers) -> None:
         self._listener = listener
         self._answers = answers
+        self._asked = {asked(head): (head, *answer) for head, answer in answers.items()}
         self.served = 0
 
     def serve_closing(self) -> None:
@@ -95,7 +98,8 @@ class Responder:
             if len(data) > _CHUNK or not (more := connection.recv(_CHUNK)):
                 return False
             data += more
-        known = self._answers.get(data[: end + len(_HEAD_END)])
+        head = data[: end + len(_HEAD_END)]
+        known = self._answers.get(head) or self._learn(head)
         if known is None:
             return False
         length, answer = known
@@ -108,6 +112,17 @@ class Responder:
         connection.sendall(answer)
         return True
 
+    def _learn(self, head: bytes) -> tuple[int, bytes] | None:
+        """Return the answer to a head that is new, of a request that is not; None to any other."""
+        same = self._asked.get(asked(head))
+        if same is None:
+            return None
+        usual, length, answer = same
+        known = length - len(usual) + len(head), answer
+        if len(self._answers) < _MOST_HEADS:
+            self._answers[head] = known
+        return known
+
     def usage(self) -> dict[str, object]:
         """Return what this process has served and used, under the names that a server's has."""
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -118,6 +133,13 @@ class Responder:
             "page_faults": used.ru_minflt + used.ru_majflt,
             "context_switches": used.ru_nvcsw + used.ru_nivcsw,
         }
+
+
+def asked(head: bytes) -> bytes:
+    """Return what tells one request from another, whoever wrote its head: request line and Host."""
+    request_line, *fields = head.split(b"\r\n")
+    hosts = [field[5:].strip() for field in fields if field[:5].lower() == b"host:"]
+    return b"\n".join([request_line, *hosts])
 
 
 def read_answers(text: str) -> tuple[bool, Answers]:

@@ -99,7 +99,8 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
             manifest = _manifest(run_id, seed, host, cores, started_at)
             folder = stack.enter_context(ResultsFolder.create(path, manifest))
         else:
-            warn_of_change(folder, host, "after the run, when costs were measured")
+            when = "after the run, when costs were measured"
+            warn_of_change(folder, host.fingerprint, when, console)
         _write_down(folder, found, effort, seed, started_at, finish=not earlier)
     _show(path, console)
 

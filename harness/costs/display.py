@@ -15,7 +15,7 @@ class Display(Live):
         super().__init__(
             console,
             expected_s,
-            TextColumn("{task.description:<44}"),
+            TextColumn("{task.description:<44}", markup=False),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
             TextColumn("left"),

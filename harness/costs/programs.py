@@ -34,7 +34,10 @@ def build(folder: Path) -> Programs:
     for name, source in (("creation", "creation"), ("launch", "launch"), ("dynamic", "first")):
         built[name] = folder / name
         if words := _compile(compiler, source, built[name]):
-            raise IsobenchError(f"{compiler[0]} cannot compile {source}.c: {words}", hint=_REMEDY)
+            room = "see whether the temporary directory (TMPDIR) has room, and "
+            raise IsobenchError(
+                f"{compiler[0]} cannot compile {source}.c: {words}", hint=room + _REMEDY
+            )
     static: Path | None = folder / "static"
     missing: tuple[Missing, ...] = ()
     if words := _compile(compiler, "first", folder / "static", "-static"):

@@ -46,6 +46,15 @@ class Mode(cgi.Mode):
         return [self._wrapper, b"%d" % owner.uid, b"%d" % owner.gid, name]
 
 
+def c_string(text: bytes) -> str:
+    """Return a C string literal of these bytes, none of which the compiler sees as it is.
+
+    Each is an octal escape of three digits (C11 6.4.4.4), so that no path can end the literal, or
+    become code of a program that runs as root. NUL, which no path has, would end the string.
+    """
+    return '"' + "".join(f"\\{byte:03o}" for byte in text) + '"'
+
+
 def compile_wrapper(target: Path, sites: str, www_uid: int, www_gid: int) -> None:
     """Compile suexec.c for one caller and one document root. Raises Unavailable."""
     import subprocess  # here, since the other modes do without it
@@ -53,7 +62,7 @@ def compile_wrapper(target: Path, sites: str, www_uid: int, www_gid: int) -> Non
     settings = {
         "SUEXEC_CALLER": str(www_uid),
         "SUEXEC_SERVER_GID": str(www_gid),
-        "SUEXEC_DOC_ROOT": f'"{sites}"',
+        "SUEXEC_DOC_ROOT": c_string(os.fsencode(sites)),
         "SUEXEC_UID_MIN": str(_LOWEST_ID),
         "SUEXEC_GID_MIN": str(_LOWEST_ID),
     }

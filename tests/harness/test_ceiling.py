@@ -1,16 +1,19 @@
 """The generator's own limit: right answers for it, and a real trial of it."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import httptools
 import pytest
 
-from harness import ceiling
+from harness import ceiling, crosscheck
 from harness.belongings import Belongings
 from harness.laboratory import Cores, Laboratory
 from harness.matrix import CONNECTIONS, Closed, Plan
 from harness.targets import choose
+from tests.harness.live import needs_root
 from workloads.catalog import WORKLOADS, Connection
 from workloads.load import Load, asks
 from workloads.proof import Identity, Proof
@@ -103,3 +106,65 @@ def test_a_ceiling_is_measured_like_a_target(
         assert row.served
         assert row.served >= row.requests
         assert row.processes == 1
+
+
+COMBINED = Plan(
+    targets=("dso",),
+    workloads=("upload",),
+    loads=(Closed(1),),
+    workers=2,
+    tenants=2,
+    blocks=1,
+    seconds=0.2,
+    warmup_s=0.05,
+    ceilings=("null",),
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "client", "slice_s", "cross_check"),
+    [
+        ("dso", "fasthttp", None, "wrk"),
+        ("dso", "lean", 0.02, None),
+        pytest.param("suzuki", "lean", 0.02, None, marks=needs_root),
+    ],
+)
+def test_clients_connections_ceilings_slices_and_cross_checks_go_together(
+    target: str,
+    client: str,
+    slice_s: float | None,
+    cross_check: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(crosscheck, "SECONDS", 1)
+    ceilings = ceiling.nulls(one.runs_as for one in choose([target]))
+    plan = replace(
+        COMBINED,
+        targets=(target,),
+        client=client,
+        slice_s=slice_s,
+        cross_check=cross_check,
+        ceilings=ceilings,
+    )
+    with (
+        Belongings() as belongings,
+        Laboratory(belongings, plan, choose([target]), Cores((), ())) as laboratory,
+    ):
+        specs = list(plan.trials())
+        for spec in specs:
+            in_turns = slice_s is not None and not ceiling.is_null(spec.target)
+            (trial,) = (
+                laboratory.measure_in_turns([spec]) if in_turns else [laboratory.measure(spec)]
+            )
+            # That nothing was answered in so short a time is no contradiction on a busy host.
+            assert trial.row.first_error is None, trial.row.first_error
+        if cross_check and shutil.which(cross_check):
+            for spec in (one for one in specs if ceiling.is_null(one.target)):
+                own, other = laboratory.side_by_side(spec, ("own", "wrk"))
+                assert own.requests
+                assert other.requests
+    assert {(spec.target, spec.connection) for spec in specs} == {
+        (name, connection) for name in (target, *ceilings) for connection in CONNECTIONS
+    }

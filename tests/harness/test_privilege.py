@@ -130,5 +130,5 @@ def test_root_needs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("started anew")
 
     monkeypatch.setattr(os, "execvpe", never)
-    privilege.gain(["run"])
+    privilege.gain()
     assert not privilege.entered()

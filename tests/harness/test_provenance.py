@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from harness.provenance import UNKNOWN, Discrepancy, discrepancies, facts
-from tests.harness.folders import BASE, NEW
+from harness import machine, session
+from harness.laboratory import interpreter
+from harness.manifest import Manifest
+from harness.provenance import (
+    UNKNOWN,
+    Discrepancy,
+    changes,
+    discrepancies,
+    facts,
+    last_tools,
+    tools,
+)
+from harness.results import ResultsFolder
+from reports.page import made
+from tests.harness.folders import BASE, NEW, write_folder
 
 
 def test_one_machine_and_one_plan() -> None:
@@ -54,3 +70,47 @@ def test_facts_are_flat() -> None:
     flat = dict(facts(nested))
     assert flat["machine.mitigations.spectre_v2"] == "IBRS"
     assert flat["machine.usable"] == "0, 1"
+
+
+def test_what_a_run_is_made_with_is_compared_as_far_as_it_is_known() -> None:
+    before = tools("0.0.9", None, {"version": "3.11.1"}, {"numpy": "1.0", "wrk": "4"})
+    now = tools("0.1.0", "abc", {"version": "3.12.0", "flags": "-IS"}, {"numpy": "2.0", "new": "1"})
+    assert changes(before, before) == []
+    assert changes(before, now) == [
+        "isobench 0.0.9 to 0.1.0",
+        "commit none to abc",
+        "interpreter's version 3.11.1 to 3.12.0",
+        "numpy 1.0 to 2.0",
+    ]
+
+
+def test_a_folder_keeps_with_what_it_was_continued(tmp_path: Path) -> None:
+    before = replace(
+        BASE,
+        isobench="0.0.9",
+        commit=machine.own_commit(),
+        interpreter=interpreter(),
+        versions=machine.versions(),
+    )
+    write_folder(tmp_path / "run", before, blocks=1)
+    said = io.StringIO()
+    with ResultsFolder.open(tmp_path / "run", writable=True) as folder:
+        for _ in range(2):  # the second time nothing has changed any more
+            session.warn_of_change(folder, {"kernel": "6.18.0"}, "on the way", Console(file=said))
+    manifest = ResultsFolder.open(tmp_path / "run").manifest
+    own = machine.own_version()
+    assert manifest.isobench == "0.0.9"
+    (later,) = manifest.continued_by
+    assert (later["isobench"], later["when"]) == (own, "on the way")
+    assert last_tools(manifest)["versions"] == machine.versions()
+    (caution,) = manifest.warnings
+    assert caution.about == f"isobench changed on the way: isobench 0.0.9 to {own}"
+    assert said.getvalue().count("warning") == 1
+    assert f"gone on with by isobench {own}" in made(manifest)
+    assert ("continued by", own) in facts(manifest)
+
+
+def test_a_folder_of_an_older_isobench_was_not_continued() -> None:
+    text = BASE.to_json().replace('  "continued_by": [],\n', "")
+    assert "continued_by" not in text
+    assert Manifest.from_json(text).continued_by == ()

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +84,9 @@ def test_one_that_dies_at_once_leaves_its_last_words(
     belongings: Belongings, site: Site, dso: Target
 ) -> None:
     with (
-        pytest.raises(ServerFailed, match=r"(?s)dso ended without a word.*unrecognized") as caught,
+        pytest.raises(
+            ServerFailed, match=r"dso ended before it was ready: .*unrecognized"
+        ) as caught,
         Server(dso, site, belongings.processes, ["--no-such-option"]),
     ):
         pass
@@ -109,6 +112,28 @@ def test_where_clients_prove_who_they_are_each_start_has_a_key_of_its_own(site: 
         assert site.credential_key.stat().st_mode & 0o777 == 0o600
         keys.add(site.credential_key.read_text())
     assert len(keys) == 2
+
+
+ODD = 'q" -DX=$(false)`false`\\\\ %s,:*\N{EURO SIGN}'
+"""Parts of a path that some language or other takes for its own."""
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["suexec", "sandbox"])
+def test_no_part_of_a_path_becomes_code(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ODD).mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / ODD))
+    (target,) = choose([name])
+    with Belongings() as belongings:
+        site = settle(belongings, 1, None)
+        with Server(target, site, belongings.processes, ["--port", "0", "--workers", "1"]) as one:
+            asked = urllib.request.Request(
+                f"http://{one.host}:{one.port}/hello.py", headers={"Host": "t0001.localhost"}
+            )
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked) as reply:
+                assert reply.read().startswith(b"isobench tenant=t0001 uid=")
 
 
 @needs_root

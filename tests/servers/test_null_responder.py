@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from servers.null_responder import read_answers
+from servers.null_responder import asked, read_answers
 from tests.servers.live import PATIENCE, PYTHON, ROOT, WWW, needs_root
 
 ASK = b"GET /hello.py HTTP/1.1\r\nHost: t0001\r\n\r\n"
@@ -179,3 +179,30 @@ def test_a_head_without_an_end_is_not_held(tmp_path: Path, connection: str) -> N
             client.sendall(ASK)
             assert client.recv(1000) == ANSWER
         assert responder.end() == 0
+
+
+def test_the_same_request_with_another_head_gets_the_same_answer(responder: Responder) -> None:
+    head = POST.replace(b"Host: t0001\r\n", b"User-Agent: x\r\nAccept: */*\r\nhost:t0001 \r\n")
+    for _ in range(2):
+        with responder.connect() as client:
+            client.sendall(head + BODY)
+            assert client.recv(1000) == RECEIVED
+
+
+def test_a_request_of_another_host_is_not_the_same(responder: Responder) -> None:
+    with responder.connect() as client:
+        client.sendall(ASK.replace(b"t0001", b"t0002"))
+        assert client.recv(1000) == b""
+
+
+@pytest.mark.parametrize(
+    ("head", "same"),
+    [
+        (b"GET /hello.py HTTP/1.1\r\nHOST:  t0001\r\nX-Host: t0002\r\n\r\n", True),
+        (b"GET /hello.py HTTP/1.1\r\n\r\n", False),
+        (b"GET /hello.py HTTP/1.1\r\nHost: t0001\r\nHost: t0001\r\n\r\n", False),
+        (b"POST /hello.py HTTP/1.1\r\nHost: t0001\r\n\r\n", False),
+    ],
+)
+def test_a_request_is_its_first_line_and_its_host(head: bytes, same: bool) -> None:
+    assert (asked(head) == asked(ASK)) == same

@@ -25,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from servers.modes.suexec import c_string
 from tests.servers import keys
 
 SOURCE = Path(__file__).parents[3] / "servers" / "modes" / "suexec.c"
@@ -664,6 +665,19 @@ def test_exit_status_of_the_program_passes_through(
 def test_compiles_without_warnings(compiler: str, tmp_path: Path) -> None:
     result = compile_wrapper(definitions(tmp_path), tmp_path / "suexec", compiler)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "name", ['"', '";#error', "\\", "\n#error\n", "%s ??! $(false)", "\xe9", "\udcff"]
+)
+def test_document_root_is_data_to_the_compiler(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    words = c_string(os.fsencode(tmp_path / name))
+    assert set(words) <= {*'"\\01234567'}
+    settings = definitions(tmp_path) | {"SUEXEC_DOC_ROOT": words}
+    result = compile_wrapper(settings, tmp_path / "suexec")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert os.fsencode(tmp_path / name) + b"\0" in (tmp_path / "suexec").read_bytes()
 
 
 @pytest.mark.parametrize("setting", definitions(Path("/srv")))

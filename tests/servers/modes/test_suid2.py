@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 from servers.modes.suid2 import Mode
-from tests.servers.live import Server, Sites, command_line, needs_root, read_reply, request
+from tests.servers.live import (
+    Server,
+    Sites,
+    command_line,
+    needs_root,
+    read_reply,
+    request,
+    where_readable,
+)
 
 pytestmark = needs_root
 
@@ -195,6 +203,32 @@ def test_executed_workers_do_not_need_given_directories(sites: Sites) -> None:
     """The server makes its private directory itself, and names it to its workers."""
     with Server("suid2", sites, *started_by("exec"), "--sites", os.path.relpath(sites.root)) as one:
         assert one.get().status == 200
+
+
+@pytest.mark.parametrize("mode", ["suid2", "ruid2_drop", "suexec"])
+def test_without_namespaces_one_server_can_follow_another(mode: str, sites: Sites) -> None:
+    private = sites.root.parent / "of-all"
+    private.mkdir(mode=0o711)
+    unprivileged = where_readable("setpriv", "--bounding-set", "-sys_admin")
+    for _ in range(2):
+        with Server(mode, sites, "--private", str(private), prefix=unprivileged) as server:
+            assert not server.contained
+            assert server.get().status == 200
+        assert list(private.iterdir()) == []
+
+
+def test_what_lies_in_a_given_directory_is_left_alone(sites: Sites) -> None:
+    private = sites.root.parent / "of-all"
+    (private / "code").mkdir(parents=True)
+    (private / "suexec").symlink_to("/etc/passwd")
+    private.chmod(0o711)
+    unprivileged = where_readable("setpriv", "--bounding-set", "-sys_admin")
+    for mode in ("suid2", "suexec"):
+        with Server(mode, sites, "--private", str(private), prefix=unprivileged) as server:
+            assert server.get().status == 200
+    assert {path.name for path in private.iterdir()} == {"code", "suexec"}
+    assert (private / "suexec").is_symlink()
+    assert list((private / "code").iterdir()) == []
 
 
 def test_executed_worker_that_is_killed_as_it_starts_is_replaced(executing: Server) -> None:
