@@ -38,10 +38,17 @@ _FOR_EVER: Final = 1e6
 
 
 class Careless(dso.Mode):
-    """Runs every script as root in the worker, and lets it keep whatever it finds there."""
+    """Runs every script as root in the worker, and lets it keep whatever it finds there.
+
+    Its master does not look at workers, so what a script has left lasts until somebody finds it.
+    """
 
     precedent = "none"
     runs_as = RunsAs.SERVER
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        setattr(oversight, "_sees_our_processes", lambda: False)  # noqa: B010
 
     def child_init(self) -> None:
         """Stay root."""
@@ -163,14 +170,13 @@ class CarelessWrapper(suexec.Mode):
 
 
 class CarelessOversight(Careless):
-    """Takes the kernel's word on tenants' processes for that on its own, and looks after none."""
+    """Takes the kernel's word on tenants' processes for that on its own, and buries none."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         setattr(pool, "has_ended", lambda _: True)  # noqa: B010
         setattr(pool, "exit_code", os.waitstatus_to_exitcode)  # noqa: B010
         setattr(scoreboard, "status_of", _status_as_it_looks)  # noqa: B010
-        setattr(oversight, "_sees_our_processes", lambda: False)  # noqa: B010
 
     def reap_strays(self) -> None:
         """Leave them."""
