@@ -1,18 +1,20 @@
 """The command `isobench attack`, from the wish to the folder."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import reports
-from harness import attack_run
+from harness import attack_run, attacks
 from harness.attack_run import Assault, Findings
-from harness.attacks import Attempt, Outcome
+from harness.attacks import Attempt, Outcome, Watch
 from harness.errors import IsobenchError
+from harness.interruption import Interrupted
 from harness.results import ResultsFolder
-from harness.scene import UNCONTAINED
-from harness.targets import choose
+from harness.scene import UNCONTAINED, Seat
+from harness.targets import Target, choose
 from tests.harness.faulty import made_of
 from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
 from tests.servers.live import where_readable
@@ -80,32 +82,37 @@ def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Pat
         ended = isobench.end_of(process)
     assert ended.code == 128 + signal.SIGINT
     assert "Traceback" not in ended.err
+    assert "attacks are kept; go on with: isobench attack --resume" in ended.out
     assert isobench.lasting_traces() == []
 
 
 @needs_root
-def test_what_was_interrupted_is_kept_and_gone_on_with(isobench: Isobench, tmp_path: Path) -> None:
+def test_what_was_interrupted_is_kept_and_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "results"
-    names = ("neighbours_secret", "never_end")
-    with isobench.started(
-        "attack", "--modes", "dso", "--attacks", ",".join(names), "--out", out
-    ) as process:
-        # What leaves nothing is made first; the other, with a server of its own, takes seconds.
-        until(lambda: list(isobench.temporary.glob("*/seat-0/*/sites/t0001/never_end.py")))
-        process.send_signal(signal.SIGINT)
-        ended = isobench.end_of(process)
-    assert ended.code == 128 + signal.SIGINT
-    assert "1 of 2 attacks are kept" in ended.out
+    names = ("neighbours_secret", "neighbours_listing")
+
+    def interrupted(_: Seat, target: Target, order: Sequence[Attack], watch: Watch) -> None:
+        watch(Attempt(target.name, order[0], Outcome.SUCCEEDED, "seen", 0.1))
+        raise Interrupted(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attacks, "attack_all", interrupted)
+        with pytest.raises(Interrupted):
+            attack_run.start(("dso",), True, names, 1, out)
+    said = capsys.readouterr().out
+    assert f"1 of 2 attacks are kept; go on with: isobench attack --resume {out}" in said
     before = ResultsFolder.open(out)
-    assert list(before.table("attacks")["attack"]) == ["neighbours_secret"]
-    assert before.manifest.also["attack"]["finished_at"] is None
+    assert list(before.table("attacks")["evidence"]) == ["seen"]
     assert "Not all attacks have been made" in reports.make(out).read_text()
     with pytest.raises(IsobenchError, match="were interrupted"):
         attack_run.start(("dso",), True, names, 1, out)
-    resumed = isobench.call("attack", "--resume", out)
-    assert (resumed.code, resumed.err) == (0, "")
+    attack_run.resume(out)
     after = ResultsFolder.open(out)
     assert sorted(after.table("attacks")["attack"]) == sorted(names)
+    assert "seen" in set(after.table("attacks")["evidence"])
+    assert set(after.table("attacks")["control"]) == {"dso"}
     assert after.manifest.finished_at is not None
     with pytest.raises(IsobenchError, match="holds no attacks that were interrupted"):
         attack_run.resume(out)

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from harness import attacks, doubles, scene
+from harness import attacks, doubles, scene, server
 from harness.asking import Reply
 from harness.attacks import Attempt, Outcome
 from harness.belongings import Belongings
@@ -328,8 +328,9 @@ def test_a_hung_server_is_an_error_and_the_next_attack_has_a_new_one(
 ) -> None:
     monkeypatch.setattr(scene, "SERVED_WITHIN_S", 1.0)
     monkeypatch.setattr(scene, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(server, "_STOP_S", 1.0)
     hanging = made_of(tmp_path, STOPS_WORKER, "hanging", proof=when_stopped)
-    seen = made(seat, "careless_time", hanging, load("neighbours_secret"))
+    seen = made(seat, "careless_oversight", hanging, load("neighbours_secret"))
     assert seen[0].outcome is Outcome.ERROR
     assert seen[0].evidence.startswith("after it the neighbour was not served within 1 s")
     assert seen[1].outcome is Outcome.SUCCEEDED
