@@ -35,8 +35,8 @@ def test_open_files_are_known_by_their_inodes(tmp_path: os.PathLike[str]) -> Non
         assert (status.st_dev, status.st_ino) in processes.open_files(os.getpid())
 
 
-def test_a_server_without_a_namespace_has_no_cast() -> None:
-    assert Cast.of(os.getppid(), [os.getpid()]) is None
+def test_a_starter_without_a_child_has_no_cast() -> None:
+    assert Cast.of(os.getpid(), [os.getppid()]) is None
 
 
 @pytest.mark.parametrize(
