@@ -156,7 +156,7 @@ def start(
 
 def resume(path: Path) -> None:
     """Go on with attacks that were interrupted, in their folder. Raises IsobenchError."""
-    console = Console()
+    console = Terminal()
     _must_have_identities()
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
@@ -168,6 +168,8 @@ def resume(path: Path) -> None:
             )
         belongings = stack.enter_context(Belongings())
         usable, _ = _sorted_out(choose(record["targets"]), True, belongings, console)
+        when = "before the attacks were resumed"
+        warn_of_change(folder, machine.fingerprint(), when, console)
         rows = folder.table("attacks")
         made = frozenset(zip(rows["target"], rows["attack"], strict=True))
         assault = Assault(usable, select(record["attacks"]), record["seed"], made)
@@ -223,8 +225,6 @@ def _attack(
             f"stopped: {len(folder.table('attacks'))} of {planned} attacks are kept; "
             f"go on with: isobench attack --resume {folder.path}",
             soft_wrap=True,
-            markup=False,
-            highlight=False,
         )
         raise
     folder.replace_targets("attacks", _rows(assault, findings.attempts, findings.controls))
