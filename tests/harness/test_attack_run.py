@@ -4,6 +4,7 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+import httptools
 import pytest
 
 import reports
@@ -167,7 +168,8 @@ def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
 ) -> None:
     without = where_readable("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin")
     # pytest closes its directories, and a server that may not mount cannot open them.
-    places = {"PYTHONPATH": str(ROOT), "TMPDIR": "/dev/shm"}
+    packages = Path(httptools.__file__).parents[1]
+    places = {"PYTHONPATH": f"{ROOT}:{packages}", "TMPDIR": "/dev/shm"}
     isobench = Isobench(tmp_path, without, places)
     out = tmp_path / "results"
     options = ("--modes", "dso,harache", "--attacks", "neighbours_secret,kill_master", "--out", out)
