@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from harness import privilege, surroundings
+from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
-from harness.interruption import Interrupted, hear_of_children, interruptible
+from harness.host import surroundings, user_namespace
 from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable, styled
 from workloads.errors import WorkloadError
 
@@ -120,7 +120,10 @@ def run(
     ] = None,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
-    from harness import bounds, matrix, session, stopping
+    from harness.commands import run as session
+    from harness.plan import plan as matrix
+    from harness.plan import stopping
+    from harness.results import thresholds
 
     if resume is not None:
         session.resume(resume, Terminal())
@@ -143,9 +146,9 @@ def run(
         code_cache=code_cache,
         client=client,
         cross_check=cross_check,
-        precision=None if precision is None else bounds.parse_share(precision, "--precision"),
+        precision=None if precision is None else thresholds.parse_share(precision, "--precision"),
         budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
-        smallest_effect=bounds.parse_share(smallest_effect, "--smallest-effect"),
+        smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
         slice_s=None if slices is None else stopping.parse_span(slices, "--slices"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
@@ -168,7 +171,8 @@ def costs(
     ] = None,
 ) -> None:
     """Measure what processes and interpreters cost by themselves, without a server."""
-    from harness.costs import command, effort
+    from harness.commands import costs as command
+    from harness.costs import effort
 
     chosen = secrets.randbelow(2**31) if seed is None else seed
     command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Terminal())
@@ -197,7 +201,10 @@ def profile(
     ] = None,
 ) -> None:
     """Find out where the time of a request goes in each mode: phases, system calls, traces."""
-    from harness import profiler, profiling, session, stamping
+    from harness.commands import profile as profiling
+    from harness.commands import run as session
+    from harness.profile import profiler
+    from harness.trial import stamping_overhead
 
     usual = profiler.QUICK if quick else profiler.Procedure()
     procedure = replace(
@@ -207,7 +214,7 @@ def profile(
         requests=usual.requests if requests is None else requests,
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
-    comparison = stamping.QUICK if quick else stamping.Comparison()
+    comparison = stamping_overhead.QUICK if quick else stamping_overhead.Comparison()
     names = session.every_target() if modes is None else _split(modes)
     profiling.start(procedure, comparison, names, modes is not None, out, Terminal())
 
@@ -220,7 +227,7 @@ def serve(
     workers: Annotated[int, typer.Option(metavar="N")] = 4,
 ) -> None:
     """Serve tenants made for it until Ctrl-C, on this host's loopback address."""
-    from harness import session
+    from harness.commands import run as session
 
     session.serve(mode, port, tenants, workers, Terminal())
 
@@ -228,8 +235,8 @@ def serve(
 @app.command()
 def doctor(modes: Modes = None) -> None:
     """Say which modes this host can run, what the others lack, and what harms a measurement."""
-    from harness import targets
-    from harness.doctor import diagnose
+    from harness.commands.doctor import diagnose
+    from harness.target import targets
 
     chosen = targets.available() if modes is None else targets.choose(_split(modes))
     found = diagnose(chosen)
@@ -270,9 +277,10 @@ def selftest(
     ] = None,
 ) -> None:
     """Test the harness itself: false alarms between equals, and planted differences found."""
-    from harness import planted, selftest
+    from harness.commands import selftest
+    from harness.trial import selftest_verdict
 
-    procedure = planted.QUICK if quick else planted.Procedure()
+    procedure = selftest_verdict.QUICK if quick else selftest_verdict.Procedure()
     chosen = secrets.randbelow(2**31) if seed is None else seed
     selftest.start(procedure, chosen, out, Terminal())
 
@@ -301,7 +309,8 @@ def attack(
     ] = None,
 ) -> None:
     """Make every attack on every mode, and show what each really stops."""
-    from harness import attack_run, session
+    from harness.commands import attack as attack_run
+    from harness.commands import run as session
 
     if resume is not None:
         attack_run.resume(resume)
@@ -357,16 +366,17 @@ def compare(
 ) -> None:
     """Set two runs side by side; with --fail-if, exit 1 when NEW is surely worse than BASE."""
     import reports
-    from harness import bounds, results
-    from harness.compare import COMPARABLE, METRICS, choose_metrics, refuse_broken
-    from harness.compare import compare as set_beside
-    from reports.comparison import render
+    from harness.results import folder as results
+    from harness.results import thresholds
+    from harness.results.compare import COMPARABLE, METRICS, choose_metrics, refuse_broken
+    from harness.results.compare import compare as set_beside
+    from reports.comparison.table import render
 
     writers = reports.comparison_formats()
     if form not in writers:
         raise IsobenchError(f"there is no format {form!r}", hint=f"choose of {', '.join(writers)}")
-    limits = [bounds.parse_bound(text, COMPARABLE) for text in fail_if or ()]
-    effect = bounds.parse_share(smallest_effect, "--smallest-effect")
+    limits = [thresholds.parse_bound(text, COMPARABLE) for text in fail_if or ()]
+    effect = thresholds.parse_share(smallest_effect, "--smallest-effect")
     metrics = METRICS if metric is None else choose_metrics(_split(metric))
     columns = tuple(dict.fromkeys([*metrics, *(limit.metric for limit in limits)]))
     before, after = (results.ResultsFolder.open(path).measured(columns) for path in (base, new))
@@ -393,8 +403,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a run as another tool reads it: for pyperf stats and pyperf compare_to."""
-    from harness.export import pyperf_json
-    from harness.results import ResultsFolder
+    from harness.results.folder import ResultsFolder
+    from harness.results.pyperf import pyperf_json
 
     if form != "pyperf":
         raise IsobenchError(f"there is no format {form!r} to export to", hint="choose pyperf")
@@ -434,7 +444,7 @@ def main() -> int:
             surroundings.settle()
             # Before the arguments are parsed, since this may start the program anew.
             if sys.argv[1:2] in ([name] for name in _PRIVILEGED):
-                privilege.gain()
+                user_namespace.gain()
             return _carried_out()
     except (IsobenchError, WorkloadError) as error:
         return _refused(error)

@@ -15,8 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from harness.matrix import Spec
-from harness.results import TrialRow
+from harness.plan.plan import Spec
+from harness.results.folder import TrialRow
 from harness.terminal import styled
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from harness.results import Comparison
+    from harness.results.compare import Comparison
 
 
 def make(folder: Path) -> Path:
@@ -30,7 +30,7 @@ def make(folder: Path) -> Path:
     Returns the path of report.html. Raises IsobenchError where the folder is no results folder
     or the disk refuses.
     """
-    from reports.drawing import own_settings
+    from reports.figures.drawing import own_settings
 
     with own_settings():
         # Here, since it takes half a second, and reports.terminal needs none of it.
@@ -41,12 +41,12 @@ def make(folder: Path) -> Path:
 
 def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:
     """Return how a comparison of two runs can be written, by name of the format."""
-    from reports import comparison
-    from reports.junit import junit
+    from reports.comparison import table
+    from reports.comparison.junit import junit
 
     return {
-        "table": comparison.plain,
-        "markdown": comparison.markdown,
-        "csv": comparison.csv,
+        "table": table.plain,
+        "markdown": table.markdown,
+        "csv": table.csv,
         "junit": junit,
     }

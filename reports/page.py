@@ -14,38 +14,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from harness.results import (
+from harness.errors import IsobenchError
+from harness.results.atomic_file import replace_file
+from harness.results.folder import ResultsFolder
+from harness.results.format import readable
+from harness.results.load_curve import Place, Swept, sweeps
+from harness.results.manifest import Caution, Manifest, Target
+from harness.results.summary import (
     BASELINE,
-    Caution,
-    IsobenchError,
-    Manifest,
-    Place,
-    ResultsFolder,
-    Swept,
-    Target,
     by_condition,
     cautions,
     failed_checks,
     histograms,
     portions_apart,
-    readable,
-    replace_file,
-    sweeps,
     write_summary,
 )
-from reports import (
-    attack_figures,
-    certainty,
-    cost_figures,
-    costs,
-    explained,
-    figures,
-    hostility,
-    loads,
-    profiles,
-    words,
-)
+from reports.figures import attacks as attack_figures
+from reports.figures import costs as cost_figures
+from reports.figures import throughput
 from reports.scope import Scope
+from reports.sections import attacks as hostility
+from reports.sections import certainty, costs, explained, loads, profiles
+from reports.sections import findings as words
 
 FILES = {
     "report.html": "this page",
@@ -229,7 +219,7 @@ def write(folder: Path) -> Path:
     if profiled.figure is not None:
         shown.append(Shown("waterfall", profiles.HEADING, profiles.LEGEND, profiled.figure))
     every = [*shown, *(section.shown for section in sections), *(bare.shown if bare else ())]
-    svgs = {item.name: figures.to_svg(item.figure) for item in every}
+    svgs = {item.name: throughput.to_svg(item.figure) for item in every}
     _write_figures(folder, every, svgs)
     page = folder / "report.html"
     of_load = OfLoad.read(results, summary, swept)
@@ -414,7 +404,7 @@ def inline(svg: str, name: str) -> str:
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
     for colour, variable in (("INK", "ink"), ("FAINT", "faint"), ("PAPER", "paper")):
-        svg = svg.replace(getattr(figures, colour), f"var(--{variable})")
+        svg = svg.replace(getattr(throughput, colour), f"var(--{variable})")
     return svg
 
 
@@ -465,21 +455,21 @@ def _sweep_figure(swept: Sweeps) -> Iterator[Shown]:
             "Requests are sent at their times, whether others were answered or not, and latency "
             "counts from these times. The thick line is p99, the thin one p50; a line without "
             "p99 had too few requests for it. Each target is loaded up to 95% of its own knee.",
-            figures.sweep(swept),
+            throughput.sweep(swept),
         )
 
 
 def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
     if not (summary["trials"] > 0).any():
         return
-    rated = figures.with_telling_rates(summary)
+    rated = throughput.with_telling_rates(summary)
     if (rated["trials"] > 0).any():
         yield Shown(
             "throughput",
             "Throughput",
             "The point is the estimate, the line across it its 95% interval; a line without an "
             "end goes on.",
-            figures.throughput(rated),
+            throughput.throughput(rated),
         )
     merged = histograms(results.trials(), results.latency())
     if merged:
@@ -487,7 +477,7 @@ def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
             "latency",
             "Latency",
             "Each line ends where the number of requests no longer supports a percentile.",
-            figures.latency(summary, merged),
+            throughput.latency(summary, merged),
         )
     if summary["server_cpu_us_per_request"].notna().any():
         yield Shown(
@@ -495,14 +485,14 @@ def _figures(results: ResultsFolder, summary: pd.DataFrame) -> Iterator[Shown]:
             "CPU per request",
             "All processes of the server, those that ended included, divided by the requests "
             "answered. It holds on a noisy machine, and where the generator was the limit.",
-            figures.cpu(summary),
+            throughput.cpu(summary),
         )
     if summary["memory_mib"].notna().any():
         yield Shown(
             "memory",
             "Memory",
             "Shared pages are counted once (proportional set size), at the end of a trial.",
-            figures.memory(summary),
+            throughput.memory(summary),
         )
 
 
@@ -561,7 +551,7 @@ def _sections(targets: Iterable[Target], summary: pd.DataFrame) -> Iterator[Sect
             continue
         others = [name for name in REFERENCES if name != target.name and name in measured]
         beside = f"beside {' and '.join(others)}" if others else "alone"
-        figure = figures.beside(summary, [target.name, *others])
+        figure = throughput.beside(summary, [target.name, *others])
         file = re.sub(r"[^a-z0-9_]+", "-", f"target-{target.name}")
         yield Section(
             target,
@@ -581,4 +571,4 @@ def _write_figures(folder: Path, shown: list[Shown], svgs: Mapping[str, str]) ->
         ) from error
     for item in shown:
         replace_file(directory / f"{item.name}.svg", svgs[item.name].encode())
-        replace_file(directory / f"{item.name}.png", figures.to_png(item.figure))
+        replace_file(directory / f"{item.name}.png", throughput.to_png(item.figure))

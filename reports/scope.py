@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.results import Condition, by_condition
+from harness.results.summary import Condition, by_condition
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.results import BASELINE, by_condition, readable
-from reports.costs import creation_table, heap_table, launch_table
+from harness.results.format import readable
+from harness.results.summary import BASELINE, by_condition
+from reports.sections.costs import creation_table, heap_table, launch_table
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = (

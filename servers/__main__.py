@@ -19,12 +19,14 @@ from pathlib import Path
 import httptools
 
 import servers
-from servers import clean_start, containment, leftovers, modes, requirements
-from servers.credentials import Identity, current
+from servers import host_checks, modes
+from servers.front import clean_start
+from servers.front.worker import BACKLOG
+from servers.kernel import containment, leftovers
+from servers.kernel.credentials import Identity, current
+from servers.launch import Orders, execute, refuse
 from servers.mode import IsolationMode, Limits, Setting, Unavailable
-from servers.orders import Orders, execute, refuse
 from servers.sites import Sites
-from servers.worker import BACKLOG
 
 
 class UsageError(Exception):
@@ -142,7 +144,7 @@ def _journal(arguments: argparse.Namespace) -> int | None:
         return None
     if arguments.workers != 1:
         raise UsageError("phases are of one request at a time", "give --workers 1")
-    from servers.phases import Journal
+    from servers.profiling.journal import Journal
 
     try:
         return Journal.at(arguments.phases).file
@@ -209,7 +211,7 @@ def _in_containment(
 ) -> int:
     """Check the host, listen, and become the server. In its own namespaces, where it has them."""
     setting = mode.setting
-    requirements.readable_interpreter(setting)
+    host_checks.readable_interpreter(setting)
     mode.check_host()
     if arguments.check:
         return 0
@@ -227,9 +229,9 @@ def _in_containment(
         "own_session_keyring": own_keyring,
     }
     if arguments.phases is not None:
-        from servers import courses
+        from servers.profiling import timelines
 
-        ready["phases"] = courses.layout(arguments.mode)
+        ready["phases"] = timelines.layout(arguments.mode)
     orders = Orders(
         mode=f"{type(mode).__module__}:{type(mode).__qualname__}",
         setting=setting,

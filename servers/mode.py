@@ -9,9 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from types import MappingProxyType
 
-from servers.credentials import Identity
 from servers.http import Request, Response
-from servers.reaping import reap_ended
+from servers.kernel.credentials import Identity
+from servers.kernel.reaping import reap_ended
 from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -78,7 +78,7 @@ NO_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 WORKER_START: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"worker_start": ("fork", "exec")}
 )
-"""The factor of modes that use up their workers: how new ones come to be (`servers.respawn`).
+"""The factor of modes that use up their workers: how new ones come to be (`servers.front.spawn`).
 
 It is the pool that heeds it. An executed worker has not been through `check_host` and
 `master_init`, so a mode with this factor prepares in `__init__` what its workers share.

@@ -6,8 +6,8 @@ import os
 import stat
 from sys import getsizeof
 
-from servers.credentials import Identity
 from servers.http import BadRequest
+from servers.kernel.credentials import Identity
 from servers.remembered import Bounded, size_of
 from servers.typed import NamedTuple
 

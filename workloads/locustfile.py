@@ -28,14 +28,15 @@ import gevent
 from locust import events
 from locust.env import Environment
 
-from workloads import load, popularity
+from workloads import popularity
 from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
-from workloads.load import Load
+from workloads.load import spec
+from workloads.load.shapes import Rates, Shape, parse
+from workloads.load.spec import Load
+from workloads.load.users import ClosedLoopUser, OpenLoopUser, Plan
 from workloads.proof import Identity, Proof
-from workloads.shapes import Rates, Shape, parse
 from workloads.tenants import Manifest, Tenant
-from workloads.users import ClosedLoopUser, OpenLoopUser, Plan
 
 logger = logging.getLogger(__name__)
 
@@ -134,15 +135,15 @@ def load_from(options: Any, url: str | None) -> Load:
     manifest = Manifest.read(Path(options.tenants_file))
     tenants = manifest.tenants[: options.tenant_count or None]
     return Load(
-        host=load.loopback(address.hostname.replace("localhost", "127.0.0.1")),
+        host=spec.loopback(address.hostname.replace("localhost", "127.0.0.1")),
         port=address.port,
-        workload=load.workload(options.workload),
+        workload=spec.workload(options.workload),
         tenants=tuple(Proof(t.name, expected(t, manifest, options.runs_as)) for t in tenants),
         connection=options.connection,
         arrivals=ARRIVALS,
         popularity=popularity.parse(options.popularity),
         server=manifest.www,
-        credential_key=load.stamping_key(options.credential_key),
+        credential_key=spec.stamping_key(options.credential_key),
     )
 
 

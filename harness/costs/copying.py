@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from harness.affinity import running_on
 from harness.costs.samples import Facts, Missing, Sample, Subject
-from harness.targets import python
+from harness.host.cores import running_on
+from harness.target.targets import python
 
 NAME: Final = "Python heap"
 HOWS: Final = {"plain": "", "freeze": ", gc.freeze", "disable": ", gc.disable"}

@@ -27,10 +27,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from harness.affinity import running_on
+from harness.costs.build import Programs
 from harness.costs.effort import Effort
-from harness.costs.programs import Programs
 from harness.costs.samples import Facts, Missing, Sample, Subject
+from harness.host.cores import running_on
 
 WAYS: Final = {
     "identity": "change of identity and back",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from harness.costs.samples import Facts, Missing, Sample, Subject
-from harness.targets import python
+from harness.target.targets import python
 
 START: Final = "(interpreter start)"
 """What stands for the script without any line."""

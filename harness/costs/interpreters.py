@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.costs.programs import Programs
+from harness.costs.build import Programs
 from harness.costs.samples import Missing
-from harness.targets import python
+from harness.target.targets import python
 
 _PATIENCE_S: Final = 10.0
 _PYTHON_NAME: Final = re.compile(r"(python|pypy)3(\.\d+)?t?")

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 
 from harness.costs.samples import CostRow, Sample, Subject
-from harness.stats import CONFIDENCE, Interval
+from harness.stats.intervals import CONFIDENCE, Interval
 
 PER_PROCESS = "per process"
 PER_MIB = "per MiB"

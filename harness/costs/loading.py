@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from harness.costs.build import Programs
 from harness.costs.effort import Effort
 from harness.costs.interpreters import Launch
-from harness.costs.programs import Programs
 from harness.costs.samples import Facts, Missing, Sample, Subject
 
 FIRST_LINE = "to the first line"

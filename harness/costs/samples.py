@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal
 
-from harness.stats import geometric_interval
+from harness.stats.intervals import geometric_interval
 
 Measure = Literal["creation", "line", "heap", "load", "import"]
 

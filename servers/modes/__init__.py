@@ -1,4 +1,7 @@
-"""The isolation modes: one file each, with one class `Mode`. The folder is the registry."""
+"""The isolation modes: one file each, or one package, with one class `Mode`.
+
+The folder is the registry.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from servers.mode import IsolationMode
 
 def names() -> list[str]:
     """Return the names of all modes, in alphabetical order."""
-    files = os.listdir(os.path.dirname(__file__))
-    stems = [file.removesuffix(".py") for file in files if file.endswith(".py")]
-    return sorted(stem for stem in stems if not stem.startswith("_"))
+    return sorted(
+        entry.name.removesuffix(".py")
+        for entry in os.scandir(os.path.dirname(__file__))
+        if not entry.name.startswith("_") and (entry.is_dir() or entry.name.endswith(".py"))
+    )
 
 
 def load(name: str) -> type[IsolationMode]:

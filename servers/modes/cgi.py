@@ -6,11 +6,16 @@ import errno
 import os
 import stat
 
-from servers.credentials import drop_for_good
 from servers.http import Request, Response
+from servers.interpreter.cgi_program import SPAWNERS, Program
+from servers.interpreter.embedded import (
+    ScriptFailed,
+    environment_of,
+    parse_output,
+    server_environment,
+)
+from servers.kernel.credentials import drop_for_good
 from servers.mode import IsolationMode, RunsAs
-from servers.program import SPAWNERS, Program
-from servers.script import ScriptFailed, environment_of, parse_output, server_environment
 
 
 class Mode(IsolationMode):

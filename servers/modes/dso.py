@@ -5,10 +5,10 @@ No process is made and nothing is loaded on a request; every tenant's script run
 
 from __future__ import annotations
 
-from servers.credentials import drop_for_good
 from servers.http import Request, Response
+from servers.interpreter.embedded import Embedded, environment_of, server_environment
+from servers.kernel.credentials import drop_for_good
 from servers.mode import IsolationMode, RunsAs
-from servers.script import Embedded, environment_of, server_environment
 
 
 class Mode(IsolationMode):

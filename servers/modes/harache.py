@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import gc
 
-from servers import keyring, linux, requirements
-from servers.credentials import Identity, become
-from servers.forked import ForkedScripts
+from servers import host_checks
 from servers.http import Request, Response
+from servers.interpreter.embedded import environment_of, server_environment
+from servers.interpreter.forked import ForkedScripts
+from servers.kernel import keyring, syscalls
+from servers.kernel.confinement import restrain
+from servers.kernel.credentials import Identity, become
 from servers.mode import IsolationMode, RunsAs
-from servers.restraint import restrain
-from servers.script import environment_of, server_environment
 
-_NEEDED = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID, linux.CAP_KILL)
+_NEEDED = syscalls.capability_mask(syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL)
 
 
 class Mode(IsolationMode):
@@ -28,7 +29,7 @@ class Mode(IsolationMode):
 
     def check_host(self) -> None:
         """Changing identity takes root."""
-        requirements.other_identities(self.setting)
+        host_checks.other_identities(self.setting)
 
     def child_init(self) -> None:
         """Stay root, but of all its power keep three capabilities and a few directories."""

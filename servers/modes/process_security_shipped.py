@@ -12,10 +12,11 @@ import os
 import time
 from typing import Final
 
-from servers import linux, requirements
-from servers.all_ids import CredentialError
-from servers.credentials import RAISED, RESTING, Identity
+from servers import host_checks
 from servers.http import Request, Response
+from servers.kernel import syscalls
+from servers.kernel.all_ids import CredentialError
+from servers.kernel.credentials import RAISED, RESTING, Identity
 from servers.modes import process_security
 
 _ENDING_SECONDS: Final = 0.05
@@ -30,14 +31,14 @@ class Mode(process_security.Mode):
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""
-        requirements.other_identities(self.setting)
+        host_checks.other_identities(self.setting)
 
     def prepare_change(self) -> None:
         """Build the calls that libcap makes for the original. In each new worker."""
-        self._look = linux.CapabilityLook()
-        self._permit = self._lower = linux.CapabilityChange(RESTING)
-        self._raise = linux.CapabilityChange(RAISED)
-        self._clear = linux.CapabilityChange(linux.Capabilities())
+        self._look = syscalls.CapabilityLook()
+        self._permit = self._lower = syscalls.CapabilityChange(RESTING)
+        self._raise = syscalls.CapabilityChange(RAISED)
+        self._clear = syscalls.CapabilityChange(syscalls.Capabilities())
 
     def handle(self, request: Request) -> Response:
         """Run the script in a new thread, and change back when that has ended.
@@ -57,7 +58,7 @@ class Mode(process_security.Mode):
     def become(self, owner: Identity) -> None:
         """Change all threads, and give up this one's capabilities. In the request's thread."""
         self._permit()
-        dumpable = linux.prctl(linux.PR_GET_DUMPABLE)
+        dumpable = syscalls.prctl(syscalls.PR_GET_DUMPABLE)
         self._look()
         self._raise()
         os.setgroups(())
@@ -66,7 +67,7 @@ class Mode(process_security.Mode):
         self._look()
         self._clear()
         if dumpable:
-            linux.prctl(linux.PR_SET_DUMPABLE, 1)
+            syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         if (os.geteuid(), os.getegid(), os.getgroups()) != (owner.uid, owner.gid, []):
             raise CredentialError(f"this thread did not become {owner}")
 

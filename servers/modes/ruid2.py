@@ -6,11 +6,11 @@ reused, and the documented hole, since a hostile script can raise them as well a
 
 from __future__ import annotations
 
-from servers import requirements
-from servers.credentials import Switch
+from servers import host_checks
 from servers.http import Request, Response
+from servers.interpreter.embedded import Embedded, environment_of, server_environment
+from servers.kernel.credentials import Switch
 from servers.mode import IsolationMode, RunsAs
-from servers.script import Embedded, environment_of, server_environment
 
 
 class Mode(IsolationMode):
@@ -21,7 +21,7 @@ class Mode(IsolationMode):
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""
-        requirements.other_identities(self.setting)
+        host_checks.other_identities(self.setting)
 
     def child_init(self) -> None:
         """Become www with CAP_SETUID and CAP_SETGID permitted, none effective."""

@@ -6,12 +6,13 @@ each request, which the pool keeps ready.
 
 from __future__ import annotations
 
-from servers import keyring, requirements
-from servers.credentials import become, current
+from servers import host_checks
 from servers.http import Request, Response
-from servers.kept_code import EmbeddedOnce
+from servers.interpreter.code_files import EmbeddedOnce
+from servers.interpreter.embedded import environment_of, server_environment
+from servers.kernel import keyring
+from servers.kernel.credentials import become, current
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
-from servers.script import environment_of, server_environment
 
 
 class Mode(IsolationMode):
@@ -30,7 +31,7 @@ class Mode(IsolationMode):
 
     def check_host(self) -> None:
         """Changing identity takes root."""
-        requirements.other_identities(self.setting)
+        host_checks.other_identities(self.setting)
 
     def master_init(self) -> None:
         """Make room for the tenants' compiled code."""

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.interruption import Interrupted
-from harness.laboratory import Trial
-from harness.matrix import Spec
+from harness.commands.signals import Interrupted
+from harness.plan.plan import Spec
+from harness.trial.bench import Trial
 from tests.harness.folders import ROW
 
 

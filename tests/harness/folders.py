@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.results import Manifest, ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.manifest import Manifest
 from tests.harness.live import MANIFEST
 
 BASE = replace(

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import pytest
 
-from harness import cgroup
-from harness.results import Manifest, ResultsFolder
+from harness.host import cgroup
+from harness.results.folder import ResultsFolder
+from harness.results.manifest import Manifest
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0

@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, session
-from harness.matrix import Plan
-from harness.results import ResultsFolder
+from harness import cli
+from harness.commands import run
+from harness.plan.plan import Plan
+from harness.results.folder import ResultsFolder
 from tests.harness import folders
 from tests.harness.live import BLOCKS, MANIFEST, ROOT, RUN, Isobench, needs_root, trials_in, until
 
@@ -131,7 +132,7 @@ def test_what_is_said_counts_more_than_quick(
     say: Say, monkeypatch: pytest.MonkeyPatch, arguments: str, seconds: float, blocks: int
 ) -> None:
     plans: list[Plan] = []
-    monkeypatch.setattr(session, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(run, "start", lambda plan, *_: plans.append(plan))
     assert say("run", "--modes", "dso", *arguments.split()) == (0, "")
     assert [(plan.seconds, plan.blocks) for plan in plans] == [(seconds, blocks)]
 
@@ -374,10 +375,10 @@ def test_the_command_as_a_program() -> None:
 
 
 def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from harness import session
+    from harness.commands import run
 
     plans = []
-    monkeypatch.setattr(session, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(run, "start", lambda plan, *_: plans.append(plan))
     words = "run --modes dso,cgi,dso --load closed:2,closed:2 --connection close,close"
     monkeypatch.setattr(sys, "argv", ["isobench", *words.split()])
     assert cli.main() == 0
@@ -404,10 +405,10 @@ def test_how_long_a_run_goes_on(
     precision: float | None,
     budget_s: float | None,
 ) -> None:
-    from harness import session
+    from harness.commands import run
 
     plans = []
-    monkeypatch.setattr(session, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(run, "start", lambda plan, *_: plans.append(plan))
     monkeypatch.setattr(sys, "argv", ["isobench", "run", "--modes", "dso", *words.split()])
     assert cli.main() == 0
     (plan,) = plans

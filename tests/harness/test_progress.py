@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from harness.matrix import Plan
+from harness.plan.plan import Plan
 from harness.progress import Display
 from tests.harness.bench import Bench
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import reports
-from harness.results import Caution, Manifest, ResultsFolder, Skipped, Target, TrialRow
+from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.manifest import Caution, Manifest, Skipped, Target
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 

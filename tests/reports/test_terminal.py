@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from harness.results import ResultsFolder
+from harness.results.folder import ResultsFolder
 from reports.terminal import render_table
 
 MakeFolder = Callable[..., Path]

@@ -20,8 +20,8 @@ import httptools
 import pytest
 
 from servers import modes
+from servers.front.oversight import descendants
 from servers.mode import RunsAs
-from servers.oversight import descendants
 from workloads import credential, tenants
 from workloads.credential import Stamper
 from workloads.proof import Identity
@@ -121,7 +121,7 @@ def _tenant_in(data: bytes) -> str:
 _WHERE_READABLE = """
 import os, sys
 from pathlib import Path
-from servers import containment, linux
+from servers.kernel import containment, syscalls as linux
 linux.unshare(linux.CLONE_NEWNS)
 linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
 containment.make_visible(
@@ -290,7 +290,7 @@ class Server:
         return [
             pid
             for pid in children(self.master)
-            if "servers.master" in command_line(pid) and name_of(pid) == name_of(self.master)
+            if "servers.server_main" in command_line(pid) and name_of(pid) == name_of(self.master)
         ]
 
     def zygotes(self) -> list[int]:

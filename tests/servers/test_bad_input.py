@@ -11,15 +11,7 @@ import pytest
 
 from servers import modes
 from servers.mode import Limits
-from tests.servers.live import (
-    Reply,
-    Server,
-    Sites,
-    command_line,
-    needs_root,
-    read_reply,
-    request,
-)
+from tests.servers.live import Reply, Server, Sites, command_line, needs_root, read_reply, request
 
 pytestmark = needs_root
 
@@ -353,7 +345,7 @@ def test_scripts_that_never_end(server: Server) -> None:
     settle(server)
     server.wait_for(
         lambda: all(
-            "servers.master" in command_line(pid)
+            "servers.server_main" in command_line(pid)
             for pid in {*server.everybody()} - {*server.zygotes()}
         )
     )

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from servers.authority import is_authority
 from servers.http import BadRequest, Request, RequestParser, Response, render
-from servers.script import ScriptFailed, parse_output
+from servers.http.authority import is_authority
+from servers.interpreter.embedded import ScriptFailed, parse_output
 
 HEAD_LIMIT, BODY_LIMIT = 300, 200
 

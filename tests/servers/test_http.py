@@ -16,7 +16,7 @@ from servers.http import (
     plain_response,
     render,
 )
-from servers.reasons import REASONS
+from servers.http.reasons import REASONS
 
 HEAD = b"GET /hello.py?a=1 HTTP/1.1\r\nHost: t0001\r\n"
 LIMIT = 1000
@@ -542,7 +542,7 @@ def test_the_tests_that_the_rules_name_exist() -> None:
     rules = (here.parents[1] / "docs" / "http.md").read_text()
     defined = {
         name
-        for file in here.glob("test_*.py")
+        for file in here.rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
     }
     assert set(re.findall(r"`(test_\w+)`", rules)) <= defined

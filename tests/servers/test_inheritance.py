@@ -20,7 +20,8 @@ from typing import Any
 import httptools
 import pytest
 
-from servers import keyring, leftovers, linux, relay
+from servers.front import relay
+from servers.kernel import keyring, leftovers, syscalls
 from tests.servers import keys
 from tests.servers.forked import in_child
 from tests.servers.live import (
@@ -382,7 +383,7 @@ def test_no_tenant_keeps_a_capability_that_the_operator_handed_down(
     source = "print(*[line for line in open('/proc/self/status') if line[:3] == 'Cap'])"
     with Server(mode, shared_sites, prefix=("setpriv", *words)) as server:
         found = dict(line.split() for line in printed(server, source).splitlines())
-    switching = linux.capability_mask(linux.CAP_SETUID, linux.CAP_SETGID)
+    switching = syscalls.capability_mask(syscalls.CAP_SETUID, syscalls.CAP_SETGID)
     assert int(found["CapPrm:"], 16) == (switching if mode == "ruid2" else 0)
     assert {int(found[name], 16) for name in ("CapInh:", "CapEff:", "CapAmb:")} == {0}
 

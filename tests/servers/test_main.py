@@ -12,16 +12,7 @@ import httptools
 import pytest
 
 from servers import modes
-from tests.servers.live import (
-    PYTHON,
-    ROOT,
-    WWW,
-    Server,
-    Sites,
-    key_for,
-    needs_root,
-    where_readable,
-)
+from tests.servers.live import PYTHON, ROOT, WWW, Server, Sites, key_for, needs_root, where_readable
 from workloads.proof import Identity
 
 pytestmark = needs_root
@@ -250,7 +241,7 @@ def test_import_is_lean() -> None:
 
 @pytest.mark.parametrize("mode", ["harache", "suid2", "dso"])
 def test_a_server_has_loaded_next_to_nothing(mode: str) -> None:
-    source = f"import servers.master, servers.modes.{mode}, sys; print(*sys.modules)"
+    source = f"import servers.server_main, servers.modes.{mode}, sys; print(*sys.modules)"
     done = subprocess.run(
         [*LEAN, "-c", source],
         env={"PYTHONPATH": f"{ROOT}:{PACKAGES}"},

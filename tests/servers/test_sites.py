@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import servers.sites
-from servers.credentials import Identity
 from servers.http import BadRequest
+from servers.kernel.credentials import Identity
 from servers.sites import NotFound, Site, Sites
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.costs import programs
-from harness.costs.programs import Programs
+from harness.costs import build
+from harness.costs.build import Programs
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Programs:
     """The programs that measure."""
-    return programs.build(tmp_path_factory.mktemp("programs"))
+    return build.build(tmp_path_factory.mktemp("programs"))

@@ -8,11 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.belongings import Belongings
+from harness.costs.build import Programs
 from harness.costs.creation import WAYS, Creator, Heap, Refused, huge_mib, one_round
 from harness.costs.effort import QUICK
-from harness.costs.programs import Programs
 from harness.costs.samples import Missing, Sample
+from harness.target.run_resources import Belongings
 from tests.harness.live import needs_root
 
 SMALL = Heap(2, "small")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from harness.costs import interpreters
+from harness.costs.build import Programs
 from harness.costs.interpreters import LANGUAGES, Language, find_pythons
-from harness.costs.programs import Programs
-from harness.targets import python
+from harness.target.targets import python
 
 
 def script(path: Path, text: str) -> Path:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from harness.costs import loading
+from harness.costs.build import Programs
 from harness.costs.effort import QUICK
 from harness.costs.interpreters import Launch
 from harness.costs.loading import EXIT, FIRST_LINE, Traced, count_calls, launch, read_answer
-from harness.costs.programs import Programs
 from harness.costs.samples import Missing, Sample
 
 CPU = max(os.sched_getaffinity(0))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness import tables
 from harness.costs.samples import Facts, Sample, Subject, rows
-from harness.stats import geometric_interval
+from harness.results import schema
+from harness.stats.intervals import geometric_interval
 
 FORK = Subject("creation", "fork", "10 MiB", heap_mib=10, pages="small")
 
@@ -42,5 +42,5 @@ def test_what_took_no_time_that_the_clock_could_tell_has_a_row_too() -> None:
 def test_a_row_has_the_columns_of_the_table(subject: Subject, group: str) -> None:
     (row,) = rows([Sample(subject, 1, 5.0, 1)])
     content = row.to_json()
-    assert tables.to_table("costs", [content]).num_rows == 1
+    assert schema.to_table("costs", [content]).num_rows == 1
     assert content["group"] == group

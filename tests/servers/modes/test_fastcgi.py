@@ -14,11 +14,11 @@ from typing import Any, cast
 
 import pytest
 
-from servers.linux import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
+from servers.interpreter.embedded import ScriptTimeout
+from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
 from servers.modes.fastcgi import TenantWorkers
-from servers.script import ScriptTimeout
+from servers.modes.fastcgi.starter import ANSWER, ASK, ASKING, GIVING_BACK, Gone
 from servers.sites import Site
-from servers.starter import ANSWER, ASK, ASKING, GIVING_BACK, Gone
 from tests.servers.live import (
     FIRST_UID,
     PATIENCE,
@@ -447,7 +447,7 @@ def test_a_worker_that_says_too_much_is_not_believed_again(sites: Sites) -> None
     """A second answer, ready before the next request, would be taken for the answer to that."""
     with serving(sites) as server:
         before = worker_of(server, A)
-        forged = "import os\nfrom servers.child import message\n"
+        forged = "import os\nfrom servers.interpreter.child import message\n"
         reply = server.run(f"{forged}os.write(3, message(b'A', b'Content-Type: a/b\\n\\n') * 2)")
         assert reply.status == 500
         assert worker_of(server, A) != before

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from servers import seccomp
-from servers.credentials import Identity
+from servers.kernel import seccomp
+from servers.kernel.credentials import Identity
 from servers.mode import Setting, Unavailable
 from servers.modes.hussa import Mode
 from tests.servers.live import PATIENCE, Server, Sites, name_of, needs_root, where_readable

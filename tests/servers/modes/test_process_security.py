@@ -111,9 +111,9 @@ def test_thread_cannot_go_back(server: Server) -> None:
     """Neither through libc, which asks all threads, nor by the system calls themselves."""
     reply = server.run(f"""
         import ctypes, os
-        from servers import linux
-        from servers.credentials import RAISED
-        from servers.thread_identity import _numbers, _system_call
+        from servers.kernel import syscalls as linux
+        from servers.kernel.credentials import RAISED
+        from servers.modes.process_security.thread_identity import _numbers, _system_call
         {OK}
         numbers = _numbers()
         def make(*call):
@@ -248,8 +248,8 @@ def test_shared_memory_is_the_hole(server: Server) -> None:
     """What a script puts in the way of the main thread runs there, able to switch."""
     with Server(server.mode, server.sites) as other:
         other.run(f"""
-            from servers import linux, worker
-            from servers.credentials import RAISED, Identity, become
+            from servers.front import worker; from servers.kernel import syscalls as linux
+            from servers.kernel.credentials import RAISED, Identity, become
             def render(*_, linux=linux, become=become, raised=RAISED,
                        neighbour=Identity({FIRST_UID + 1}, {FIRST_UID + 1})):
                 linux.capset(raised)

@@ -259,7 +259,7 @@ def test_server_works_on_after_time_ran_out(server: Server) -> None:
             id="not in the event: dir_fd of open",
         ),
         pytest.param(
-            "from servers.language_guard import LanguageGuard\n"
+            "from servers.modes.safe_mode.language_guard import LanguageGuard\n"
             "import gc\n"
             "guard = next(o for o in gc.get_objects() if isinstance(o, LanguageGuard))\n"
             "guard.leave()\n"
@@ -273,7 +273,7 @@ def test_server_works_on_after_time_ran_out(server: Server) -> None:
             id="no event: ATTACH",
         ),
         pytest.param(
-            "from servers import linux\n"
+            "from servers.kernel import syscalls as linux\n"
             "return linux._libc.prctl(linux.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)",
             id="a C function that the server has looked up before",
         ),

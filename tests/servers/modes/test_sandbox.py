@@ -14,20 +14,14 @@ from typing import NamedTuple
 
 import pytest
 
-from servers import linux, requirements, restraint, seccomp
-from servers.containment import make_visible
-from servers.credentials import Identity
+from servers import host_checks
+from servers.kernel import confinement, seccomp, syscalls
+from servers.kernel.containment import make_visible
+from servers.kernel.credentials import Identity
 from servers.mode import Limits, Setting, Unavailable
 from servers.modes import sandbox
 from tests.servers.forked import in_child
-from tests.servers.live import (
-    WWW,
-    Server,
-    Sites,
-    children,
-    command_line,
-    needs_root,
-)
+from tests.servers.live import WWW, Server, Sites, children, command_line, needs_root
 
 pytestmark = needs_root
 
@@ -109,12 +103,12 @@ ATTEMPTS = {
         ("ipc", "seccomp"), "seccomp", str(errno.EPERM),
     ),
     "makes a user namespace": Attempt(
-        IN_C + f"print('done' if c.unshare({linux.CLONE_NEWUSER}) == 0 else ctypes.get_errno())",
+        IN_C + f"print('done' if c.unshare({syscalls.CLONE_NEWUSER}) == 0 else ctypes.get_errno())",
         ("seccomp",), "seccomp", str(errno.EPERM),
     ),
     "clones into a namespace": Attempt(
         IN_C + "child = c.syscall(ctypes.c_long({clone}), "
-        f"{linux.CLONE_NEWUSER | signal.SIGCHLD}, 0, 0, 0, 0)\n"
+        f"{syscalls.CLONE_NEWUSER | signal.SIGCHLD}, 0, 0, 0, 0)\n"
         "if child == 0: os._exit(0)\n"
         "print('done' if child > 0 else ctypes.get_errno())",
         ("seccomp",), "seccomp", str(errno.EPERM),
@@ -163,7 +157,7 @@ def shared_memory_of(server: Server) -> int:
         library = CDLL(None, use_errno=True)
         ipc_private = 0
         with open(f"/proc/{server.master}/ns/ipc") as namespace:
-            assert library.setns(namespace.fileno(), linux.CLONE_NEWIPC) == 0
+            assert library.setns(namespace.fileno(), syscalls.CLONE_NEWIPC) == 0
         return int(library.shmget(ipc_private, c_size_t(4096), c_int(0o1666)))
 
     number = in_child(make)
@@ -207,7 +201,7 @@ def test_root_holds_the_system_the_interpreter_and_one_site(server: Server) -> N
         for path in ("'..'", "'/dev'", "'/'")
     )
     assert neighbours == ["t0001"]
-    assert set(devices) - {"fd", "stdin", "stdout", "stderr", "shm"} == set(restraint.DEVICES)
+    assert set(devices) - {"fd", "stdin", "stdout", "stderr", "shm"} == set(confinement.DEVICES)
     assert set(found) <= {
         *("bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "tmp", "usr"),
         server.sites.root.parts[1],
@@ -307,8 +301,8 @@ def test_worker_is_www_and_has_power_over_its_own_namespace_only(server: Server)
     assert (
         int(fields["CapEff"], 16)
         == int(fields["CapBnd"], 16)
-        == linux.capability_mask(
-            linux.CAP_SETUID, linux.CAP_SETGID, linux.CAP_KILL, linux.CAP_SYS_ADMIN
+        == syscalls.capability_mask(
+            syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL, syscalls.CAP_SYS_ADMIN
         )
     )
     ours = Path("/proc/self/ns/user").stat().st_ino
@@ -400,8 +394,8 @@ def mode(sites: Sites, private: Path, **options: str) -> sandbox.Mode:
 
 def test_check_passes_here_and_changes_nothing(sites: Sites, reachable: Path) -> None:
     def check() -> tuple[str, str]:
-        linux.unshare(linux.CLONE_NEWNS)
-        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+        syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
         make_visible([Path(sys.base_prefix)])
         before = Path("/proc/self/mountinfo").read_text()
         mode(sites, reachable).check_host()
@@ -416,14 +410,14 @@ def test_check_passes_here_and_changes_nothing(sites: Sites, reachable: Path) ->
 def test_check_names_the_namespace_that_is_refused(
     layer: str, sites: Sites, reachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unshare = linux.unshare
+    unshare = syscalls.unshare
 
     def refuse(flags: int) -> None:
         if flags == sandbox._NAMESPACES[layer]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         unshare(flags)
 
-    monkeypatch.setattr(linux, "unshare", refuse)
+    monkeypatch.setattr(syscalls, "unshare", refuse)
     with pytest.raises(Unavailable, match=f"layer {layer} .* No space left") as raised:
         mode(sites, reachable).check_host()
     assert f"sandbox:{layer}=off" in raised.value.hint
@@ -433,7 +427,7 @@ def test_check_names_the_namespace_that_is_refused(
 def test_check_names_what_the_kernel_lacks(
     layer: str, stub: str, sites: Sites, reachable: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(linux, stub, lambda: 0)
+    monkeypatch.setattr(syscalls, stub, lambda: 0)
     with pytest.raises(Unavailable, match=layer):
         mode(sites, reachable).check_host()
     mode(sites, reachable, landlock="off").check_host()
@@ -445,7 +439,7 @@ def test_check_tells_which_layer_fails_in_the_end(
     def refuse(_: str) -> None:
         raise PermissionError(errno.EPERM, "not in this container")
 
-    monkeypatch.setattr(linux, "pivot_root", refuse)
+    monkeypatch.setattr(syscalls, "pivot_root", refuse)
     with pytest.raises(Unavailable, match="layer mount: not in this container"):
         mode(sites, reachable).check_host()
 
@@ -456,7 +450,7 @@ def test_check_asks_for_identities(
     def refuse(_: Setting) -> None:
         raise Unavailable("no", "none")
 
-    monkeypatch.setattr(requirements, "other_identities", refuse)
+    monkeypatch.setattr(host_checks, "other_identities", refuse)
     with pytest.raises(Unavailable, match="no"):
         mode(sites, reachable).check_host()
 

@@ -306,7 +306,7 @@ def test_a_stopped_worker_does_not_stop_the_others(server: Server) -> None:
 
 IN_A_NAMESPACE = """
 import os, sys
-from servers.user_namespace import enter
+from servers.kernel.user_namespace import enter
 enter(range(65536), range(65536))
 os.execvp(sys.argv[1], sys.argv[1:])
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from servers.credentials import Identity
-from servers.linux import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
+from servers.kernel.credentials import Identity
+from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
 from servers.mode import Setting
 from servers.modes.zygote import Zygote, ZygoteEnded
 from tests.servers.forked import in_child

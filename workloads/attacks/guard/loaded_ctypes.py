@@ -16,7 +16,7 @@ def attack(given: Given) -> object:
     import sys
 
     given.must_be_guarded()
-    linux = sys.modules.get("servers.linux")
+    linux = sys.modules.get("servers.kernel.syscalls")
     if linux is None:
         raise PermissionError("nothing of the server's is in the script's process")
     ctypes, libc = linux.ctypes, linux._libc

@@ -14,7 +14,7 @@ def attack(given: Given) -> object:
     import sys
 
     given.must_be_guarded()
-    worker = sys.modules.get("servers.worker")
+    worker = sys.modules.get("servers.front.worker")
     if worker is None:
         raise PermissionError("nothing of the server's is in the script's process")
     real, secret, drop, opens = worker.render, f"{given.neighbour}/config.secret", given.drop, open

@@ -20,7 +20,7 @@ def attack(given: Given) -> object:
     tried = 0
     for kind in ("Switch", "_Switch"):
         for switch in given.reach(kind):
-            server = sys.modules["servers.credentials"]
+            server = sys.modules["servers.kernel.credentials"]
             tried += 1
             try:
                 switch.back()
@@ -30,7 +30,7 @@ def attack(given: Given) -> object:
                 continue
             os.close(os.open(f"{given.drop}/switched", os.O_CREAT | os.O_WRONLY, 0o644))
             return "switched"
-    credentials = sys.modules.get("servers.credentials")
+    credentials = sys.modules.get("servers.kernel.credentials")
     if credentials is None:
         raise given.nothing("the server's modules are not in the script's process")
     try:

@@ -35,7 +35,7 @@ def attack(given: Given) -> object:
         except Exception:
             return
 
-    worker = sys.modules.get("servers.worker")
+    worker = sys.modules.get("servers.front.worker")
     if worker is None:
         raise given.nothing("the server's modules are not in the script's process")
     real = worker.render

@@ -1,0 +1,278 @@
+"""Makes attacks on targets, and judges from outside what became of each.
+
+Rule 1: an attack has succeeded when its proof is seen, and not before; what the hostile script says
+of itself only explains why there was none. Where it says nothing, there is no result.
+Rule 2: every attack is also made where it must succeed, on a target or on a weak double
+(`harness.attack.controls`), so that "blocked" never means that the attack was broken.
+Rule 3: targets have nothing in common, so several are attacked at the same time; the attacks on one
+come one after the other, on a server of their own unless they leave nothing behind.
+Rule 4: whatever one attack breaks, its own script, its own proof or the server, is an error of that
+attack, and the others are made all the same.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from threading import Thread
+from typing import TypeVar
+
+from harness.attack import controls, scene
+from harness.attack.scene import NothingToAttack, Scene, SceneFailed, Seat
+from harness.errors import IsobenchError
+from harness.target.server import Server
+from harness.target.targets import Target
+from workloads.attacks import Attack
+from workloads.attacks.scene import Reply
+
+MOST_EVIDENCE = 300
+"""Characters of evidence that are kept."""
+
+LONGEST_S = 90.0
+"""After which an attack that does not come to an end is given up: more than all waits together."""
+
+MOST_LOST = 3
+"""After how many servers of a target that ended, or did not start, no other is tried."""
+
+_TOLD = re.compile(rb"isobench-attack (done|nothing|refused|broke) ?([^\n]*)")
+
+
+Seen = TypeVar("Seen")
+
+
+class Outcome(StrEnum):
+    """What became of an attack."""
+
+    BLOCKED = "blocked"
+    SUCCEEDED = "succeeded"
+    NOT_APPLICABLE = "not-applicable"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attack on one target. `evidence` is what shows its outcome, in words."""
+
+    target: str
+    attack: Attack
+    outcome: Outcome
+    evidence: str
+    took_s: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of an attack, and whether it cost the server though that was not its goal."""
+
+    outcome: Outcome
+    evidence: str
+    lost: bool = False
+
+
+Watch = Callable[[Attempt], None]
+
+
+def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Watch) -> None:
+    """Make these attacks on one target, telling `watch` of each.
+
+    Attacks that leave nothing behind come first, on one server for each size of pool. Where that
+    server ends, the rest are made on a new one.
+    """
+    siege = _Siege(seat, target, controls.server_class(target.name), watch)
+
+    def size(attack: Attack) -> int:
+        return attack.workers
+
+    together = sorted((attack for attack in attacks if attack.shared), key=size)
+    for _, group in groupby(together, size):
+        siege.make(group)
+    for attack in attacks:
+        if not attack.shared:
+            siege.make([attack])
+
+
+class _Siege:
+    """The attacks on one target: on one server after the other, as often as one is lost."""
+
+    def __init__(self, seat: Seat, target: Target, server_class: type[Server], watch: Watch):
+        self._seat = seat
+        self._target = target
+        self._server_class = server_class
+        self._watch = watch
+        self._lost: list[str] = []
+
+    def make(self, attacks: Iterable[Attack]) -> None:
+        """Make attacks that one server does for."""
+        left = list(attacks)
+        while left:
+            if len(self._lost) >= MOST_LOST:
+                reason = (
+                    f"not made, since {MOST_LOST} servers were lost; the last: {self._lost[-1]}"
+                )
+                self._tell(left.pop(0), Judgement(Outcome.ERROR, reason), time.monotonic())
+            else:
+                self._make_on_one_server(left)
+
+    def _make_on_one_server(self, left: list[Attack]) -> None:
+        """Make those that are left, until none is or the server is lost. At least one is made."""
+        began = time.monotonic()
+        first, stage = left[0], None
+        try:
+            with scene.opened(
+                self._seat, self._target, first.workers, self._server_class, first.profiled
+            ) as stage:
+                while left:
+                    judged = attempt(stage, left[0])
+                    self._tell(left.pop(0), judged, began)
+                    began = time.monotonic()
+                    if judged.lost:
+                        self._lost.append(judged.evidence)
+                    if judged.lost or (left and self._ended_by(judged, stage)):
+                        break
+        except Exception as error:
+            if stage is not None:
+                raise  # at the clearing away, when all was told
+            self._lost.append(presentable(str(error) or type(error).__name__))
+            reason = f"no server to attack: {self._lost[-1]}"
+            self._tell(left.pop(0), Judgement(Outcome.ERROR, reason), began)
+
+    @staticmethod
+    def _ended_by(judged: Judgement, stage: Scene) -> bool:
+        """Return whether an attack that succeeded has left the server unfit for another."""
+        return judged.outcome is Outcome.SUCCEEDED and stage.outage() is not None
+
+    def _tell(self, attack: Attack, judged: Judgement, began: float) -> None:
+        took_s = time.monotonic() - began
+        self._watch(Attempt(self._target.name, attack, judged.outcome, judged.evidence, took_s))
+
+
+def attempt(stage: Scene, attack: Attack) -> Judgement:
+    """Make one attack and judge it, whatever it does.
+
+    A server that has ended, or serves nobody any more, is an error, unless that is the proof.
+    """
+    try:
+        outcome, words = within(LONGEST_S, lambda: _carry_out(stage, attack))
+    except TimeoutError as error:
+        return Judgement(Outcome.ERROR, f"it could not be judged: {error}", lost=True)
+    lost = None if outcome is Outcome.SUCCEEDED else stage.outage()
+    if lost:
+        words = f"after it {lost}" + (f"; {words}" if outcome is Outcome.ERROR else "")
+        outcome = Outcome.ERROR
+    return Judgement(outcome, presentable(stage.shortened(words)), lost is not None)
+
+
+def _carry_out(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
+    try:
+        evidence = stage.carry_out(attack)
+    except NothingToAttack as reason:
+        return Outcome.NOT_APPLICABLE, str(reason)
+    except SceneFailed as error:
+        return Outcome.ERROR, f"it could not be judged: {error}"
+    # Whatever an attack's half in the harness raises is that attack's fault, and no other's.
+    except (Exception, SystemExit) as error:
+        return Outcome.ERROR, f"it could not be judged: {_fault(error, attack)}"
+    if evidence:
+        return Outcome.SUCCEEDED, evidence
+    return explain(stage.replies(), began=stage.began(), may_be_ended=attack.may_be_ended)
+
+
+def within(seconds: float, act: Callable[[], Seen]) -> Seen:
+    """Return what `act` returns. Raises what it raises, TimeoutError where it does not end.
+
+    It then goes on in its thread, which keeps nobody else from ending.
+    """
+    ended: Future[Seen] = Future()
+
+    def carry_out() -> None:
+        try:
+            ended.set_result(act())
+        except BaseException as error:
+            ended.set_exception(error)
+
+    Thread(target=carry_out, daemon=True).start()
+    try:
+        return ended.result(seconds)
+    except TimeoutError:
+        raise TimeoutError(f"it did not come to an end within {seconds:g} s") from None
+
+
+def _fault(error: BaseException, attack: Attack) -> str:
+    """Return an exception in words, with the line of the attack's file that it came through."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(attack.source)
+    ]
+    place = f" (line {lines[-1]} of {attack.source.name})" if lines else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def presentable(text: str) -> str:
+    """Return text of hostile origin as one short line without anything that is not to be seen."""
+    line = " ".join(text[: 4 * MOST_EVIDENCE].split())
+    seen = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
+    return (
+        seen
+        if len(seen) <= MOST_EVIDENCE
+        else seen[: MOST_EVIDENCE - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    )
+
+
+def explain(
+    replies: Sequence[Reply], *, began: bool = True, may_be_ended: bool = False
+) -> tuple[Outcome, str]:
+    """Return why an attack shows no proof: what its script says, or what its client got. Pure.
+
+    Of several requests, the first that was refused explains it best. A script that says nothing has
+    shown nothing, not even that it tried: that is an error, unless it did begin and the attack is
+    `may_be_ended`.
+    """
+    told = [_TOLD.search(reply.raw) for reply in replies]
+    words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}
+    if b"broke" in words:
+        return Outcome.ERROR, f"the script is broken: {words[b'broke']}"
+    if b"nothing" in words:
+        return Outcome.NOT_APPLICABLE, words[b"nothing"]
+    if b"refused" in words:
+        return Outcome.BLOCKED, words[b"refused"]
+    if b"done" in words:
+        return Outcome.BLOCKED, "the script came to its end, without an effect seen from outside"
+    answer = _answer(replies)
+    if not began:
+        return Outcome.ERROR, f"the script never began: {answer}"
+    if may_be_ended:
+        return Outcome.BLOCKED, f"without an effect: {answer}"
+    return Outcome.ERROR, f"the script ended without a word: {answer}"
+
+
+def _answer(replies: Sequence[Reply]) -> str:
+    best = max(replies, key=lambda reply: reply.status, default=None)
+    if best is None or best.status == 0:
+        return "no answer"
+    first_line = best.body[:MOST_EVIDENCE].decode("latin-1").partition("\n")[0].strip()
+    return f"the server answered {best.status}: {first_line}"
+
+
+def in_random_order(attacks: Iterable[Attack], target: str, seed: int) -> list[Attack]:
+    """Return the attacks in an order of this target's own, the same for the same seed."""
+    ordered = list(attacks)
+    random.Random(f"{seed} {target}").shuffle(ordered)
+    return ordered
+
+
+def control(seat: Seat, attack: Attack) -> Attempt:
+    """Make an attack where it must succeed."""
+    found: list[Attempt] = []
+    try:
+        attack_all(seat, controls.find(attack.control), [attack], found.append)
+    except IsobenchError as error:  # there is no such target
+        found.append(Attempt(attack.control, attack, Outcome.ERROR, presentable(str(error)), 0.0))
+    return found[0]

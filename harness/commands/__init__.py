@@ -1,0 +1,1 @@
+"""What each command of `isobench` does. The only room that imports reports."""

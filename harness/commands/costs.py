@@ -1,0 +1,293 @@
+"""What the command `costs` does, from the wish to the report."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import psutil
+from rich.console import Console
+
+import reports
+from harness.commands.run import Host, warn_of_change
+from harness.costs import build, copying, creation, imports, interpreters, lines, loading
+from harness.costs import samples as cost_samples
+from harness.costs.display import Display
+from harness.costs.effort import Effort
+from harness.costs.samples import CostRow, Missing, Sample
+from harness.errors import IsobenchError
+from harness.host import fingerprint
+from harness.host.cores import running_on
+from harness.results.folder import ResultsFolder
+from harness.results.manifest import Manifest
+from harness.target import probes
+from harness.target.run_resources import Belongings
+from harness.target.targets import python
+from harness.trial.bench import Cores, divide, interpreter
+from reports.terminal import render_costs
+from workloads import tenants
+from workloads.catalog import WORKLOADS
+from workloads.proof import Identity
+
+COMMAND: Final = "costs"
+_TABLE: Final = "costs"
+_FILL_MIB_PER_S: Final = 1000.0
+_PYTHON_FILL_MIB_PER_S: Final = 100.0
+_CLEAR_UP_S: Final = 0.15
+_LAUNCH_S: Final = 0.03
+_IMPORTS_S: Final = 0.04
+
+Taken = Iterable[Sample | Missing]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A part of a round: what it is called, how long it takes, about, and the doing of it."""
+
+    what: str
+    expected_s: float
+    take: Callable[[int, random.Random], Taken]
+
+
+@dataclass
+class Found:
+    """What has been measured so far, and what could not be."""
+
+    samples: list[Sample] = field(default_factory=list)
+    missing: dict[str, Missing] = field(default_factory=dict)
+
+    def add(self, one: Sample | Missing) -> None:
+        """Take one in; of what is missing for several reasons the first is kept."""
+        if isinstance(one, Sample):
+            self.samples.append(one)
+        else:
+            self.missing.setdefault(one.name, one)
+
+    def rows(self) -> list[CostRow]:
+        """Return the rows of costs.parquet."""
+        return [*cost_samples.rows(self.samples), *lines.fit(self.samples)]
+
+
+def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None:
+    """Measure, write costs.parquet, and make the report. Raises IsobenchError.
+
+    Into the folder of an earlier run, if `out` is one without costs; else into a new one.
+    """
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    path = out or Path("results") / f"costs-{run_id}"
+    earlier = (path / "run.json").exists()
+    if not earlier:
+        ResultsFolder.must_be_free(path)
+    started_at = _now()
+    host = Host.examine()
+    with ExitStack() as stack:
+        folder = None
+        if earlier:
+            folder = stack.enter_context(ResultsFolder.open(path, writable=True))
+            _refuse_second(folder)
+        belongings = stack.enter_context(Belongings())
+        cores = divide(probes.usable_cpus(), fingerprint.siblings())
+        with running_on(cores.generator):
+            found = _measure(effort, seed, belongings, cores, console)
+        if folder is None:
+            manifest = _manifest(run_id, seed, host, cores, started_at)
+            folder = stack.enter_context(ResultsFolder.create(path, manifest))
+        else:
+            when = "after the run, when costs were measured"
+            warn_of_change(folder, host.fingerprint, when, console)
+        _write_down(folder, found, effort, seed, started_at, finish=not earlier)
+    _show(path, console)
+
+
+def _refuse_second(folder: ResultsFolder) -> None:
+    if not folder.table(_TABLE).empty:
+        raise IsobenchError(
+            f"{folder.path} holds costs already, which are never overwritten",
+            hint="choose another folder with --out, or leave it out",
+        )
+
+
+def _manifest(run_id: str, seed: int, host: Host, cores: Cores, started_at: str) -> Manifest:
+    return Manifest(
+        run_id=run_id,
+        isobench=fingerprint.own_version(),
+        commit=fingerprint.own_commit(),
+        started_at=started_at,
+        argv=_argv(),
+        arguments={},
+        seed=seed,
+        plan={},
+        machine=host.fingerprint,
+        versions=fingerprint.versions(),
+        targets=(),
+        interpreter=interpreter(),
+        warnings=host.cautions,
+        cores={"server": cores.server, "generator": cores.generator},
+    )
+
+
+def _argv() -> tuple[str, ...]:
+    return ("isobench", *sys.argv[1:])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _write_down(
+    folder: ResultsFolder, found: Found, effort: Effort, seed: int, started_at: str, finish: bool
+) -> None:
+    folder.append_table(_TABLE, [row.to_json() for row in found.rows()])
+    record = {
+        "argv": list(_argv()),
+        "seed": seed,
+        "started_at": started_at,
+        "finished_at": _now(),
+        **effort.to_json(),
+        "missing": [{"name": one.name, "reason": one.reason} for one in found.missing.values()],
+    }
+    folder.note(COMMAND, record)
+    if finish:
+        folder.finish()
+
+
+def _measure(
+    effort: Effort, seed: int, belongings: Belongings, cores: Cores, console: Console
+) -> Found:
+    found = Found()
+    steps = list(_steps(effort, belongings, cores, found, console))
+    expected_s = effort.rounds * sum(step.expected_s for step in steps)
+    with Display(console, expected_s) as display:
+        for number in range(1, effort.rounds + 1):
+            chance = random.Random(f"{seed}/{number}")
+            for step in chance.sample(steps, len(steps)):
+                display.begins(number, step.what)
+                for one in step.take(number, chance):
+                    found.add(one)
+                display.ended(step.expected_s)
+    return found
+
+
+def _steps(
+    effort: Effort, belongings: Belongings, cores: Cores, found: Found, console: Console
+) -> Iterator[Step]:
+    """Yield what each round consists of; what this host lacks goes to `found` at once."""
+    folder = belongings.scratch / "costs"
+    folder.mkdir()
+    console.print("looking for interpreters", highlight=False)
+    built = build.build(folder)
+    launches, absent = interpreters.find(folder, built, effort.byte_code_of_all)
+    traced, untraced = loading.trace(launches, folder)
+    for missing in (*built.missing, *absent, *untraced):
+        found.add(missing)
+    yield from _creations(effort, built, belongings, cores, found)
+    for mib in effort.python_heaps_mib:
+        yield from (_heap(mib, how, cores) for how in copying.HOWS)
+    cpu = cores.server[0]
+    for one in launches:
+        yield _launch(one, built, effort, cpu, traced.get(one))
+    yield from map(_imports, _scripts(folder))
+
+
+def _creations(
+    effort: Effort,
+    built: build.Programs,
+    belongings: Belongings,
+    cores: Cores,
+    found: Found,
+) -> Iterator[Step]:
+    room_mib = psutil.virtual_memory().available / 2**20 / 2
+    for mib in effort.heaps_mib:
+        if mib > room_mib:
+            found.add(Missing(f"processes of {mib} MiB", "half of the free memory is less"))
+            continue
+        for pages in ("small", "huge"):
+            heap = creation.Heap(mib, pages)
+            yield _creation(heap, built, effort, belongings, cores)
+
+
+def _creation(
+    heap: creation.Heap,
+    built: build.Programs,
+    effort: Effort,
+    belongings: Belongings,
+    cores: Cores,
+) -> Step:
+    def take(number: int, chance: random.Random) -> Taken:
+        maker = creation.Creator(built, heap, cores.server, belongings.processes.path)
+        try:
+            with maker:
+                yield from creation.one_round(maker, number, effort, chance)
+        except creation.Refused as refused:
+            yield Missing(str(heap), str(refused))
+
+    budgets_s = len(creation.WAYS) * effort.creation_us / 1e6
+    expected_s = heap.mib / _FILL_MIB_PER_S + budgets_s + _CLEAR_UP_S
+    return Step(f"processes of {heap}", expected_s, take)
+
+
+def _heap(mib: int, how: str, cores: Cores) -> Step:
+    def take(number: int, chance: random.Random) -> Taken:
+        return copying.one_round(mib, how, number, cores.server, chance)
+
+    return Step(f"Python heap of {mib} MiB", mib / _PYTHON_FILL_MIB_PER_S + _CLEAR_UP_S, take)
+
+
+def _launch(
+    one: interpreters.Launch,
+    built: build.Programs,
+    effort: Effort,
+    cpu: int,
+    traced: loading.Traced | None,
+) -> Step:
+    def take(number: int, chance: random.Random) -> Taken:
+        taken = loading.launch(built, one, number, effort, cpu, traced)
+        return [taken] if isinstance(taken, Missing) else taken
+
+    return Step(f"{one.name} {one.what}", max(_LAUNCH_S, effort.launch_us / 1e6), take)
+
+
+def _imports(script: imports.Script) -> Step:
+    def take(number: int, chance: random.Random) -> Taken:
+        return imports.one_round(script, number)
+
+    return Step(f"imports of {script.workload}", _IMPORTS_S, take)
+
+
+def _scripts(folder: Path) -> Iterator[imports.Script]:
+    """Yield the script without any line, then each workload's, in a site made for it."""
+    empty = folder / "empty.py"
+    empty.write_text("")
+    yield imports.Script(imports.START, empty, folder, {})
+    # Owned by whoever runs this: the imports are the same, and no other identity is needed.
+    own = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
+    sites = folder / "sites"
+    tenants.create(
+        sites,
+        count=1,
+        www=own,
+        first_uid=own.uid,
+        interpreter=f"{python()} -IS",
+        workloads=WORKLOADS.values(),
+        own=False,
+    )
+    (site,) = (path for path in sites.iterdir() if path.is_dir())
+    for workload in WORKLOADS.values():
+        yield imports.Script(workload.name, site / workload.script, site, {"CONTENT_LENGTH": "0"})
+
+
+def _show(path: Path, console: Console) -> None:
+    page = reports.make(path)
+    folder = ResultsFolder.open(path)
+    console.print(render_costs(folder.table(_TABLE)))
+    for one in folder.manifest.also[COMMAND]["missing"]:
+        console.print(f"left out: {one['name']} ({one['reason']})", highlight=False, markup=False)
+    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)

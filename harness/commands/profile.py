@@ -1,0 +1,203 @@
+"""What the command `profile` does, from the wish to the report (see `profiler`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+import reports
+from harness.commands.doctor import sort_out
+from harness.commands.run import Ground, Host, manifest_of, report_refused, warn_of_change
+from harness.errors import IsobenchError
+from harness.host import fingerprint
+from harness.host.cores import running_on
+from harness.plan.plan import Plan
+from harness.profile import chrome_trace
+from harness.profile.phases import REQUEST, Phase
+from harness.profile.profiler import Procedure, Profiled, Profiler, settled
+from harness.results.atomic_file import make_directory, replace_file
+from harness.results.folder import ResultsFolder
+from harness.results.format import duration, percent
+from harness.stats.intervals import NOTHING, Interval
+from harness.target import probes
+from harness.target.targets import choose
+from harness.trial import stamping_overhead
+from harness.trial.bench import Cores, divide, settle
+from workloads.catalog import WORKLOADS
+
+COMMAND: Final = "profile"
+_NAMED: Final = 3
+"""How many of a target's phases the terminal names."""
+
+
+def start(
+    procedure: Procedure,
+    comparison: stamping_overhead.Comparison,
+    names: Sequence[str],
+    chosen: bool,
+    out: Path | None,
+    console: Console,
+) -> None:
+    """Profile targets, into a new results folder or that of an earlier run, and report.
+
+    `chosen` says whether the user named the targets; if not, those that this host cannot run are
+    skipped. Raises IsobenchError, with exit code 1 where phases do not add up.
+    """
+    if procedure.workload not in WORKLOADS:
+        raise IsobenchError(
+            f"there is no workload {procedure.workload!r}",
+            hint=f"known workloads: {', '.join(WORKLOADS)}",
+        )
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    path = out or Path("results") / f"profile-{run_id}"
+    targets = choose(names)
+    host = Host.examine()
+    cores = divide(probes.usable_cpus(), fingerprint.siblings())
+    failed = []
+    with ExitStack() as stack:
+        belongings, tracing = stack.enter_context(settled())
+        site = settle(belongings, procedure.tenants, cores)
+        usable, refused = sort_out(targets, site)
+        report_refused(refused, console)
+        if not usable or (chosen and refused):
+            raise IsobenchError(
+                f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
+                hint=refused[0].hint,
+            )
+        ground = Ground(tuple(usable), tuple(refused), cores, host)
+        folder = stack.enter_context(_folder(path, run_id, procedure, ground, console))
+        record = {"argv": ["isobench", *sys.argv[1:]], **asdict(procedure)}
+        folder.note(COMMAND, record)
+        if tracing.why_not:
+            console.print(f"without the kernel's view: {tracing.why_not}", highlight=False)
+        # Where the generator is, as in a run: our own work must not slow the server down.
+        stack.enter_context(running_on(cores.generator))
+        profiler = Profiler(belongings, site, procedure)
+        for target in usable:
+            found = profiler.measure(target, tracing)
+            _write(folder, procedure, found, tracing.why_not)
+            console.print(_line(found), highlight=False)
+            if not found.profile.adds_up:
+                failed.append(found)
+    if stamping_overhead.SUBJECT in {target.mode for target in usable}:
+        _find_cost(path, comparison, cores, procedure, console)
+    _conclude(path, failed, console)
+
+
+def _folder(
+    path: Path, run_id: str, procedure: Procedure, ground: Ground, console: Console
+) -> ResultsFolder:
+    """Return the folder of an earlier run, or a new one."""
+    if (path / "run.json").exists():
+        folder = ResultsFolder.open(path, writable=True)
+        known = {target.name for target in folder.manifest.targets}
+        new = [target.record for target in ground.targets if target.name not in known]
+        folder.update(targets=(*folder.manifest.targets, *new))
+        when = "after the run, when profiles were made"
+        warn_of_change(folder, ground.host.fingerprint, when, console)
+        return folder
+    plan = Plan(targets=tuple(target.name for target in ground.targets), seed=procedure.seed)
+    manifest = manifest_of(run_id, plan, ground)
+    return ResultsFolder.create(path, replace(manifest, plan={}))
+
+
+def _write(folder: ResultsFolder, procedure: Procedure, found: Profiled, why_not: str) -> None:
+    name, profile, counts = found.target.name, found.profile, found.counts
+    folder.replace_targets("phases", [{"target": name, **asdict(one)} for one in profile.phases])
+    folder.replace_targets(
+        "calls",
+        [
+            {"target": name, "call": call, "per_request": per_request}
+            for call, per_request in sorted(counts.calls.items())
+        ],
+    )
+    row = {
+        "target": name,
+        "workload": procedure.workload,
+        "tenants": procedure.tenants,
+        "requests": profile.requests,
+        "disordered": profile.disordered,
+        "service_us": profile.service_us,
+        "accounted": profile.accounted,
+        "missing": ", ".join(profile.missing),
+        "no_kernel_view": why_not,
+        "page_faults": counts.page_faults,
+        "context_switches": counts.context_switches,
+        "forks": counts.forks,
+        "calls_counted_by": counts.source,
+        **_cost_columns(NOTHING),
+    }
+    folder.replace_targets("profiles", [row])
+    traces = make_directory(folder.path / "traces")
+    content = chrome_trace.trace(name, found.course, found.passed, found.events)
+    file = re.sub(r"[^a-z0-9_]+", "-", name)
+    replace_file(traces / f"{file}.json", json.dumps(content).encode())
+
+
+def _cost_columns(cost: Interval) -> dict[str, float]:
+    return {
+        "stamping_cost": cost.mid,
+        "stamping_cost_low": cost.low,
+        "stamping_cost_high": cost.high,
+    }
+
+
+def _find_cost(
+    path: Path,
+    comparison: stamping_overhead.Comparison,
+    cores: Cores,
+    procedure: Procedure,
+    console: Console,
+) -> None:
+    """Measure what stamping costs, and note it with the target that it was measured on."""
+    with running_on(cores.generator):
+        cost = stamping_overhead.cost(comparison, cores, procedure.seed)
+    console.print(
+        f"stamping costs {stamping_overhead.SUBJECT} {percent(cost.mid)} of its requests per "
+        f"second (95%: {percent(cost.low)} to {percent(cost.high)})",
+        highlight=False,
+    )
+    with ResultsFolder.open(path, writable=True) as folder:
+        rows = folder.table("profiles")
+        (row,) = rows[rows["target"] == stamping_overhead.SUBJECT].to_dict("records")
+        noted = {str(name): value for name, value in row.items()} | _cost_columns(cost)
+        folder.replace_targets("profiles", [noted])
+
+
+def _line(found: Profiled) -> str:
+    """Return what the terminal says of a target: its time, and what takes most of it."""
+    profile = found.profile
+    longest = sorted(
+        (one for one in profile.phases if one.part == REQUEST), key=_median, reverse=True
+    )
+    parts = [f"{one.phase} {duration(one.median_us)}" for one in longest[:_NAMED]]
+    unclear = "" if profile.adds_up else f", {percent(1 - profile.accounted)} unexplained"
+    return f"{found.target.name}: {duration(profile.service_us)}{unclear}; {', '.join(parts)}"
+
+
+def _median(phase: Phase) -> float:
+    return phase.median_us
+
+
+def _conclude(path: Path, failed: Sequence[Profiled], console: Console) -> None:
+    with ResultsFolder.open(path, writable=True) as folder:
+        if not folder.manifest.plan:
+            folder.finish()
+    console.print(f"\nreport: {reports.make(path)}", soft_wrap=True, highlight=False)
+    if failed:
+        names = ", ".join(one.target.name for one in failed)
+        raise IsobenchError(
+            f"the phases do not add up to the service time: {names}",
+            hint="see the phase unexplained in the report, and docs/profiling.md",
+            exit_code=1,
+        )

@@ -1,0 +1,386 @@
+"""What the commands `run` and `serve` do, from the wish to the report."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+import reports
+from harness.commands.doctor import sort_out
+from harness.commands.signals import Interrupted
+from harness.errors import IsobenchError
+from harness.host import fingerprint as machine
+from harness.host import settings as host_settings
+from harness.host.cores import running_on
+from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
+from harness.progress import Display
+from harness.results import provenance
+from harness.results.folder import ResultsFolder
+from harness.results.manifest import Caution, Manifest
+from harness.target import probes
+from harness.target.run_resources import Belongings
+from harness.target.server import Site
+from harness.target.targets import Refusal, Target, available, choose, server_command
+from harness.terminal import styled
+from harness.trial import ceiling, crosscheck, knee, runner
+from harness.trial.bench import Bench, Cores, Laboratory, Trial, divide, interpreter, settle
+from reports.sections import certainty
+from reports.terminal import render_table
+from workloads import popularity, tenants
+from workloads.catalog import WORKLOADS
+from workloads.errors import WorkloadError
+
+_STOP_S = 10.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """The host as it was before the run took its place on it."""
+
+    fingerprint: Mapping[str, object]
+    cautions: tuple[Caution, ...]
+
+    @classmethod
+    def examine(cls) -> Host:
+        """Look at the host; takes a second, so not while anything is measured."""
+        return cls(machine.fingerprint(), tuple(host_settings.harmful_settings()))
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a run stands on, once the host has been asked: the targets that can be measured."""
+
+    targets: tuple[Target, ...]
+    refused: tuple[Refusal, ...]
+    cores: Cores
+    host: Host
+
+
+def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
+    """Measure what a plan asks for, into a new results folder, and report.
+
+    `chosen` says whether the user named the targets; if not, those that this host cannot run are
+    skipped. Raises IsobenchError.
+    """
+    _check_words(plan)
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    folder_path = out or Path("results") / run_id
+    ResultsFolder.must_be_free(folder_path)
+    targets = choose(plan.targets)
+    plan = _with_ceilings(plan, targets)
+    host = Host.examine()
+    with ExitStack() as stack:
+        belongings = stack.enter_context(Belongings())
+        cores = divide(probes.usable_cpus(), machine.siblings())
+        laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
+        usable, refused = sort_out(targets, laboratory.site, plan.client)
+        report_refused(refused, console)
+        if not usable or (chosen and refused):
+            raise IsobenchError(
+                "none of the targets can run on this host"
+                if not usable
+                else f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
+                hint=refused[0].hint if refused else "see isobench doctor",
+            )
+        plan = _with_ceilings(replace(plan, targets=tuple(t.name for t in usable)), usable)
+        manifest = manifest_of(run_id, plan, Ground(tuple(usable), tuple(refused), cores, host))
+        used = {**laboratory.generator_versions, **_tool_versions(plan)}
+        manifest = replace(manifest, versions={**manifest.versions, **used})
+        folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
+        _measure(plan, laboratory, folder, cores, console)
+    _conclude(folder_path, console)
+
+
+def resume(path: Path, console: Console) -> None:
+    """Go on with an interrupted run in its own folder. Raises IsobenchError."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(ResultsFolder.open(path, writable=True))
+        if not folder.manifest.plan:
+            raise IsobenchError(
+                f"{path} is not the folder of a run: it holds nothing to resume",
+                hint="profiles and costs are made anew by isobench profile and isobench costs",
+            )
+        plan = Plan.from_json(folder.manifest.plan)
+        if not _anything_left(plan, folder):
+            console.print("Every trial of this run has been made already.")
+            if folder.manifest.finished_at is None:  # killed between the last trial and the mark
+                runner.conclude(plan, folder)
+        else:
+            host = Host.examine()
+            belongings = stack.enter_context(Belongings())
+            cores = divide(probes.usable_cpus(), machine.siblings())
+            targets = choose(plan.targets)
+            laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
+            _, refused = sort_out(targets, laboratory.site, plan.client)
+            if refused:
+                raise IsobenchError(
+                    f"this host can no longer run {refused[0].target.name}: {refused[0].reason}",
+                    hint=refused[0].hint,
+                )
+            warn_of_change(folder, host.fingerprint, "before the run was resumed", console)
+            _measure(plan, laboratory, folder, cores, console)
+    _conclude(path, console)
+
+
+def serve(name: str, port: int, tenants: int, workers: int, console: Console) -> None:
+    """Serve a target in the foreground until a signal ends it. Raises IsobenchError."""
+    (target,) = choose([name])
+    with Belongings() as belongings:
+        site = settle(belongings, tenants, None)
+        command, environment = server_command()
+        # It stops at the end of its control stream, which our own end is, SIGKILL included.
+        command += [*site.arguments(target), "--control"]
+        command += ["--port", str(port), "--workers", str(workers)]
+        if belongings.processes.path is not None:
+            command += ["--cgroup", str(belongings.processes.path)]
+        with subprocess.Popen(
+            command,
+            env=environment,
+            cwd="/",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        ) as process:
+            assert process.stdout is not None
+            try:
+                word = process.stdout.readline()
+                ready = bool(word) and json.loads(word)["ready"]
+                if ready:
+                    base_url = f"http://127.0.0.1:{json.loads(word)['port']}"
+                    _invite(target, base_url, site, console)
+                status = process.wait()
+            except Interrupted:
+                _end(process)
+                return
+    if status:
+        raise IsobenchError(
+            f"{target.name} {'stopped serving' if ready else 'cannot be served'}",
+            hint="the server has said why, above",
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a server politely, or after some time by SIGKILL."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _invite(target: Target, base_url: str, site: Site, console: Console) -> None:
+    """Say what can be done with a server that is ready."""
+    manifest = site.sites.parent / "tenants.json"
+    attempt = f"curl -H 'Host: t0001.localhost' {base_url}/hello.py"
+    settings = f"ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as}"
+    if target.runs_as == "client":  # curl cannot say in its packets who it is
+        key, uid = site.credential_key, tenants.Manifest.read(manifest).tenants[0].uid
+        url = base_url.replace("127.0.0.1", "t0001.localhost")
+        attempt = f"{sys.executable} -m workloads.credential --key {key} --uid {uid} {url}/hello.py"
+        settings += f" ISOBENCH_CREDENTIAL_KEY={key}"
+    console.print(
+        f"{target.name} ({target.precedent}), on the loopback address only: it runs tenants' code\n"
+        f"try it:   {attempt}\n"
+        f"load it:  {settings} locust -f {_locustfile()} --host {base_url}\n"
+        "stop it:  Ctrl-C",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _locustfile() -> Path:
+    return Path(sys.modules["workloads"].__path__[0]) / "locustfile.py"
+
+
+def _check_words(plan: Plan) -> None:
+    """Refuse names that nothing has, before anything is started."""
+    for name in plan.workloads:
+        if name not in WORKLOADS:
+            raise IsobenchError(
+                f"there is no workload {name!r}", hint=f"known workloads: {', '.join(WORKLOADS)}"
+            )
+    for name in plan.connections:
+        if name not in CONNECTIONS:
+            raise IsobenchError(
+                f"{name!r} says nothing of connections", hint=f"choose of {', '.join(CONNECTIONS)}"
+            )
+    if plan.client not in CLIENTS:
+        raise IsobenchError(
+            f"there is no client {plan.client!r}", hint=f"choose of {', '.join(CLIENTS)}"
+        )
+    if plan.cross_check is not None:
+        crosscheck.find(plan.cross_check)
+    try:
+        popularity.parse(plan.popularity)
+    except WorkloadError as error:
+        raise IsobenchError(str(error), hint=error.hint) from error
+
+
+def report_refused(refused: Sequence[Refusal], console: Console) -> None:
+    """Say which targets this host cannot run, and what would change that."""
+    for refusal in refused:
+        console.print(
+            styled(
+                (f"without {refusal.target.name}", "yellow"),
+                f": {refusal.reason}\n  remedy: {refusal.hint}",
+            )
+        )
+
+
+def manifest_of(run_id: str, plan: Plan, ground: Ground) -> Manifest:
+    """Return what run.json says of a run that begins now."""
+    return Manifest(
+        run_id=run_id,
+        isobench=machine.own_version(),
+        commit=machine.own_commit(),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        argv=("isobench", *sys.argv[1:]),
+        arguments={},
+        seed=plan.seed,
+        plan=plan.to_json(),
+        machine=ground.host.fingerprint,
+        versions=machine.versions(),
+        targets=tuple(target.record for target in ground.targets),
+        skipped=tuple(refusal.record for refusal in ground.refused),
+        interpreter=interpreter(),
+        warnings=ground.host.cautions,
+        cores={"server": ground.cores.server, "generator": ground.cores.generator},
+    )
+
+
+def warn_of_change(
+    folder: ResultsFolder, fingerprint: Mapping[str, object], when: str, console: Console
+) -> None:
+    """Note in run.json, and say, if host or isobench are no longer what they were in the run."""
+    before = folder.manifest.machine
+    # What an older isobench did not look at cannot have changed as far as one can tell.
+    host = [name for name, value in fingerprint.items() if before.get(name, value) != value]
+    now = provenance.tools(
+        machine.own_version(), machine.own_commit(), interpreter(), machine.versions()
+    )
+    software = provenance.changes(provenance.last_tools(folder.manifest), now)
+    if software:
+        noted = {**now, "when": when, "at": datetime.now(UTC).isoformat(timespec="seconds")}
+        folder.update(continued_by=(*folder.manifest.continued_by, noted))
+    for subject, changed in (("the host", host), ("isobench", software)):
+        if not changed:
+            continue
+        about = f"{subject} changed {when}: {', '.join(changed)}"
+        caution = Caution(about, "do not compare what was measured before and after; measure anew")
+        folder.update(warnings=(*folder.manifest.warnings, caution))
+        console.print(styled(("warning", "yellow"), f": {about}\n  remedy: {caution.advice}"))
+
+
+def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:
+    """Return the plan with the responders against which the generator itself is measured."""
+    return replace(plan, ceilings=ceiling.nulls(target.runs_as for target in targets))
+
+
+def _tool_versions(plan: Plan) -> dict[str, str]:
+    tool = plan.cross_check
+    return {tool: crosscheck.version(crosscheck.find(tool))} if tool else {}
+
+
+def _anything_left(plan: Plan, folder: ResultsFolder) -> bool:
+    left = (runner.remaining(plan, folder), knee.wanted(plan), _unchecked(plan, folder))
+    return any(left)
+
+
+def _find_knees(plan: Plan, bench: Bench, folder: ResultsFolder, console: Console) -> Plan:
+    """Return the plan with the knees of a sweep, which run.json holds from now on."""
+    if not knee.wanted(plan):
+        return plan
+
+    def failed(trial: Trial) -> None:
+        if trial.row.trial not in set(folder.trials()["trial"]):
+            folder.append_trial(trial.row)
+
+    console.print("looking for the knee of each target", highlight=False)
+    with Display(console, None) as display:
+        return knee.find_knees(
+            plan, bench, display, lambda plan: folder.update(plan=plan.to_json()), failed
+        )
+
+
+def _unchecked(plan: Plan, folder: ResultsFolder) -> list[Spec]:
+    """Return what is still to be cross-checked; nothing where that was not asked for."""
+    if plan.cross_check is None:
+        return []
+    columns = ["target", "workload", "load", "connection"]
+    made = folder.table("crosscheck")[columns].itertuples(index=False, name=None)
+    return crosscheck.remaining(plan, list(made))
+
+
+def _cross_check(
+    plan: Plan, laboratory: Laboratory, folder: ResultsFolder, console: Console
+) -> None:
+    left = _unchecked(plan, folder)
+    if not left:
+        return
+    console.print(f"cross-check by {plan.cross_check}: {len(left)} comparisons", highlight=False)
+    crosscheck.carry_out(
+        left,
+        plan,
+        laboratory.runs_as,
+        laboratory,
+        lambda row: folder.append_table("crosscheck", [asdict(row)]),
+    )
+
+
+def _measure(
+    plan: Plan, laboratory: Laboratory, folder: ResultsFolder, cores: Cores, console: Console
+) -> None:
+    # Only now, since the record says which processors the run may use. The harness goes to where
+    # the generator is: what it does during a trial must not slow the server down.
+    try:
+        with running_on(cores.generator):
+            plan = _find_knees(plan, laboratory, folder, console)
+            left = None if plan.open_ended else len(runner.remaining(plan, folder))
+            with Display(console, left) as display:
+                runner.carry_out(plan, laboratory, folder, display)
+            _cross_check(plan, laboratory, folder, console)
+    except BaseException:
+        made = len(folder.trials())
+        planned = made + len(runner.remaining(plan, folder))
+        of_all = "" if plan.open_ended else f" of {planned}"
+        console.print(
+            f"stopped: {made}{of_all} trials are kept; "
+            f"go on with: isobench run --resume {folder.path}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        raise
+    runner.conclude(plan, folder)
+
+
+def _conclude(path: Path, console: Console) -> None:
+    """Make the report, show the table, and fail where a trial proved to be wrong."""
+    page = reports.make(path)
+    folder = ResultsFolder.open(path)
+    summary = folder.summary()
+    console.print(render_table(summary, width=console.width))
+    for sentence in (certainty.self_checks(summary), *certainty.stopping(folder.manifest.stopped)):
+        console.print(sentence, highlight=False, markup=False)
+    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    if void := list(runner.voids(folder)):
+        trial, verdict = void[0]
+        raise IsobenchError(
+            f"trials that do not count: {len(void)}; the first is {trial}, {verdict}",
+            hint=f"the offending responses are in the column first_error of {path}/trials.parquet",
+            exit_code=1,
+        )
+
+
+def every_target() -> tuple[str, ...]:
+    """Return the names of all targets, which is what a run measures unless told otherwise."""
+    return tuple(target.name for target in available())

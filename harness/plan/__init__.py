@@ -1,0 +1,1 @@
+"""What a run will measure, in which order, and when it has measured enough. Pure."""

@@ -1,0 +1,1 @@
+"""Where the time of a request goes: phases, system calls, and what the kernel sees."""

@@ -1,0 +1,121 @@
+"""What a summary's rows say of differences, and of their trials' own trouble. Pure.
+
+The statistics are those of `differences`; here they meet the table. All targets under one condition
+are one table of comparisons with the baseline, so Holm's correction is over these.
+
+**A bound is not a value.** Where the load generator was the limit, the target may be faster than
+shown. Such a target can still be shown to be higher than the baseline, and a target lower than such
+a baseline; what goes the other way, or "the same", is not shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from harness.stats.intervals import Interval, bootstrap_interval
+from harness.stats.self_checks import PASSED
+from harness.stats.significance import SMALLEST_EFFECT, Finding, holm, judge, sign_flip_p
+from harness.stats.steady_state import Steadiness
+
+BOUND = "generator-bound"
+
+Row = dict[str, Any]
+
+
+def counted(trials: pd.DataFrame, condition: Sequence[str]) -> pd.DataFrame:
+    """Return the trials without those for which another attempt stands.
+
+    Of the good attempts of a block the undisturbed one counts, else the last (`sentinel` says why).
+    `condition` names the columns that, with the target, tell trials of a block apart.
+    """
+    good = trials["verdict"] == "ok"
+    ranked = pd.DataFrame(
+        {
+            **{name: trials[name] for name in ("block", "target", *condition)},
+            "disturbed": _texts(trials["disturbed"]) != "",
+            "attempt": -trials["attempt"].astype(float).fillna(1.0),
+        }
+    )[good].sort_values(["disturbed", "attempt"], kind="stable")
+    best = ranked.drop_duplicates(["block", "target", *condition]).index
+    return trials[~good | trials.index.isin(best)]
+
+
+def tested(ratios: Sequence[float], baseline: str, *, is_baseline: bool) -> Row:
+    """Return the columns that come from a target's ratios to the baseline, one a block.
+
+    The baseline itself, and a target that has no such ratio, is not tested.
+    """
+    name = f"ratio_to_{baseline}_bootstrap"
+    if is_baseline or not ratios:
+        return {"p_value": math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
+    interval = bootstrap_interval(ratios)
+    return {
+        "p_value": sign_flip_p(ratios),
+        f"{name}_low": interval.low,
+        f"{name}_high": interval.high,
+    }
+
+
+def find_differences(
+    rows: Iterable[Row],
+    condition: Sequence[str],
+    baseline: str,
+    smallest_effect: float = SMALLEST_EFFECT,
+) -> None:
+    """Give each row `p_adjusted` and `difference`; these are empty where there is no comparison.
+
+    A row comes with its `p_value`, the ratio's interval and its verdict.
+    """
+
+    def of(row: Row) -> tuple[str, ...]:
+        return tuple(str(row[name]) for name in condition)
+
+    for _, table in groupby(sorted(rows, key=of), key=of):
+        _find_in_table(list(table), baseline, smallest_effect)
+
+
+def _find_in_table(table: Sequence[Row], baseline: str, smallest_effect: float) -> None:
+    bound = {row["target"] for row in table if row["verdict"] == BOUND}
+    adjusted = holm([row["p_value"] for row in table])
+    for row, p_value in zip(table, adjusted, strict=True):
+        row["p_adjusted"] = p_value
+        row["difference"] = ""
+        if not math.isnan(p_value):
+            name = f"ratio_to_{baseline}"
+            ratio = Interval(row[f"{name}_low"], row[name], row[f"{name}_high"])
+            found = judge(ratio, p_value, smallest_effect)
+            row["difference"] = str(
+                _as_bounds(found, target=row["target"] in bound, baseline=baseline in bound)
+            )
+
+
+def _as_bounds(found: Finding, *, target: bool, baseline: bool) -> Finding:
+    """Return what is left of a finding where the rate of one or both is only a lower bound."""
+    kept = {
+        (False, False): set(Finding),
+        (True, False): {Finding.HIGHER},
+        (False, True): {Finding.LOWER},
+        (True, True): set[Finding](),
+    }[target, baseline]
+    return found if found in kept else Finding.UNSHOWN
+
+
+def troubles(group: pd.DataFrame, good: pd.DataFrame) -> Row:
+    """Return how many trials had what trouble: those that count, and of all the failed checks."""
+    checks = _texts(group["self_checks"])
+    return {
+        "unsteady": int((_texts(good["steady"]) == str(Steadiness.NONE)).sum()),
+        "disturbed": int((_texts(good["disturbed"]) != "").sum()),
+        "checked": int((checks != "").sum()),
+        "failed_checks": int(((checks != "") & (checks != PASSED)).sum()),
+    }
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Return a column of texts without nulls."""
+    return column.where(column.notna(), "").astype(str)

@@ -1,0 +1,1 @@
+"""Intervals, significance, histograms, warm-up. Pure: numbers in, numbers out."""

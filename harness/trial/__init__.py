@@ -1,0 +1,1 @@
+"""One trial for real: servers prepared, load put on them, what happened judged."""

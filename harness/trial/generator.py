@@ -1,0 +1,132 @@
+"""The load generator as a running process: one for a whole run, fed with one trial at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from harness.errors import IsobenchError
+from harness.host.surroundings import clean_environment
+from harness.target.line_process import Gone, Message, Speaking
+from harness.target.targets import folder_of
+
+_STOP_S = 5.0
+# Beyond the time of its trial: it asks every tenant once before, and waits for answers after.
+_PATIENCE_S = 300.0
+
+Event = Message
+
+
+_NEEDED = ("locust", "gevent", "numpy", "httptools")
+
+
+class GeneratorFailed(IsobenchError):
+    """The generator itself is gone, and with it the means to go on."""
+
+
+class LoadFailed(IsobenchError):
+    """A load could not be put on, or verification failed; `evidence` is the offending response."""
+
+    def __init__(self, message: str, hint: str, evidence: Event | None) -> None:
+        super().__init__(message, hint)
+        self.evidence = evidence
+
+
+def _import_path() -> list[str]:
+    """Return where the generator finds itself, and what it needs beyond the environment's own."""
+    usual = site.getsitepackages()
+    others = (str(folder_of(name)) for name in _NEEDED)
+    mine = str(folder_of("workloads"))
+    return list(dict.fromkeys([mine, *(folder for folder in others if folder not in usual)]))
+
+
+class Generator:
+    """A context around `python -m workloads.load.generator`, whose docstring has the protocol."""
+
+    def __init__(self, cpus: Sequence[int], log: Path) -> None:
+        self._cpus = cpus
+        self._log = log
+
+    def __enter__(self) -> Self:
+        self._process = Speaking(
+            [sys.executable, "-P", "-m", "workloads.load.generator"],
+            self._log,
+            environment=clean_environment({"PYTHONPATH": os.pathsep.join(_import_path())}),
+        )
+        if self._cpus:
+            os.sched_setaffinity(self._process.pid, self._cpus)
+        self.versions = {
+            name: version for name, version in self._next().items() if name in ("locust", "gevent")
+        }
+        return self
+
+    def trial(self, command: Event, on_event: Callable[[str, float], None]) -> Event:
+        """Put one trial's load on and return its `done` event.
+
+        `on_event` is called with `measuring` and `measured`, as they happen, and their time on
+        CLOCK_MONOTONIC; before these, where the command has `turns`, with `standing by`, and then
+        has to call `begin`. Whatever it raises ends the trial here, while the generator goes on
+        with it until its window ends. Raises LoadFailed, and GeneratorFailed when there is no
+        generator to go on with.
+        """
+        self._send(command)
+        while True:
+            event = self._next(_length_of(command))
+            if event.get("trial", command["trial"]) != command["trial"]:
+                continue  # of the trial before, which `on_event` broke off
+            if event["event"] == "done":
+                return event
+            if event["event"] == "failed":
+                raise LoadFailed(event["reason"], event["hint"], event.get("evidence"))
+            on_event(event["event"], event["at"])
+
+    def begin(self, epoch: float) -> None:
+        """Give the trial that is standing by the moment at which its turns begin.
+
+        To be called from `on_event`. `epoch` is on CLOCK_MONOTONIC, in seconds.
+        """
+        self._send({"epoch": epoch})
+
+    def _send(self, message: Event) -> None:
+        try:
+            self._process.tell(json.dumps(message))
+        except Gone:
+            raise self._failure() from None
+
+    def _next(self, trial_s: float = 0.0) -> Event:
+        try:
+            return self._process.hear(trial_s + _PATIENCE_S)
+        except Gone:
+            raise self._failure() from None
+
+    def _failure(self) -> GeneratorFailed:
+        fate = self._process.fate()
+        line = self._process.last_line()
+        return GeneratorFailed(
+            f"the load generator ended unexpectedly ({fate})" + (f": {line}" if line else ""),
+            hint="is there enough memory (dmesg)? Then go on with --resume",
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._process.kill()  # in the middle of a trial it does not look at its stdin
+        self._process.stop(_STOP_S)
+
+
+def _length_of(command: Event) -> float:
+    """Return the seconds that a trial lasts at most, with the turns of others."""
+    seconds: float = command.get("warmup_s", 0.0) + command.get("measure_s", 0.0)
+    turns = command.get("turns") or {}
+    loads: int = turns.get("loads", 1)
+    return seconds * loads

@@ -1,0 +1,1 @@
+"""Two runs side by side: for the terminal, as Markdown, CSV and JUnit XML."""

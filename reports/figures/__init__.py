@@ -1,0 +1,1 @@
+"""The figures: one function each, tables in, a matplotlib Figure out."""

@@ -1,0 +1,1 @@
+"""Server code that leaves out one protection: the positive controls of attacks."""

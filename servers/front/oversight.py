@@ -1,0 +1,244 @@
+"""What the master sees of its workers from outside, and what it does about those it has lost.
+
+A worker whose process runs scripts can be made to look well and to serve nobody; what it says of
+itself is what a script left of it. /proc is the kernel's word. It is read once a second, so that
+neither a request nor a new worker costs any more for it.
+
+Held back
+    A tracer learns of a process's end before its parent does, and can keep it to itself: the parent
+    waits, however long, and in vain. Such a tracer is killed, if it is one of the server's own
+    processes; an operator's debugger is not.
+
+Unfit
+    Nothing that a script did to the worker's process for good may keep the next script from being
+    served: a filter of system calls, no_new_privs, lower limits, signals of the server's blocked or
+    ignored, another socket in the listener's place. Where one of these is not as it was in the
+    first worker, the worker is replaced between two requests. So is one that is stopped.
+"""
+
+from __future__ import annotations
+
+import os
+
+from servers.kernel.reaping import kill
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
+    Status = dict[bytes, bytes]
+
+_MOST_CHILDREN: Final = 64
+_ENDED: Final = b"Z"
+_STOPPED: Final = (b"T", b"t")
+# Which are for good, or which no part of the server changes back.
+_LASTING: Final = (b"NoNewPrivs", b"Seccomp", b"Seccomp_filters")
+
+
+def status_of(process: int) -> Status:
+    """Return the fields of /proc/PID/status, by their names (proc_pid_status(5)).
+
+    Its first line has the process's name, which may hold anything but an unescaped line feed: what
+    looks like another field or another kind of line end. Raises OSError when there is no such
+    process.
+    """
+    with open(f"/proc/{process}/status", "rb") as file:
+        pairs = (line.partition(b":") for line in file.read().split(b"\n"))
+        return {name: value.strip() for name, _, value in pairs}
+
+
+def parents() -> Iterator[tuple[int, int]]:
+    """Yield each process and its parent, as far as /proc shows them."""
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:
+                # proc_pid_stat(5): the name in parentheses may itself hold spaces and parentheses.
+                fields = file.read().rpartition(b")")[2].split()
+        except OSError:
+            continue  # it has ended in the meantime
+        yield int(name), int(fields[1])
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the process ids of all processes below `ancestor`, as far as /proc shows them."""
+    children: dict[int, list[int]] = {}
+    for process, parent in parents():
+        children.setdefault(parent, []).append(process)
+    found: list[int] = []
+    unseen = [ancestor]
+    while unseen:
+        below = children.get(unseen.pop(), [])
+        found += below
+        unseen += below
+    return found
+
+
+class Condition:
+    """What of a worker's process lasts from request to request, as the kernel tells."""
+
+    __slots__ = ("_blocked", "_handled", "_lasting")
+
+    def __init__(self, process: int, status: Status, listener: int) -> None:
+        """Read it. `listener` is the descriptor of the listening socket. Raises OSError."""
+        self._handled = int(status[b"SigCgt"], 16)
+        self._blocked = int(status[b"SigBlk"], 16)
+        with open(f"/proc/{process}/limits", "rb") as file:
+            limits = file.read()
+        restrictions = [status.get(name) for name in _LASTING]
+        self._lasting = restrictions, limits, _file_behind(process, listener)
+
+    def is_as_good_as(self, first: Condition) -> bool:
+        """Say whether a worker can serve as well as one in the condition `first`.
+
+        Other signals than the server's own are of no consequence.
+        """
+        own = first._handled
+        return (
+            self._lasting == first._lasting
+            and self._handled & own == own
+            and self._blocked & own == first._blocked & own
+        )
+
+
+def _file_behind(process: int, descriptor: int) -> tuple[int, int] | None:
+    """Return what a process has open under a number, None where nobody may know."""
+    try:
+        state = os.stat(f"/proc/{process}/fd/{descriptor}")
+    except PermissionError:
+        return None
+    except FileNotFoundError:
+        return (0, 0)
+    return state.st_dev, state.st_ino
+
+
+class Oversight:
+    """Looks at workers, one at a time. In the master."""
+
+    def __init__(self, listener: int) -> None:
+        """`listener` is the descriptor of the listening socket, in each worker as here."""
+        self._listener = listener
+        self._first: Condition | None = None
+        self._suspects: dict[int, object] = {}
+        self._sees = _sees_our_processes()
+
+    def note_first(self, process: int) -> None:
+        """Take a worker that has served nobody yet for what all of them should be like."""
+        if self._sees:
+            self._first = Condition(process, status_of(process), self._listener)
+
+    def finds_fault(self, process: int, progress: object, idle: bool) -> str:
+        """Say why a worker must be replaced: in words, nothing if it need not.
+
+        `progress` changes with each request. A fault counts when it is there between two requests:
+        what a script does to its own process while it runs is its own affair. To be stopped counts
+        at the second look, since whoever stopped the worker may mean to let it go on.
+        """
+        fault = self._fault(process) if self._sees else ""
+        before = self._suspects.pop(process, None)
+        if not fault or (idle and fault is not _IS_STOPPED):
+            return fault
+        self._suspects[process] = progress
+        again = before is not None and (fault is _IS_STOPPED or before != progress)
+        return fault if again else ""
+
+    def forget(self, process: int) -> None:
+        """Note that a worker has ended."""
+        self._suspects.pop(process, None)
+
+    def _fault(self, process: int) -> str:
+        try:
+            status = status_of(process)
+            if status[b"State"][:1] in _STOPPED and not _is_debugged(status):
+                return _IS_STOPPED
+            if self._first is None or status[b"State"][:1] == _ENDED:
+                return ""
+            now = Condition(process, status, self._listener)
+        except OSError:
+            return ""  # it has ended
+        return "" if now.is_as_good_as(self._first) else _IS_UNFIT
+
+    def has_strays(self, process: int) -> bool:
+        """Free a worker and what is below it, where their ends are held back.
+
+        Return whether there is anything below that waits to be reaped.
+        """
+        return self._sees and self._is_stray(process, depth=2)
+
+    def _is_stray(self, process: int, depth: int) -> bool:
+        try:
+            status = status_of(process)
+        except OSError:
+            return False
+        if status[b"State"][:1] == _ENDED:
+            return not self._free(status)
+        below = _children(process) if depth else ()
+        strays = [self._is_stray(child, depth - 1) for child in below]
+        return any(strays)
+
+    def free_all(self, processes: Iterable[int]) -> None:
+        """Kill whoever traces one of these processes, ended or not."""
+        if self._sees:
+            for process in processes:
+                try:
+                    self._free(status_of(process), alive=True)
+                except OSError:
+                    continue  # it has ended
+
+    def _free(self, status: Status, alive: bool = False) -> bool:
+        """Kill the tracer of a process that has ended, or of any; return whether there was one."""
+        tracer = int(status[b"TracerPid"])
+        held = tracer not in (0, int(status[b"PPid"]), os.getpid())
+        if held and (alive or status[b"State"][:1] == _ENDED) and _is_ours(tracer):
+            kill(tracer)
+        return held
+
+
+_IS_STOPPED: Final = "is stopped"
+_IS_UNFIT: Final = "can no longer serve as the others do"
+
+
+def free_held_back(process: int, uid: int) -> None:
+    """Kill what holds back the end of a process, if it is of the same user."""
+    if not _sees_our_processes():
+        return
+    try:
+        tracer = int(status_of(process)[b"TracerPid"])
+        if tracer and int(status_of(tracer)[b"Uid"].split()[1]) == uid:
+            kill(tracer)
+    except OSError:
+        return  # one of them has ended
+
+
+def _sees_our_processes() -> bool:
+    """Say whether the numbers in /proc are those of our pid namespace, not of an outer one."""
+    return os.readlink("/proc/self") == str(os.getpid())
+
+
+def _children(process: int) -> list[int]:
+    try:
+        with open(f"/proc/{process}/task/{process}/children", "rb") as file:
+            return [int(child) for child in file.read().split()[:_MOST_CHILDREN]]
+    except OSError:
+        return []  # it has ended, or the kernel does not tell (CONFIG_PROC_CHILDREN)
+
+
+def _is_debugged(status: Status) -> bool:
+    """Say whether somebody outside of the server has stopped a process to look at it."""
+    stopped_by_a_tracer = status[b"State"][:1] == b"t"
+    return stopped_by_a_tracer and not _is_ours(int(status[b"TracerPid"]))
+
+
+def _is_ours(process: int) -> bool:
+    """Say whether a process, or a thread, is one of the server's; 0 is beyond our sight."""
+    if process == 0:
+        return False
+    if os.getpid() == 1:  # all that we can see are
+        return True
+    try:
+        leader = int(status_of(process)[b"Tgid"])
+    except OSError:
+        return False
+    return leader in descendants(os.getpid())

@@ -1,0 +1,490 @@
+"""The prefork master: start workers, watch over their time, replace the dead, stop them all.
+
+The master stays privileged and never touches a request. It is the first process of its own pid
+namespace where the host allows that (see `containment`), and the reaper of all orphans otherwise,
+so that whatever a script leaves running ends with the server.
+
+When a script's time is up:
+
+1. at the limit, its worker gets SIGALRM and gives the client its 504;
+2. one grace period later all descendants of the worker are killed: a program under a tenant's uid
+   can only be killed by the master;
+3. another grace period later the worker is killed as well, and replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import stat
+import sys
+import time
+
+from servers.front.oversight import Oversight, descendants
+from servers.front.scoreboard import (
+    Scoreboard,
+    Slot,
+    Usage,
+    scoreboard_file,
+    usage_of,
+    usage_so_far,
+)
+from servers.front.spawn import Inheritance, ServerCommand, fork_worker
+from servers.front.worker import Worker
+from servers.kernel import syscalls
+from servers.kernel.reaping import exit_code, has_ended, kill
+from servers.mode import IsolationMode
+from servers.sites import Sites
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import signal
+    import socket
+    from collections.abc import Callable, Iterator
+    from typing import Final
+else:  # without `enum`, of which its constants are made
+    import _signal as signal
+
+_CONTROL_CHUNK: Final = 4096  # PIPE_BUF
+_WATCH_SECONDS: Final = 0.25
+_LOOK_AT_STARTERS_SECONDS: Final = 0.002
+_GRACE_SECONDS: Final = 1.0
+_OVERSEE_SECONDS: Final = 1.0
+_PUBLISH_SECONDS: Final = 0.5
+_START_SECONDS: Final = 30.0
+_MOST_FAILED_STARTS: Final = 5
+_STOP_SECONDS: Final = 10.0
+_STANDARD_ERROR: Final = 2
+_BLOCK: Final = 512  # of st_blocks (stat(3type))
+_HEEDED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
+_NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
+
+
+class WorkersFail(RuntimeError):
+    """Worker after worker ended before it was ready to serve; the reason is in the log."""
+
+
+class Pool:
+    """A fixed number of workers of one mode on one listening socket."""
+
+    def __init__(
+        self,
+        mode: IsolationMode,
+        listener: socket.socket,
+        sites: Sites,
+        workers: int,
+        command: ServerCommand | None = None,
+        control: int | None = None,
+        log_limit: int = 0,
+    ) -> None:
+        """Prepare a pool, whose workers are executed by `command`, or else forked.
+
+        `control` is a descriptor that carries the commands of `_obey`, one a line. `log_limit` is
+        the most bytes that the standard error's file may have, 0 for any number.
+        """
+        self._mode = mode
+        self._listener = listener
+        self._worker = Worker(os.getpid(), listener, mode, sites)
+        self._control = control
+        self._log_limit = log_limit
+        self._parent = 0
+        self._command = command
+        self._board_file = scoreboard_file(workers) if command else -1
+        self._board = Scoreboard(workers, self._board_file)
+        self._workers: dict[int, Slot] = {}
+        self._begun: dict[int, tuple[float, int]] = {}  # when, and what its slot had served by then
+        self._oversight = Oversight(listener.fileno())
+        self._vacant: list[Slot] = []
+        self._warned: dict[int, int] = {}
+        self._reaped = Usage()
+        self._failed_starts = 0
+        self._next_look = self._next_oversight = 0.0
+        self._ready = False
+        self._signals = -1
+        self._stopping = False
+
+    def run(self, ready: str) -> None:
+        """Serve until SIGTERM, SIGINT or the end of the control stream.
+
+        Prints the line `ready` once every worker waits for connections. Raises
+        WorkersFail when they do not get that far.
+        """
+        self._outlive_the_parent()
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        self._signals = _signals_as_a_file()
+        os.environ.clear()  # which no worker should see
+        if self._command is None:
+            self._worker.rehearse()
+        try:
+            self._start_all()
+            self._ready = True
+            self._note_what_is_fit()
+            _say(ready)
+            self._watch(lambda: self._stopping, _WATCH_SECONDS)
+        finally:
+            self._stop_all()
+
+    def _outlive_the_parent(self) -> None:
+        """Notice the parent's death from now on, rather than die of it (see `containment`).
+
+        Where this is the first process of a pid namespace the kernel ends the rest with it.
+        Otherwise somebody must be left to end them.
+        """
+        self._parent = os.getppid()
+        if os.getpid() != 1:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0)
+
+    # Starting
+
+    def _start_all(self) -> None:
+        for slot in self._board.slots:
+            self._start(slot)
+        deadline = time.monotonic() + _START_SECONDS
+        self._watch(lambda: self._has_started(deadline), _LOOK_AT_STARTERS_SECONDS)
+
+    def _has_started(self, deadline: float) -> bool:
+        missing = sum(not slot.started() for slot in self._board.slots)
+        if missing and time.monotonic() > deadline:
+            raise WorkersFail(f"{missing} workers did not start")
+        return self._stopping or not missing
+
+    def _start(self, slot: Slot) -> None:
+        """Put a new worker in the slot; later, if the system has no process to spare now."""
+        try:
+            process = self._new_process(slot)
+        except OSError as error:
+            _log(f"cannot start a worker: {error}")
+            self._vacant.append(slot)
+        else:
+            self._workers[process] = slot
+            self._begun[process] = time.monotonic(), slot.served()
+
+    def _new_process(self, slot: Slot) -> int:
+        if self._command:
+            inheritance = Inheritance(self._board_file, slot.number, os.getpid())
+            return self._command.execute(inheritance)
+        return fork_worker(lambda: self._serve(slot))
+
+    def _serve(self, slot: Slot) -> None:
+        self._become_worker()
+        self._worker.serve(slot)
+
+    def _become_worker(self) -> None:
+        """Give up what is the master's: its signals and its streams. Keep what is the worker's.
+
+        A script that could read from the master's pipe would leave it waiting there.
+        """
+        self._board.keep_from_children()
+        os.close(self._signals)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        os.dup2(nothing, 1)
+        os.close(nothing)
+
+    # Watching
+
+    def _watch(self, done: Callable[[], bool], seconds: float) -> None:
+        """Replace ended workers and obey commands until `done`, asked every `seconds` or oftener.
+
+        A worker may end with each request, so what concerns all of them is not done each time.
+        """
+        poll = select.poll()
+        poll.register(self._signals, select.POLLIN)
+        if self._control is not None:
+            poll.register(self._control, select.POLLIN)
+        while not done():
+            events = [descriptor for descriptor, _ in poll.poll(seconds * 1000)]
+            if self._signals in events:
+                self._heed_signals()
+            if self._control is not None and self._control in events:
+                self._obey(os.read(self._control, _CONTROL_CHUNK))
+            if time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + _WATCH_SECONDS
+                self._look_after_workers()
+
+    def _heed_signals(self) -> None:
+        if any(number != signal.SIGCHLD for number in syscalls.read_signals(self._signals)):
+            self._stopping = True
+        else:
+            self._reap()
+
+    def _look_after_workers(self) -> None:
+        vacant, self._vacant = self._vacant, []
+        for slot in vacant:
+            self._start(slot)
+        self._hurry_the_overdue()
+        if os.getppid() != self._parent:
+            self._stopping = True
+        if self._log_limit:
+            bound_log(_STANDARD_ERROR, self._log_limit)
+        if self._ready and time.monotonic() >= self._next_oversight:
+            self._next_oversight = time.monotonic() + _OVERSEE_SECONDS
+            self._restore_listener()
+            for process, slot in self._workers.items():
+                self._oversee(process, slot)
+
+    def _restore_listener(self) -> None:
+        try:
+            self._worker.restore_listener()
+        except OSError as error:
+            _log(f"cannot listen any more: {error}")
+
+    def _note_what_is_fit(self) -> None:
+        for process in self._workers:
+            try:
+                self._oversight.note_first(process)
+            except OSError:
+                continue  # it has ended
+            return
+
+    def _oversee(self, process: int, slot: Slot) -> None:
+        """Have children reaped that scripts have left to a worker; kill one that is of no use.
+
+        Not one that ends with its request anyway, and has told the client so.
+        """
+        since, _ = self._begun[process]
+        if not slot.started() and time.monotonic() < since + _START_SECONDS:
+            return
+        if self._oversight.has_strays(process):
+            _send(process, signal.SIGUSR1)
+        if self._mode.max_requests == 1:
+            return
+        idle = slot.busy_seconds() <= 0
+        if fault := self._oversight.finds_fault(process, slot.served(), idle):
+            _log(f"worker {process} {fault}: killed")
+            kill(process)
+
+    def _obey(self, text: bytes) -> None:
+        """Carry out commands: `usage` prints a line of JSON, the end of the stream stops us.
+
+        Each line arrives whole: it was written at once, and pipes do not split that (pipe(7)).
+        """
+        if not text:
+            self._stopping = True
+        for command in text.split():
+            if command == b"usage":
+                _say(_as_json(self._usage()))
+
+    def _usage(self) -> dict[str, float | None]:
+        """Return what all of the server's processes have used and served, since its start."""
+        awaited = self._ask_for_usage()
+        deadline = time.monotonic() + _PUBLISH_SECONDS
+        while awaited and time.monotonic() < deadline:
+            time.sleep(0.0005)
+            self._reap()
+            awaited = {
+                process: before
+                for process, before in awaited.items()
+                if process in self._workers and self._workers[process].published() == before
+            }
+        total = self._reaped.plus(usage_of(resource.getrusage(resource.RUSAGE_SELF)))
+        for slot in self._workers.values():
+            total = total.plus(slot.usage())
+        for process in descendants(os.getpid()):
+            if process not in self._workers:  # what a mode keeps beside or below its workers
+                total = total.plus(usage_so_far(process))
+        return {
+            "served": sum(slot.served() for slot in self._board.slots),
+            "processes_made": _processes_made(),
+            "cpu_s": total.cpu_ns / 1e9,
+            "page_faults": total.minor_faults + total.major_faults,
+            "context_switches": total.voluntary_switches + total.involuntary_switches,
+        }
+
+    def _ask_for_usage(self) -> dict[int, int]:
+        """Ask each worker that listens; return how often it has answered before."""
+        asked = {}
+        for process, slot in self._workers.items():
+            if slot.started():
+                asked[process] = slot.published()
+                _send(process, signal.SIGUSR1)
+        return asked
+
+    def _reap(self) -> None:
+        for process, status, usage in _ended_children():
+            slot = self._workers.pop(process, None)
+            if slot is None:
+                self._mode.child_ended(process)
+            else:
+                self._replace(process, slot)
+                if status != 0:
+                    _log(f"worker {process} ended: {_explain(status)}")
+            self._reaped = self._reaped.plus(usage)
+
+    def _replace(self, process: int, slot: Slot) -> None:
+        """Start another worker in the slot of one that has ended: at once, if that one served.
+
+        Otherwise at the next look, or what ends each new worker at once would keep us busy.
+
+        Raises WorkersFail when one after the other ends before, unless the server has been ready:
+        from then on they are scripts that can make it look so.
+        """
+        _, served = self._begun.pop(process)
+        has_served = slot.served() != served or slot.busy_seconds() > 0
+        started = slot.started()
+        slot.renew()
+        self._warned.pop(process, None)
+        self._oversight.forget(process)
+        if started:
+            self._failed_starts = 0
+        if started and has_served:
+            self._start(slot)
+            return
+        self._vacant.append(slot)
+        if started:
+            return
+        self._failed_starts += 1
+        if self._failed_starts >= _MOST_FAILED_STARTS and not self._ready:
+            raise WorkersFail(f"{self._failed_starts} workers in a row did not start")
+
+    def _hurry_the_overdue(self) -> None:
+        limit = self._mode.setting.limits.script
+        for process, slot in self._workers.items():
+            late = slot.busy_seconds() - limit
+            if late < 0:
+                self._warned.pop(process, None)
+                continue
+            steps = self._warned.get(process, 0)
+            if late < steps * _GRACE_SECONDS:
+                continue
+            self._warned[process] = steps + 1
+            if steps == 0:
+                _send(process, signal.SIGALRM)
+                continue
+            below = descendants(process)
+            self._oversight.free_all((process, *below))
+            for descendant in below:
+                kill(descendant)
+            if steps > 1:
+                _log(f"worker {process} does not come back from a script: killed")
+                kill(process)
+
+    # Stopping
+
+    def _stop_all(self) -> None:
+        """Kill every process below the master, until there is none.
+
+        One that the kernel does not let go of is not waited for: it ends when the kernel does.
+        """
+        self._listener.close()
+        poll = select.poll()
+        poll.register(self._signals, select.POLLIN)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline:
+            _kill_all_but_us()
+            for _ in _ended_children():
+                pass
+            if not _has_children():
+                return
+            if poll.poll(_WATCH_SECONDS * 1000):
+                syscalls.read_signals(self._signals)
+
+
+def _signals_as_a_file() -> int:
+    """Block the master's signals, and return the descriptor by which they are read.
+
+    Without handlers a new worker has none to take off, which would cost it a tenth of its pages.
+    """
+    for number in _HEEDED:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)
+    return syscalls.signalfd(_HEEDED)
+
+
+def bound_log(descriptor: int, longest: int) -> None:
+    """Empty a file of more than so many bytes: scripts write to it, without an end."""
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_blocks * _BLOCK > longest:
+            os.ftruncate(descriptor, 0)
+            _log(f"what was here was longer than {longest} bytes, and is gone")
+    except OSError:
+        pass  # what cannot be emptied is no file of ours
+
+
+def _kill_all_but_us() -> None:
+    if os.getpid() == 1:  # all others of the namespace are below us, whatever /proc shows
+        kill(-1)
+        return
+    for process in descendants(os.getpid()):
+        kill(process)
+
+
+def _has_children() -> bool:
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _ended_children() -> Iterator[tuple[int, int, Usage]]:
+    """Yield processes that have ended, their wait statuses, and what they have used.
+
+    One that has made us its tracer and stopped is none of them, and goes on only if we let it, so
+    it is killed (ptrace(2), PTRACE_TRACEME).
+    """
+    while True:
+        try:
+            process, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if process == 0:
+            return
+        if has_ended(status):
+            yield process, exit_code(status), usage_of(usage)
+        else:
+            kill(process)
+
+
+def _processes_made() -> int | None:
+    """Return the last process id of our pid namespace: a count of processes and threads made.
+
+    None where the server shares its pid namespace with others, or the kernel does not tell.
+    """
+    if os.getpid() != 1:
+        return None
+    try:
+        with open(_NS_LAST_PID) as file:
+            return int(file.read())
+    except OSError:
+        return None
+
+
+def _send(process: int, number: int) -> None:
+    try:
+        os.kill(process, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _explain(status: int) -> str:
+    if status >= 0:
+        return f"exit status {status}"
+    from signal import Signals  # here, since it brings `enum`, and workers seldom die of one
+
+    try:
+        return f"signal {Signals(-status).name}"
+    except ValueError:  # between SIGRTMIN and SIGRTMAX they have none
+        return f"signal {-status}"
+
+
+def _as_json(numbers: dict[str, float | None]) -> str:
+    """Return numbers as JSON. The module `json` would bring `re`, for each later fork to copy."""
+    members = (
+        f'"{name}": {"null" if number is None else number}' for name, number in numbers.items()
+    )
+    return f"{{{', '.join(members)}}}"
+
+
+def _say(message: str) -> None:
+    print(message, flush=True)
+
+
+def _log(text: str) -> None:
+    try:
+        print(f"[master] {text}", file=sys.stderr, flush=True)
+    except OSError:
+        pass  # scripts share the open file, and can make it one that does not take this (fcntl(2))

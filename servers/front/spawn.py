@@ -1,0 +1,112 @@
+"""How a worker process comes to be: forked from the master, or executed anew.
+
+A *forked* worker starts in a moment, with all that the master has loaded; the price are the pages
+that have to be copied as either of the two writes to them. An *executed* one is the same command
+once more, told what it inherits: it loads the interpreter, imports the server and reads the sites
+again, and shares no memory with the master but the scoreboard.
+
+Either way a worker starts with the master's privileges and with nothing else that is the master's:
+no environment, /dev/null for standard input and output, and of descriptors only the log, the
+listening socket and, if executed, that of the scoreboard.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from servers.front.scoreboard import Scoreboard
+from servers.front.worker import Worker
+from servers.launch import command
+from servers.mode import IsolationMode
+from servers.sites import Sites
+from servers.typed import NamedTuple
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from typing import NoReturn
+
+
+class Inheritance(NamedTuple):
+    """What a worker is told beside the orders: a descriptor, its slot's number, its master."""
+
+    scoreboard: int
+    slot: int
+    master: int
+
+    def __str__(self) -> str:
+        return ":".join(map(str, self))
+
+    @classmethod
+    def parse(cls, text: str) -> Inheritance:
+        """Return what `str` was made of."""
+        return cls(*map(int, text.split(":")))
+
+
+def fork_worker(work: Callable[[], object]) -> int:
+    """Fork a process that does `work` and ends; return its process id. Raises OSError."""
+    process = os.fork()
+    if process == 0:
+        _end_after(work)
+    return process
+
+
+class ServerCommand:
+    """The command that this server was executed by, to be executed again for each worker."""
+
+    def __init__(self, orders: int, inherited: list[int]) -> None:
+        """Prepare the command, while this process still has its environment.
+
+        `orders` is the descriptor of the orders, `inherited` are those that they tell of.
+        """
+        self._orders = orders
+        self._inherited = inherited
+        self._environment = {
+            name: value for name, value in os.environ.items() if name.startswith(("PYTHON", "LD_"))
+        }
+
+    def execute(self, inheritance: Inheritance) -> int:
+        """Start a worker; return its process id. Raises OSError."""
+        kept = (self._orders, *self._inherited, inheritance.scoreboard)
+        return os.posix_spawn(
+            sys.executable,
+            command(self._orders, str(inheritance)),
+            self._environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
+                # Onto itself: takes the close-on-exec flag off, in the new process alone.
+                *((os.POSIX_SPAWN_DUP2, descriptor, descriptor) for descriptor in kept),
+            ],
+            setsigmask=(),
+        )
+
+
+def serve_as_executed(
+    mode: IsolationMode, listener: socket.socket, sites: Sites, inheritance: Inheritance
+) -> NoReturn:
+    """Serve in this process, which `ServerCommand` has started, and end it."""
+    os.set_inheritable(inheritance.scoreboard, False)
+    board = Scoreboard.inherited(inheritance.scoreboard)
+    board.keep_from_children()
+    slot = board.slots[inheritance.slot]
+    os.close(inheritance.scoreboard)
+    os.environ.clear()
+    worker = Worker(inheritance.master, listener, mode, sites)
+    _end_after(lambda: worker.serve(slot))
+
+
+def _end_after(work: Callable[[], object]) -> NoReturn:
+    """Do `work`, report what it raises, and end this process without the interpreter's farewell."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        kind, error, trace = sys.exc_info()
+        if kind and error:
+            sys.__excepthook__(kind, error, trace)
+    finally:
+        os._exit(status)

@@ -1,0 +1,1 @@
+"""How a script runs: as a CGI program, in the embedded interpreter, in a forked child."""

@@ -1,0 +1,1 @@
+"""What the servers ask of the kernel: system calls, identities, namespaces, filters."""

@@ -1,0 +1,232 @@
+"""The namespaces that a server lives and dies in.
+
+A parent-death signal does not reach a process that has changed its credentials (the kernel clears
+it, prctl(2)), and changing credentials is what these servers do. So a server is the first process
+of a pid namespace of its own: when it ends, whatever ends it, the kernel kills all the rest.
+
+Its mount namespace serves two ends, neither of which touches the host:
+
+- an interpreter below a closed directory (a home of mode 0700, say) becomes visible to tenants;
+- the setuid wrapper gets a file system that honours setuid bits.
+
+Its ipc namespace, and a `/dev/shm` and `/dev/mqueue` of its own, hold what scripts leave there:
+System V objects, message queues and shared memory, which would outlive the server on the host.
+
+And it is a session without a controlling terminal: /dev/tty leads nowhere, and nobody in it can
+type into the operator's terminal (TIOCSTI) or be stopped by it.
+
+Where the host allows no new namespaces the server runs without. Then the master and the process
+that waits for its end, both reapers of orphans, each end all that is below when the other is gone.
+Only who kills both at once leaves something: workers that have changed their credentials, and what
+scripts have started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import stat
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from servers.front import clean_start
+from servers.front.oversight import descendants
+from servers.front.relay import Relay, is_needed
+from servers.kernel import syscalls
+from servers.kernel.credentials import Identity, drop_for_good
+
+_FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PATIENCE_SECONDS: Final = 5.0
+_EVERY_SECONDS: Final = 0.002
+_SHARED_MEMORY: Final = Path("/dev/shm")
+_MESSAGE_QUEUES: Final = Path("/dev/mqueue")
+
+
+def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Path) -> int:
+    """Run `main` as the first process of new namespaces and return its exit status.
+
+    Each path of `visible` can be reached by every uid in there. `private` is an empty file system
+    in there, and as it was out here. Where the host allows no namespaces, `main` just runs in a
+    process of its own. Ends when `main` does, and all that it has left behind; SIGTERM, SIGINT and
+    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server. What it
+    says on a terminal, it says through a `Relay`.
+    """
+    contained = _enter_namespaces()
+    relay = Relay() if is_needed() else None
+    if not contained:
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    alive, keep_alive = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(keep_alive)
+            _die_with_parent(alive)
+            _leave_the_terminal(relay)
+            if contained:
+                _arrange_mounts(visible, private)
+            status = main()
+        except BaseException:
+            kind, error, trace = sys.exc_info()
+            if kind and error:
+                sys.__excepthook__(kind, error, trace)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    for number in _FORWARDED:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda received, _: os.kill(child, received))
+    waited = relay.wait(child) if relay else os.waitpid(child, 0)[1]
+    status = os.waitstatus_to_exitcode(waited)
+    if not contained:
+        _end_what_is_left()
+    return status if status >= 0 else 128 - status
+
+
+def _end_what_is_left() -> None:
+    """Kill all that is below this process, which adopts what a killed master leaves behind."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline and (left := descendants(os.getpid())):
+        for process in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        time.sleep(_EVERY_SECONDS)
+
+
+def _leave_the_terminal(relay: Relay | None) -> None:
+    """Begin a session of our own, which never has a controlling terminal (setsid(2))."""
+    os.setsid()
+    clean_start.heed_signals(but=())
+    if relay:
+        relay.enter()
+
+
+def _enter_namespaces() -> bool:
+    """Make the namespaces, and say whether this host allows it.
+
+    An ordinary user needs a user namespace first, and keeps its uid in there.
+    """
+    flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | _ipc_namespace()
+    uid, gid = os.geteuid(), os.getegid()
+    try:
+        if uid == 0:
+            syscalls.unshare(flags)
+            return True
+        if set(os.getgroups()) - {gid}:
+            return False  # in there scripts would see each other group as "nogroup"
+        syscalls.unshare(flags | syscalls.CLONE_NEWUSER)
+        process = Path("/proc/self")
+        (process / "setgroups").write_text("deny")
+        (process / "gid_map").write_text(f"{gid} {gid} 1")
+        (process / "uid_map").write_text(f"{uid} {uid} 1")
+    except OSError:
+        return False
+    return True
+
+
+def _ipc_namespace() -> int:
+    """Return the flag that asks for one, where the kernel has them (CONFIG_IPC_NS)."""
+    return syscalls.CLONE_NEWIPC if os.path.exists("/proc/self/ns/ipc") else 0
+
+
+def _die_with_parent(alive: int) -> None:
+    """Ask for a signal at the parent's death, then look whether it came too late.
+
+    getppid cannot tell: in a new pid namespace it is 0 from the start. The pipe's other end is
+    open in the parent alone.
+    """
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if select.select([alive], [], [], 0)[0]:
+        os._exit(1)
+
+
+def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
+    # Apart from the parent too, which is to find `private` free of our mounts when we are gone.
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    try:
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+        syscalls.mount("proc", "/proc", "proc", flags)
+    except OSError:
+        pass  # a container that masks parts of /proc forbids a fresh one (mount_namespaces(7))
+    make_visible(visible)
+    _hide_shared_memory([*visible, private])
+    syscalls.mount("isobench", str(private), "tmpfs", syscalls.MS_NODEV, "mode=0711,size=16m")
+
+
+def _hide_shared_memory(visible: Sequence[Path]) -> None:
+    """Cover the host's /dev/shm and /dev/mqueue by ones that end with the server."""
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+    paths = {path.resolve() for path in visible}
+    place = _SHARED_MEMORY.resolve()
+    if place.is_dir() and not any(place.is_relative_to(path) for path in paths):
+        kept = sorted(path for path in paths if path.is_relative_to(place))
+        _cover(place, [(path, _held(path)) for path in kept], flags, "mode=1777,size=64m")
+    if _MESSAGE_QUEUES.is_dir():
+        try:
+            syscalls.mount("isobench", str(_MESSAGE_QUEUES), "mqueue", flags | syscalls.MS_NOEXEC)
+        except OSError:
+            pass  # the kernel has none, or shows none to this user namespace
+
+
+def make_visible(paths: Sequence[Path]) -> None:
+    """Let every uid reach `paths`, in this mount namespace only.
+
+    A closed directory above a path is covered with an empty, open file system of the same name,
+    into which just the path is put back. Names stay the same, so `#!` lines and library search
+    paths keep working.
+    """
+    below: dict[Path, list[tuple[Path, int]]] = {}
+    for path in sorted({path.resolve() for path in paths}):
+        closed = closed_ancestor(path)
+        if closed is not None:
+            below.setdefault(closed, []).append((path, _held(path)))
+    for closed, kept in below.items():
+        _cover(closed, kept, syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=1m")
+
+
+def _held(path: Path) -> int:
+    return os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+
+def _cover(place: Path, kept: Sequence[tuple[Path, int]], flags: int, options: str) -> None:
+    """Mount an empty file system on `place`, and put back what is `kept`, with its descriptors."""
+    syscalls.mount("isobench", str(place), "tmpfs", flags, options)
+    for path, descriptor in kept:
+        if not path.exists():
+            path.mkdir(parents=True)
+            source = f"/proc/self/fd/{descriptor}"
+            syscalls.mount(source, str(path), None, syscalls.MS_BIND | syscalls.MS_REC)
+        os.close(descriptor)
+
+
+def closed_ancestor(path: Path) -> Path | None:
+    """Return the topmost directory above `path` that others may not pass through, or None."""
+    for directory in reversed(path.parents):
+        if not directory.stat().st_mode & stat.S_IXOTH:
+            return directory
+    return None
+
+
+def unreadable_for(identity: Identity, paths: Sequence[str]) -> str | None:
+    """Return the first of `paths` that `identity` cannot read, as the kernel sees it, or None."""
+    child = os.fork()
+    if child == 0:
+        number = 0
+        try:
+            drop_for_good(identity)
+            readable = [os.access(path, os.R_OK) for path in paths]
+            number = 0 if all(readable) else readable.index(False) + 1
+        finally:
+            os._exit(number)
+    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return paths[number - 1] if number > 0 else None

@@ -1,0 +1,1 @@
+"""What only a profiled or slowed-down server loads: time stamps, their places, a slowdown."""

@@ -1,0 +1,377 @@
+"""Attacks on real servers: what is known to be open is seen to be open, the rest is blocked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import cast
+
+import pytest
+
+from harness.attack import attempt as attacks
+from harness.attack import controls, scene
+from harness.attack.attempt import Attempt, Outcome
+from harness.attack.bystander import Canary
+from harness.attack.raw_http import Reply
+from harness.attack.scene import IDS_OF_A_SEAT, Seat
+from harness.target import server
+from harness.target.run_resources import Belongings
+from harness.target.targets import available
+from tests.harness.faulty import made_of
+from tests.harness.live import needs_root
+from workloads import tenants
+from workloads.attacks import Attack, every, load
+from workloads.attacks.scene import Scene
+
+pytestmark = needs_root
+
+SAFE = ("harache", "zygote", "sandbox", "suexec", "fastcgi", "suid2", "ruid2_drop", "hussa")
+
+
+@pytest.fixture(name="seat", scope="module")
+def _seat() -> Iterator[Seat]:
+    with Belongings() as belongings:
+        directory = belongings.scratch / "seat"
+        directory.mkdir(mode=0o755)
+        first = tenants.free_uid_base(IDS_OF_A_SEAT - 1)
+        yield Seat(directory, belongings.another_group(0), first)
+
+
+def attempt(seat: Seat, target: str, *names: str) -> dict[str, Attempt]:
+    found: list[Attempt] = []
+    chosen = [load(name) for name in names]
+    attacks.attack_all(seat, controls.find(target), chosen, found.append)
+    return {one.attack.name: one for one in found}
+
+
+def made(seat: Seat, target: str, *chosen: Attack) -> list[Attempt]:
+    found: list[Attempt] = []
+    attacks.attack_all(seat, controls.find(target), chosen, found.append)
+    return found
+
+
+@pytest.mark.parametrize("attack", every(), ids=lambda attack: attack.name)
+def test_every_attack_succeeds_where_it_must(seat: Seat, attack: Attack) -> None:
+    seen = attacks.control(seat, attack)
+    assert seen.outcome is Outcome.SUCCEEDED, seen.evidence
+
+
+@pytest.mark.parametrize("target", ["dso", "cgi"])
+def test_whoever_runs_as_the_server_reads_the_neighbours_secret(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "neighbours_secret")["neighbours_secret"]
+    assert seen.outcome is Outcome.SUCCEEDED
+    assert "the neighbour's secret came back: " in seen.evidence
+
+
+@pytest.mark.parametrize("target", SAFE)
+def test_whoever_runs_as_the_owner_does_not(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "neighbours_secret", "neighbours_listing", "planted_symlink")
+    assert {one.outcome for one in seen.values()} == {Outcome.BLOCKED}
+
+
+@pytest.mark.parametrize(
+    ("target", "outcome"),
+    [
+        ("ruid2", Outcome.SUCCEEDED),
+        ("ruid2_drop", Outcome.BLOCKED),
+        ("hussa", Outcome.BLOCKED),
+        ("process_security", Outcome.BLOCKED),
+    ],
+)
+def test_a_permitted_capability_can_be_raised_where_it_was_left(
+    seat: Seat, target: str, outcome: Outcome
+) -> None:
+    seen = attempt(seat, target, "raised_capability")["raised_capability"]
+    assert seen.outcome is outcome, seen.evidence
+
+
+def test_what_shares_the_servers_memory_can_call_its_way_back(seat: Seat) -> None:
+    seen = attempt(seat, "hussa", "servers_switch")["servers_switch"]
+    assert seen.outcome is Outcome.SUCCEEDED
+    assert "as the neighbour" in seen.evidence
+
+
+@pytest.mark.parametrize("target", ["harache", "sandbox"])
+def test_a_child_cannot_falsify_the_scoreboard(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "scoreboard")["scoreboard"]
+    assert seen.outcome is Outcome.BLOCKED, seen.evidence
+
+
+@pytest.mark.parametrize("target", ["dso", "zygote", "sandbox"])
+def test_what_stamps_in_a_scripts_process_is_the_scripts_to_forge(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "forged_stamps")["forged_stamps"]
+    assert seen.outcome is Outcome.SUCCEEDED, seen.evidence
+
+
+@pytest.mark.parametrize("target", ["cgi", "suexec"])
+def test_a_program_has_no_way_to_the_journal(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, "forged_stamps")["forged_stamps"]
+    assert seen.outcome is Outcome.BLOCKED
+    assert "Permission denied: '/journal'" in seen.evidence
+
+
+def test_the_log_is_for_root_alone(seat: Seat) -> None:
+    assert attempt(seat, "dso", "server_log")["server_log"].outcome is Outcome.BLOCKED
+
+
+def test_what_is_not_there_is_told_by_looking(seat: Seat) -> None:
+    seen = attempt(seat, "dso", "for_root", "fork_exec", "kill_helper", "neighbours_cmdline")
+    assert {one.outcome for one in seen.values()} == {Outcome.NOT_APPLICABLE}
+
+
+def test_a_guard_inside_the_language_can_be_walked_around(seat: Seat) -> None:
+    seen = attempt(seat, "safe_mode", "fork_exec", "hook_state_by_gc", "planted_extension")
+    outcomes = {name: one.outcome for name, one in seen.items()}
+    assert outcomes == {
+        "fork_exec": Outcome.SUCCEEDED,
+        "hook_state_by_gc": Outcome.SUCCEEDED,
+        "planted_extension": Outcome.BLOCKED,
+    }
+
+
+def test_bystanders_come_to_no_harm(seat: Seat) -> None:
+    with Canary(seat.directory, seat.first_uid + 1) as canary:
+        attempt(seat, "dso", "kill_sibling", "exhaust_processes", "outlive_response")
+        assert list(canary.harm()) == []
+
+
+def test_a_target_that_does_not_start_is_an_error(seat: Seat) -> None:
+    broken = controls.find("careless")
+    found: list[Attempt] = []
+    missing = type(broken)(**{**vars(broken), "name": "careless", "mode": "no_such_double"})
+    attacks.attack_all(seat, missing, [load("neighbours_secret")], found.append)
+    assert [one.outcome for one in found] == [Outcome.ERROR]
+    assert "no server to attack" in found[0].evidence
+
+
+def told(words: str) -> Reply:
+    return Reply(f"HTTP/1.1 200 OK\r\n\r\nisobench-attack {words}\nmore".encode())
+
+
+@pytest.mark.parametrize(
+    ("replies", "outcome", "words"),
+    [
+        ([told("refused OSError: no")], Outcome.BLOCKED, "OSError: no"),
+        ([told("done")], Outcome.BLOCKED, "without an effect"),
+        ([told("nothing no wrapper")], Outcome.NOT_APPLICABLE, "no wrapper"),
+        ([told("broke KeyError: x")], Outcome.ERROR, "KeyError: x"),
+        ([told("done"), told("refused OSError: no")], Outcome.BLOCKED, "OSError: no"),
+        ([told("refused OSError: no"), told("broke KeyError: x")], Outcome.ERROR, "KeyError: x"),
+        ([Reply()], Outcome.ERROR, "no answer"),
+        ([], Outcome.ERROR, "no answer"),
+        ([Reply(b"HTTP/1.1 504 X\r\n\r\ntoo long\nmore")], Outcome.ERROR, "504: too long"),
+        ([Reply(b"HTTP/1.1 200 OK\r\n\r\nhello")], Outcome.ERROR, "200: hello"),
+        ([Reply(b"\xff\x00 nothing of HTTP")], Outcome.ERROR, "no answer"),
+    ],
+)
+def test_what_was_not_proven_is_explained(
+    replies: list[Reply], outcome: Outcome, words: str
+) -> None:
+    found, evidence = attacks.explain(replies)
+    assert found is outcome
+    assert words in evidence
+
+
+@pytest.mark.parametrize(
+    ("began", "outcome", "words"),
+    [
+        (True, Outcome.BLOCKED, "without an effect: the server answered 504"),
+        (False, Outcome.ERROR, "never began"),
+    ],
+)
+def test_silence_is_no_error_of_an_attack_that_says_so_and_began(
+    began: bool, outcome: Outcome, words: str
+) -> None:
+    reply = Reply(b"HTTP/1.1 504 X\r\n\r\ntoo long")
+    found, evidence = attacks.explain([reply], began=began, may_be_ended=True)
+    assert found is outcome
+    assert words in evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\nb\tc", "a b c"),
+        ("\x1b[31m[red]x[/]\x07", "\\x1b[31m[red]x[/]\\x07"),
+        ("\udc80 \u202e", "\\udc80 \\u202e"),
+        ("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "caf\N{LATIN SMALL LETTER E WITH ACUTE}"),
+    ],
+)
+def test_evidence_is_one_line_in_which_nothing_hides(text: str, line: str) -> None:
+    assert attacks.presentable(text) == line
+
+
+def test_evidence_is_short_however_long_it_was() -> None:
+    shown = attacks.presentable("x" * 10_000_000)
+    assert len(shown) == attacks.MOST_EVIDENCE
+    assert shown.endswith("\N{HORIZONTAL ELLIPSIS}")
+
+
+BROKEN = {
+    "import sqlite3\nsqlite3.connect('/nowhere/x.db')": (Outcome.BLOCKED, "OperationalError"),
+    "import zlib\nzlib.decompress(b'x')": (Outcome.BLOCKED, "error: Error -5"),
+    "raise EOFError('no more')": (Outcome.BLOCKED, "EOFError: no more"),
+    "raise MemoryError": (Outcome.BLOCKED, "MemoryError"),
+    "return undefined": (Outcome.ERROR, "broken: NameError"),
+    "return {}['x']": (Outcome.ERROR, "broken: KeyError"),
+    "import sys\nsys.exit(3)": (Outcome.ERROR, "ended without a word"),
+    "import os\nos._exit(3)": (Outcome.ERROR, "ended without a word"),
+    "import os\nos.kill(os.getpid(), 9)": (Outcome.ERROR, "ended without a word"),
+    "raise KeyboardInterrupt": (Outcome.ERROR, "ended without a word"),
+    "import time\ntime.sleep(9)": (Outcome.ERROR, "without a word: the server answered 504"),
+    "return 'x' * (32 << 20)": (Outcome.ERROR, "ended without a word"),
+    "class Sly:\n    def __str__(self): return 1 / 0\nreturn Sly()": (Outcome.ERROR, "ended"),
+    "def": (Outcome.ERROR, "the script never began: the server answered 500"),
+}
+
+
+@pytest.mark.parametrize("target", ["dso", "harache"])
+def test_a_script_that_breaks_is_not_taken_for_one_that_was_blocked(
+    seat: Seat, tmp_path: Path, target: str
+) -> None:
+    chosen = [
+        made_of(tmp_path, statements, f"broken_{number}")
+        for number, statements in enumerate(BROKEN)
+    ]
+    seen = made(seat, target, *chosen)
+    for one, (outcome, words) in zip(seen, BROKEN.values(), strict=True):
+        assert (one.outcome, words in one.evidence) == (outcome, True), one.evidence
+
+
+def boom(scene: Scene) -> str | None:
+    raise ZeroDivisionError(scene.token)
+
+
+def leave(scene: Scene) -> str | None:
+    raise SystemExit(5)
+
+
+def bare(scene: Scene) -> str | None:
+    return cast("str", 42)
+
+
+def gibberish(scene: Scene) -> str | None:
+    return "\x1b[2J[red]" + "\udcff" + "y" * 5_000_000
+
+
+def test_what_breaks_in_the_harness_is_an_error_of_one_attack(seat: Seat, tmp_path: Path) -> None:
+    acts = {boom: "ZeroDivisionError", leave: "SystemExit: 5", bare: "type int"}
+    chosen = {
+        made_of(
+            tmp_path, "import time\ntime.sleep(0.1)", f"{name}_{act.__name__}", **{name: act}
+        ): words
+        for act, words in acts.items()
+        for name in ("proof", "missing", "meanwhile")
+        if (name, act) != ("missing", bare)  # a reason may be anything
+    }
+    seen = made(seat, "dso", *chosen, load("neighbours_secret"))
+    for one, words in zip(seen, chosen.values(), strict=False):
+        assert (one.outcome, words in one.evidence) == (Outcome.ERROR, True), one
+    assert seen[-1].outcome is Outcome.SUCCEEDED
+
+
+def test_a_proof_that_does_not_end_is_given_up(
+    seat: Seat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attacks, "LONGEST_S", 1.0)
+    over = Event()
+
+    def wait(scene: Scene) -> str | None:
+        over.wait(60)
+        return None
+
+    seen = made(seat, "dso", made_of(tmp_path, "pass", proof=wait))
+    over.set()
+    assert seen[0].outcome is Outcome.ERROR
+    assert "did not come to an end" in seen[0].evidence
+
+
+def test_evidence_of_an_attack_is_presentable(seat: Seat, tmp_path: Path) -> None:
+    (seen,) = made(seat, "dso", made_of(tmp_path, "pass", proof=gibberish))
+    assert seen.outcome is Outcome.SUCCEEDED
+    assert seen.evidence.startswith("\\x1b[2J[red]\\udcffyyy")
+    assert len(seen.evidence) == attacks.MOST_EVIDENCE
+
+
+ENDS_SERVER = "import os, signal\nos.kill(given.master, signal.SIGTERM)"
+
+
+def test_a_server_that_died_is_an_error_and_the_next_attack_has_a_new_one(
+    seat: Seat, tmp_path: Path
+) -> None:
+    deadly = made_of(tmp_path, ENDS_SERVER, "deadly")
+    seen = made(seat, "careless", deadly, load("neighbours_secret"))
+    assert seen[0].outcome is Outcome.ERROR
+    assert seen[0].evidence.startswith("after it the server has ended")
+    assert seen[1].outcome is Outcome.SUCCEEDED
+
+
+def test_where_the_servers_end_is_the_goal_it_is_the_proof(seat: Seat, tmp_path: Path) -> None:
+    deadly = made_of(tmp_path, ENDS_SERVER, "deadly", proof=outage)
+    seen = made(seat, "careless", deadly, load("neighbours_secret"))
+    assert [one.outcome for one in seen] == [Outcome.SUCCEEDED, Outcome.SUCCEEDED]
+    assert "the server has ended" in seen[0].evidence
+
+
+STOPS_WORKER = """import os, signal
+if os.fork() == 0:
+    os.kill(os.getppid(), signal.SIGSTOP)
+    open(f"{given.drop}/stopped", "w").close()
+    os._exit(0)
+"""
+
+
+def when_stopped(scene: Scene) -> str | None:
+    assert scene.wait_for(10, "stopped")
+    return None
+
+
+def test_a_hung_server_is_an_error_and_the_next_attack_has_a_new_one(
+    seat: Seat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scene, "SERVED_WITHIN_S", 1.0)
+    monkeypatch.setattr(scene, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(server, "_STOP_S", 1.0)
+    hanging = made_of(tmp_path, STOPS_WORKER, "hanging", proof=when_stopped)
+    seen = made(seat, "careless_oversight", hanging, load("neighbours_secret"))
+    assert seen[0].outcome is Outcome.ERROR
+    assert seen[0].evidence.startswith("after it the neighbour was not served within 1 s")
+    assert seen[1].outcome is Outcome.SUCCEEDED
+
+
+def test_servers_that_die_again_and_again_are_not_started_for_ever(
+    seat: Seat, tmp_path: Path
+) -> None:
+    names = [f"deadly_{number}" for number in range(attacks.MOST_LOST + 1)]
+    seen = made(seat, "careless", *(made_of(tmp_path, ENDS_SERVER, name) for name in names))
+    assert {one.outcome for one in seen} == {Outcome.ERROR}
+    assert [one.attack.name for one in seen] == names
+    assert seen[-1].evidence.startswith("not made, since 3 servers were lost; the last: after it")
+
+
+def test_a_control_that_does_not_exist_has_failed(seat: Seat, tmp_path: Path) -> None:
+    seen = attacks.control(seat, made_of(tmp_path, "pass", control="careles"))
+    assert seen.outcome is Outcome.ERROR
+    assert "careles" in seen.evidence
+
+
+def outage(scene: Scene) -> str | None:
+    return scene.outage()
+
+
+def test_the_order_is_the_seeds() -> None:
+    first, again, other = (attacks.in_random_order(every(), "dso", seed) for seed in (1, 1, 2))
+    assert first == again != other
+    assert sorted(first, key=repr) == sorted(every(), key=repr)
+
+
+def test_no_double_is_listed_as_a_mode() -> None:
+    assert not {target.name for target in available()} & set(controls.RUNS_AS)
+
+
+SERVING = ("stopped_orphan", "misleading_name", "held_back_end", "unfit_worker", "left_zombies")
+
+
+@pytest.mark.parametrize("target", ["dso", "fastcgi"])
+def test_no_script_ends_the_server_or_keeps_it_from_serving(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, *SERVING)
+    assert Outcome.SUCCEEDED not in {one.outcome for one in seen.values()}, seen

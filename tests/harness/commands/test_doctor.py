@@ -1,0 +1,127 @@
+"""What the doctor says of this host, and of poorer ones."""
+
+import importlib.util
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import cli
+from harness.commands import doctor
+from harness.commands.doctor import Diagnosis
+from harness.results.manifest import Caution
+from tests.harness.live import Isobench, needs_root, trials_in, until
+
+pytestmark = needs_root
+
+without_zig = pytest.mark.skipif(
+    importlib.util.find_spec("ziglang") is not None, reason="the ziglang wheel is a C compiler too"
+)
+
+
+def line_of(mode: str, text: str) -> str:
+    """Return the line of a table that begins with a mode's name."""
+    return next(line for line in text.splitlines() if line.split()[:1] == [mode])
+
+
+def test_it_lists_every_mode_and_leaves_nothing(isobench: Isobench) -> None:
+    ended = isobench.call("doctor")
+    assert (ended.code, ended.err) == (0, "")
+    assert "identities  root: any uid" in ended.out
+    for mode in ("cgi", "dso", "harache", "ruid2"):
+        assert "available" in line_of(mode, ended.out)
+    assert isobench.lasting_traces() == []
+
+
+def test_it_names_what_harms_and_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Diagnosis(
+        usable=(),
+        refused=(),
+        cautions=(Caution("the clock [creeps]", "echo 1 > /sys/[clock]"),),
+        remarks=(Caution("it is old", "wait"),),
+        identities="root",
+    )
+    monkeypatch.setattr(doctor, "diagnose", lambda _: found)
+    monkeypatch.setattr(sys, "argv", ["isobench", "doctor", "--modes", "dso"])
+    assert cli.main() == 0
+    out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert "harms a measurement here\n- the clock [creeps]\n  remedy: echo 1 > /sys/[clock]" in out
+    assert "worth knowing\n- it is old\n  remedy: wait" in out
+
+
+def test_it_looks_at_the_chosen_modes_only(isobench: Isobench) -> None:
+    ended = isobench.call("doctor", "--modes", "dso")
+    assert "available" in line_of("dso", ended.out)
+    assert "ruid2" not in ended.out
+
+
+@without_zig
+def test_without_a_compiler_it_says_what_suexec_lacks(isobench: Isobench) -> None:
+    isobench.environment = {"PATH": "/nowhere"}
+    ended = isobench.call("doctor")
+    assert ended.code == 0, ended.err
+    assert "missing" in line_of("suexec", ended.out)
+    assert "there is no C compiler" in ended.out
+    assert "remedy: apt-get install gcc, or pip install ziglang" in ended.out
+    assert "available" in line_of("cgi", ended.out)
+
+
+def test_without_raw_sockets_nobody_can_be_suzukis_client(isobench: Isobench) -> None:
+    isobench.prefix = ("setpriv", "--bounding-set", "-net_raw")
+    ended = isobench.call("doctor", "--modes", "suzuki,dso")
+    assert "missing" in line_of("suzuki", ended.out)
+    assert "clients' credentials take CAP_NET_RAW" in ended.out
+    assert "available" in line_of("dso", ended.out)
+
+
+def test_a_client_that_cannot_stamp_is_refused(isobench: Isobench, tmp_path: Path) -> None:
+    ended = isobench.call(
+        "run", "--modes", "dso,suzuki", "--client", "fasthttp", "--out", tmp_path / "results"
+    )
+    assert ended.code == 2
+    assert (
+        "error: this host cannot run suzuki: the client fasthttp cannot say in its packets who"
+        in ended.err
+    )
+
+
+@without_zig
+def test_without_a_compiler_suexec_cannot_be_chosen(isobench: Isobench, tmp_path: Path) -> None:
+    isobench.environment = {"PATH": "/nowhere"}
+    out = tmp_path / "results"
+    ended = isobench.call("run", "--modes", "suexec", "--out", out)
+    assert ended.code == 2
+    assert ended.err == (
+        "error: none of the targets can run on this host\n"
+        "hint: apt-get install gcc, or pip install ziglang\n"
+    )
+    assert "without suexec: there is no C compiler" in ended.out
+    assert not out.exists()
+    assert isobench.lasting_traces() == []
+
+
+@without_zig
+def test_without_a_compiler_the_others_are_measured(isobench: Isobench, tmp_path: Path) -> None:
+    isobench.environment = {"PATH": "/nowhere"}
+    out = tmp_path / "results"
+    with isobench.started("run", "--connection", "close", "--tenants", "2", "--out", out) as run:
+        until(lambda: trials_in(out) or run.poll() is not None)
+        run.send_signal(signal.SIGINT)  # one is enough: there are fourteen
+        ended = isobench.end_of(run)
+    assert trials_in(out), ended.err
+    assert "without suexec: there is no C compiler" in ended.out
+    manifest = json.loads((out / "run.json").read_text())
+    assert "suexec" in [skipped["target"] for skipped in manifest["skipped"]]
+    assert {"cgi", "dso", "ruid2"} <= {target["name"] for target in manifest["targets"]}
+
+
+def test_a_nosuid_place_is_no_obstacle(isobench: Isobench) -> None:
+    # The server mounts a file system of its own over its private directory.
+    script = 'mount -t tmpfs -o nosuid none "$0" && "$@"'
+    isobench.prefix = ("unshare", "--mount", "sh", "-c", script, isobench.temporary)
+    ended = isobench.call("doctor", "--modes", "suexec")
+    assert "available" in line_of("suexec", ended.out)

@@ -1,0 +1,36 @@
+"""The figures of the attacks hold every target and every attack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.results.folder import ResultsFolder
+from reports.figures import attacks as attack_figures
+from reports.figures import throughput
+from tests.reports.sections.test_attacks import attacks
+
+MakeFolder = Callable[..., Path]
+
+
+def test_the_matrix_names_families_attacks_and_targets() -> None:
+    figure = attack_figures.matrix(attacks(a="x.. ", b="...?"))
+    (panel,) = figure.axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["b", "a"]
+    names = [label.get_text() for label in panel.get_yticklabels()]
+    assert names == ["reading", "one", "two", "three", "writing", "four"]
+    assert throughput.to_png(figure).startswith(b"\x89PNG")
+
+
+def test_the_frontier_sets_security_against_rate_and_p99(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder()).summary()
+    figure = attack_figures.frontier(attacks(dso="xxxx", harache="....", ruid2="x..."), summary)
+    assert figure is not None
+    assert len(figure.axes) == 4  # two conditions
+    names = {text.get_text() for text in figure.axes[0].texts}
+    assert names == {"dso 0/4", "harache 4/4", "ruid2 3/4"}
+
+
+def test_without_measurements_there_is_no_frontier(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(targets=("cgi",), blocks=1)).summary()
+    assert attack_figures.frontier(attacks(dso="xxxx"), summary) is None

@@ -1,0 +1,151 @@
+"""What the attacks showed, counted and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from harness.results.folder import ResultsFolder
+from reports.figures import attacks as attack_figures
+from reports.sections import attacks as hostility
+from reports.sections.attacks import Stopped
+
+MakeFolder = Callable[..., Path]
+OUTCOMES = {"x": "succeeded", ".": "blocked", " ": "not-applicable", "?": "error"}
+NAMES = ("one", "two", "three", "four")
+FAMILY = {"one": "reading", "two": "reading", "three": "reading", "four": "writing"}
+
+
+def attacks(**targets: str) -> pd.DataFrame:
+    """Return a table in which each target has a letter for each attack."""
+    return pd.DataFrame(
+        [
+            {
+                "target": target,
+                "attack": name,
+                "outcome": OUTCOMES[letter],
+                "evidence": f"evidence of {OUTCOMES[letter]}",
+                "family": FAMILY[name],
+                "title": f"Title of {name}",
+                "runs_as": "server",
+                "control": "dso" if name != "four" else None,
+                "took_s": 0.1,
+            }
+            for target, letters in targets.items()
+            for name, letter in zip(NAMES, letters, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("letters", "text", "share"),
+    [("..x.", "3/4", (2 / 3 + 1) / 2), ("x?  ", "0/1 1?", 0.0), ("... ", "3/3", 1.0)],
+)
+def test_only_what_applies_counts_and_families_weigh_the_same(
+    letters: str, text: str, share: float
+) -> None:
+    (standing,) = hostility.standings(attacks(a=letters))
+    assert str(standing.total) == text
+    assert standing.share == pytest.approx(share)
+
+
+def test_nothing_that_counts_is_a_dash_and_an_error_is_none() -> None:
+    assert str(Stopped(0, 0)) == "\N{EN DASH}"
+    assert str(Stopped(0, 0, 2)) == Stopped(0, 0, 2).percent == "2?"
+    assert (str(Stopped(1, 2, 1)), Stopped(1, 2, 1).percent) == ("1/2 1?", "50% 1?")
+
+
+def test_errors_are_named_in_words() -> None:
+    said = hostility.sentences(attacks(a="x?..", b="..?."), pd.DataFrame())
+    assert "2 of 8 tries gave no result and count nowhere: two and three on a and b." in said
+
+
+@pytest.mark.parametrize("letters", ["????", "    ", "? ? "])
+def test_a_target_of_which_nothing_counts_is_last_and_has_no_place(
+    letters: str, make_folder: MakeFolder
+) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    rows = attacks(harache=letters, dso="xxxx", ruid2="x...")
+    assert [one.target for one in hostility.standings(rows)] == ["ruid2", "dso", "harache"]
+    assert hostility.sentences(rows, summary)[0].startswith("Of 4 attacks in 2 families, ruid2")
+    figure = attack_figures.frontier(rows, summary)
+    assert figure is not None
+    assert not any("harache" in text.get_text() for text in figure.axes[0].texts)
+
+
+def test_where_nothing_counts_at_all_that_is_said() -> None:
+    rows = attacks(a="????", b="    ")
+    assert hostility.sentences(rows, pd.DataFrame())[0] == "Of 4 attacks none counts on any target."
+    assert attack_figures.matrix(rows).axes
+
+
+def test_what_an_interrupted_command_has_not_made_is_no_error() -> None:
+    rows = attacks(a="x...", b="....").query("target != 'b' or attack != 'one'")
+    cell = hostility.shown(rows, ["a", "b"])["reading"][0].cells[1]
+    assert (cell.outcome, cell.mark) == ("not-made", "")
+
+
+def test_the_safest_comes_first() -> None:
+    found = hostility.standings(attacks(bad="xxxx", good="....", middle="x..."))
+    assert [one.target for one in found] == ["good", "middle", "bad"]
+
+
+@pytest.mark.parametrize(
+    ("points", "edge"),
+    [
+        ([("a", 3, 1), ("b", 2, 2), ("c", 1, 3)], ["a", "b", "c"]),
+        ([("a", 3, 1), ("b", 2, 1), ("c", 1, 3)], ["a", "c"]),
+        ([("a", 3, 3), ("b", 2, 2)], ["a"]),
+        ([("a", 3, 3), ("b", 3, 3)], ["a", "b"]),
+    ],
+)
+def test_nobody_on_the_edge_is_beaten_in_both(
+    points: Sequence[tuple[str, float, float]], edge: list[str]
+) -> None:
+    assert hostility.undominated(points) == edge
+
+
+def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    rows = attacks(cgi="xx..", suexec="....", dso="xxxx", harache="...x", ruid2="x.x.")
+    overview, answer, edge = hostility.sentences(rows, summary)
+    assert "suexec stopped the largest share, 100% (4/4 that apply to it), and dso" in overview
+    assert answer.startswith("No target here is as fast as dso (14,200 requests per second, 0%")
+    assert "the fastest that does is ruid2" in answer
+    assert "in both are dso, ruid2 and suexec;" in edge
+
+
+def test_a_target_that_is_both_would_be_named(make_folder: MakeFolder) -> None:
+    numbers = {"dso": ("server", 900, 900, 58, 0.0, 84), "harache": ("owner", 1_000, 1, 9, 1.0, 9)}
+    folder = make_folder(connections=("close",), targets=tuple(numbers), numbers=numbers)
+    rows = attacks(dso="xxxx", harache="....")
+    answer = hostility.sentences(rows, ResultsFolder.open(folder).summary())[1]
+    assert answer.endswith("(100%): harache.")
+
+
+def test_without_measurements_there_is_the_overview_alone() -> None:
+    (overview,) = hostility.sentences(attacks(dso="x..."), pd.DataFrame())
+    assert overview == "Of 4 attacks 4 applied to dso, which stopped 3."
+
+
+def test_the_same_evidence_is_shown_once() -> None:
+    found = hostility.shown(attacks(a="x...", b="x...", c="...."), ["a", "b", "c"])
+    one = found["reading"][0]
+    assert [cell.mark for cell in one.cells] == ["\N{MULTIPLICATION SIGN}"] * 2 + ["\N{MIDDLE DOT}"]
+    assert one.evidence[0] == ("a, b", "succeeded", "evidence of succeeded")
+    assert (one.control, found["writing"][0].control) == ("dso", "")
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_terminal_has_a_line_for_each_target(width: int) -> None:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(hostility.terminal_matrix(attacks(a="x...", b="...."), width))
+    lines = captured.get().splitlines()
+    assert [line.split()[0] for line in lines[-2:]] == ["b", "a"]
+    counts = ["100%", "100%"] if width == 80 else ["3/3", "1/1"]
+    assert lines[-2].split()[1:] == ["100%", *counts]

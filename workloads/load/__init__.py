@@ -1,0 +1,1 @@
+"""The load: Locust users on a lean client, closed or open, and what they record."""

@@ -1,0 +1,187 @@
+"""What a trial asks of a target: which tenants, how hard, over which connections.
+
+A load comes as a JSON object (see `read`), and ends as prepared requests, each with its check.
+"""
+
+import ipaddress
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import cycle
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+from workloads import credential, popularity
+from workloads.catalog import WORKLOADS, Check, Connection, Workload
+from workloads.errors import WorkloadError
+from workloads.load.schedule import Arrivals, Pattern
+from workloads.popularity import Popularity
+from workloads.proof import Identity, Proof
+
+ClientName = Literal["lean", "fasthttp"]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load on one target: `users` users ask for `workload`, each one thing at a time.
+
+    Without `arrivals` the load is closed: each asks as soon as it was answered. With them it is
+    open, and the users are as many as there may be requests on their way.
+    `tenants` are the proofs that the replies must carry. `server` is the identity of the server
+    itself, if known; it only makes reasons clearer. `credential_key` is there where the target
+    goes by the client's identity: then each tenant's script is asked for by the tenant itself.
+    """
+
+    host: str
+    port: int
+    workload: Workload
+    tenants: tuple[Proof, ...]
+    users: int = 1
+    arrivals: Arrivals | None = None
+    connection: Connection = "keep-alive"
+    client: ClientName = "lean"
+    popularity: Popularity = popularity.UNIFORM
+    seed: int = 0
+    server: Identity | None = None
+    credential_key: bytes | None = field(default=None, repr=False)
+
+
+class Ask(NamedTuple):
+    """One tenant's request, ready to send, and the check of its reply."""
+
+    tenant: str
+    request: bytes
+    check: Check
+
+
+def asks(load: Load) -> list[Ask]:
+    """Return the request to each tenant, in the order of `load.tenants`."""
+    return [
+        Ask(
+            proof.tenant,
+            load.workload.request(proof.tenant, load.connection),
+            load.workload.check(proof, load.server),
+        )
+        for proof in load.tenants
+    ]
+
+
+def endless(load: Load) -> Iterator[Ask]:
+    """Return the requests in the seeded order in which the users, together, send them."""
+    each = asks(load)
+    order = popularity.draw(load.popularity, len(each), load.seed)
+    return cycle([each[index] for index in order])
+
+
+def read(fields: Mapping[str, Any]) -> Load:
+    """Make a load from a JSON object. Raises `WorkloadError`.
+
+    Needed: `host`, `port`, `workload` (a name of the catalog) and `tenants`, a list of
+    `{"name", "uid", "gid", "groups"}` with the identity that each tenant's script must prove.
+    Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, `connection`,
+    `client`, `popularity`, `seed`, `server` (`{"uid", ...}`),
+    `credential_key` (the path of the key with which clients prove who they are).
+    """
+    try:
+        client = cast(ClientName, _choice(fields, "client", ClientName, "lean"))
+        return Load(
+            host=loopback(fields["host"]),
+            port=int(fields["port"]),
+            workload=workload(fields["workload"]),
+            tenants=tuple(_proof(tenant) for tenant in fields["tenants"]) or _no_tenants(),
+            users=_users(fields.get("users", 1)),
+            arrivals=_arrivals(fields, client),
+            connection=cast(Connection, _choice(fields, "connection", Connection, "keep-alive")),
+            client=client,
+            popularity=popularity.parse(fields.get("popularity", "uniform")),
+            seed=int(fields.get("seed", 0)),
+            server=_identity(fields["server"]) if fields.get("server") else None,
+            credential_key=stamping_key(fields.get("credential_key"), client),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise WorkloadError(
+            f"the load is incomplete or malformed: {type(error).__name__}: {error}",
+            hint="See workloads.load.spec.read for the fields of a load.",
+        ) from None
+
+
+def workload(name: str) -> Workload:
+    """Return the workload of this name. Raises `WorkloadError`."""
+    if name not in WORKLOADS:
+        raise WorkloadError(f"unknown workload {name!r}", hint=f"Known are {', '.join(WORKLOADS)}.")
+    return WORKLOADS[name]
+
+
+def loopback(host: str) -> str:
+    """Return the host if it is an IPv4 loopback address. Raises `WorkloadError`.
+
+    A load generator that is pointed at somebody else's server by a slip is an attack.
+    """
+    address = ipaddress.ip_address(host)
+    if address.version != 4 or not address.is_loopback:
+        raise WorkloadError(
+            f"{host} is not a loopback address of this host",
+            hint="Load is only put on servers at 127.0.0.1.",
+        )
+    return host
+
+
+def stamping_key(path: str | None, client: ClientName = "lean") -> bytes | None:
+    """Return the key in a file, None where no path is given. Raises `WorkloadError`.
+
+    Also where this client, or this process, could not make use of it.
+    """
+    if not path:
+        return None
+    if client != "lean":
+        raise WorkloadError(
+            f"the client {client} cannot say in its packets who it is",
+            hint="Use the client lean where a mode goes by the client's identity.",
+        )
+    if reason := credential.obstacle():
+        raise WorkloadError(reason, hint=credential.REMEDY)
+    return credential.read_key(Path(path))
+
+
+def _choice(fields: Mapping[str, Any], name: str, choices: Any, default: str) -> str:
+    value: str = fields.get(name, default)
+    if value not in get_args(choices):
+        raise WorkloadError(
+            f"unknown {name} {value!r}", hint=f"Known are {', '.join(get_args(choices))}."
+        )
+    return value
+
+
+def _users(number: int) -> int:
+    if int(number) < 1:
+        raise WorkloadError("a load without users", hint="Give at least one user.")
+    return int(number)
+
+
+def _arrivals(fields: Mapping[str, Any], client: ClientName) -> Arrivals | None:
+    if fields.get("rate") is None:
+        return None
+    if client != "lean":
+        raise WorkloadError(
+            f"the client {client} cannot send at intended times, as an open load does",
+            hint="Use the client lean, or a closed load.",
+        )
+    rate = float(fields["rate"])
+    if not 0 < rate < math.inf:
+        raise WorkloadError(
+            f"a load of {rate:g} requests a second", hint="Give a rate above 0, such as 500."
+        )
+    return Arrivals(rate, cast(Pattern, _choice(fields, "schedule", Pattern, "poisson")))
+
+
+def _no_tenants() -> tuple[Proof, ...]:
+    raise WorkloadError("a load without tenants", hint="Give at least one tenant.")
+
+
+def _proof(tenant: Mapping[str, Any]) -> Proof:
+    return Proof(str(tenant["name"]), _identity(tenant))
+
+
+def _identity(fields: Mapping[str, Any]) -> Identity:
+    groups = tuple(sorted(map(int, fields.get("groups", ()))))
+    return Identity(int(fields["uid"]), int(fields["gid"]), groups)

@@ -1,0 +1,270 @@
+"""One trial: verify, put a target under load with Locust, and record the measured window.
+
+Locust drives as a library: an `Environment` and a local runner for each trial, no web page, no
+printed statistics.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gevent.event import Event
+from locust.env import Environment
+from locust.stats import RequestStats
+
+from workloads.errors import WorkloadError
+from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
+from workloads.load.reply import ExchangeFailed
+from workloads.load.schedule import DRAIN_S, Times
+from workloads.load.spec import Load, asks, read
+from workloads.load.timetable import Timetable
+from workloads.load.users import Plan, client_maker, following, user_class
+
+VERIFY_TENANTS = 50
+TOO_MANY_ERRORS = 1000
+LOOK_S = 0.01
+SCHEDSTAT = Path("/proc/self/schedstat")
+"""How often it is looked whether the last answers have come."""
+
+Announce = Callable[[str, float], None]
+"""Called with `measuring` and with `measured`, and the time on CLOCK_MONOTONIC in seconds."""
+
+
+class VerificationFailed(WorkloadError):
+    """A target that does not do what it should: there is no point in measuring it."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(
+            f"tenant {evidence.tenant}: {evidence.reason}",
+            hint="Look at the evidence and at the server's log; nothing was measured.",
+        )
+        self.evidence = evidence
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A load for `warmup_s` seconds and then `measure_s` seconds; the rows go to `output`.
+
+    An open load goes on until all that was to be sent in the measured window is answered, but no
+    longer than `drain_s` seconds. With a `timetable` the load takes turns with others, which says
+    how long it is; it is closed, and by the lean client.
+    """
+
+    load: Load
+    warmup_s: float
+    measure_s: float
+    output: Path
+    drain_s: float = DRAIN_S
+    timetable: Timetable | None = None
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any]) -> "Trial":
+        """Make a trial from a JSON object: a load's fields and these. See `load.read`.
+
+        `drain_s` may be left out, `output` may lack the suffix `.npy`. Raises `WorkloadError`.
+        """
+        try:
+            output = str(fields["output"]).removesuffix(".npy")
+            warmup_s, measure_s = float(fields["warmup_s"]), float(fields["measure_s"])
+            drain_s = float(fields.get("drain_s", DRAIN_S))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WorkloadError(
+                f"the trial is incomplete or malformed: {type(error).__name__}: {error}",
+                hint="A trial needs output, warmup_s and measure_s, both in seconds.",
+            ) from None
+        return cls(read(fields), warmup_s, measure_s, Path(f"{output}.npy"), drain_s)
+
+    def in_turns(self, turns: Mapping[str, Any], begin: Mapping[str, Any]) -> "Trial":
+        """Return the trial with its timetable: the fields but `epoch`, and what has `epoch`.
+
+        Raises `WorkloadError`.
+        """
+        if self.load.arrivals is not None or self.load.client != "lean":
+            raise WorkloadError(
+                "only closed loads of the lean client can take turns",
+                hint="Leave out the rate, or the turns.",
+            )
+        try:
+            return replace(self, timetable=Timetable.read(turns, float(begin["epoch"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise WorkloadError(
+                f"the timetable is incomplete or malformed: {type(error).__name__}: {error}",
+                hint="It needs slice_s, loads, place, warmup, rounds and seed, then an epoch.",
+            ) from None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a trial; the fields are those of the `done` event.
+
+    The file has a row a reply: completion (s) and latency (us); of an open load also the intended
+    time, and rows of requests without an answer (see `OpenLoadRecorder`).
+
+    `requests_total` counts replies, right and wrong, warm-up included; `requests` those completed
+    within `window`. `errors` counts wrong replies and requests left without one (`unanswered`), in
+    the whole trial. `sent` counts requests begun: more than were answered, by those dropped when
+    the window ended. `retries` and `connections` are None where the client does not tell.
+    `verified` counts the replies whose check passed, where it was made and not where replies are
+    recorded: both counts must agree. `generator_waited_s` is how long this process could run within
+    the window, and had no processor. With a timetable, completions and `window` are in own time.
+    """
+
+    requests_total: int
+    requests: int
+    errors: int
+    unanswered: int
+    sent: int
+    verified: int
+    retries: int | None
+    connections: int | None
+    evidence: Evidence | None
+    window: tuple[float, float]
+    generator_cpu_s: float
+    generator_waited_s: float
+    stopped_early: bool
+    file: str
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What this process has had of a processor so far, and how long its main thread had to wait.
+
+    The second is 0 where the kernel does not tell (Documentation/scheduler/sched-stats.rst).
+    """
+
+    cpu_s: float
+    waited_s: float
+
+    @classmethod
+    def used(cls) -> "Processor":
+        """Look at it, now."""
+        try:
+            waited_ns = int(SCHEDSTAT.read_text().split()[1])
+        except (OSError, IndexError):
+            waited_ns = 0
+        return cls(time.process_time(), waited_ns / 1e9)
+
+
+class Uncounted(RequestStats):
+    """Locust's statistics without the counting, which takes half the time of a quick request."""
+
+    def log_request(self, *_args: object, **_kwargs: object) -> None:
+        """Leave it to the `Recorder`."""
+
+    def log_error(self, *_args: object, **_kwargs: object) -> None:
+        """Leave it to the `Recorder`."""
+
+
+def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
+    """Ask each tenant once, up to `tenants` of them; return how many were asked.
+
+    Raises `VerificationFailed` at the first reply that is not right.
+    """
+    chosen = asks(load)[:tenants]
+    with client_maker(load)() as client:
+        for ask in chosen:
+            try:
+                reply = client.exchange(ask.request)
+            except ExchangeFailed as failure:
+                raise VerificationFailed(Evidence.of(failure, ask.tenant)) from None
+            if reason := ask.check(reply.status, reply.body):
+                wrong = WrongReply(reason, reply.status, reply.body)
+                raise VerificationFailed(Evidence.of(wrong, ask.tenant))
+    return len(chosen)
+
+
+def measure(trial: Trial, announce: Announce) -> Outcome:
+    """Put the load on for one trial, save its rows and return what became of it.
+
+    Users connect during warm-up. A trial ends early after more than 1000 errors. When the window of
+    a closed load ends, users are stopped where they are: requests on their way are not counted.
+    Those of an open load are waited for, see `drain`.
+    """
+    stop = Event()
+    recording = Recorder if trial.load.arrivals is None else OpenLoadRecorder
+    recorder = recording(on_error=lambda errors: stop.set() if errors > TOO_MANY_ERRORS else None)
+    turns = trial.timetable
+    plan = Plan.of(trial.load, turns)
+    environment = Environment(user_classes=[following(user_class(plan), plan)])
+    environment.stats = Uncounted()
+    events: Any = environment.events  # whose methods are untyped
+    events.request.add_listener(recorder.on_request)
+    runner = environment.create_local_runner()
+    with collector_off():
+        runner.start(trial.load.users, spawn_rate=trial.load.users)
+        try:
+            stop.wait(trial.warmup_s if turns is None else left_until(turns.window[0]))
+            start, before = time.monotonic(), Processor.used()
+            announce("measuring", start)
+            stop.wait(trial.measure_s if turns is None else left_until(turns.window[1]))
+            end, after = time.monotonic(), Processor.used()
+            announce("measured", end)
+            if plan.schedule is not None and isinstance(recorder, OpenLoadRecorder):
+                drain(recorder, plan.schedule.within(start, end), trial.drain_s, stop)
+        finally:
+            runner.quit()
+    if turns is not None:
+        recorder.move(turns.own_time)
+        start, end = turns.own_window
+    recorder.save(trial.output)
+    lean = trial.load.client == "lean"
+    return Outcome(
+        requests_total=len(recorder),
+        requests=recorder.completed_within(start, end),
+        errors=recorder.errors,
+        unanswered=recorder.unanswered,
+        sent=plan.sent,
+        verified=plan.verified,
+        retries=plan.retries if lean else None,
+        connections=plan.connections if lean else None,
+        evidence=recorder.evidence,
+        window=(start, end),
+        generator_cpu_s=after.cpu_s - before.cpu_s,
+        generator_waited_s=after.waited_s - before.waited_s,
+        stopped_early=stop.is_set(),
+        file=str(trial.output),
+    )
+
+
+def left_until(moment: float) -> float:
+    """Return the seconds until a moment on CLOCK_MONOTONIC, 0 if it is over."""
+    return max(0.0, moment - time.monotonic())
+
+
+def drain(recorder: OpenLoadRecorder, intended: Times, patience_s: float, stop: Event) -> None:
+    """Wait for the answers to all requests of these intended times, then give up the rest.
+
+    The load goes on meanwhile, so that what is waited for has it no easier than the rest.
+    """
+    if len(intended) == 0:
+        return
+    deadline = time.monotonic() + patience_s
+    first, after_last = float(intended[0]), float(np.nextafter(intended[-1], np.inf))
+    while recorder.settled_within(first, after_last) < len(intended):
+        if stop.is_set() or time.monotonic() >= deadline:
+            break
+        stop.wait(LOOK_S)
+    recorder.give_up(intended, time.monotonic())
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep Python's garbage collector quiet.
+
+    A full collection goes through everything that Locust has loaded, tens of milliseconds in which
+    no user can send: it would look like a stall of the server. The lean client's requests leave no
+    circular garbage (see `ReplyParser`), so that memory does not grow meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
