@@ -63,11 +63,12 @@ def supported(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check format and style (ruff) and types (mypy, strict)."""
+    """Check format and style (ruff), types (mypy, strict) and layers (import-linter)."""
     _install(session, "lint")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
+    session.run("lint-imports")
 
 
 @nox.session

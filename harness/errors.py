@@ -1,9 +1,10 @@
-"""The one exception that a user is meant to read."""
+"""What a user is meant to read: the one exception, and cautions."""
 
 from __future__ import annotations
 
 import errno
 import os
+from dataclasses import dataclass
 
 _NOT_WRITABLE = "name another directory, by TMPDIR or --out, or have its permissions changed"
 _HINTS = {
@@ -20,6 +21,14 @@ _HINTS = {
 }
 _WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _STARTING = {errno.EAGAIN, errno.ENOMEM}
+
+
+@dataclass(frozen=True)
+class Caution:
+    """Something that weakens the results, and what to do about it."""
+
+    about: str
+    advice: str
 
 
 class IsobenchError(Exception):

@@ -14,12 +14,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.format import readable
 from harness.results.load_curve import Place, Swept, sweeps
-from harness.results.manifest import Caution, Manifest, Target
+from harness.results.manifest import Manifest, Target
 from harness.results.summary import (
     BASELINE,
     by_condition,

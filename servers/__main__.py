@@ -20,12 +20,13 @@ import httptools
 
 import servers
 from servers import host_checks, modes
-from servers.front import clean_start
+from servers.errors import Unavailable
+from servers.front import clean_start, containment
 from servers.front.worker import BACKLOG
-from servers.kernel import containment, leftovers
+from servers.kernel import leftovers
 from servers.kernel.credentials import Identity, current
 from servers.launch import Orders, execute, refuse
-from servers.mode import IsolationMode, Limits, Setting, Unavailable
+from servers.mode import IsolationMode, Limits, Setting
 from servers.sites import Sites
 
 

@@ -10,8 +10,9 @@ import errno
 import os
 import sys
 
+from servers.errors import Unavailable
 from servers.kernel import syscalls
-from servers.mode import Setting, Unavailable
+from servers.mode import Setting
 from servers.sites import Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -101,7 +102,7 @@ def socket_options(options: Sequence[tuple[int, int, int]]) -> None:
 
 def readable_interpreter(setting: Setting) -> None:
     """Tenants must be able to run the interpreter, wherever it is installed."""
-    from servers.kernel.containment import unreadable_for
+    from servers.front.containment import unreadable_for
 
     paths = [sys.executable, os.__file__, setting.sites]
     for site in list(Sites(setting.sites))[:1]:

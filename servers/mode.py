@@ -43,15 +43,6 @@ Answered.KEEP = Answered()
 Answered.CLOSE = Answered()
 
 
-class Unavailable(Exception):
-    """This host cannot run the mode. `reason` says why, `hint` what to do about it."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.hint = hint
-
-
 class Limits(NamedTuple):
     """What a request may cost. Sizes are in bytes, times in seconds."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
+from servers.errors import Unavailable
 from servers.front.pool import Pool, WorkersFail
 from servers.front.spawn import Inheritance, ServerCommand, serve_as_executed
 from servers.launch import Orders, leave_import_path, refuse
-from servers.mode import IsolationMode, Unavailable
+from servers.mode import IsolationMode
 from servers.sites import Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`

@@ -1,7 +1,9 @@
 """How tests run: side by side (`pytest -n 2`), or one kind of them for long (`pytest --fuzz`)."""
 
+import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return group_of(nodeid)
 
     return ByGroup(config, log)
+
+
+@pytest.fixture(autouse=True)
+def in_the_same_directory() -> Iterator[None]:
+    """Go back to where the test began: what runs scripts in this process changes the directory."""
+    here = Path.cwd()
+    yield
+    os.chdir(here)
 
 
 # Fuzzing: the properties that tests state with hypothesis, tried on new examples for a given time.

@@ -27,11 +27,11 @@ from harness.attack.bystander import Canary
 from harness.attack.scene import IDS_OF_A_SEAT, UNFIT, Seat
 from harness.commands.doctor import sort_out
 from harness.commands.run import report_refused, warn_of_change
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint, proc, user_namespace
 from harness.progress import live_line
 from harness.results.folder import ResultsFolder
-from harness.results.manifest import Caution, Manifest
+from harness.results.manifest import Manifest
 from harness.target.run_resources import Belongings
 from harness.target.targets import Refusal, Target, choose
 from harness.terminal import Terminal

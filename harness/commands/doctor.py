@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.errors import Caution
 from harness.host import settings, user_namespace
-from harness.results.manifest import Caution
 from harness.target.run_resources import Belongings
 from harness.target.server import Site, check
 from harness.target.targets import Refusal, Target

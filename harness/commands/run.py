@@ -18,7 +18,7 @@ from rich.console import Console
 import reports
 from harness.commands.doctor import sort_out
 from harness.commands.signals import Interrupted
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint as machine
 from harness.host import settings as host_settings
 from harness.host.cores import running_on
@@ -26,7 +26,7 @@ from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
 from harness.results import provenance
 from harness.results.folder import ResultsFolder
-from harness.results.manifest import Caution, Manifest
+from harness.results.manifest import Manifest
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.server import Site

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import psutil
 
+from harness.errors import Caution
 from harness.host import cgroup
-from harness.results.manifest import Caution
 
 CPU = "sys/devices/system/cpu"
 VULNERABILITIES = f"{CPU}/vulnerabilities"

@@ -23,9 +23,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.results.format import count
-from harness.results.manifest import Caution, Manifest
+from harness.results.manifest import Manifest
 from harness.results.provenance import Discrepancy, discrepancies
 from harness.results.summary import BASELINE, Condition, Key
 from harness.results.thresholds import Bound, Check, Outcome, check

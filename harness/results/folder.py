@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.results import schema
 from harness.results.atomic_file import refusal, remove_partials, replace_file
 from harness.results.compare import Compared, Comparison, Measured, change
@@ -36,7 +36,7 @@ from harness.results.format import (
     table_markdown,
 )
 from harness.results.load_curve import Place, Point, Swept, sweeps
-from harness.results.manifest import Caution, Manifest, Skipped, Target
+from harness.results.manifest import Manifest, Skipped, Target
 from harness.results.overload import overloaded
 from harness.results.summary import (
     BASELINE,
@@ -57,7 +57,6 @@ from harness.stats.significance import SMALLEST_EFFECT, Finding, blocks_needed
 
 __all__ = [
     "BASELINE",
-    "Caution",
     "Compared",
     "Comparison",
     "Condition",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 
 SCHEMA = 1
 
@@ -32,14 +32,6 @@ class Skipped:
     target: str
     reason: str
     hint: str
-
-
-@dataclass(frozen=True)
-class Caution:
-    """Something that weakens the results, and what to do about it."""
-
-    about: str
-    advice: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from harness.errors import Caution
 from harness.results import verdicts
 from harness.results.atomic_file import replace_file
 from harness.results.format import connection_words, load_words, readable, table_markdown
-from harness.results.manifest import Caution
 from harness.results.overload import LEAST_SHARE, overloaded
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import (

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from servers import __main__, host_checks, launch, modes
-from servers.front import oversight, pool, scoreboard
+from servers.front import containment, oversight, pool, scoreboard
 from servers.http import Request, Response
 from servers.interpreter import embedded
 from servers.interpreter.embedded import Embedded, server_environment
-from servers.kernel import containment, keyring, syscalls
+from servers.kernel import keyring, syscalls
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes import dso, suexec
 

@@ -15,8 +15,8 @@ import signal
 import sys
 from typing import Final, TextIO
 
+from servers.errors import Unavailable
 from servers.kernel import keyring, syscalls
-from servers.mode import Unavailable
 
 # linux/prctl.h
 _PR_GET_SECUREBITS: Final = 27

@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final, NamedTuple
 
+from servers.errors import Unavailable
 from servers.kernel import syscalls
-from servers.mode import Unavailable
 
 # linux/seccomp.h: what a filter returns.
 KILL_PROCESS: Final = 0x80000000

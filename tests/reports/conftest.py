@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import reports
+from harness.errors import Caution
 from harness.results.folder import ResultsFolder, TrialRow
-from harness.results.manifest import Caution, Manifest, Skipped, Target
+from harness.results.manifest import Manifest, Skipped, Target
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 import reports
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.results.folder import ResultsFolder
-from harness.results.manifest import Caution, Manifest, Skipped
+from harness.results.manifest import Manifest, Skipped
 from reports import page
 from tests.reports.sections.test_attacks import attacks
 

@@ -121,7 +121,8 @@ def _tenant_in(data: bytes) -> str:
 _WHERE_READABLE = """
 import os, sys
 from pathlib import Path
-from servers.kernel import containment, syscalls as linux
+from servers.kernel import syscalls as linux
+from servers.front import containment
 linux.unshare(linux.CLONE_NEWNS)
 linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
 containment.make_visible(

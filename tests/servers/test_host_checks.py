@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.kernel import user_namespace
 from servers.kernel.credentials import Identity, drop_for_good
-from servers.mode import Setting, Unavailable
+from servers.mode import Setting
 from tests.servers.forked import in_child
 from tests.servers.live import WWW, Sites, needs_root
 

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from servers.remembered import Remembered
 from servers.typed import NamedTuple, TypingSpared
 from tests.servers.live import ROOT
 
@@ -65,17 +64,3 @@ def test_typing_that_is_loaded_stays() -> None:
     with TypingSpared():
         assert sys.modules["typing"] is before
     assert sys.modules["typing"] is before
-
-
-def test_results_are_made_once_and_forgotten_when_there_are_too_many() -> None:
-    made = []
-
-    def double(number: int) -> int:
-        made.append(number)
-        return 2 * number
-
-    doubled = Remembered(double, most=2)
-    assert [doubled[1], doubled[1], doubled[2]] == [2, 2, 4]
-    assert made == [1, 2]
-    assert doubled[3] == 6
-    assert dict(doubled) == {3: 6}

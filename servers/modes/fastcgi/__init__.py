@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Final
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.http import Request, Response
 from servers.interpreter.child import REFUSED
 from servers.interpreter.embedded import (
@@ -24,7 +25,7 @@ from servers.interpreter.embedded import (
 )
 from servers.kernel import syscalls
 from servers.kernel.credentials import Identity, drop_for_good
-from servers.mode import IsolationMode, RunsAs, Unavailable
+from servers.mode import IsolationMode, RunsAs
 from servers.modes.fastcgi.starter import (
     ANSWER,
     ASK,

@@ -37,13 +37,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, NoReturn
 
+from servers.errors import Unavailable
 from servers.front.oversight import free_held_back
 from servers.interpreter.embedded import Embedded
 from servers.kernel import keyring, syscalls
 from servers.kernel.confinement import restrain
 from servers.kernel.credentials import Identity, become
 from servers.kernel.reaping import exit_code, has_ended, kill
-from servers.mode import Setting, Unavailable
+from servers.mode import Setting
 from servers.modes.fastcgi.leases import Front, Leases, TenantWorker
 from servers.modes.fastcgi.tenant_worker import serve
 from servers.sites import NotFound, Sites

@@ -14,6 +14,7 @@ import time
 from typing import Final
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.http import Request, Response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel import seccomp, syscalls
@@ -28,7 +29,7 @@ from servers.kernel.seccomp import (
     low_word_is,
     refuse,
 )
-from servers.mode import IsolationMode, RunsAs, Unavailable
+from servers.mode import IsolationMode, RunsAs
 from servers.modes.hussa import supervisor
 from servers.modes.hussa.supervisor import Secret, SignedCall
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 import threading  # noqa: F401
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.front.worker import CleanupFailed
 from servers.http import Request, Response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel.all_ids import CredentialError
 from servers.kernel.credentials import Identity, become_able_to_switch
-from servers.mode import IsolationMode, RunsAs, Unavailable
+from servers.mode import IsolationMode, RunsAs
 from servers.modes.process_security import thread_identity
 from servers.modes.process_security.content_thread import ContentThread
 

@@ -23,6 +23,7 @@ from functools import partial
 from typing import Final
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.http import Request, Response
 from servers.interpreter.embedded import ScriptFailed, environment_of, server_environment
 from servers.interpreter.forked import ForkedScripts
@@ -30,7 +31,7 @@ from servers.kernel import keyring, seccomp, syscalls, user_namespace
 from servers.kernel.all_ids import CredentialError
 from servers.kernel.confinement import DEVICES, SYSTEM
 from servers.kernel.credentials import become, drop_for_good
-from servers.mode import IsolationMode, RunsAs, Unavailable
+from servers.mode import IsolationMode, RunsAs
 from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.private_root import PrivateRoot
 from servers.sites import Site, Sites

@@ -10,8 +10,9 @@ import os
 from pathlib import Path
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.http import Request
-from servers.mode import RunsAs, Unavailable
+from servers.mode import RunsAs
 from servers.modes import cgi
 
 _SOURCE = Path(__file__).with_name("suexec.c")

@@ -11,11 +11,12 @@ from __future__ import annotations
 import socket
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.http import Request, Response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel import syscalls, user_namespace
 from servers.kernel.credentials import Identity, Switch
-from servers.mode import IsolationMode, RunsAs, Setting, Unavailable
+from servers.mode import IsolationMode, RunsAs, Setting
 from servers.modes.suzuki.client_credential import (
     KEY_BYTES,
     LONGEST_SYN,

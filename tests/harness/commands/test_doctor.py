@@ -11,7 +11,7 @@ import pytest
 from harness import cli
 from harness.commands import doctor
 from harness.commands.doctor import Diagnosis
-from harness.results.manifest import Caution
+from harness.errors import Caution
 from tests.harness.live import Isobench, needs_root, trials_in, until
 
 pytestmark = needs_root

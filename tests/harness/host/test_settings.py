@@ -119,6 +119,7 @@ def test_files_that_may_not_be_read_raise_nothing(
         raise error
 
     monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     monkeypatch.setattr(Path, "iterdir", refuse)
     monkeypatch.setattr(os, "listdir", refuse)  # psutil's way to the processes
     assert [caution.about for caution in settings.harmful_settings(view)] == [

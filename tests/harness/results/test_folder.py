@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.results import schema
 from harness.results.folder import ResultsFolder, TrialRow
-from harness.results.manifest import Caution
 from harness.stats.histogram import Histogram
 from tests.harness import folders
 from tests.harness.live import MANIFEST

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from harness.errors import IsobenchError
-from harness.results.manifest import MEMBERS, SCHEMA, Caution, Manifest, Skipped, Target
+from harness.errors import Caution, IsobenchError
+from harness.results.manifest import MEMBERS, SCHEMA, Manifest, Skipped, Target
 
 MANIFEST = Manifest(
     run_id="r1",

@@ -85,7 +85,7 @@ def test_one_that_dies_at_once_leaves_its_last_words(
 ) -> None:
     with (
         pytest.raises(
-            ServerFailed, match=r"dso ended before it was ready: .*unrecognized"
+            ServerFailed, match=r"dso ended before it was ready \(exit status 2\): .*unrecognized"
         ) as caught,
         Server(dso, site, belongings.processes, ["--no-such-option"]),
     ):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from servers.errors import Unavailable
 from servers.kernel import seccomp, syscalls
 from servers.kernel.seccomp import (
     ALLOW,
@@ -18,7 +19,6 @@ from servers.kernel.seccomp import (
     low_word_is,
     refuse,
 )
-from servers.mode import Unavailable
 from tests.servers.forked import in_child
 
 libc = ctypes.CDLL(None, use_errno=True)

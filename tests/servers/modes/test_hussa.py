@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from servers.errors import Unavailable
 from servers.kernel import seccomp
 from servers.kernel.credentials import Identity
-from servers.mode import Setting, Unavailable
+from servers.mode import Setting
 from servers.modes.hussa import Mode
 from tests.servers.live import PATIENCE, Server, Sites, name_of, needs_root, where_readable
 from tests.servers.live import children as children_of

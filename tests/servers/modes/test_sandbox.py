@@ -15,10 +15,11 @@ from typing import NamedTuple
 import pytest
 
 from servers import host_checks
+from servers.errors import Unavailable
+from servers.front.containment import make_visible
 from servers.kernel import confinement, seccomp, syscalls
-from servers.kernel.containment import make_visible
 from servers.kernel.credentials import Identity
-from servers.mode import Limits, Setting, Unavailable
+from servers.mode import Limits, Setting
 from servers.modes import sandbox
 from tests.servers.forked import in_child
 from tests.servers.live import WWW, Server, Sites, children, command_line, needs_root

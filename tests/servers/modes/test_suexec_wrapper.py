@@ -28,7 +28,7 @@ import pytest
 from servers.modes.suexec import c_string
 from tests.servers import keys
 
-SOURCE = Path(__file__).parents[3] / "servers" / "modes" / "suexec.c"
+SOURCE = Path(__file__).parents[3] / "servers" / "modes" / "suexec" / "suexec.c"
 COMPILERS = [name for name in ("cc", "gcc", "clang", "musl-gcc") if shutil.which(name)]
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 

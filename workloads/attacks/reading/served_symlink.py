@@ -13,6 +13,9 @@ CONTROL = "careless_open"
 def attack(given: Given) -> object:
     import os
 
+    # The neighbour's script reads the one in its own directory, which is where the link is.
+    with open(f"{given.drop}/config.secret", "w") as file:
+        file.write("the attacker's own")
     os.symlink(f"{given.neighbour}/witness.py", f"{given.drop}/borrowed.py")
     return "planted"
 

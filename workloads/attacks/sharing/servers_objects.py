@@ -17,9 +17,8 @@ def attack(given: Given) -> object:
             kept.append(repr(vars(sites)[name]))
     for request in given.reach("Request"):
         kept.append(repr(getattr(request, "headers", "")))
-    for site in given.reach("Site"):
-        for script in site._scripts.values():
-            kept.append(os.fsdecode(script.path))
+    for script in given.reach("Script"):
+        kept.append(os.fsdecode(script.path))
     if not kept:
         raise given.nothing("no object of the server's is in the script's process")
     return "\n".join(kept)

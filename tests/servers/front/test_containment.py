@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from servers.kernel import containment, syscalls
+from servers.front import containment
+from servers.kernel import syscalls
 from servers.kernel.credentials import Identity, drop_for_good
 from tests.servers.forked import in_child
 from tests.servers.live import Server, Sites, needs_root, request, where_readable
