@@ -454,7 +454,8 @@ def test_groups_of_the_caller_are_not_passed_on(installation: Installation, site
 
 
 def test_signals_of_the_caller_are_not_passed_on(installation: Installation, site: Path) -> None:
-    write_script(site, "cat /proc/$$/status")
+    # In the shell's own place: a shell that starts a program blocks its signals meanwhile.
+    write_script(site, "exec cat /proc/self/status")
 
     def ignore_and_block() -> None:
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE):
