@@ -231,7 +231,7 @@ def _in_containment(
     if arguments.phases is not None:
         from servers.profiling import timelines
 
-        ready["phases"] = timelines.layout(arguments.mode)
+        ready["phases"] = timelines.layout(type(mode).timeline())
     orders = Orders(
         mode=f"{type(mode).__module__}:{type(mode).__qualname__}",
         setting=setting,

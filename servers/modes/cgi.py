@@ -17,6 +17,10 @@ from servers.interpreter.embedded import (
 from servers.kernel.credentials import drop_for_good
 from servers.mode import IsolationMode, RunsAs
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Spawns the script, which its `#!` line hands to an interpreter, as www."""
@@ -27,6 +31,20 @@ class Mode(IsolationMode):
 
     _program: Program | None = None
     _ended_by_itself = False
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            BACK,
+            FRONT,
+            PROGRAM,
+            PROGRAM_ENDS,
+            PROGRAM_SEAMS,
+            Timeline,
+        )
+
+        return Timeline((*FRONT, *PROGRAM, *BACK), PROGRAM_ENDS, PROGRAM_SEAMS)
 
     def child_init(self) -> None:
         """Become www for good."""
