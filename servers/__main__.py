@@ -94,6 +94,7 @@ def describe(name: str) -> dict[str, object]:
         "runs_as": mode.runs_as,
         "summary": (mode.__doc__ or "").partition("\n")[0],
         "options": {option: list(values) for option, values in mode.options.items()},
+        "recipe": mode.recipe,
     }
 
 

@@ -107,6 +107,11 @@ class IsolationMode(ABC):
 
     Set in the master, still privileged, once; accepted connections inherit most of them.
     """
+    recipe: ClassVar[tuple[str, ...] | None] = None
+    """What a request takes beyond one in `dso`, as bare costs are named that a report adds up.
+
+    The names are those of `reports/sections/explained.py`; None: it is not reckoned.
+    """
     prelude: str = ""
     """Statements that an interpreter which the mode executes runs first, before its program.
 

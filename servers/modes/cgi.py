@@ -27,6 +27,7 @@ class Mode(IsolationMode):
 
     precedent = "Apache mod_cgi, RFC 3875"
     runs_as = RunsAs.SERVER
+    recipe = ("program",)
     options = {"spawn": ("posix_spawn", "fork")}  # noqa: RUF012 - read-only, see IsolationMode
 
     _program: Program | None = None

@@ -30,6 +30,7 @@ class Mode(IsolationMode):
 
     precedent = "Harache (IPSJ Journal 46(12), 2005); Apache mpm-itk"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity")
 
     @classmethod
     def timeline(cls) -> Timeline:

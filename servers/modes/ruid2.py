@@ -22,6 +22,7 @@ class Mode(IsolationMode):
 
     precedent = "Apache mod_ruid2 0.9.8"
     runs_as = RunsAs.OWNER
+    recipe = ("identity",)
 
     @classmethod
     def timeline(cls) -> Timeline:

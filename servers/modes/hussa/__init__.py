@@ -74,6 +74,7 @@ class Mode(IsolationMode):
 
     precedent = "Hussa (FIT 2009)"
     runs_as = RunsAs.OWNER
+    recipe = ("identity",)
     options = {"guard": ("supervisor", "filter")}  # noqa: RUF012 - read-only, see IsolationMode
 
     @classmethod

@@ -31,6 +31,7 @@ class Mode(IsolationMode):
 
     precedent = "mod_process_security (Matsumoto, 2012), as its paper describes it"
     runs_as = RunsAs.OWNER
+    recipe = ("thread", "identity")
 
     @classmethod
     def timeline(cls) -> Timeline:

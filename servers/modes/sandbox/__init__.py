@@ -73,6 +73,7 @@ class Mode(IsolationMode):
 
     precedent = "bubblewrap, systemd-nspawn"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity", "namespaces")
     ends_leftovers = True
     options = dict.fromkeys((*_NAMESPACES, "landlock", "seccomp", "rlimits"), ("on", "off"))
 

@@ -27,6 +27,7 @@ class Mode(cgi.Mode):
 
     precedent = "Apache suEXEC"
     runs_as = RunsAs.OWNER
+    recipe = ("program", "wrapper")
 
     @classmethod
     def timeline(cls) -> Timeline:

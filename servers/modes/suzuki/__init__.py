@@ -36,6 +36,7 @@ class Mode(IsolationMode):
 
     precedent = "Suzuki et al. (2003)"
     runs_as = RunsAs.CLIENT
+    recipe = ("identity",)
     listener_options = ((socket.IPPROTO_TCP, TCP_SAVE_SYN, 1),)
 
     @classmethod

@@ -68,6 +68,7 @@ class Mode(IsolationMode):
 
     precedent = "SOCK zygotes (USENIX ATC 2018); Android; mod_privileges SECURE"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity")
     options = {"preload": tuple(_PRELOADS)}  # noqa: RUF012 - read-only, see IsolationMode
 
     @classmethod
