@@ -19,6 +19,8 @@ from servers.mode import IsolationMode, RunsAs
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    from typing import ClassVar
+
     from servers.profiling.timelines import Timeline
 
 
@@ -27,7 +29,7 @@ class Mode(IsolationMode):
 
     precedent = "Apache mod_cgi, RFC 3875"
     runs_as = RunsAs.SERVER
-    recipe = ("program",)
+    recipe: ClassVar[tuple[str, ...] | None] = ("program",)
     options = {"spawn": ("posix_spawn", "fork")}  # noqa: RUF012 - read-only, see IsolationMode
 
     _program: Program | None = None
