@@ -93,7 +93,12 @@ class Explained:
         cls, results: ResultsFolder, summary: pd.DataFrame, interpreter: str
     ) -> Explained | None:
         """Put it together; None where a folder has costs and no trials to explain by them."""
-        found = explained.explain(summary, results.table("costs"), interpreter)
+        recipes = {
+            target.name: target.recipe
+            for target in results.manifest.targets
+            if target.recipe is not None
+        }
+        found = explained.explain(summary, results.table("costs"), interpreter, recipes)
         if found is None:
             return None
         condition, explanations = found

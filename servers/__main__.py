@@ -95,6 +95,7 @@ def describe(name: str) -> dict[str, object]:
         "runs_as": mode.runs_as,
         "summary": (mode.__doc__ or "").partition("\n")[0],
         "options": {option: list(values) for option, values in mode.options.items()},
+        "recipe": mode.recipe,
     }
 
 
@@ -232,7 +233,7 @@ def _in_containment(
     if arguments.phases is not None:
         from servers.profiling import timelines
 
-        ready["phases"] = timelines.layout(arguments.mode)
+        ready["phases"] = timelines.layout(type(mode).timeline())
     orders = Orders(
         mode=f"{type(mode).__module__}:{type(mode).__qualname__}",
         setting=setting,

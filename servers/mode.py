@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import ClassVar, Final, Literal
 
+    from servers.profiling.timelines import Timeline
+
     Identities = Literal["server", "owner", "client"]
 
 
@@ -96,6 +98,28 @@ class IsolationMode(ABC):
 
     Set in the master, still privileged, once; accepted connections inherit most of them.
     """
+    recipe: ClassVar[tuple[str, ...] | None] = None
+    """What a request takes beyond one in `dso`, as bare costs are named that a report adds up.
+
+    The names are those of `reports/sections/explained.py`; None: it is not reckoned.
+    """
+    prelude: str = ""
+    """Statements that an interpreter which the mode executes runs first, before its program.
+
+    A profile's, which puts them here for a mode whose timeline has seams in such a program.
+    """
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Return the phases of a request, and the seams at which it passes from one to the next.
+
+        Called where a server is profiled, nowhere else; so what it takes from there it imports
+        itself, and no other server has it loaded. Without one of its own, all that a mode does is
+        one phase.
+        """
+        from servers.profiling.timelines import UNDIVIDED
+
+        return UNDIVIDED
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

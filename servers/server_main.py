@@ -71,8 +71,7 @@ def _profile(mode: IsolationMode, journal: int) -> None:
     from servers.profiling import journal as phases
     from servers.profiling import timelines  # here, since no other server has any use for them
 
-    name = type(mode).__module__.rpartition(".")[2]
-    timelines.install(name, mode, phases.Journal(journal))
+    timelines.install(mode, phases.Journal(journal))
 
 
 def _plant(mode: IsolationMode, microseconds: float | None) -> None:

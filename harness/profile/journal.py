@@ -53,7 +53,7 @@ class JournalReader:
         if missing := wanted - record.keys():
             raise Incomplete(
                 f"the server never passed {', '.join(sorted(missing))}",
-                hint="does the mode's course fit it (servers/profiling/timelines.py)?",
+                hint="does the mode's timeline fit it (docs/profiling.md)?",
             )
         return record
 

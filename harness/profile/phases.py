@@ -1,6 +1,6 @@
 """From stamps to phases: where the time of a request goes, and whether all of it is explained.
 
-Strategy: a mode's course (`servers.profiling.timelines`) says which points a request passes,
+Strategy: a mode's `timeline` (`servers.profiling.timelines`) says which points a request passes,
 in which order, and what is done up to each. The time between two points goes to the phase that ends
 at the second. It begins with the client's connecting and ends with the client's having the answer,
 so that the network and the waking of processes have a place in it, too.

@@ -16,13 +16,24 @@ Facts = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Target:
-    """A target of the run. `kind`: mode or peer; `runs_as`: server, owner or client."""
+    """A target of the run. `kind`: mode or peer; `runs_as`: server, owner or client.
+
+    `recipe`: the bare costs that it adds to `dso`, None where it does not say.
+    """
 
     name: str
     kind: str
     precedent: str
     runs_as: str
     summary: str
+    recipe: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_json(cls, row: Facts) -> Target:
+        """Read an entry of run.json, where earlier versions wrote no recipe. Raises TypeError."""
+        given = {"recipe": None, **row}
+        recipe = given["recipe"]
+        return cls(**{**given, "recipe": None if recipe is None else tuple(recipe)})
 
 
 @dataclass(frozen=True)
@@ -136,7 +147,7 @@ def _check_members(source: str, content: Mapping[str, object]) -> None:
 def _records(content: Facts) -> dict[str, object]:
     return {
         "argv": tuple(content["argv"]),
-        "targets": tuple(Target(**row) for row in content["targets"]),
+        "targets": tuple(map(Target.from_json, content["targets"])),
         "skipped": tuple(Skipped(**row) for row in content["skipped"]),
         "warnings": tuple(Caution(**row) for row in content["warnings"]),
         "continued_by": tuple(content.get("continued_by", ())),

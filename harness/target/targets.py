@@ -29,6 +29,7 @@ class Target:
 
     `plant_us` is the CPU time that each request costs more, where it is a server of `selftest`;
     `stamps` is the file into which it stamps when a request passes what, where it is profiled.
+    `recipe` names the bare costs that a mode adds to `dso`, with every factor at its default.
     """
 
     name: str
@@ -40,11 +41,14 @@ class Target:
     kind: str = "mode"
     plant_us: float | None = None
     stamps: Path | None = None
+    recipe: tuple[str, ...] | None = None
 
     @property
     def record(self) -> manifest.Target:
         """What run.json says of it."""
-        return manifest.Target(self.name, self.kind, self.precedent, self.runs_as, self.summary)
+        return manifest.Target(
+            self.name, self.kind, self.precedent, self.runs_as, self.summary, self.recipe
+        )
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def _parse(text: str, known: Mapping[str, dict[str, object]]) -> Target:
 
 
 def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]) -> Target:
+    recipe = mode["recipe"]
     return Target(
         name=str(name),
         mode=str(mode["name"]),
@@ -157,6 +162,8 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
         runs_as=str(mode["runs_as"]),
         summary=str(mode["summary"]),
         options=options,
+        # Another factor is another way of doing it, which the recipe may not be true of.
+        recipe=tuple(recipe) if isinstance(recipe, list) and not options else None,
     )
 
 

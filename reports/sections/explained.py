@@ -117,9 +117,15 @@ class Explanation:
 
 
 def explain(
-    summary: pd.DataFrame, costs: pd.DataFrame, interpreter: str
+    summary: pd.DataFrame,
+    costs: pd.DataFrame,
+    interpreter: str,
+    recipes: Mapping[str, Sequence[str]],
 ) -> tuple[Condition, list[Explanation]] | None:
-    """Return the condition and an explanation a target; None without the baseline or the costs."""
+    """Return the condition and an explanation a target; None without the baseline or the costs.
+
+    `recipes` has the names of the `INGREDIENTS` of each target that is to be explained.
+    """
     found = _rows(summary)
     if found is None or costs.empty:
         return None
@@ -128,10 +134,10 @@ def explain(
     bare = Bare.read(costs, interpreter)
     explanations = []
     for row in rows:
-        recipe = RECIPES.get(str(row["target"]))
+        recipe = recipes.get(str(row["target"]))
         if recipe is None:
             continue
-        parts = recipe(bare, row)
+        parts = _parts(recipe, bare, row)
         if all(part is not None for part in parts):
             known = [part for part in parts if part is not None]
             explanations.append(
@@ -160,14 +166,24 @@ def _is_baseline(row: Row) -> bool:
     return bool(row["target"] == BASELINE)
 
 
-Recipe = Callable[[Bare, Row], Sequence[Part | None]]
+Ingredient = Callable[[Bare, Row], Sequence[Part | None]]
 
 
 def _part(words: str, us: float | None) -> Part | None:
     return None if us is None else Part(words, max(us, 0.0))
 
 
-def _switches(bare: Bare, row: Row, known: int = 0) -> Part | None:
+def _parts(recipe: Sequence[str], bare: Bare, row: Row) -> Sequence[Part | None]:
+    """Return what a recipe comes to; None stands for what was not measured, or is not known."""
+    parts: list[Part | None] = []
+    for name in recipe:
+        ingredient = INGREDIENTS.get(name)
+        parts += (None,) if ingredient is None else ingredient(bare, row)
+    known = _OF_A_CHILD if _CHILDREN & {*recipe} else 0
+    return (*parts, _switches(bare, row, known))
+
+
+def _switches(bare: Bare, row: Row, known: int) -> Part | None:
     """Return the context switches beyond those that are in another part already."""
     if bare.hand_over is None:
         return None
@@ -175,20 +191,12 @@ def _switches(bare: Bare, row: Row, known: int = 0) -> Part | None:
     return Part(f"{count(more)} context switches", more * bare.hand_over)
 
 
-def _change(bare: Bare) -> Part | None:
-    return _part("a change of identity", bare.change)
+def _identity(bare: Bare, _: Row) -> Sequence[Part | None]:
+    return (_part("a change of identity", bare.change),)
 
 
-def _same(bare: Bare, row: Row) -> Sequence[Part | None]:
-    return (_switches(bare, row),)
-
-
-def _changed(bare: Bare, row: Row) -> Sequence[Part | None]:
-    return (_change(bare), _switches(bare, row))
-
-
-def _thread(bare: Bare, row: Row) -> Sequence[Part | None]:
-    return (_part("a thread", bare.thread), _change(bare), _switches(bare, row, _OF_A_CHILD))
+def _thread(bare: Bare, _: Row) -> Sequence[Part | None]:
+    return (_part("a thread", bare.thread),)
 
 
 def _fork(bare: Bare, row: Row) -> Sequence[Part | None]:
@@ -198,45 +206,36 @@ def _fork(bare: Bare, row: Row) -> Sequence[Part | None]:
     return (
         _part("fork, exit and reaping of a CPython process", bare.fork),
         Part(f"{count(more)} more page faults", more * bare.copy),
-        _change(bare),
-        _switches(bare, row, _OF_A_CHILD),
     )
 
 
-def _sandbox(bare: Bare, row: Row) -> Sequence[Part | None]:
-    return (*_fork(bare, row), _part("five new namespaces", bare.namespaces))
+def _five_namespaces(bare: Bare, _: Row) -> Sequence[Part | None]:
+    return (_part("five new namespaces", bare.namespaces),)
 
 
-def _program(bare: Bare, row: Row) -> Sequence[Part | None]:
+def _program(bare: Bare, _: Row) -> Sequence[Part | None]:
     return (
         _part("the creation of a process", bare.spawn),
         _part("the interpreter, from exec to exit", bare.interpreter),
         _part("the script's imports", bare.imports),
-        _switches(bare, row, _OF_A_CHILD),
     )
 
 
-def _wrapped_program(bare: Bare, row: Row) -> Sequence[Part | None]:
-    return (*_program(bare, row), _part("the wrapper, a dynamic C program", bare.program))
+def _wrapper(bare: Bare, _: Row) -> Sequence[Part | None]:
+    return (_part("the wrapper, a dynamic C program", bare.program),)
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "safe_mode": _same,
-    "fastcgi": _same,
-    "ruid2": _changed,
-    "suzuki": _changed,
-    "hussa": _changed,
-    "process_security": _thread,
-    "process_security_shipped": _thread,
-    "harache": _fork,
-    "zygote": _fork,
-    "suid2": _fork,
-    "ruid2_drop": _fork,
-    "sandbox": _sandbox,
-    "cgi": _program,
-    "suexec": _wrapped_program,
+INGREDIENTS: Mapping[str, Ingredient] = {
+    "identity": _identity,
+    "thread": _thread,
+    "fork": _fork,
+    "namespaces": _five_namespaces,
+    "program": _program,
+    "wrapper": _wrapper,
 }
-"""Which mechanisms each mode adds to `dso`, as docs/modes.md describes it."""
+"""What a mode's `recipe` may name. Context switches are added to each."""
+_CHILDREN = {"thread", "fork", "program"}
+"""In whose bare costs context switches are."""
 
 
 def table(explanations: Sequence[Explanation]) -> pd.DataFrame:

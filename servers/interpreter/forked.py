@@ -77,7 +77,7 @@ class ForkedScripts:
         job = self._jobs.of(request, environment)
         paper = os.memfd_create("answer")
         try:
-            self._child = self._fork()
+            self._child = self._make_child()
             if self._child == 0:
                 _forget_signals()
                 run_and_exit(paper, self._stage, enter, lambda: job)
@@ -88,6 +88,10 @@ class ForkedScripts:
         finally:
             os.close(paper)
         return self._jobs.response(job, answer)
+
+    def _make_child(self) -> int:
+        """Fork; a profile stamps here, whatever it is that forks."""
+        return self._fork()
 
     def rehearse(self) -> None:
         """Prepare this process for its children. Once, with the identity that it has now."""

@@ -17,16 +17,37 @@ from servers.interpreter.embedded import (
 from servers.kernel.credentials import drop_for_good
 from servers.mode import IsolationMode, RunsAs
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from typing import ClassVar
+
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Spawns the script, which its `#!` line hands to an interpreter, as www."""
 
     precedent = "Apache mod_cgi, RFC 3875"
     runs_as = RunsAs.SERVER
+    recipe: ClassVar[tuple[str, ...] | None] = ("program",)
     options = {"spawn": ("posix_spawn", "fork")}  # noqa: RUF012 - read-only, see IsolationMode
 
     _program: Program | None = None
     _ended_by_itself = False
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            BACK,
+            FRONT,
+            PROGRAM,
+            PROGRAM_ENDS,
+            PROGRAM_SEAMS,
+            Timeline,
+        )
+
+        return Timeline((*FRONT, *PROGRAM, *BACK), PROGRAM_ENDS, PROGRAM_SEAMS)
 
     def child_init(self) -> None:
         """Become www for good."""

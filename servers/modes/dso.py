@@ -10,12 +10,23 @@ from servers.interpreter.embedded import Embedded, environment_of, server_enviro
 from servers.kernel.credentials import drop_for_good
 from servers.mode import IsolationMode, RunsAs
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Runs the script in the worker's embedded interpreter, as www."""
 
     precedent = "Apache mod_php, mod_perl, mod_ruby, mod_mruby"
     runs_as = RunsAs.SERVER
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, Timeline
+
+        return Timeline((*FRONT, *EMBEDDED, *BACK))
 
     def child_init(self) -> None:
         """Become www for good."""

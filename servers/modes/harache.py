@@ -18,6 +18,10 @@ from servers.kernel.confinement import restrain
 from servers.kernel.credentials import Identity, become
 from servers.mode import IsolationMode, RunsAs
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _NEEDED = syscalls.capability_mask(syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL)
 
 
@@ -26,6 +30,27 @@ class Mode(IsolationMode):
 
     precedent = "Harache (IPSJ Journal 46(12), 2005); Apache mpm-itk"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity")
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            BACK,
+            CHILD_ENDS,
+            CHILD_SEAMS,
+            CREDENTIALS,
+            EMBEDDED,
+            FORK,
+            FRONT,
+            Seam,
+            Timeline,
+        )
+
+        return Timeline(
+            (*FRONT, *FORK, CREDENTIALS, *EMBEDDED, *CHILD_ENDS, *BACK),
+            seams=(Seam(f"{__name__}:become", "begun", "switched"), *CHILD_SEAMS),
+        )
 
     def check_host(self) -> None:
         """Changing identity takes root."""

@@ -19,6 +19,10 @@ from servers.kernel.all_ids import CredentialError
 from servers.kernel.credentials import RAISED, RESTING, Identity
 from servers.modes import process_security
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _ENDING_SECONDS: Final = 0.05
 
 
@@ -28,6 +32,21 @@ class Mode(process_security.Mode):
     precedent = "mod_process_security 1.2.0"
 
     _is_home = True
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here: one more than with `process_security`."""
+        from servers.profiling.timelines import BACK, Seam, Step, Timeline
+
+        ours, _, (_, ended), _ = super().timeline()
+        return Timeline(
+            (*ours[: -len(BACK)], Step("switch back", "returned"), *BACK),
+            seams=(
+                Seam(f"{__name__}:Mode.become", "begun", "switched"),
+                ended,
+                Seam(f"{__name__}:Mode._go_back", end="returned"),
+            ),
+        )
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""

@@ -12,12 +12,24 @@ from servers.interpreter.embedded import Embedded, environment_of, server_enviro
 from servers.kernel.credentials import Switch
 from servers.mode import IsolationMode, RunsAs
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Switches to the owner, runs the script here, switches back after the response was sent."""
 
     precedent = "Apache mod_ruid2 0.9.8"
     runs_as = RunsAs.OWNER
+    recipe = ("identity",)
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import SWITCH_BACK, SWITCH_SEAM, SWITCHING, Timeline
+
+        return Timeline(SWITCHING, SWITCH_BACK, (SWITCH_SEAM,))
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""

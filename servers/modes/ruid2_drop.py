@@ -14,14 +14,39 @@ from servers.kernel import keyring
 from servers.kernel.credentials import Switch
 from servers.mode import WORKER_START, IsolationMode, RunsAs, Setting
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Switches to the owner, drops the way back, runs the script here; a new worker follows."""
 
     precedent = "Apache mod_ruid2 0.9.8 with MaxRequestsPerChild 1"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity")
     max_requests = 1
     options = WORKER_START
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            REPLACED,
+            REPLACEMENT_SEAMS,
+            SWITCHING,
+            Seam,
+            Timeline,
+        )
+
+        return Timeline(
+            SWITCHING,
+            REPLACED,
+            (
+                Seam("servers.kernel.credentials:Switch.forbid_return", end="switched"),
+                *REPLACEMENT_SEAMS,
+            ),
+        )
 
     def __init__(self, setting: Setting) -> None:
         """Make what each worker would make alike, for the forked ones to inherit."""

@@ -5,7 +5,7 @@ the worker, a forked child, the master, a zygote. It has a cell for each *point*
 that passes the point writes the time into it (CLOCK_MONOTONIC, nanoseconds). Each cell has one
 writer at a time, so there is nothing to lock, and whoever knows when a request began knows which
 times are its own. What lies between two points is a phase; which ones a mode has is said by its
-course (`servers.profiling.timelines`).
+`timeline` (`servers.profiling.timelines`).
 
 **Nothing in the server knows of it.** A point is the beginning or the end of a function that the
 server calls anyway, a *seam*. `Journal.sew` puts a function that stamps in its place, in the
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Final
 
-    Seam = tuple[str, str, str]
+    Seam = tuple[str, ...]  # a function and points, as `Journal.stamped` takes them
 
 POINTS: Final = (
     "accepted", "received", "parsed", "located", "checked", "spawning", "forked", "begun", "walled",
@@ -65,14 +65,16 @@ class Journal:
 
         A function is written "module:name" or "module:Class.name".
         """
-        for function, start, end in seams:
+        for function, *points in seams:
             holder, name = _found(function)
-            setattr(holder, name, self.stamped(getattr(holder, name), start, end))
+            setattr(holder, name, self.stamped(getattr(holder, name), *points))
 
     def stamped(
-        self, function: Callable[..., Any], start: str = "", end: str = ""
+        self, function: Callable[..., Any], start: str = "", end: str = "", child: str = ""
     ) -> Callable[..., Any]:
         """Return `function` with stamps at its start and at its end, where they have a name.
+
+        `child` is for a function that forks: the point at which the child gets its 0.
 
         It is compiled for the purpose, with the parameters of the original: to pass on whatever
         comes, as `*arguments` does, takes half as long again.
@@ -82,6 +84,7 @@ class Journal:
             f"def stamping({parameters}):",
             f"  cells[{_PLACE[start]}] = clock()" if start else "",
             f"  result = function({parameters})",
+            f"  if result == 0: cells[{_PLACE[child]}] = clock()" if child else "",
             f"  cells[{_PLACE[end]}] = clock()" if end else "",
             "  return result",
         ]
@@ -90,18 +93,6 @@ class Journal:
         stamping: Any = names["stamping"]
         stamping.__defaults__ = getattr(function, "__defaults__", None)
         return stamping  # type: ignore[no-any-return]
-
-    def forking(self, fork: Callable[[], int], child: str) -> Callable[[], int]:
-        """Return `fork` with a stamp as the first thing that a child does."""
-        cells, clock, place = self._cells, time.monotonic_ns, _PLACE[child]
-
-        def stamped_fork() -> int:
-            process = fork()
-            if process == 0:
-                cells[place] = clock()
-            return process
-
-        return stamped_fork
 
 
 def _parameters_of(function: Any) -> str:

@@ -40,6 +40,10 @@ from servers.modes.fastcgi.starter import (
 from servers.modes.fastcgi.tenant_worker import NotServed, ask
 from servers.sites import Site
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _MOST_ATTEMPTS: Final = 3
 
 
@@ -48,6 +52,7 @@ class Mode(IsolationMode):
 
     precedent = "mod_fcgid, php-fpm, LSAPI, peruser"
     runs_as = RunsAs.OWNER
+    recipe = ()
     options = {  # noqa: RUF012 - read-only, see IsolationMode
         "bound": ("64", "1", "2", "4", "16", "256"),
         "per_tenant": ("8", "1", "2", "4"),
@@ -55,6 +60,26 @@ class Mode(IsolationMode):
     }
 
     _starter: Starter
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, Seam, Step, Timeline
+
+        return Timeline(
+            (
+                *FRONT,
+                Step("get worker", "spawning"),
+                Step("hand over", "taken"),
+                *EMBEDDED,
+                Step("answer", "answered"),
+                *BACK,
+            ),
+            seams=(
+                Seam(f"{__name__}:ask", "spawning", "answered"),
+                Seam(f"{__name__}.tenant_worker:_answer", "taken"),
+            ),
+        )
 
     def check_host(self) -> None:
         """Changing identity takes root; the starter watches processes by their pidfds."""

@@ -33,6 +33,10 @@ from servers.mode import IsolationMode, RunsAs
 from servers.modes.hussa import supervisor
 from servers.modes.hussa.supervisor import Secret, SignedCall
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _REFUSE: Final = refuse(errno.EPERM)
 
 # linux/sched.h: a new process in the same memory, which no count of threads shows.
@@ -71,7 +75,15 @@ class Mode(IsolationMode):
 
     precedent = "Hussa (FIT 2009)"
     runs_as = RunsAs.OWNER
+    recipe = ("identity",)
     options = {"guard": ("supervisor", "filter")}  # noqa: RUF012 - read-only, see IsolationMode
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import SWITCH_BACK, SWITCHING, Seam, Timeline
+
+        return Timeline(SWITCHING, SWITCH_BACK, (Seam(f"{__name__}:_Switch.to", end="switched"),))
 
     def check_host(self) -> None:
         """Changing identity takes root at the start; the guard takes seccomp, and its registers."""

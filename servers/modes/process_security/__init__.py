@@ -22,12 +22,45 @@ from servers.mode import IsolationMode, RunsAs
 from servers.modes.process_security import thread_identity
 from servers.modes.process_security.content_thread import ContentThread
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Makes a thread, which alone becomes the owner, drops all power, runs the script and ends."""
 
     precedent = "mod_process_security (Matsumoto, 2012), as its paper describes it"
     runs_as = RunsAs.OWNER
+    recipe = ("thread", "identity")
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            BACK,
+            CREDENTIALS,
+            EMBEDDED,
+            FRONT,
+            Seam,
+            Step,
+            Timeline,
+        )
+
+        return Timeline(
+            (
+                *FRONT,
+                Step("thread start", "begun"),
+                CREDENTIALS,
+                *EMBEDDED,
+                Step("thread end", "joined"),
+                *BACK,
+            ),
+            seams=(
+                Seam(f"{__name__}:Mode.become", "begun", "switched"),
+                Seam(f"{__name__}.content_thread:ContentThread.run", end="joined"),
+            ),
+        )
 
     def check_host(self) -> None:
         """Threads must be able to differ in identity and in working directory."""

@@ -36,6 +36,10 @@ from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.private_root import PrivateRoot
 from servers.sites import Site, Sites
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _NAMESPACES: Final = {
     "mount": syscalls.CLONE_NEWNS,
     "pid": syscalls.CLONE_NEWPID,
@@ -70,8 +74,43 @@ class Mode(IsolationMode):
 
     precedent = "bubblewrap, systemd-nspawn"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity", "namespaces")
     ends_leftovers = True
     options = dict.fromkeys((*_NAMESPACES, "landlock", "seccomp", "rlimits"), ("on", "off"))
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            BACK,
+            CHILD_ENDS,
+            CHILD_SEAMS,
+            CREDENTIALS,
+            EMBEDDED,
+            FORK,
+            FRONT,
+            Seam,
+            Step,
+            Timeline,
+        )
+
+        return Timeline(
+            (
+                *FRONT,
+                *FORK,
+                Step("outer walls", "walled"),
+                CREDENTIALS,
+                Step("inner walls", "confined"),
+                *EMBEDDED,
+                *CHILD_ENDS,
+                *BACK,
+            ),
+            seams=(
+                Seam(f"{__name__}:Mode._wall_in", "begun", "confined"),
+                Seam(f"{__name__}:drop_for_good", "walled", "switched"),
+                *CHILD_SEAMS,
+            ),
+        )
 
     def check_host(self) -> None:
         """All layers that are on must be possible: each is tried alone, then all together."""

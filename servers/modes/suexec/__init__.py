@@ -15,6 +15,10 @@ from servers.http import Request
 from servers.mode import RunsAs
 from servers.modes import cgi
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _SOURCE = Path(__file__).with_name("suexec.c")
 _LOWEST_ID = 1000
 
@@ -24,6 +28,21 @@ class Mode(cgi.Mode):
 
     precedent = "Apache suEXEC"
     runs_as = RunsAs.OWNER
+    recipe = ("program", "wrapper")
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here: the wrapper's as well."""
+        from servers.profiling.timelines import (
+            BACK,
+            FRONT,
+            PROGRAM_ENDS,
+            PROGRAM_SEAMS,
+            WRAPPED,
+            Timeline,
+        )
+
+        return Timeline((*FRONT, *WRAPPED, *BACK), PROGRAM_ENDS, PROGRAM_SEAMS)
 
     def check_host(self) -> None:
         """The wrapper must be compiled, and the kernel must honour its setuid bit."""

@@ -27,13 +27,37 @@ from servers.modes.suzuki.client_credential import (
 )
 from servers.sites import Sites
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 
 class Mode(IsolationMode):
     """Becomes the client, whom its connection names, runs the script here, and goes back."""
 
     precedent = "Suzuki et al. (2003)"
     runs_as = RunsAs.CLIENT
+    recipe = ("identity",)
     listener_options = ((socket.IPPROTO_TCP, TCP_SAVE_SYN, 1),)
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            FRONT,
+            SWITCH_BACK,
+            SWITCH_SEAM,
+            SWITCHING,
+            Seam,
+            Step,
+            Timeline,
+        )
+
+        return Timeline(
+            (*FRONT, Step("client's credential", "checked"), *SWITCHING[len(FRONT) :]),
+            SWITCH_BACK,
+            (Seam(f"{__name__}:Mode._client_of", end="checked"), SWITCH_SEAM),
+        )
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)

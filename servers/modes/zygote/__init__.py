@@ -32,6 +32,10 @@ from servers.launch import BIND_NOW
 from servers.mode import IsolationMode, RunsAs, Setting
 from servers.modes.zygote.zygote_process import CONTROL, END, READY, pack, run_message
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
 _NEEDED: Final = syscalls.capability_mask(
     syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
 )
@@ -41,13 +45,18 @@ _PRELOADS: Final = {
 }
 _PACKAGE: Final = Path(servers.__path__[0])
 # Without an entry on the import path, which would take reading the package's parent directory.
-_PROGRAM: Final = (
+_PACKAGES: Final = (
     "import sys\n"
     "for name in ('servers', 'servers.modes', 'servers.modes.zygote'):\n"
     "    package = sys.modules[name] = type(sys)(name)\n"
     f"    package.__path__ = [{str(_PACKAGE)!r} + name[len('servers'):].replace('.', '/')]\n"
-    "from servers.modes.zygote import zygote_process as zygote; zygote.main()"
 )
+
+
+def program(prelude: str = "") -> str:
+    """Return what the zygote executes, with the statements `prelude` before its own."""
+    own = "from servers.modes.zygote import zygote_process as zygote; zygote.main()"
+    return f"{_PACKAGES}{prelude}{own}"
 
 
 class ZygoteEnded(RuntimeError):
@@ -59,7 +68,47 @@ class Mode(IsolationMode):
 
     precedent = "SOCK zygotes (USENIX ATC 2018); Android; mod_privileges SECURE"
     runs_as = RunsAs.OWNER
+    recipe = ("fork", "identity")
     options = {"preload": tuple(_PRELOADS)}  # noqa: RUF012 - read-only, see IsolationMode
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import (
+            BACK,
+            CREDENTIALS,
+            EMBEDDED,
+            FRONT,
+            STAGE_SEAM,
+            Seam,
+            Step,
+            Timeline,
+        )
+
+        return Timeline(
+            (
+                *FRONT,
+                Step("ask zygote", "spawning"),
+                Step("fork", "forked"),
+                Step("close descriptors", "begun"),
+                CREDENTIALS,
+                Step("take job", "taken"),
+                *EMBEDDED,
+                Step("answer", "answered"),
+                *BACK,
+            ),
+            (Step("have child reaped", "cleaned"),),
+            (
+                Seam(f"{__name__}:Zygote._send", "spawning"),
+                Seam(f"{__name__}:read_answer", end="answered"),
+            ),
+            executed=(
+                Seam("os:fork", child="forked"),
+                Seam(f"{__name__}.zygote_process:set_all_ids", "begun", "switched"),
+                Seam(f"{__name__}.zygote_process:_receive_job", end="taken"),
+                STAGE_SEAM,
+            ),
+        )
 
     def check_host(self) -> None:
         """Changing identity takes root."""
@@ -70,7 +119,7 @@ class Mode(IsolationMode):
         self._environment = server_environment()
         self._jobs = Jobs(self.setting.code_cache)
         restrain(self.setting.sites, _NEEDED, executes=str(_PACKAGE))
-        self._zygote = Zygote(self.setting, _PRELOADS[self.option("preload")])
+        self._zygote = Zygote(self.setting, _PRELOADS[self.option("preload")], self.prelude)
         drop_for_good(self.setting.www)
 
     def handle(self, request: Request) -> Response:
@@ -91,8 +140,11 @@ class Mode(IsolationMode):
 class Zygote:
     """The front's end of the talk with its zygote. `end` must follow each `run`, in any case."""
 
-    def __init__(self, setting: Setting, modules: tuple[str, ...]) -> None:
-        """Start the zygote and wait until it is ready. Raises ZygoteEnded when it never is."""
+    def __init__(self, setting: Setting, modules: tuple[str, ...], prelude: str = "") -> None:
+        """Start the zygote and wait until it is ready. Raises ZygoteEnded when it never is.
+
+        `prelude` is what it runs before its program (`IsolationMode.prelude`).
+        """
         self._output_limit = setting.limits.output
         self._in_use = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -100,7 +152,7 @@ class Zygote:
             self._process = os.posix_spawn(
                 sys.executable,
                 [
-                    *(sys.executable, "-I", "-S", "-B", "-c", _PROGRAM),
+                    *(sys.executable, "-I", "-S", "-B", "-c", program(prelude)),
                     *(str(self._output_limit), *modules),
                 ],
                 BIND_NOW,

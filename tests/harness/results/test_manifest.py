@@ -38,6 +38,14 @@ def test_every_member_is_checked() -> None:
     assert set(MEMBERS) == {field.name for field in fields(Manifest)}
 
 
+def test_a_targets_recipe_is_read_and_may_be_missing() -> None:
+    forking = replace(MANIFEST, targets=(replace(MANIFEST.targets[0], recipe=("fork",)),))
+    assert Manifest.from_json(forking.to_json()) == forking
+    content = json.loads(forking.to_json())
+    del content["targets"][0]["recipe"]
+    assert Manifest.from_json(json.dumps(content)) == MANIFEST
+
+
 def test_a_member_that_an_older_version_lacked_is_empty() -> None:
     content = json.loads(replace(MANIFEST, stopped={"by": "blocks"}).to_json())
     del content["stopped"]

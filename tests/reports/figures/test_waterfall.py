@@ -56,11 +56,11 @@ def test_each_phase_is_in_one_group_and_a_new_one_in_the_last() -> None:
     assert group_of("handle") == OTHER == ORDER[-1]
 
 
-def test_every_phase_of_a_course_has_a_group() -> None:
-    from servers.profiling.timelines import COURSES
+def test_every_phase_of_a_timeline_has_a_group() -> None:
+    from servers import modes
 
-    for course in COURSES.values():
-        for step in course.request + course.afterwards:
+    for timeline in (modes.load(name).timeline() for name in modes.names()):
+        for step in timeline.request + timeline.afterwards:
             assert group_of(step.phase) != OTHER, step
 
 

@@ -11,7 +11,8 @@ import pytest
 import reports
 from harness.costs.samples import Facts, Sample, Subject, rows
 from harness.results.folder import ResultsFolder
-from reports.sections.explained import RECIPES, Part, dearest_phases, explain, findings, table
+from harness.results.manifest import Target
+from reports.sections.explained import INGREDIENTS, Part, dearest_phases, explain, findings, table
 from servers import modes
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
@@ -23,6 +24,10 @@ from tests.reports.sections.test_costs import OWN, creations, heaps, imports, lo
 HARACHE_US = 100 + 4_000 + 500 * 3.0 + 8
 # cgi: 25 vfork + 8,200 interpreter + 400 imports of hello beyond the interpreter's.
 CGI_US = 100 + 25 + 8_200 + 400
+
+RECIPES = {
+    name: recipe for name in modes.names() if (recipe := modes.load(name).recipe) is not None
+}
 
 
 def more() -> list[Sample]:
@@ -43,7 +48,10 @@ def more() -> list[Sample]:
 
 
 def run_of(path: Path, measured_us: dict[str, float], costs: bool = True) -> Path:
-    with ResultsFolder.create(path, MANIFEST) as folder:
+    targets = tuple(
+        Target(name, "mode", "", "server", "", recipe=RECIPES.get(name)) for name in measured_us
+    )
+    with ResultsFolder.create(path, replace(MANIFEST, targets=targets)) as folder:
         for place, (target, us) in enumerate(measured_us.items()):
             folder.append_trial(
                 replace(
@@ -66,7 +74,7 @@ def run_of(path: Path, measured_us: dict[str, float], costs: bool = True) -> Pat
 
 def explained(path: Path) -> pd.DataFrame:
     folder = ResultsFolder.open(path)
-    found = explain(folder.summary(), folder.table("costs"), OWN)
+    found = explain(folder.summary(), folder.table("costs"), OWN, RECIPES)
     assert found is not None
     return table(found[1]).set_index("target")
 
@@ -74,7 +82,7 @@ def explained(path: Path) -> pd.DataFrame:
 @pytest.mark.parametrize(("target", "us"), [("harache", HARACHE_US), ("cgi", CGI_US)])
 def test_the_sum_of_the_parts_is_reckoned_by_hand(tmp_path: Path, target: str, us: float) -> None:
     folder = ResultsFolder.open(run_of(tmp_path, {"dso": 100.0, target: us}))
-    found = explain(folder.summary(), folder.table("costs"), OWN)
+    found = explain(folder.summary(), folder.table("costs"), OWN, RECIPES)
     assert found is not None
     (one,) = found[1]
     assert one.predicted_us == pytest.approx(us, rel=0.005)
@@ -93,7 +101,7 @@ def test_more_than_a_seventh_off_is_unexplained(tmp_path: Path, share: float, ve
 def test_the_words_name_what_a_mode_is_made_of(tmp_path: Path) -> None:
     path = run_of(tmp_path, {"dso": 100.0, "cgi": CGI_US, "suexec": 3 * CGI_US})
     folder = ResultsFolder.open(path)
-    found = explain(folder.summary(), folder.table("costs"), OWN)
+    found = explain(folder.summary(), folder.table("costs"), OWN, RECIPES)
     assert found is not None
     said = " ".join(findings(found[1]))
     assert "comes from the interpreter, from exec to exit (8.21 ms), the script's imports" in said
@@ -132,7 +140,7 @@ def test_what_is_unexplained_is_looked_for_in_the_profile(tmp_path: Path) -> Non
 
 def test_a_sum_that_is_too_high_is_no_work_of_the_mode(tmp_path: Path) -> None:
     folder = ResultsFolder.open(run_of(tmp_path, {"dso": 100.0, "cgi": CGI_US / 2}))
-    found = explain(folder.summary(), folder.table("costs"), OWN)
+    found = explain(folder.summary(), folder.table("costs"), OWN, RECIPES)
     assert found is not None
     (said,) = findings(found[1])
     assert said.startswith("Bare costs come to more than cgi (-100%)")
@@ -151,7 +159,7 @@ def test_without_dso_or_costs_nothing_is_explained(
     tmp_path: Path, measured: dict[str, float], costs: bool
 ) -> None:
     folder = ResultsFolder.open(run_of(tmp_path, measured, costs))
-    assert explain(folder.summary(), folder.table("costs"), OWN) is None
+    assert explain(folder.summary(), folder.table("costs"), OWN, RECIPES) is None
 
 
 def test_a_mode_of_which_a_cost_is_missing_is_left_out(tmp_path: Path) -> None:
@@ -160,7 +168,13 @@ def test_a_mode_of_which_a_cost_is_missing_is_left_out(tmp_path: Path) -> None:
     assert set(explained(path).index) == {"cgi"}
 
 
-def test_every_mode_has_a_recipe() -> None:
+def test_every_mode_has_a_recipe_of_known_ingredients() -> None:
     """But dso, to which all others are set."""
-    names = {path.stem for path in Path(modes.__path__[0]).glob("*.py")} - {"__init__", "dso"}
-    assert names == set(RECIPES)
+    assert {*modes.names()} - {*RECIPES} == {"dso"}
+    assert {name for recipe in RECIPES.values() for name in recipe} == {*INGREDIENTS}
+
+
+def test_a_recipe_with_what_is_not_known_explains_nothing(tmp_path: Path) -> None:
+    folder = ResultsFolder.open(run_of(tmp_path, {"dso": 100.0, "new": 200.0}))
+    recipes = {"new": ("identity", "something of a later version")}
+    assert explain(folder.summary(), folder.table("costs"), OWN, recipes) is None

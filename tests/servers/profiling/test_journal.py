@@ -66,7 +66,7 @@ def test_what_fails_has_begun_and_not_ended(journal: Journal) -> None:
 
 
 def test_a_forked_child_stamps_into_the_same_journal(journal: Journal) -> None:
-    process = journal.forking(journal.stamped(os.fork, "spawning"), "forked")()
+    process = journal.stamped(os.fork, "spawning", child="forked")()
     if process == 0:
         os._exit(0)
     os.waitpid(process, 0)

@@ -1,6 +1,8 @@
-"""Every mode stamps the whole of its course, in order, and serves as it does without."""
+"""Every mode stamps the whole of its timeline, in order, and serves as it does without."""
 
 import importlib
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import pytest
 
 from servers import modes
-from servers.profiling.timelines import COURSES, SERVER, Step, course_of
+from servers.mode import IsolationMode
+from servers.profiling.timelines import SERVER, UNDIVIDED, Step
 from tests.servers.live import Server, Sites, needs_root, request
 
 TENANTS = ("t0001", "t0002")
@@ -36,16 +39,19 @@ def stamped(steps: tuple[Step, ...]) -> list[str]:
 
 @needs_root
 @pytest.mark.parametrize("mode", modes.names())
-def test_a_mode_stamps_its_course_in_order(mode: str, shared_sites: Sites) -> None:
-    course = course_of(mode)
+def test_a_mode_stamps_its_timeline_in_order(mode: str, shared_sites: Sites) -> None:
+    timeline = modes.load(mode).timeline()
     with Profiled(mode, shared_sites) as server:
         for tenant in (*TENANTS, *TENANTS):
             began = time.monotonic_ns()
             assert server.ask(request(tenant=tenant)).status == 200
-            wanted = {*stamped(course.request), *stamped(course.afterwards)}
+            wanted = {*stamped(timeline.request), *stamped(timeline.afterwards)}
             server.wait_for(lambda: wanted <= server.points(began).keys())  # noqa: B023
             points = server.points(began)
-            for steps, before in ((course.request, 0), (course.afterwards, points.get("sent", 0))):
+            for steps, before in (
+                (timeline.request, 0),
+                (timeline.afterwards, points.get("sent", 0)),
+            ):
                 times = [before, *(points[point] for point in stamped(steps))]
                 assert times == sorted(times), (steps, points)
 
@@ -60,10 +66,10 @@ def test_an_executed_worker_stamps_as_well(mode: str, shared_sites: Sites) -> No
             server.wait_for(lambda: "ready" in server.points(began))  # noqa: B023
 
 
-@pytest.mark.parametrize("mode", sorted(COURSES))
-def test_a_course_is_of_a_mode_and_its_seams_exist(mode: str) -> None:
-    assert mode in modes.names()
-    for seam in COURSES[mode].seams:
+@pytest.mark.parametrize("mode", modes.names())
+def test_the_seams_of_a_timeline_exist(mode: str) -> None:
+    timeline = modes.load(mode).timeline()
+    for seam in timeline.seams + timeline.executed:
         module, _, path = seam.function.partition(":")
         holder = importlib.import_module(module)
         for name in path.split("."):
@@ -71,13 +77,25 @@ def test_a_course_is_of_a_mode_and_its_seams_exist(mode: str) -> None:
         assert callable(holder)
 
 
-def test_each_mode_of_ours_has_a_course_of_its_own() -> None:
-    assert COURSES.keys() == {*modes.names()}
+def test_each_mode_of_ours_has_a_timeline_of_its_own() -> None:
+    assert [name for name in modes.names() if modes.load(name).timeline() is UNDIVIDED] == []
 
 
-def test_a_mode_without_a_course_is_one_phase() -> None:
-    phases = [step.phase for step in course_of("somebody's").request]
+def test_a_mode_without_a_timeline_is_one_phase() -> None:
+    phases = [step.phase for step in IsolationMode.timeline().request]
     assert phases[-3:] == ["handle", "response", "delivery"]
+
+
+def test_a_timeline_costs_a_server_that_is_not_profiled_nothing() -> None:
+    source = (
+        "import sys; from servers import modes\n"
+        "for name in modes.names(): modes.load(name)\n"
+        "print(*(name for name in sys.modules if name.startswith('servers.profiling')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 @needs_root

@@ -13,12 +13,12 @@ import pytest
 from servers.interpreter.child import LENGTH, REFUSED, Job, write
 from servers.interpreter.context import Stage
 from servers.interpreter.forked import Answer, read_answer
-from servers.modes.zygote import _PROGRAM, zygote_process
+from servers.modes.zygote import program, zygote_process
 from tests.servers.live import FIRST_UID, PATIENCE, PYTHON, ROOT, Sites, needs_root
 
 LIMIT = 100_000
 # As `python -I -S -c PROGRAM LIMIT`, with descriptor 3 for the front's messages.
-PROGRAM = _PROGRAM
+PROGRAM = program()
 HEADER = "print('Content-Type: text/plain\\n')\n"
 
 
