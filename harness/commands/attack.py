@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,6 +32,7 @@ from harness.host import fingerprint, proc, user_namespace
 from harness.progress import live_line
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
+from harness.results.rows import AttackRow
 from harness.target.run_resources import Belongings
 from harness.target.targets import Refusal, Target, choose
 from harness.terminal import Terminal
@@ -452,17 +453,19 @@ def _rows(
     place = {attack.name: number for number, attack in enumerate(assault.attacks)}
     runs_as = {target.name: target.runs_as for target in assault.targets}
     return [
-        {
-            "target": one.target,
-            "attack": one.attack.name,
-            "outcome": str(one.outcome),
-            "evidence": one.evidence,
-            "family": one.attack.family,
-            "title": one.attack.title,
-            "runs_as": runs_as[one.target],
-            "control": controls.get(one.attack.name),
-            "took_s": one.took_s,
-        }
+        asdict(
+            AttackRow(
+                target=one.target,
+                attack=one.attack.name,
+                outcome=str(one.outcome),
+                evidence=one.evidence,
+                family=one.attack.family,
+                title=one.attack.title,
+                runs_as=runs_as[one.target],
+                control=controls.get(one.attack.name),
+                took_s=one.took_s,
+            )
+        )
         for one in sorted(attempts, key=lambda one: (one.target, place[one.attack.name]))
     ]
 

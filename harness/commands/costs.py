@@ -8,7 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,7 @@ from harness.costs import build, copying, creation, imports, interpreters, lines
 from harness.costs import samples as cost_samples
 from harness.costs.display import Display
 from harness.costs.effort import Effort
-from harness.costs.samples import CostRow, Missing, Sample
+from harness.costs.samples import Cost, Missing, Sample
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import running_on
@@ -71,7 +71,7 @@ class Found:
         else:
             self.missing.setdefault(one.name, one)
 
-    def rows(self) -> list[CostRow]:
+    def rows(self) -> list[Cost]:
         """Return the rows of costs.parquet."""
         return [*cost_samples.rows(self.samples), *lines.fit(self.samples)]
 
@@ -145,7 +145,7 @@ def _now() -> str:
 def _write_down(
     folder: ResultsFolder, found: Found, effort: Effort, seed: int, started_at: str, finish: bool
 ) -> None:
-    folder.append_table(_TABLE, [row.to_json() for row in found.rows()])
+    folder.append_table(_TABLE, [asdict(cost.row()) for cost in found.rows()])
     record = {
         "argv": list(_argv()),
         "seed": seed,

@@ -28,6 +28,7 @@ from harness.profile.profiler import Procedure, Profiled, Profiler, settled
 from harness.results.atomic_file import make_directory, replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.format import duration, percent
+from harness.results.rows import CallRow, PhaseRow, ProfileRow
 from harness.stats.intervals import NOTHING, Interval
 from harness.target import probes
 from harness.target.targets import choose
@@ -113,31 +114,32 @@ def _folder(
 
 def _write(folder: ResultsFolder, procedure: Procedure, found: Profiled, why_not: str) -> None:
     name, profile, counts = found.target.name, found.profile, found.counts
-    folder.replace_targets("phases", [{"target": name, **asdict(one)} for one in profile.phases])
+    phases = [PhaseRow(target=name, **asdict(one)) for one in profile.phases]
+    folder.replace_targets("phases", map(asdict, phases))
     folder.replace_targets(
         "calls",
         [
-            {"target": name, "call": call, "per_request": per_request}
+            asdict(CallRow(target=name, call=call, per_request=per_request))
             for call, per_request in sorted(counts.calls.items())
         ],
     )
-    row = {
-        "target": name,
-        "workload": procedure.workload,
-        "tenants": procedure.tenants,
-        "requests": profile.requests,
-        "disordered": profile.disordered,
-        "service_us": profile.service_us,
-        "accounted": profile.accounted,
-        "missing": ", ".join(profile.missing),
-        "no_kernel_view": why_not,
-        "page_faults": counts.page_faults,
-        "context_switches": counts.context_switches,
-        "forks": counts.forks,
-        "calls_counted_by": counts.source,
+    row = ProfileRow(
+        target=name,
+        workload=procedure.workload,
+        tenants=procedure.tenants,
+        requests=profile.requests,
+        disordered=profile.disordered,
+        service_us=profile.service_us,
+        accounted=profile.accounted,
+        missing=", ".join(profile.missing),
+        no_kernel_view=why_not,
+        page_faults=counts.page_faults,
+        context_switches=counts.context_switches,
+        forks=counts.forks,
+        calls_counted_by=counts.source,
         **_cost_columns(NOTHING),
-    }
-    folder.replace_targets("profiles", [row])
+    )
+    folder.replace_targets("profiles", [asdict(row)])
     traces = make_directory(folder.path / "traces")
     content = chrome_trace.trace(name, found.course, found.passed, found.events)
     file = re.sub(r"[^a-z0-9_]+", "-", name)

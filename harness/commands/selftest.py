@@ -21,8 +21,9 @@ from harness.plan.plan import Plan, Spec
 from harness.progress import Display
 from harness.results.atomic_file import replace_file
 from harness.results.compare import change
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
 from harness.results.format import NONE, duration, percent, percent_range
+from harness.results.rows import TrialRow
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.targets import Target, choose

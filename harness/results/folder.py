@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +38,7 @@ from harness.results.format import (
 from harness.results.load_curve import Place, Point, Swept, sweeps
 from harness.results.manifest import Manifest, Skipped, Target
 from harness.results.overload import overloaded
+from harness.results.rows import LatencyRow, TrialRow
 from harness.results.summary import (
     BASELINE,
     Condition,
@@ -72,7 +73,6 @@ __all__ = [
     "Skipped",
     "Swept",
     "Target",
-    "TrialRow",
     "blocks_needed",
     "by_condition",
     "cautions",
@@ -97,81 +97,6 @@ __all__ = [
     "table_markdown",
     "write_summary",
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRow:
-    """A row of trials.parquet; docs/results.md describes each column.
-
-    `verdict` is "ok" or "void: " and the reason. A void trial has no numbers; `first_error`
-    then holds the evidence.
-    """
-
-    trial: str
-    block: int
-    position: int
-    target: str
-    kind: str
-    runs_as: str
-    workload: str
-    load: str
-    connection: str
-    tenants: int
-    popularity: str
-    started_at: str
-    verdict: str
-    measured_s: float | None = None
-    requests: int | None = None
-    errors: int | None = None
-    first_error: str | None = None
-    requests_per_second: float | None = None
-    mean_ms: float | None = None
-    p50_ms: float | None = None
-    p90_ms: float | None = None
-    p99_ms: float | None = None
-    max_ms: float | None = None
-    served: int | None = None
-    sent: int | None = None
-    server_cpu_us_per_request: float | None = None
-    server_cpu_source: str | None = None
-    forks_per_request: float | None = None
-    context_switches_per_request: float | None = None
-    page_faults_per_request: float | None = None
-    memory_mib: float | None = None
-    processes: int | None = None
-    generator_cpu_share: float | None = None
-    steal_share: float | None = None
-    startup_s: float | None = None
-    offered_per_second: float | None = None
-    late: int | None = None
-    late_worst_ms: float | None = None
-    dropped: int | None = None
-    attempt: int = 1
-    took_s: float | None = None
-    answered: int | None = None
-    verified: int | None = None
-    self_checks: str | None = None
-    steady: str | None = None
-    steady_from_s: float | None = None
-    discarded_s: float | None = None
-    disturbed: str | None = None
-    foreign_cpu_share: float | None = None
-    pressure_share: float | None = None
-    spin_before: float | None = None
-    spin_after: float | None = None
-    runnable_before: int | None = None
-    runnable_after: int | None = None
-    env_bytes: int | None = None
-    hash_seed: int | None = None
-    port: int | None = None
-    tenant_order: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""
-        if self.verdict != "ok" and not self.verdict.startswith("void: "):
-            raise ValueError(f"verdict {self.verdict!r} is neither ok nor void: reason")
-        if self.verdict == "ok" and not self.requests_per_second:
-            raise ValueError(f"trial {self.trial} is ok but has no requests per second")
 
 
 class ResultsFolder:
@@ -267,7 +192,9 @@ class ResultsFolder:
             raise ValueError(f"trial {row.trial} is there already")
         clocks = {"service": service_us, "response": response_us}
         latency = [
-            _latency_row(row, clock, values) for clock, values in clocks.items() if _any(values)
+            asdict(_latency_row(row, clock, values))
+            for clock, values in clocks.items()
+            if _any(values)
         ]
         # The trial's row comes last and is what makes the trial count: killed in between, the
         # histogram has no trial, is not shown, and is replaced when the trial is repeated.
@@ -398,19 +325,19 @@ def _any(values: ArrayLike) -> bool:
     return len(values) > 0  # type: ignore[arg-type]
 
 
-def _latency_row(row: TrialRow, clock: str, latencies_us: ArrayLike) -> dict[str, object]:
+def _latency_row(row: TrialRow, clock: str, latencies_us: ArrayLike) -> LatencyRow:
     latencies = np.asarray(latencies_us, dtype=np.float64)
     histogram = Histogram.of(latencies)
-    return {
-        "trial": row.trial,
-        "target": row.target,
-        "workload": row.workload,
-        "load": row.load,
-        "connection": row.connection,
-        "block": row.block,
-        "clock": clock,
-        "count": histogram.count,
-        "min_us": float(latencies.min()),
-        "max_us": float(latencies.max()),
-        "hdr": histogram.to_text(),
-    }
+    return LatencyRow(
+        trial=row.trial,
+        target=row.target,
+        workload=row.workload,
+        load=row.load,
+        connection=row.connection,
+        block=row.block,
+        clock=clock,
+        count=histogram.count,
+        min_us=float(latencies.min()),
+        max_us=float(latencies.max()),
+        hdr=histogram.to_text(),
+    )

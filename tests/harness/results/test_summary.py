@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from harness.results import schema
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
+from harness.results.rows import TrialRow
 from harness.results.summary import (
     Condition,
     by_condition,
