@@ -1,7 +1,6 @@
 """The results folder: the contract between the harness, the reports and other people's tools.
 
-A run writes it, one trial at a time; nothing in it is ever overwritten by another run. What a
-reader needs besides is offered here too, so that `reports` has one door.
+A run writes it, one trial at a time; nothing in it is ever overwritten by another run.
 """
 
 from __future__ import annotations
@@ -22,81 +21,18 @@ from numpy.typing import ArrayLike
 from harness.errors import Caution, IsobenchError
 from harness.results import schema
 from harness.results.atomic_file import refusal, remove_partials, replace_file
-from harness.results.compare import Compared, Comparison, Measured, change
-from harness.results.format import (
-    connection_words,
-    count,
-    duration,
-    load_words,
-    milliseconds,
-    percent,
-    percent_range,
-    readable,
-    span,
-    table_markdown,
-)
-from harness.results.load_curve import Place, Point, Swept, sweeps
-from harness.results.manifest import Manifest, Skipped, Target
-from harness.results.overload import overloaded
+from harness.results.compare import Measured
+from harness.results.manifest import Manifest
 from harness.results.rows import LatencyRow, TrialRow
 from harness.results.summary import (
     BASELINE,
-    Condition,
     block_values,
     by_condition,
-    cautions,
-    failed_checks,
-    histograms,
-    portions_apart,
+    markdown,
     summarise,
-    write_summary,
 )
-from harness.results.thresholds import Outcome
 from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
-from harness.stats.significance import SMALLEST_EFFECT, Finding, blocks_needed
-
-__all__ = [
-    "BASELINE",
-    "Compared",
-    "Comparison",
-    "Condition",
-    "Finding",
-    "Histogram",
-    "IsobenchError",
-    "Manifest",
-    "Measured",
-    "Outcome",
-    "Place",
-    "Point",
-    "ResultsFolder",
-    "Skipped",
-    "Swept",
-    "Target",
-    "blocks_needed",
-    "by_condition",
-    "cautions",
-    "change",
-    "connection_words",
-    "count",
-    "duration",
-    "failed_checks",
-    "histograms",
-    "load_words",
-    "milliseconds",
-    "overloaded",
-    "percent",
-    "percent_range",
-    "portions_apart",
-    "quantile_ranks",
-    "readable",
-    "replace_file",
-    "span",
-    "summarise",
-    "sweeps",
-    "table_markdown",
-    "write_summary",
-]
+from harness.stats.significance import SMALLEST_EFFECT
 
 
 class ResultsFolder:
@@ -236,6 +172,18 @@ class ResultsFolder:
         """Return the frame of summary.csv, made anew from the trials."""
         effect = self.manifest.plan.get("smallest_effect", SMALLEST_EFFECT)
         return summarise(self.trials(), self.latency(), baseline, float(effect))
+
+    def write_summary(self, baseline: str = BASELINE) -> pd.DataFrame:
+        """Write summary.csv and summary.md, and return the frame.
+
+        A reader may do so too: they follow from the trials. Raises IsobenchError where the disk
+        refuses.
+        """
+        summary = self.summary(baseline)
+        text = summary.to_csv(index=False, float_format="%.6g")
+        replace_file(self.path / "summary.csv", text.encode())
+        replace_file(self.path / "summary.md", markdown(summary, baseline).encode())
+        return summary
 
     def measured(self, metrics: Sequence[str]) -> Measured:
         """Return what another run can be compared with: these metrics, one value a block."""
