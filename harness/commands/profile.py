@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +14,19 @@ from rich.console import Console
 
 import reports
 from harness.commands.doctor import sort_out
-from harness.commands.run import Ground, Host, manifest_of, report_refused, warn_of_change
+from harness.commands.folder import (
+    Ground,
+    Host,
+    argv,
+    must_run,
+    new_manifest,
+    new_run_id,
+    open_or_create,
+    report_refused,
+)
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import running_on
-from harness.plan.plan import Plan
 from harness.profile import chrome_trace
 from harness.profile.phases import REQUEST, Phase
 from harness.profile.profiler import Procedure, Profiled, Profiler, settled
@@ -59,7 +64,7 @@ def start(
             f"there is no workload {procedure.workload!r}",
             hint=f"known workloads: {', '.join(WORKLOADS)}",
         )
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     path = out or Path("results") / f"profile-{run_id}"
     targets = choose(names)
     host = Host.examine()
@@ -70,14 +75,10 @@ def start(
         site = settle(belongings, procedure.tenants, cores)
         usable, refused = sort_out(targets, site)
         report_refused(refused, console)
-        if not usable or (chosen and refused):
-            raise IsobenchError(
-                f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
-                hint=refused[0].hint,
-            )
+        must_run(usable, refused, chosen)
         ground = Ground(tuple(usable), tuple(refused), cores, host)
         folder = stack.enter_context(_folder(path, run_id, procedure, ground, console))
-        record = {"argv": ["isobench", *sys.argv[1:]], **asdict(procedure)}
+        record = {"argv": list(argv()), **asdict(procedure)}
         folder.note(COMMAND, record)
         if tracing.why_not:
             console.print(f"without the kernel's view: {tracing.why_not}", highlight=False)
@@ -98,18 +99,14 @@ def start(
 def _folder(
     path: Path, run_id: str, procedure: Procedure, ground: Ground, console: Console
 ) -> ResultsFolder:
-    """Return the folder of an earlier run, or a new one."""
-    if (path / "run.json").exists():
-        folder = ResultsFolder.open(path, writable=True)
-        known = {target.name for target in folder.manifest.targets}
-        new = [target.record for target in ground.targets if target.name not in known]
+    """Return the folder of an earlier run, or a new one, with these targets among its own."""
+    manifest = new_manifest(run_id, ground, procedure.seed)
+    when = "after the run, when profiles were made"
+    folder = open_or_create(path, manifest, when, console)
+    known = {target.name for target in folder.manifest.targets}
+    if new := [target.record for target in ground.targets if target.name not in known]:
         folder.update(targets=(*folder.manifest.targets, *new))
-        when = "after the run, when profiles were made"
-        warn_of_change(folder, ground.host.fingerprint, when, console)
-        return folder
-    plan = Plan(targets=tuple(target.name for target in ground.targets), seed=procedure.seed)
-    manifest = manifest_of(run_id, plan, ground)
-    return ResultsFolder.create(path, replace(manifest, plan={}))
+    return folder
 
 
 def _write(folder: ResultsFolder, procedure: Procedure, found: Profiled, why_not: str) -> None:
