@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from harness.plan.plan import Spec
-from harness.results.folder import TrialRow
+from harness.results.rows import TrialRow
 from harness.terminal import styled
 
 

@@ -27,7 +27,6 @@ from harness.results.summary import (
     failed_checks,
     histograms,
     portions_apart,
-    write_summary,
 )
 from reports.figures import attacks as attack_figures
 from reports.figures import costs as cost_figures
@@ -209,7 +208,7 @@ class OfAttacks:
 def write(folder: Path) -> Path:
     """Write the summary, the figures and the page. Returns the path of the page."""
     results = ResultsFolder.open(folder)
-    summary = write_summary(results)
+    summary = results.write_summary()
     common, _ = portions_apart(summary)
     swept = sweeps(results.trials(), results.latency(), summary, results.manifest.plan)
     of_attacks = OfAttacks.read(results, common)

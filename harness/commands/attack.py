@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,16 +23,27 @@ from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.scene import IDS_OF_A_SEAT, UNFIT, Seat
 from harness.commands.doctor import sort_out
-from harness.commands.run import report_refused, warn_of_change
+from harness.commands.folder import (
+    Ground,
+    Host,
+    argv,
+    must_run,
+    new_manifest,
+    new_run_id,
+    now,
+    open_or_create,
+    report_refused,
+    warn_of_change,
+)
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint, proc, user_namespace
 from harness.progress import live_line
 from harness.results.folder import ResultsFolder
-from harness.results.manifest import Manifest
+from harness.results.rows import AttackRow
 from harness.target.run_resources import Belongings
 from harness.target.targets import Refusal, Target, choose
 from harness.terminal import Terminal
-from harness.trial.bench import interpreter, settle
+from harness.trial.bench import settle
 from reports.sections.attacks import terminal_matrix
 from workloads import tenants
 from workloads.attacks import Attack, every
@@ -143,14 +151,17 @@ def start(
     selected = select(wanted)
     targets = choose(names)
     _must_have_identities()
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     path = out or Path("results") / run_id
     _must_have_room(path)
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
         usable, refused = _sorted_out(targets, chosen, belongings, console)
         assault = Assault(usable, selected, seed)
-        folder = stack.enter_context(_folder(path, run_id, assault, refused, console))
+        ground = Ground(usable, tuple(refused), None, Host(fingerprint.fingerprint(), ()))
+        manifest = new_manifest(run_id, ground, seed)
+        when = "after the run, when attacks were made"
+        folder = stack.enter_context(open_or_create(path, manifest, when, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
         findings = _attack(assault, folder, belongings, console)
     _conclude(path, assault, findings, console)
@@ -185,18 +196,14 @@ def _sorted_out(
     """Return the targets that this host can run, and the others, which the user is told of."""
     usable, refused = sort_out(targets, settle(belongings, 2, None))
     report_refused(refused, console)
-    if not usable or (chosen and refused):
-        raise IsobenchError(
-            f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
-            hint=refused[0].hint,
-        )
+    must_run(usable, refused, chosen)
     return tuple(usable), refused
 
 
 def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
     """Return what run.json says of the command; what it takes to go on with it is in there."""
     return {
-        "argv": ["isobench", *sys.argv[1:]],
+        "argv": list(argv()),
         "seed": assault.seed,
         "targets": [target.name for target in assault.targets],
         "attacks": [attack.name for attack in assault.attacks],
@@ -232,7 +239,7 @@ def _attack(
     folder.replace_targets("attacks", _rows(assault, findings.attempts, findings.controls))
     folder.update(warnings=(*folder.manifest.warnings, *cautions(assault, findings)))
     record = folder.manifest.also[COMMAND]
-    finished_at = datetime.now(UTC).isoformat(timespec="seconds")
+    finished_at = now()
     folder.note(COMMAND, {**record, "finished_at": finished_at})
     if not folder.manifest.plan and folder.manifest.finished_at is None:
         folder.finish()  # it was made for the attacks
@@ -299,37 +306,6 @@ def _must_have_room(path: Path) -> None:
             f"{path} already holds attacks, which are never overwritten",
             hint="choose another folder with --out",
         )
-
-
-@contextmanager
-def _folder(
-    path: Path, run_id: str, assault: Assault, refused: Sequence[Refusal], console: Console
-) -> Iterator[ResultsFolder]:
-    """Open the folder of an earlier run, or start a new one."""
-    if (path / "run.json").exists():
-        with ResultsFolder.open(path, writable=True) as folder:
-            when = "after the run, when attacks were made"
-            warn_of_change(folder, fingerprint.fingerprint(), when, console)
-            yield folder
-        return
-    manifest = Manifest(
-        run_id=run_id,
-        isobench=fingerprint.own_version(),
-        commit=fingerprint.own_commit(),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        argv=("isobench", *sys.argv[1:]),
-        arguments={},
-        seed=assault.seed,
-        plan={},
-        machine=fingerprint.fingerprint(),
-        versions=fingerprint.versions(),
-        targets=tuple(target.record for target in assault.targets),
-        skipped=tuple(refusal.record for refusal in refused),
-        interpreter=interpreter(),
-        cores={},
-    )
-    with ResultsFolder.create(path, manifest) as folder:
-        yield folder
 
 
 def carry_out(
@@ -452,17 +428,19 @@ def _rows(
     place = {attack.name: number for number, attack in enumerate(assault.attacks)}
     runs_as = {target.name: target.runs_as for target in assault.targets}
     return [
-        {
-            "target": one.target,
-            "attack": one.attack.name,
-            "outcome": str(one.outcome),
-            "evidence": one.evidence,
-            "family": one.attack.family,
-            "title": one.attack.title,
-            "runs_as": runs_as[one.target],
-            "control": controls.get(one.attack.name),
-            "took_s": one.took_s,
-        }
+        asdict(
+            AttackRow(
+                target=one.target,
+                attack=one.attack.name,
+                outcome=str(one.outcome),
+                evidence=one.evidence,
+                family=one.attack.family,
+                title=one.attack.title,
+                runs_as=runs_as[one.target],
+                control=controls.get(one.attack.name),
+                took_s=one.took_s,
+            )
+        )
         for one in sorted(attempts, key=lambda one: (one.target, place[one.attack.name]))
     ]
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,21 +14,28 @@ import psutil
 from rich.console import Console
 
 import reports
-from harness.commands.run import Host, warn_of_change
+from harness.commands.folder import (
+    Ground,
+    Host,
+    argv,
+    new_manifest,
+    new_run_id,
+    now,
+    warn_of_change,
+)
 from harness.costs import build, copying, creation, imports, interpreters, lines, loading
 from harness.costs import samples as cost_samples
 from harness.costs.display import Display
 from harness.costs.effort import Effort
-from harness.costs.samples import CostRow, Missing, Sample
+from harness.costs.samples import Cost, Missing, Sample
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import running_on
 from harness.results.folder import ResultsFolder
-from harness.results.manifest import Manifest
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.targets import python
-from harness.trial.bench import Cores, divide, interpreter
+from harness.trial.bench import Cores, divide
 from reports.terminal import render_costs
 from workloads import tenants
 from workloads.catalog import WORKLOADS
@@ -71,7 +75,7 @@ class Found:
         else:
             self.missing.setdefault(one.name, one)
 
-    def rows(self) -> list[CostRow]:
+    def rows(self) -> list[Cost]:
         """Return the rows of costs.parquet."""
         return [*cost_samples.rows(self.samples), *lines.fit(self.samples)]
 
@@ -81,12 +85,12 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
 
     Into the folder of an earlier run, if `out` is one without costs; else into a new one.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     path = out or Path("results") / f"costs-{run_id}"
     earlier = (path / "run.json").exists()
     if not earlier:
         ResultsFolder.must_be_free(path)
-    started_at = _now()
+    started_at = now()
     host = Host.examine()
     with ExitStack() as stack:
         folder = None
@@ -98,7 +102,8 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
         with running_on(cores.generator):
             found = _measure(effort, seed, belongings, cores, console)
         if folder is None:
-            manifest = _manifest(run_id, seed, host, cores, started_at)
+            manifest = new_manifest(run_id, Ground((), (), cores, host), seed)
+            manifest = replace(manifest, started_at=started_at)
             folder = stack.enter_context(ResultsFolder.create(path, manifest))
         else:
             when = "after the run, when costs were measured"
@@ -115,42 +120,15 @@ def _refuse_second(folder: ResultsFolder) -> None:
         )
 
 
-def _manifest(run_id: str, seed: int, host: Host, cores: Cores, started_at: str) -> Manifest:
-    return Manifest(
-        run_id=run_id,
-        isobench=fingerprint.own_version(),
-        commit=fingerprint.own_commit(),
-        started_at=started_at,
-        argv=_argv(),
-        arguments={},
-        seed=seed,
-        plan={},
-        machine=host.fingerprint,
-        versions=fingerprint.versions(),
-        targets=(),
-        interpreter=interpreter(),
-        warnings=host.cautions,
-        cores={"server": cores.server, "generator": cores.generator},
-    )
-
-
-def _argv() -> tuple[str, ...]:
-    return ("isobench", *sys.argv[1:])
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _write_down(
     folder: ResultsFolder, found: Found, effort: Effort, seed: int, started_at: str, finish: bool
 ) -> None:
-    folder.append_table(_TABLE, [row.to_json() for row in found.rows()])
+    folder.append_table(_TABLE, [asdict(cost.row()) for cost in found.rows()])
     record = {
-        "argv": list(_argv()),
+        "argv": list(argv()),
         "seed": seed,
         "started_at": started_at,
-        "finished_at": _now(),
+        "finished_at": now(),
         **effort.to_json(),
         "missing": [{"name": one.name, "reason": one.reason} for one in found.missing.values()],
     }

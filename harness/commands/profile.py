@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
@@ -17,17 +14,26 @@ from rich.console import Console
 
 import reports
 from harness.commands.doctor import sort_out
-from harness.commands.run import Ground, Host, manifest_of, report_refused, warn_of_change
+from harness.commands.folder import (
+    Ground,
+    Host,
+    argv,
+    must_run,
+    new_manifest,
+    new_run_id,
+    open_or_create,
+    report_refused,
+)
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import running_on
-from harness.plan.plan import Plan
 from harness.profile import chrome_trace
 from harness.profile.phases import REQUEST, Phase
 from harness.profile.profiler import Procedure, Profiled, Profiler, settled
 from harness.results.atomic_file import make_directory, replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.format import duration, percent
+from harness.results.rows import CallRow, PhaseRow, ProfileRow
 from harness.stats.intervals import NOTHING, Interval
 from harness.target import probes
 from harness.target.targets import choose
@@ -58,7 +64,7 @@ def start(
             f"there is no workload {procedure.workload!r}",
             hint=f"known workloads: {', '.join(WORKLOADS)}",
         )
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     path = out or Path("results") / f"profile-{run_id}"
     targets = choose(names)
     host = Host.examine()
@@ -69,14 +75,10 @@ def start(
         site = settle(belongings, procedure.tenants, cores)
         usable, refused = sort_out(targets, site)
         report_refused(refused, console)
-        if not usable or (chosen and refused):
-            raise IsobenchError(
-                f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
-                hint=refused[0].hint,
-            )
+        must_run(usable, refused, chosen)
         ground = Ground(tuple(usable), tuple(refused), cores, host)
         folder = stack.enter_context(_folder(path, run_id, procedure, ground, console))
-        record = {"argv": ["isobench", *sys.argv[1:]], **asdict(procedure)}
+        record = {"argv": list(argv()), **asdict(procedure)}
         folder.note(COMMAND, record)
         if tracing.why_not:
             console.print(f"without the kernel's view: {tracing.why_not}", highlight=False)
@@ -97,47 +99,44 @@ def start(
 def _folder(
     path: Path, run_id: str, procedure: Procedure, ground: Ground, console: Console
 ) -> ResultsFolder:
-    """Return the folder of an earlier run, or a new one."""
-    if (path / "run.json").exists():
-        folder = ResultsFolder.open(path, writable=True)
-        known = {target.name for target in folder.manifest.targets}
-        new = [target.record for target in ground.targets if target.name not in known]
+    """Return the folder of an earlier run, or a new one, with these targets among its own."""
+    manifest = new_manifest(run_id, ground, procedure.seed)
+    when = "after the run, when profiles were made"
+    folder = open_or_create(path, manifest, when, console)
+    known = {target.name for target in folder.manifest.targets}
+    if new := [target.record for target in ground.targets if target.name not in known]:
         folder.update(targets=(*folder.manifest.targets, *new))
-        when = "after the run, when profiles were made"
-        warn_of_change(folder, ground.host.fingerprint, when, console)
-        return folder
-    plan = Plan(targets=tuple(target.name for target in ground.targets), seed=procedure.seed)
-    manifest = manifest_of(run_id, plan, ground)
-    return ResultsFolder.create(path, replace(manifest, plan={}))
+    return folder
 
 
 def _write(folder: ResultsFolder, procedure: Procedure, found: Profiled, why_not: str) -> None:
     name, profile, counts = found.target.name, found.profile, found.counts
-    folder.replace_targets("phases", [{"target": name, **asdict(one)} for one in profile.phases])
+    phases = [PhaseRow(target=name, **asdict(one)) for one in profile.phases]
+    folder.replace_targets("phases", map(asdict, phases))
     folder.replace_targets(
         "calls",
         [
-            {"target": name, "call": call, "per_request": per_request}
+            asdict(CallRow(target=name, call=call, per_request=per_request))
             for call, per_request in sorted(counts.calls.items())
         ],
     )
-    row = {
-        "target": name,
-        "workload": procedure.workload,
-        "tenants": procedure.tenants,
-        "requests": profile.requests,
-        "disordered": profile.disordered,
-        "service_us": profile.service_us,
-        "accounted": profile.accounted,
-        "missing": ", ".join(profile.missing),
-        "no_kernel_view": why_not,
-        "page_faults": counts.page_faults,
-        "context_switches": counts.context_switches,
-        "forks": counts.forks,
-        "calls_counted_by": counts.source,
+    row = ProfileRow(
+        target=name,
+        workload=procedure.workload,
+        tenants=procedure.tenants,
+        requests=profile.requests,
+        disordered=profile.disordered,
+        service_us=profile.service_us,
+        accounted=profile.accounted,
+        missing=", ".join(profile.missing),
+        no_kernel_view=why_not,
+        page_faults=counts.page_faults,
+        context_switches=counts.context_switches,
+        forks=counts.forks,
+        calls_counted_by=counts.source,
         **_cost_columns(NOTHING),
-    }
-    folder.replace_targets("profiles", [row])
+    )
+    folder.replace_targets("profiles", [asdict(row)])
     traces = make_directory(folder.path / "traces")
     content = chrome_trace.trace(name, found.course, found.passed, found.events)
     file = re.sub(r"[^a-z0-9_]+", "-", name)

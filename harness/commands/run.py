@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import json
-import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
 import reports
 from harness.commands.doctor import sort_out
+from harness.commands.folder import (
+    Ground,
+    Host,
+    must_run,
+    new_manifest,
+    new_run_id,
+    report_refused,
+    warn_of_change,
+)
 from harness.commands.signals import Interrupted
-from harness.errors import Caution, IsobenchError
+from harness.errors import IsobenchError
 from harness.host import fingerprint as machine
-from harness.host import settings as host_settings
 from harness.host.cores import running_on
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
-from harness.results import provenance
 from harness.results.folder import ResultsFolder
-from harness.results.manifest import Manifest
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.server import Site
-from harness.target.targets import Refusal, Target, available, choose, server_command
-from harness.terminal import styled
+from harness.target.targets import Target, available, choose, server_command
 from harness.trial import ceiling, crosscheck, knee, runner
-from harness.trial.bench import Bench, Cores, Laboratory, Trial, divide, interpreter, settle
+from harness.trial.bench import Bench, Cores, Laboratory, Trial, divide, settle
 from reports.sections import certainty
 from reports.terminal import render_table
 from workloads import popularity, tenants
@@ -43,29 +46,6 @@ from workloads.errors import WorkloadError
 _STOP_S = 10.0
 
 
-@dataclass(frozen=True)
-class Host:
-    """The host as it was before the run took its place on it."""
-
-    fingerprint: Mapping[str, object]
-    cautions: tuple[Caution, ...]
-
-    @classmethod
-    def examine(cls) -> Host:
-        """Look at the host; takes a second, so not while anything is measured."""
-        return cls(machine.fingerprint(), tuple(host_settings.harmful_settings()))
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What a run stands on, once the host has been asked: the targets that can be measured."""
-
-    targets: tuple[Target, ...]
-    refused: tuple[Refusal, ...]
-    cores: Cores
-    host: Host
-
-
 def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
@@ -73,7 +53,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     skipped. Raises IsobenchError.
     """
     _check_words(plan)
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     folder_path = out or Path("results") / run_id
     ResultsFolder.must_be_free(folder_path)
     targets = choose(plan.targets)
@@ -85,15 +65,15 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
         laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
         usable, refused = sort_out(targets, laboratory.site, plan.client)
         report_refused(refused, console)
-        if not usable or (chosen and refused):
+        if not usable:
             raise IsobenchError(
-                "none of the targets can run on this host"
-                if not usable
-                else f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
+                "none of the targets can run on this host",
                 hint=refused[0].hint if refused else "see isobench doctor",
             )
+        must_run(usable, refused, chosen)
         plan = _with_ceilings(replace(plan, targets=tuple(t.name for t in usable)), usable)
-        manifest = manifest_of(run_id, plan, Ground(tuple(usable), tuple(refused), cores, host))
+        ground = Ground(tuple(usable), tuple(refused), cores, host)
+        manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
         used = {**laboratory.generator_versions, **_tool_versions(plan)}
         manifest = replace(manifest, versions={**manifest.versions, **used})
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
@@ -224,61 +204,6 @@ def _check_words(plan: Plan) -> None:
         popularity.parse(plan.popularity)
     except WorkloadError as error:
         raise IsobenchError(str(error), hint=error.hint) from error
-
-
-def report_refused(refused: Sequence[Refusal], console: Console) -> None:
-    """Say which targets this host cannot run, and what would change that."""
-    for refusal in refused:
-        console.print(
-            styled(
-                (f"without {refusal.target.name}", "yellow"),
-                f": {refusal.reason}\n  remedy: {refusal.hint}",
-            )
-        )
-
-
-def manifest_of(run_id: str, plan: Plan, ground: Ground) -> Manifest:
-    """Return what run.json says of a run that begins now."""
-    return Manifest(
-        run_id=run_id,
-        isobench=machine.own_version(),
-        commit=machine.own_commit(),
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        argv=("isobench", *sys.argv[1:]),
-        arguments={},
-        seed=plan.seed,
-        plan=plan.to_json(),
-        machine=ground.host.fingerprint,
-        versions=machine.versions(),
-        targets=tuple(target.record for target in ground.targets),
-        skipped=tuple(refusal.record for refusal in ground.refused),
-        interpreter=interpreter(),
-        warnings=ground.host.cautions,
-        cores={"server": ground.cores.server, "generator": ground.cores.generator},
-    )
-
-
-def warn_of_change(
-    folder: ResultsFolder, fingerprint: Mapping[str, object], when: str, console: Console
-) -> None:
-    """Note in run.json, and say, if host or isobench are no longer what they were in the run."""
-    before = folder.manifest.machine
-    # What an older isobench did not look at cannot have changed as far as one can tell.
-    host = [name for name, value in fingerprint.items() if before.get(name, value) != value]
-    now = provenance.tools(
-        machine.own_version(), machine.own_commit(), interpreter(), machine.versions()
-    )
-    software = provenance.changes(provenance.last_tools(folder.manifest), now)
-    if software:
-        noted = {**now, "when": when, "at": datetime.now(UTC).isoformat(timespec="seconds")}
-        folder.update(continued_by=(*folder.manifest.continued_by, noted))
-    for subject, changed in (("the host", host), ("isobench", software)):
-        if not changed:
-            continue
-        about = f"{subject} changed {when}: {', '.join(changed)}"
-        caution = Caution(about, "do not compare what was measured before and after; measure anew")
-        folder.update(warnings=(*folder.manifest.warnings, caution))
-        console.print(styled(("warning", "yellow"), f": {about}\n  remedy: {caution.advice}"))
 
 
 def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:

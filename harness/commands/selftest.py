@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from harness.commands.run import Ground, Host, manifest_of
+from harness.commands.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import running_on
@@ -21,8 +19,9 @@ from harness.plan.plan import Plan, Spec
 from harness.progress import Display
 from harness.results.atomic_file import replace_file
 from harness.results.compare import change
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
 from harness.results.format import NONE, duration, percent, percent_range
+from harness.results.rows import TrialRow
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.targets import Target, choose
@@ -64,7 +63,7 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
 
     Raises IsobenchError, with exit code 1 where a goal is missed or a trial is void.
     """
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    run_id = new_run_id()
     path = out or Path("results") / f"selftest-{run_id}"
     ResultsFolder.must_be_free(path)
     (dso,) = choose([BASELINE])
@@ -73,9 +72,8 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
     console.print(announcement(procedure), highlight=False)
     plan = procedure.plan(seed)
     # What run.json says of the variants does not depend on how much time their plants take.
-    manifest = manifest_of(
-        run_id, plan, Ground(selftest_verdict.targets(dso, 0.0), (), cores, host)
-    )
+    ground = Ground(selftest_verdict.targets(dso, 0.0), (), cores, host)
+    manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
     with ExitStack() as stack:
         # Where the generator is, as in a run: the harness's own work must not slow the server down.
         stack.enter_context(running_on(cores.generator))

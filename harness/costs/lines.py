@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy import stats
 
-from harness.costs.samples import CostRow, Sample, Subject
+from harness.costs.samples import Cost, Sample, Subject
 from harness.stats.intervals import CONFIDENCE, Interval
 
 PER_PROCESS = "per process"
@@ -48,7 +48,7 @@ def arithmetic_interval(values: Sequence[float], confidence: float = CONFIDENCE)
     return Interval(mid - reach, mid, mid + reach)
 
 
-def fit(samples: Iterable[Sample]) -> list[CostRow]:
+def fit(samples: Iterable[Sample]) -> list[Cost]:
     """Return two rows, per process and per MiB, for each way and kind of pages."""
     rounds: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
     for sample in samples:
@@ -64,11 +64,11 @@ def fit(samples: Iterable[Sample]) -> list[CostRow]:
     return found
 
 
-def _rows(name: str, pages: str, lines: Sequence[tuple[float, float]]) -> list[CostRow]:
+def _rows(name: str, pages: str, lines: Sequence[tuple[float, float]]) -> list[Cost]:
     suffix = ", huge pages" if pages == "huge" else ""
     intervals = [arithmetic_interval(values) for values in zip(*lines, strict=True)]
     return [
-        CostRow(
+        Cost(
             Subject("line", name, f"{parameter}{suffix}", pages=pages),
             value_us=interval.mid,
             low_us=interval.low,

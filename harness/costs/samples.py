@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Literal
 
+from harness.results.rows import CostRow
 from harness.stats.intervals import geometric_interval
 
 Measure = Literal["creation", "line", "heap", "load", "import"]
@@ -78,8 +79,8 @@ class Missing:
 
 
 @dataclass(frozen=True)
-class CostRow:
-    """A row of costs.parquet, by parts; docs/results.md describes each column."""
+class Cost:
+    """What one subject costs, over all rounds."""
 
     subject: Subject
     value_us: float
@@ -89,14 +90,14 @@ class CostRow:
     repetitions: int | None = None
     facts: Facts = field(default_factory=Facts)
 
-    def to_json(self) -> dict[str, object]:
-        """Return the row by column."""
+    def row(self) -> CostRow:
+        """Return the row of costs.parquet."""
         own = {one.name: getattr(self, one.name) for one in fields(self)}
         parts = {**asdict(own.pop("subject")), **asdict(own.pop("facts"))}
-        return {"group": GROUPS[self.subject.measure], **parts, **own}
+        return CostRow(group=GROUPS[self.subject.measure], **parts, **own)
 
 
-def rows(samples: Iterable[Sample]) -> list[CostRow]:
+def rows(samples: Iterable[Sample]) -> list[Cost]:
     """Return a row for each subject, in the order in which they first came.
 
     The value is the geometric mean of the rounds, with Student's t interval on the logarithms;
@@ -108,14 +109,14 @@ def rows(samples: Iterable[Sample]) -> list[CostRow]:
     return [_row(subject, of_subject) for subject, of_subject in by_subject.items()]
 
 
-def _row(subject: Subject, samples: Sequence[Sample]) -> CostRow:
+def _row(subject: Subject, samples: Sequence[Sample]) -> Cost:
     values = [sample.value_us for sample in samples]
     if min(values) > 0:
         interval = geometric_interval(values)
         value, low, high = interval.mid, interval.low, interval.high
     else:  # an import that took less than the clock can tell
         value, low, high = statistics.median(values), min(values), max(values)
-    return CostRow(
+    return Cost(
         subject,
         value_us=value,
         low_us=low,

@@ -1,7 +1,6 @@
 """The results folder: the contract between the harness, the reports and other people's tools.
 
-A run writes it, one trial at a time; nothing in it is ever overwritten by another run. What a
-reader needs besides is offered here too, so that `reports` has one door.
+A run writes it, one trial at a time; nothing in it is ever overwritten by another run.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -22,156 +21,18 @@ from numpy.typing import ArrayLike
 from harness.errors import Caution, IsobenchError
 from harness.results import schema
 from harness.results.atomic_file import refusal, remove_partials, replace_file
-from harness.results.compare import Compared, Comparison, Measured, change
-from harness.results.format import (
-    connection_words,
-    count,
-    duration,
-    load_words,
-    milliseconds,
-    percent,
-    percent_range,
-    readable,
-    span,
-    table_markdown,
-)
-from harness.results.load_curve import Place, Point, Swept, sweeps
-from harness.results.manifest import Manifest, Skipped, Target
-from harness.results.overload import overloaded
+from harness.results.compare import Measured
+from harness.results.manifest import Manifest
+from harness.results.rows import LatencyRow, TrialRow
 from harness.results.summary import (
     BASELINE,
-    Condition,
     block_values,
     by_condition,
-    cautions,
-    failed_checks,
-    histograms,
-    portions_apart,
+    markdown,
     summarise,
-    write_summary,
 )
-from harness.results.thresholds import Outcome
 from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
-from harness.stats.significance import SMALLEST_EFFECT, Finding, blocks_needed
-
-__all__ = [
-    "BASELINE",
-    "Compared",
-    "Comparison",
-    "Condition",
-    "Finding",
-    "Histogram",
-    "IsobenchError",
-    "Manifest",
-    "Measured",
-    "Outcome",
-    "Place",
-    "Point",
-    "ResultsFolder",
-    "Skipped",
-    "Swept",
-    "Target",
-    "TrialRow",
-    "blocks_needed",
-    "by_condition",
-    "cautions",
-    "change",
-    "connection_words",
-    "count",
-    "duration",
-    "failed_checks",
-    "histograms",
-    "load_words",
-    "milliseconds",
-    "overloaded",
-    "percent",
-    "percent_range",
-    "portions_apart",
-    "quantile_ranks",
-    "readable",
-    "replace_file",
-    "span",
-    "summarise",
-    "sweeps",
-    "table_markdown",
-    "write_summary",
-]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRow:
-    """A row of trials.parquet; docs/results.md describes each column.
-
-    `verdict` is "ok" or "void: " and the reason. A void trial has no numbers; `first_error`
-    then holds the evidence.
-    """
-
-    trial: str
-    block: int
-    position: int
-    target: str
-    kind: str
-    runs_as: str
-    workload: str
-    load: str
-    connection: str
-    tenants: int
-    popularity: str
-    started_at: str
-    verdict: str
-    measured_s: float | None = None
-    requests: int | None = None
-    errors: int | None = None
-    first_error: str | None = None
-    requests_per_second: float | None = None
-    mean_ms: float | None = None
-    p50_ms: float | None = None
-    p90_ms: float | None = None
-    p99_ms: float | None = None
-    max_ms: float | None = None
-    served: int | None = None
-    sent: int | None = None
-    server_cpu_us_per_request: float | None = None
-    server_cpu_source: str | None = None
-    forks_per_request: float | None = None
-    context_switches_per_request: float | None = None
-    page_faults_per_request: float | None = None
-    memory_mib: float | None = None
-    processes: int | None = None
-    generator_cpu_share: float | None = None
-    steal_share: float | None = None
-    startup_s: float | None = None
-    offered_per_second: float | None = None
-    late: int | None = None
-    late_worst_ms: float | None = None
-    dropped: int | None = None
-    attempt: int = 1
-    took_s: float | None = None
-    answered: int | None = None
-    verified: int | None = None
-    self_checks: str | None = None
-    steady: str | None = None
-    steady_from_s: float | None = None
-    discarded_s: float | None = None
-    disturbed: str | None = None
-    foreign_cpu_share: float | None = None
-    pressure_share: float | None = None
-    spin_before: float | None = None
-    spin_after: float | None = None
-    runnable_before: int | None = None
-    runnable_after: int | None = None
-    env_bytes: int | None = None
-    hash_seed: int | None = None
-    port: int | None = None
-    tenant_order: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""
-        if self.verdict != "ok" and not self.verdict.startswith("void: "):
-            raise ValueError(f"verdict {self.verdict!r} is neither ok nor void: reason")
-        if self.verdict == "ok" and not self.requests_per_second:
-            raise ValueError(f"trial {self.trial} is ok but has no requests per second")
+from harness.stats.significance import SMALLEST_EFFECT
 
 
 class ResultsFolder:
@@ -267,7 +128,9 @@ class ResultsFolder:
             raise ValueError(f"trial {row.trial} is there already")
         clocks = {"service": service_us, "response": response_us}
         latency = [
-            _latency_row(row, clock, values) for clock, values in clocks.items() if _any(values)
+            asdict(_latency_row(row, clock, values))
+            for clock, values in clocks.items()
+            if _any(values)
         ]
         # The trial's row comes last and is what makes the trial count: killed in between, the
         # histogram has no trial, is not shown, and is replaced when the trial is repeated.
@@ -309,6 +172,18 @@ class ResultsFolder:
         """Return the frame of summary.csv, made anew from the trials."""
         effect = self.manifest.plan.get("smallest_effect", SMALLEST_EFFECT)
         return summarise(self.trials(), self.latency(), baseline, float(effect))
+
+    def write_summary(self, baseline: str = BASELINE) -> pd.DataFrame:
+        """Write summary.csv and summary.md, and return the frame.
+
+        A reader may do so too: they follow from the trials. Raises IsobenchError where the disk
+        refuses.
+        """
+        summary = self.summary(baseline)
+        text = summary.to_csv(index=False, float_format="%.6g")
+        replace_file(self.path / "summary.csv", text.encode())
+        replace_file(self.path / "summary.md", markdown(summary, baseline).encode())
+        return summary
 
     def measured(self, metrics: Sequence[str]) -> Measured:
         """Return what another run can be compared with: these metrics, one value a block."""
@@ -398,19 +273,19 @@ def _any(values: ArrayLike) -> bool:
     return len(values) > 0  # type: ignore[arg-type]
 
 
-def _latency_row(row: TrialRow, clock: str, latencies_us: ArrayLike) -> dict[str, object]:
+def _latency_row(row: TrialRow, clock: str, latencies_us: ArrayLike) -> LatencyRow:
     latencies = np.asarray(latencies_us, dtype=np.float64)
     histogram = Histogram.of(latencies)
-    return {
-        "trial": row.trial,
-        "target": row.target,
-        "workload": row.workload,
-        "load": row.load,
-        "connection": row.connection,
-        "block": row.block,
-        "clock": clock,
-        "count": histogram.count,
-        "min_us": float(latencies.min()),
-        "max_us": float(latencies.max()),
-        "hdr": histogram.to_text(),
-    }
+    return LatencyRow(
+        trial=row.trial,
+        target=row.target,
+        workload=row.workload,
+        load=row.load,
+        connection=row.connection,
+        block=row.block,
+        clock=clock,
+        count=histogram.count,
+        min_us=float(latencies.min()),
+        max_us=float(latencies.max()),
+        hdr=histogram.to_text(),
+    )

@@ -1,14 +1,16 @@
 """The tables of a results folder: their columns, and how rows get into them.
 
-Every column is declared here, with its unit in its name. `null=True` marks the numbers that a
-void trial does not have. docs/results.md says what each column means.
+The columns are those that the classes of `rows` declare.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
+from types import NoneType
+from typing import get_args, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
@@ -17,182 +19,32 @@ import pyarrow.parquet as pq
 
 from harness.errors import IsobenchError
 from harness.results.atomic_file import replace_file
+from harness.results.rows import TABLES
 
 Row = Mapping[str, object]
 
-_TEXT = pa.string()
-_INT = pa.int64()
-_FLOAT = pa.float64()
+_KINDS: Mapping[type, pa.DataType] = {str: pa.string(), int: pa.int64(), float: pa.float64()}
 
 
-def _column(name: str, kind: pa.DataType, *, null: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable=null)
+def schema_of(row: type) -> pa.Schema:
+    """Return the schema of a table whose rows are of this dataclass: a column for each field.
+
+    Raises TypeError for a field that is neither text, whole number nor number, with or without
+    `| None`.
+    """
+    hints = get_type_hints(row)
+    return pa.schema([_column(field.name, hints[field.name]) for field in fields(row)])
 
 
-def _numbers(*names: str) -> list[pa.Field]:
-    return [_column(name, _FLOAT, null=True) for name in names]
+def _column(name: str, hint: object) -> pa.Field:
+    kinds = set(get_args(hint)) or {hint}
+    known = [_KINDS[kind] for kind in kinds & _KINDS.keys()]
+    if len(known) != 1 or kinds - _KINDS.keys() - {NoneType}:
+        raise TypeError(f"{name}: no column holds {hint}")
+    return pa.field(name, known[0], nullable=NoneType in kinds)
 
 
-SCHEMAS: Mapping[str, pa.Schema] = {
-    "trials": pa.schema(
-        [
-            _column("trial", _TEXT),
-            _column("block", _INT),
-            _column("position", _INT),
-            _column("target", _TEXT),
-            _column("kind", _TEXT),
-            _column("runs_as", _TEXT),
-            _column("workload", _TEXT),
-            _column("load", _TEXT),
-            _column("connection", _TEXT),
-            _column("tenants", _INT),
-            _column("popularity", _TEXT),
-            _column("started_at", _TEXT),
-            _column("measured_s", _FLOAT, null=True),
-            _column("requests", _INT, null=True),
-            _column("errors", _INT, null=True),
-            _column("first_error", _TEXT, null=True),
-            *_numbers("requests_per_second", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms"),
-            _column("served", _INT, null=True),
-            _column("sent", _INT, null=True),
-            _column("server_cpu_us_per_request", _FLOAT, null=True),
-            _column("server_cpu_source", _TEXT, null=True),
-            *_numbers(
-                "forks_per_request",
-                "context_switches_per_request",
-                "page_faults_per_request",
-                "memory_mib",
-            ),
-            _column("processes", _INT, null=True),
-            *_numbers("generator_cpu_share", "steal_share", "startup_s"),
-            _column("verdict", _TEXT),
-            *_numbers("offered_per_second", "late_worst_ms"),
-            _column("late", _INT, null=True),
-            _column("dropped", _INT, null=True),
-            _column("attempt", _INT, null=True),
-            _column("took_s", _FLOAT, null=True),
-            _column("answered", _INT, null=True),
-            _column("verified", _INT, null=True),
-            _column("self_checks", _TEXT, null=True),
-            _column("steady", _TEXT, null=True),
-            *_numbers("steady_from_s", "discarded_s"),
-            _column("disturbed", _TEXT, null=True),
-            *_numbers("foreign_cpu_share", "pressure_share", "spin_before", "spin_after"),
-            _column("runnable_before", _INT, null=True),
-            _column("runnable_after", _INT, null=True),
-            _column("env_bytes", _INT, null=True),
-            _column("hash_seed", _INT, null=True),
-            _column("port", _INT, null=True),
-            _column("tenant_order", _TEXT, null=True),
-        ]
-    ),
-    "latency": pa.schema(
-        [
-            _column("trial", _TEXT),
-            _column("target", _TEXT),
-            _column("workload", _TEXT),
-            _column("load", _TEXT),
-            _column("connection", _TEXT),
-            _column("block", _INT),
-            _column("clock", _TEXT),
-            _column("count", _INT),
-            _column("min_us", _FLOAT),
-            _column("max_us", _FLOAT),
-            _column("hdr", _TEXT),
-        ]
-    ),
-    "crosscheck": pa.schema(
-        [
-            _column("target", _TEXT),
-            _column("workload", _TEXT),
-            _column("load", _TEXT),
-            _column("connection", _TEXT),
-            _column("tenants", _INT),
-            _column("popularity", _TEXT),
-            _column("tool", _TEXT),
-            _column("rounds", _INT),
-            *_numbers("own_per_second", "tool_per_second", "rate_difference"),
-            *_numbers("own_p50_ms", "tool_p50_ms", "own_p99_ms", "tool_p99_ms"),
-            _column("tool_errors", _INT, null=True),
-            _column("note", _TEXT, null=True),
-        ]
-    ),
-    "phases": pa.schema(
-        [
-            _column("target", _TEXT),
-            _column("phase", _TEXT),
-            _column("order", _INT),
-            *_numbers("median_us", "p90_us", "share"),
-            _column("part", _TEXT),
-        ]
-    ),
-    "profiles": pa.schema(
-        [
-            _column("target", _TEXT),
-            _column("workload", _TEXT),
-            _column("tenants", _INT),
-            _column("requests", _INT),
-            _column("disordered", _INT),
-            *_numbers("service_us", "accounted"),
-            _column("missing", _TEXT),
-            _column("no_kernel_view", _TEXT),
-            *_numbers("page_faults", "context_switches", "forks"),
-            _column("calls_counted_by", _TEXT),
-            *_numbers("stamping_cost", "stamping_cost_low", "stamping_cost_high"),
-        ]
-    ),
-    "calls": pa.schema(
-        [
-            _column("target", _TEXT),
-            _column("call", _TEXT),
-            _column("per_request", _FLOAT),
-        ]
-    ),
-    "costs": pa.schema(
-        [
-            _column("group", _TEXT),
-            _column("name", _TEXT),
-            _column("parameter", _TEXT),
-            *_numbers("value_us", "low_us", "high_us"),
-            _column("measure", _TEXT, null=True),
-            _column("heap_mib", _FLOAT, null=True),
-            _column("pages", _TEXT, null=True),
-            *_numbers("call_us", "user_us", "system_us", "page_faults", "memory_mib"),
-            *_numbers("syscalls", "files_opened"),
-            _column("path", _TEXT, null=True),
-            _column("version", _TEXT, null=True),
-            _column("stamp", _TEXT, null=True),
-            _column("place", _INT, null=True),
-            _column("depth", _INT, null=True),
-            _column("cumulative_us", _FLOAT, null=True),
-            _column("rounds", _INT, null=True),
-            _column("repetitions", _INT, null=True),
-        ]
-    ),
-    "attacks": pa.schema(
-        [
-            _column("target", _TEXT),
-            _column("attack", _TEXT),
-            _column("outcome", _TEXT),
-            _column("evidence", _TEXT),
-            _column("family", _TEXT, null=True),
-            _column("title", _TEXT, null=True),
-            _column("runs_as", _TEXT, null=True),
-            _column("control", _TEXT, null=True),
-            _column("took_s", _FLOAT, null=True),
-        ]
-    ),
-    "density": pa.schema(
-        [
-            _column("target", _TEXT),
-            _column("tenants", _INT),
-            _column("popularity", _TEXT),
-            *_numbers("requests_per_second", "p50_ms", "p99_ms", "memory_mib"),
-            _column("processes", _INT, null=True),
-            _column("startup_s", _FLOAT, null=True),
-        ]
-    ),
-}
+SCHEMAS: Mapping[str, pa.Schema] = {name: schema_of(row) for name, row in TABLES.items()}
 
 
 def table_path(folder: Path, name: str) -> Path:

@@ -1,17 +1,16 @@
-"""From trials to one row for each target, workload and load: summary.csv. Pure but for writing."""
+"""From trials to one row for each target, workload and load: summary.csv. Pure."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from harness.errors import Caution
 from harness.results import verdicts
-from harness.results.atomic_file import replace_file
 from harness.results.format import connection_words, load_words, readable, table_markdown
 from harness.results.overload import LEAST_SHARE, overloaded
 from harness.stats.histogram import Histogram
@@ -23,9 +22,6 @@ from harness.stats.intervals import (
     ratio_interval,
 )
 from harness.stats.significance import SMALLEST_EFFECT
-
-if TYPE_CHECKING:
-    from harness.results.folder import ResultsFolder
 
 BASELINE = "dso"
 
@@ -212,18 +208,6 @@ def cautions(summary: pd.DataFrame, baseline: str = BASELINE) -> list[Caution]:
         *_one_block(summary),
         *_verdicts(summary),
     ]
-
-
-def write_summary(folder: ResultsFolder, baseline: str = BASELINE) -> pd.DataFrame:
-    """Write summary.csv and summary.md into the folder, and return the frame.
-
-    Raises IsobenchError where the disk refuses.
-    """
-    summary = folder.summary(baseline)
-    text = summary.to_csv(index=False, float_format="%.6g")
-    replace_file(folder.path / "summary.csv", text.encode())
-    replace_file(folder.path / "summary.md", markdown(summary, baseline).encode())
-    return summary
 
 
 def markdown(summary: pd.DataFrame, baseline: str = BASELINE) -> str:

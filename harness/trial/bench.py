@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from harness.host import interference
 from harness.host.cgroup import ProcessGroup
 from harness.plan.plan import Closed, Load, Open, Plan, Spec
-from harness.results.folder import TrialRow
+from harness.results.rows import TrialRow
 from harness.stats import self_checks, steady_state
 from harness.target import probes, randomization
 from harness.target.run_resources import Belongings

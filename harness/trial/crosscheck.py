@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Plan, Spec
+from harness.results.rows import CrosscheckRow
 
 TOOLS = ("wrk",)
 SECONDS = 1
@@ -68,29 +69,6 @@ class Loaded:
     def rate(self) -> float:
         """Requests answered per second."""
         return self.requests / self.seconds
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of crosscheck.parquet; docs/results.md describes each column."""
-
-    target: str
-    workload: str
-    load: str
-    connection: str
-    tenants: int
-    popularity: str
-    tool: str
-    rounds: int
-    own_per_second: float | None = None
-    tool_per_second: float | None = None
-    rate_difference: float | None = None
-    own_p50_ms: float | None = None
-    tool_p50_ms: float | None = None
-    own_p99_ms: float | None = None
-    tool_p99_ms: float | None = None
-    tool_errors: int | None = None
-    note: str | None = None
 
 
 class Bench(Protocol):
@@ -143,9 +121,9 @@ def remaining(plan: Plan, made: Sequence[tuple[str, str, str, str]]) -> list[Spe
     ]
 
 
-def check(spec: Spec, plan: Plan, runs_as: str, bench: Bench) -> Row:
+def check(spec: Spec, plan: Plan, runs_as: str, bench: Bench) -> CrosscheckRow:
     """Make one comparison. What fails becomes a row with a note."""
-    row = Row(
+    row = CrosscheckRow(
         target=spec.target,
         workload=spec.workload,
         load=str(spec.load),
@@ -164,7 +142,7 @@ def check(spec: Spec, plan: Plan, runs_as: str, bench: Bench) -> Row:
     return compared(row, ORDER, seen)
 
 
-def compared(row: Row, order: Sequence[str], seen: Sequence[Loaded]) -> Row:
+def compared(row: CrosscheckRow, order: Sequence[str], seen: Sequence[Loaded]) -> CrosscheckRow:
     """Return the row with what was seen: geometric means over the rounds."""
     own, tool = (
         [one for who, one in zip(order, seen, strict=True) if (who == "own") == mine]
@@ -186,15 +164,15 @@ def compared(row: Row, order: Sequence[str], seen: Sequence[Loaded]) -> Row:
         "tool_errors": errors,
         "note": f"{row.tool} saw {errors} errors" if errors else None,
     }
-    return Row(**{**asdict(row), **numbers})
+    return CrosscheckRow(**{**asdict(row), **numbers})
 
 
 def _mean(values: Sequence[float]) -> float:
     return math.exp(sum(math.log(value) for value in values) / len(values))
 
 
-def _noted(row: Row, note: str) -> Row:
-    return Row(**{**asdict(row), "note": note})
+def _noted(row: CrosscheckRow, note: str) -> CrosscheckRow:
+    return CrosscheckRow(**{**asdict(row), "note": note})
 
 
 def own(latencies_us: Latencies, seconds: float, users: int) -> Loaded:
@@ -309,7 +287,7 @@ def carry_out(
     plan: Plan,
     runs_as: Callable[[str], str],
     bench: Bench,
-    write_down: Callable[[Row], None],
+    write_down: Callable[[CrosscheckRow], None],
 ) -> None:
     """Make the comparisons that are left; each is written down before the next begins."""
     for spec in left:

@@ -13,7 +13,8 @@ import pandas as pd
 from harness.host import interference
 from harness.plan import stopping
 from harness.plan.plan import Plan, Spec
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
+from harness.results.rows import TrialRow
 from harness.trial.bench import Bench, Trial
 
 

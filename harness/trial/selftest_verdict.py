@@ -46,7 +46,7 @@ from scipy import stats
 
 from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Plan
-from harness.results.folder import TrialRow
+from harness.results.rows import TrialRow
 from harness.results.summary import Condition
 from harness.results.verdicts import counted
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval

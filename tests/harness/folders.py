@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
+from harness.results.rows import TrialRow
 from tests.harness.live import MANIFEST
 
 BASE = replace(

@@ -11,8 +11,9 @@ import pytest
 
 import reports
 from harness.errors import Caution
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest, Skipped, Target
+from harness.results.rows import TrialRow
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 

@@ -1,5 +1,7 @@
 """A round's number is what is replicated; what a row says of it."""
 
+from dataclasses import asdict
+
 import pytest
 
 from harness.costs.samples import Facts, Sample, Subject, rows
@@ -41,6 +43,6 @@ def test_what_took_no_time_that_the_clock_could_tell_has_a_row_too() -> None:
 )
 def test_a_row_has_the_columns_of_the_table(subject: Subject, group: str) -> None:
     (row,) = rows([Sample(subject, 1, 5.0, 1)])
-    content = row.to_json()
+    content = asdict(row.row())
     assert schema.to_table("costs", [content]).num_rows == 1
     assert content["group"] == group

@@ -14,7 +14,7 @@ from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Open, Plan
 from harness.plan.stopping import LEAST_BLOCKS, End, decide, parse_span
 from harness.results import schema
-from harness.results.folder import TrialRow
+from harness.results.rows import TrialRow
 from tests.harness.results.test_summary import row, void
 
 PLAN = Plan(

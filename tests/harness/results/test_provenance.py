@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands import run
+from harness.commands.folder import warn_of_change
 from harness.host import fingerprint
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
@@ -97,7 +97,7 @@ def test_a_folder_keeps_with_what_it_was_continued(tmp_path: Path) -> None:
     said = io.StringIO()
     with ResultsFolder.open(tmp_path / "run", writable=True) as folder:
         for _ in range(2):  # the second time nothing has changed any more
-            run.warn_of_change(folder, {"kernel": "6.18.0"}, "on the way", Console(file=said))
+            warn_of_change(folder, {"kernel": "6.18.0"}, "on the way", Console(file=said))
     manifest = ResultsFolder.open(tmp_path / "run").manifest
     own = fingerprint.own_version()
     assert manifest.isobench == "0.0.9"

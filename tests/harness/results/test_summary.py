@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from harness.results import schema
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
+from harness.results.rows import TrialRow
 from harness.results.summary import (
     Condition,
     by_condition,
@@ -20,7 +21,6 @@ from harness.results.summary import (
     columns,
     histograms,
     summarise,
-    write_summary,
 )
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import geometric_interval
@@ -229,7 +229,7 @@ def test_files(tmp_path: Path) -> None:
     with ResultsFolder.create(tmp_path, MANIFEST) as folder:
         for one in FIVE:
             folder.append_trial(one, [1000.0] * 10)
-        write_summary(folder)
+        folder.write_summary()
     csv = pd.read_csv(tmp_path / "summary.csv")
     assert list(csv.columns) == columns()
     assert csv["requests_per_second"].tolist() == pytest.approx([999.9, 99.99], rel=1e-3)

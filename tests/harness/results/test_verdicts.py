@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from harness.results import schema, verdicts
-from harness.results.folder import TrialRow
+from harness.results.rows import TrialRow
 from harness.results.summary import cautions, failed_checks, histograms, summarise
 from harness.stats.significance import Finding
 from tests.harness.results.test_summary import CONDITION, NO_LATENCY, latency_rows, only, row, void

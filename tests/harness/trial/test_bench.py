@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from harness.host.cgroup import ProcessGroup
 from harness.host.interference import Noise, Witness
 from harness.plan.plan import Closed, Open, Plan
-from harness.results.folder import TrialRow
+from harness.results.rows import TrialRow
 from harness.target import probes
 from harness.target.probes import Reading
 from harness.target.run_resources import Belongings

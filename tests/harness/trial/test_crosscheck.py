@@ -12,18 +12,28 @@ from hypothesis import strategies as st
 
 from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Open, Plan, Spec
+from harness.results.rows import CrosscheckRow
 from harness.target.run_resources import Belongings
 from harness.target.targets import choose
 from harness.trial import crosscheck
 from harness.trial.bench import Cores, Laboratory
-from harness.trial.crosscheck import CrossCheckFailed, Loaded, Row
+from harness.trial.crosscheck import CrossCheckFailed, Loaded
 
 PLAN = Plan(
     targets=("dso", "suzuki"), loads=(Closed(2), Open(50)), workers=2, tenants=2,
     ceilings=("null",), cross_check="wrk",
 )  # fmt: skip
 SPEC = Spec(0, 0, "dso", "hello", Closed(2), "close")
-ROW = Row("dso", "hello", "closed:2", "close", 2, "uniform", "wrk", 0)
+ROW = CrosscheckRow(
+    target="dso",
+    workload="hello",
+    load="closed:2",
+    connection="close",
+    tenants=2,
+    popularity="uniform",
+    tool="wrk",
+    rounds=0,
+)
 
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 
@@ -79,7 +89,7 @@ def test_what_fails_becomes_a_note() -> None:
 
 
 def test_it_is_written_down_one_by_one() -> None:
-    written: list[Row] = []
+    written: list[CrosscheckRow] = []
     seen = [Loaded(100, 1, 1, 1)] * 4
     left = crosscheck.remaining(PLAN, [])
     identities = {"null": "owner", "dso": "server", "suzuki": "client"}

@@ -10,7 +10,8 @@ import pytest
 from harness.commands.signals import Interrupted
 from harness.plan.plan import Plan, Spec
 from harness.plan.stopping import LEAST_BLOCKS
-from harness.results.folder import ResultsFolder, TrialRow
+from harness.results.folder import ResultsFolder
+from harness.results.rows import TrialRow
 from harness.trial import runner
 from harness.trial.bench import Trial
 from tests.harness.bench import Bench

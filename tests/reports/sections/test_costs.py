@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -110,7 +111,7 @@ def imports() -> list[Sample]:
 
 def folder_of(path: Path, samples: list[Sample]) -> Path:
     with ResultsFolder.create(path, MANIFEST) as folder:
-        content = [row.to_json() for row in (*rows(samples), *fit(samples))]
+        content = [asdict(cost.row()) for cost in (*rows(samples), *fit(samples))]
         folder.append_table("costs", content)
         folder.update(
             interpreter={"version": "3.11.7"},
@@ -174,7 +175,7 @@ def test_a_bent_one_gets_a_warning() -> None:
         for mib, us in ((2, 100), (100, 3_000), (400, 30_000))
         for number in (1, 2)
     ]
-    table = pd.DataFrame([row.to_json() for row in (*rows(bent), *fit(bent))])
+    table = pd.DataFrame([asdict(cost.row()) for cost in (*rows(bent), *fit(bent))])
     assert "no straight line" in " ".join(costs.findings(table, OWN))
 
 
@@ -206,7 +207,7 @@ def test_a_run_with_costs_shows_both(make_folder: Callable[..., Path]) -> None:
     path = make_folder(blocks=1, targets=("dso",))
     with ResultsFolder.open(path, writable=True) as folder:
         samples = loads()
-        folder.append_table("costs", [row.to_json() for row in rows(samples)])
+        folder.append_table("costs", [asdict(cost.row()) for cost in rows(samples)])
     text = reports.make(path).read_text()
     assert "What processes and interpreters cost by themselves" in text
     assert "<h2>Every number</h2>" in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -66,7 +66,7 @@ def run_of(path: Path, measured_us: dict[str, float], costs: bool = True) -> Pat
             )
         if costs:
             samples = [*creations(), *heaps(), *loads(), *imports(), *more()]
-            folder.append_table("costs", [row.to_json() for row in rows(samples)])
+            folder.append_table("costs", [asdict(cost.row()) for cost in rows(samples)])
         folder.update(interpreter={"version": "3.11.7"})
         folder.finish()
     return path

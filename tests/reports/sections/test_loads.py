@@ -11,7 +11,7 @@ import pytest
 import reports
 from harness.results.folder import ResultsFolder
 from harness.results.load_curve import Place, Point, Swept
-from harness.trial.crosscheck import Row
+from harness.results.rows import CrosscheckRow
 from reports.figures import throughput
 from reports.sections import loads
 from tests.reports.conftest import MakeFolder
@@ -40,10 +40,27 @@ FOUND: Mapping[Place, list[Swept]] = {
 }
 
 
+NOT_SEEN = CrosscheckRow(
+    target="suzuki",
+    workload="hello",
+    load="closed:8",
+    connection="close",
+    tenants=10,
+    popularity="uniform",
+    tool="wrk",
+    rounds=0,
+    note="wrk cannot",
+)
+SKIPPED = asdict(NOT_SEEN)
+
+
 def compared(target: str, own: float, tool: float) -> dict[str, object]:
     return asdict(
-        Row(
-            *(target, "hello", "closed:8", "close", 10, "uniform", "wrk", 2),
+        replace(
+            NOT_SEEN,
+            target=target,
+            rounds=2,
+            note=None,
             own_per_second=own,
             tool_per_second=tool,
             rate_difference=tool / own - 1,
@@ -56,9 +73,6 @@ def compared(target: str, own: float, tool: float) -> dict[str, object]:
     )
 
 
-SKIPPED = asdict(
-    Row(*("suzuki", "hello", "closed:8", "close", 10, "uniform", "wrk", 0), note="wrk cannot")
-)
 CHECKED = [compared("null", 20_000, 50_000), compared("dso", 8_000, 8_400), SKIPPED]
 
 

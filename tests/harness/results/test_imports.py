@@ -1,0 +1,47 @@
+"""The modules of the results import each other in one direction, and each name from its home."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from harness import results
+
+FOLDER = Path(results.__file__).parent
+MODULES = {file.stem: ast.parse(file.read_text()) for file in FOLDER.glob("*.py")}
+PACKAGE = "harness.results"
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules of the results that are imported anywhere, in functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name.startswith(f"{PACKAGE}."):
+                yield name.removeprefix(f"{PACKAGE}.").split(".")[0]
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    graph = {name: set(imported(tree)) for name, tree in MODULES.items()}
+    assert graph["folder"] >= {"schema", "summary"}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+
+
+def test_no_module_offers_the_names_of_another() -> None:
+    for name, tree in MODULES.items():
+        exported = [
+            target.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        ]
+        assert "__all__" not in exported, name
