@@ -6,16 +6,28 @@ import secrets
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperCommand
 
+from harness.commands.arguments import given
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
 from harness.host import surroundings, user_namespace
 from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable, styled
 from workloads.errors import WorkloadError
+
+
+class Recorded(TyperCommand):
+    """A command whose arguments, defaults included, are written into run.json."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry the command out."""
+        with given(ctx.params):
+            return super().invoke(ctx)
+
 
 app = typer.Typer(
     name="isobench",
@@ -34,7 +46,7 @@ BLOCKS, SECONDS, WARMUP = 5, 1.0, 0.3
 QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 2, 0.3, 0.15
 
 
-@app.command()
+@app.command(cls=Recorded)
 def run(
     modes: Modes = None,
     workload: Annotated[str, typer.Option(metavar="W,W", help="What is asked for.")] = "hello",
@@ -155,7 +167,7 @@ def run(
     session.start(plan, modes is not None, out, Terminal())
 
 
-@app.command()
+@app.command(cls=Recorded)
 def costs(
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
@@ -178,7 +190,7 @@ def costs(
     command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Terminal())
 
 
-@app.command()
+@app.command(cls=Recorded)
 def profile(
     modes: Modes = None,
     workload: Annotated[str, typer.Option(metavar="W", help="What is asked for.")] = "hello",
@@ -264,7 +276,7 @@ def doctor(modes: Modes = None) -> None:
         console.print(lines)
 
 
-@app.command()
+@app.command(cls=Recorded)
 def selftest(
     quick: Annotated[
         bool, typer.Option("--quick", help="About a minute: fewer comparisons, less sure.")
@@ -285,7 +297,7 @@ def selftest(
     selftest.start(procedure, chosen, out, Terminal())
 
 
-@app.command()
+@app.command(cls=Recorded)
 def attack(
     modes: Modes = None,
     attacks: Annotated[

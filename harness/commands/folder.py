@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
+from harness.commands.arguments import arguments
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint, settings
 from harness.results import provenance
@@ -75,7 +76,7 @@ def new_manifest(
         commit=fingerprint.own_commit(),
         started_at=now(),
         argv=argv(),
-        arguments={},
+        arguments=arguments(),
         seed=seed,
         plan=plan or {},
         machine=ground.host.fingerprint,

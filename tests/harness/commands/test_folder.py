@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import harness
+from harness.cli import app
+from harness.commands import run
 from harness.commands.folder import (
     Ground,
     Host,
@@ -21,6 +24,7 @@ from harness.commands.folder import (
 )
 from harness.errors import Caution, IsobenchError
 from harness.results.folder import ResultsFolder
+from harness.results.manifest import Manifest
 from harness.target.targets import Refusal, choose
 from harness.trial.bench import Cores
 
@@ -72,3 +76,20 @@ def test_a_chosen_target_must_run_and_others_may_be_left_out() -> None:
     for usable, chosen in (([dso], True), ([], False)):
         with pytest.raises(IsobenchError, match="cannot run cgi: no wrapper"):
             must_run(usable, refused, chosen)
+
+
+def test_a_manifest_has_every_argument_defaults_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Manifest] = []
+
+    def start(*_: object) -> None:
+        made.append(new_manifest("x", Ground((), (), None, HOST), 1))
+
+    monkeypatch.setattr(run, "start", start)
+    CliRunner().invoke(app, ["run", "--blocks", "3", "--out", "there"], catch_exceptions=False)
+    arguments = Manifest.from_json(made[0].to_json()).arguments
+    assert arguments["blocks"] == 3
+    assert arguments["out"] == "there"
+    assert arguments["popularity"] == "uniform"
+    assert arguments["modes"] is None
+    start()
+    assert made[1].arguments == {}
