@@ -35,8 +35,8 @@ from workloads.load import spec
 from workloads.load.shapes import Rates, Shape, parse
 from workloads.load.spec import Load
 from workloads.load.users import ClosedLoopUser, OpenLoopUser, Plan
-from workloads.proof import Identity, Proof
-from workloads.tenants import Manifest, Tenant
+from workloads.proof import Proof
+from workloads.tenants import Manifest, script_identity
 
 logger = logging.getLogger(__name__)
 
@@ -138,15 +138,13 @@ def load_from(options: Any, url: str | None) -> Load:
         host=spec.loopback(address.hostname.replace("localhost", "127.0.0.1")),
         port=address.port,
         workload=spec.workload(options.workload),
-        tenants=tuple(Proof(t.name, expected(t, manifest, options.runs_as)) for t in tenants),
+        tenants=tuple(
+            Proof(t.name, script_identity(options.runs_as, manifest.www, t.identity))
+            for t in tenants
+        ),
         connection=options.connection,
         arrivals=ARRIVALS,
         popularity=popularity.parse(options.popularity),
         server=manifest.www,
         credential_key=spec.stamping_key(options.credential_key),
     )
-
-
-def expected(tenant: Tenant, manifest: Manifest, runs_as: str) -> Identity:
-    """Return the identity that a tenant's script must prove."""
-    return manifest.www if runs_as == "server" else tenant.identity

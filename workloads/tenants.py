@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from workloads.catalog import WORKLOADS, Workload
 from workloads.errors import WorkloadError
@@ -55,6 +56,17 @@ class Tenant:
     def identity(self) -> Identity:
         """The identity of a script that runs as its owner."""
         return Identity(self.uid, self.gid, self.groups)
+
+
+Whose = TypeVar("Whose")
+
+
+def script_identity(runs_as: str, server: Whose, owner: Whose) -> Whose:
+    """Return whose identity a tenant's script must have on a target that `runs_as` describes.
+
+    It is "server", "owner" or "client"; who asks for a tenant's script is its owner.
+    """
+    return server if runs_as == "server" else owner
 
 
 @dataclass(frozen=True)

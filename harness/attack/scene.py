@@ -223,7 +223,7 @@ class Scene:
         self.terminal = terminal
         self._journal = target.stamps
         self.cast = cast
-        key = site.credential_key if target.runs_as == "client" else None
+        key = site.credential_key if target.by_client else None
         self._door = Door.of(server.host, server.port, key)
         self._replies: list[Reply] = []
         self._lingering: socket.socket | None = None
@@ -238,7 +238,7 @@ class Scene:
         self.attacker_uid = planted.attacker.uid
         self.neighbour_uid = planted.neighbour.uid
         self.www_uid, self.www_gid = seat.www.uid, seat.www.gid
-        self.own_uid = seat.www.uid if target.runs_as == "server" else planted.attacker.uid
+        self.own_uid = tenants.script_identity(target.runs_as, seat.www.uid, planted.attacker.uid)
         self.secret = planted.words["file"]
         self.secrets = planted.words
         self.wrapper = self._find_wrapper()

@@ -45,7 +45,7 @@ def sort_out(
 
 def _out_of_reach(target: Target, client: str) -> Refusal | None:
     """Return why no client of ours can ask a target that goes by the client's identity."""
-    if target.runs_as != "client":
+    if not target.by_client:
         return None
     if client != "lean":
         words = f"the client {client} cannot say in its packets who it is"

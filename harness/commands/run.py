@@ -163,7 +163,7 @@ def _invite(target: Target, base_url: str, site: Site, console: Console) -> None
     manifest = site.sites.parent / "tenants.json"
     attempt = f"curl -H 'Host: t0001.localhost' {base_url}/hello.py"
     settings = f"ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as}"
-    if target.runs_as == "client":  # curl cannot say in its packets who it is
+    if target.by_client:  # curl cannot say in its packets who it is
         key, uid = site.credential_key, tenants.Manifest.read(manifest).tenants[0].uid
         url = base_url.replace("127.0.0.1", "t0001.localhost")
         attempt = f"{sys.executable} -m workloads.credential --key {key} --uid {uid} {url}/hello.py"

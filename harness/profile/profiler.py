@@ -183,7 +183,7 @@ class Profiler:
 
     def _asker(self, target: Target, server: Server) -> Asker:
         www = self._manifest.www
-        by_client = target.runs_as == "client"
+        by_client = target.by_client
         return Asker(
             {
                 "host": server.host,
@@ -193,7 +193,7 @@ class Profiler:
                 "tenants": [
                     {
                         "name": tenant.name,
-                        **vars(www if target.runs_as == "server" else tenant.identity),
+                        **vars(tenants.script_identity(target.runs_as, www, tenant.identity)),
                     }
                     for tenant in self._manifest.tenants
                 ],

@@ -62,7 +62,7 @@ class Site:
             arguments += ["--www", f"{self.www_uid}:{self.www_gid}"]
         if self.cpus:
             arguments += ["--cpus", ",".join(map(str, self.cpus))]
-        if target.runs_as == "client":
+        if target.by_client:
             arguments += ["--credential-key", str(credential.make_key(self.credential_key))]
         for option, value in target.options.items():
             arguments += ["--option", f"{option}={value}"]

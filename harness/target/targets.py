@@ -44,6 +44,11 @@ class Target:
     recipe: tuple[str, ...] | None = None
 
     @property
+    def by_client(self) -> bool:
+        """Whether scripts run as the client, who says in its first packet who it is."""
+        return self.runs_as == "client"
+
+    @property
     def record(self) -> manifest.Target:
         """What run.json says of it."""
         return manifest.Target(

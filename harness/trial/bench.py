@@ -402,12 +402,12 @@ class Laboratory:
             "tenants": [
                 {
                     "name": tenant.name,
-                    **vars(www if target.runs_as == "server" else tenant.identity),
+                    **vars(tenants.script_identity(target.runs_as, www, tenant.identity)),
                 }
                 for tenant in self._asked(target)
             ],
             "server": vars(www),
-            "credential_key": str(self.site.credential_key) if target.runs_as == "client" else None,
+            "credential_key": str(self.site.credential_key) if target.by_client else None,
             **self._load(spec),
             "connection": spec.connection,
             "client": self._plan.client,

@@ -103,7 +103,7 @@ class NullServer(Server):
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Return the command of the responder, and its environment."""
-        if self._target.runs_as == "client":  # as its clients need it, whoever answers them
+        if self._target.by_client:  # as its clients need it, whoever answers them
             credential.make_key(self._site.credential_key)
         (*python, _package), environment = server_command()
         return [*python, "servers.null_responder", *self._own_arguments()], environment

@@ -25,6 +25,7 @@ from workloads.tenants import (
     install,
     parse_id_map,
     remove,
+    script_identity,
 )
 
 CALLER = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
@@ -248,3 +249,8 @@ import workloads.tenants, workloads.catalog, workloads.proof, workloads.populari
 sys.exit(any(name in sys.modules for name in ("locust", "gevent")))
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(("runs_as", "who"), [("server", 33), ("owner", 1000), ("client", 1000)])
+def test_a_script_runs_as_the_server_or_as_its_owner(runs_as: str, who: int) -> None:
+    assert script_identity(runs_as, 33, 1000) == who
