@@ -1,4 +1,4 @@
-"""Results of a pure function that are worth keeping. Imports next to nothing, as `stage`.
+"""Results of a pure function that are worth keeping. Imports next to nothing, as `context`.
 
 What functools.lru_cache does, which would bring `collections` and more, for every fork to copy.
 """

@@ -1,4 +1,4 @@
-"""What the command `selftest` does: the harness against itself (see `planted`)."""
+"""What the command `selftest` does: the harness against itself (see `selftest_verdict`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's fingerprint for run.json; `host_settings` says which of it harms a measurement."""
+"""The host's fingerprint for run.json; `settings` says which of it harms a measurement."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Strategy: of each target three servers are started, one worker each.
 1. The first is a server as any other. Requests are counted against what the kernel counts: system
    calls by their names, page faults, switches.
 2. The second stamps (`servers.profiling.journal`), and the tenants' scripts are copies that do so,
-   too (`traced`). One client asks for one thing after the other; beside it the kernel's view is
+   too (`instrument`). One client asks for one thing after the other; beside it the kernel's view is
    taken, where it is to be had. From this come the phases.
 
 A target is given a number of requests or a stretch of time, whichever is over first.

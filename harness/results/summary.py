@@ -103,7 +103,7 @@ def summarise(
     (harness.stats.intervals says why); other numbers are medians over blocks. Void trials count in
     `errors` and nowhere else. What is not known is NaN: every ratio where the baseline is missing,
     every interval from one block. A difference below `smallest_effect`, a share, does not matter
-    (see `differences`).
+    (see `significance`).
     """
     trials = verdicts.counted(trials, _CONDITION)
     ceilings, trials = trials[trials["kind"] == CEILING], of_targets(trials)

@@ -1,6 +1,6 @@
 """What a summary's rows say of differences, and of their trials' own trouble. Pure.
 
-The statistics are those of `differences`; here they meet the table. All targets under one condition
+The statistics are those of `significance`; here they meet the table. All targets under one condition
 are one table of comparisons with the baseline, so Holm's correction is over these.
 
 **A bound is not a value.** Where the load generator was the limit, the target may be faster than
@@ -30,7 +30,7 @@ Row = dict[str, Any]
 def counted(trials: pd.DataFrame, condition: Sequence[str]) -> pd.DataFrame:
     """Return the trials without those for which another attempt stands.
 
-    Of the good attempts of a block the undisturbed one counts, else the last (`sentinel` says why).
+    Of the good attempts of a block the undisturbed one counts, else the last (`interference` says why).
     `condition` names the columns that, with the target, tell trials of a block apart.
     """
     good = trials["verdict"] == "ok"

@@ -3,7 +3,7 @@
 Rule: the child has no descriptor but the standard streams and the one that its answer goes
 through. Neither the client's connection nor the listening socket are a script's to touch.
 
-Imports next to nothing, as `stage`.
+Imports next to nothing, as `context`.
 """
 
 from __future__ import annotations

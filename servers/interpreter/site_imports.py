@@ -11,7 +11,7 @@ A module of the library stays, unless one of the script's own has taken a librar
 
 What a script changes by other ways in the interpreter is not looked for (docs/security.md).
 
-Imports nothing, as `stage`.
+Imports nothing, as `context`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The change of identity that has no way back. Imports next to nothing, as `stage`."""
+"""The change of identity that has no way back. Imports next to nothing, as `context`."""
 
 from __future__ import annotations
 

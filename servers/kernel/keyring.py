@@ -10,7 +10,7 @@ For workers that are used again a new one for each request would not do: an unpr
 have some 200 keys (kernel.keys.maxkeys), and the kernel lags behind in destroying them. A new
 session keyring has no link to any user's keyring, as one that pam_keyinit has made does.
 
-Imports next to nothing, as `stage`.
+Imports next to nothing, as `context`.
 """
 
 from __future__ import annotations

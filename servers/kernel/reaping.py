@@ -1,4 +1,4 @@
-"""Waiting for children that a tenant's code may have tampered with. Imports nothing, as `stage`.
+"""Waiting for children that a tenant's code may have tampered with. Imports nothing, as `context`.
 
 A script decides more about how its process ends than one might think:
 

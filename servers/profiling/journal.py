@@ -15,7 +15,7 @@ not even import this module.
 Rule: one worker, and one request at a time, or times would mix. `python -m servers --phases`
 refuses more.
 
-Imports next to nothing, as `stage`, since the zygote loads it as well.
+Imports next to nothing, as `context`, since the zygote loads it as well.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ say anything else to it, and a script can say nothing to it at all.
 
 Anything unexpected ends the zygote, and with it the front, which the master replaces.
 
-Imports next to nothing, as `stage`; hence `_socket`.
+Imports next to nothing, as `context`; hence `_socket`.
 """
 
 from __future__ import annotations
