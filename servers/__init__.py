@@ -27,7 +27,7 @@ the *master*. A *tenant* is a numeric uid and gid with a *site*, a directory of 
 the server's own identity.
 
 Only the standard library and httptools are imported here. What a running server has loaded is what
-each fork has to copy, so the modules from `server_main` down do without most of the former: no `enum`,
-`re`, `pathlib`, `contextlib`, `functools`, `collections`, `typing`, and of `signal` and `socket`
-only what these are made of. A test says what must not be loaded.
+each fork has to copy, so the modules from `server_main` down do without most of the former: no
+`enum`, `re`, `pathlib`, `contextlib`, `functools`, `collections`, `typing`, and of `signal` and
+`socket` only what these are made of. A test says what must not be loaded.
 """

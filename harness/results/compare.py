@@ -4,8 +4,8 @@ Strategy
 ========
 
 Rows compare within one target and one condition. Each metric gives a ratio NEW/BASE with a 95%
-interval (`intervals.LogRatio`), a p-value (`significance.permutation_p`) adjusted for the whole table
-by Holm, and a finding (`significance.judge`).
+interval (`intervals.LogRatio`), a p-value (`significance.permutation_p`) adjusted for the whole
+table by Holm, and a finding (`significance.judge`).
 
 **What the blocks cannot know.** All blocks of a run share its hour. Whatever changed on the host
 between the two runs is in every block of one and in none of the other, so it looks like a

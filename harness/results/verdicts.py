@@ -1,7 +1,7 @@
 """What a summary's rows say of differences, and of their trials' own trouble. Pure.
 
-The statistics are those of `significance`; here they meet the table. All targets under one condition
-are one table of comparisons with the baseline, so Holm's correction is over these.
+The statistics are those of `significance`; here they meet the table. All targets under one
+condition are one table of comparisons with the baseline, so Holm's correction is over these.
 
 **A bound is not a value.** Where the load generator was the limit, the target may be faster than
 shown. Such a target can still be shown to be higher than the baseline, and a target lower than such
@@ -30,8 +30,8 @@ Row = dict[str, Any]
 def counted(trials: pd.DataFrame, condition: Sequence[str]) -> pd.DataFrame:
     """Return the trials without those for which another attempt stands.
 
-    Of the good attempts of a block the undisturbed one counts, else the last (`interference` says why).
-    `condition` names the columns that, with the target, tell trials of a block apart.
+    Of the good attempts of a block the undisturbed one counts, else the last (`interference` says
+    why). `condition` names the columns that, with the target, tell trials of a block apart.
     """
     good = trials["verdict"] == "ok"
     ranked = pd.DataFrame(

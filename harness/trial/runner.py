@@ -39,8 +39,8 @@ def remaining(plan: Plan, folder: ResultsFolder) -> list[Spec]:
     """Return the trials still to be made, in their order, as far as is known now.
 
     All that decides is in the folder, so a resumed run goes on as it would have. Between two
-    blocks, the disturbed trials of the block before are made again (see `interference`), and the run
-    ends where it has measured enough (see `stopping`).
+    blocks, the disturbed trials of the block before are made again (see `interference`), and the
+    run ends where it has measured enough (see `stopping`).
     """
     trials = folder.trials()
     made = set(trials["trial"])

@@ -6,8 +6,8 @@ Strategy
 One block holds a trial of each variant, in seeded random order: `dso`, `dso` again, and `dso` with
 5% and with 10% of its own CPU time a request added (`servers.profiling.slowdown`). Seven
 consecutive blocks make one comparison of each of the three with the first, as a run with `--blocks
-7` would: the ratio in each block, its interval, the sign-flip test, `significance.judge`. Nothing is
-looked at before the last block has ended, and the number of comparisons is fixed beforehand.
+7` would: the ratio in each block, its interval, the sign-flip test, `significance.judge`. Nothing
+is looked at before the last block has ended, and the number of comparisons is fixed beforehand.
 
 **Seven blocks.** A sign-flip test of n blocks knows no p-value below 2/2^n: with five none passes
 5%, with six only blocks of one mind do, with seven one block of the seven may dissent a little.
