@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import sys
 from dataclasses import replace
@@ -465,6 +466,10 @@ def main() -> int:
         return BROKEN_PIPE
     except OSError as error:
         return _refused(of_system(error))
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):  # what `threading` makes of EAGAIN
+            raise
+        return _refused(of_system(BlockingIOError(errno.EAGAIN, str(error)), "a thread"))
     except Interrupted as interrupted:
         return 128 + interrupted.number
 

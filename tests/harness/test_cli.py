@@ -220,6 +220,16 @@ def test_a_folder_that_another_run_writes_to(say: Say, tmp_path: Path) -> None:
     assert written.startswith(f"error: another isobench writes to {tmp_path / 'out'}\nhint: ")
 
 
+def test_a_thread_that_cannot_be_made(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(cli, "app", refuse)
+    code, written = say("doctor")
+    assert code == 1
+    assert written.startswith("error: cannot start a thread: can't start new thread\nhint: raise")
+
+
 @needs_root
 def test_no_room_for_the_results(isobench: Isobench, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
