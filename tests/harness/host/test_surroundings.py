@@ -56,7 +56,7 @@ def test_a_report_is_made_whatever_the_locale_and_the_matplotlib_of_its_user(
     (tmp_path / "matplotlibrc").write_bytes(
         b"text.usetex: True\nfont.size: 90\nsvg.fonttype: none\n"
     )
-    code, out, err = called("report", results, cwd=tmp_path, **ASCII, **NOTEBOOK, HOME="/nowhere")
+    code, out, err = called("report", results, cwd=tmp_path, **ASCII, **NOTEBOOK, HOME="/proc/none")
     assert (code, b"Traceback" in err) == (0, False), err
     assert out == f"report: {results}/report.html\n".encode()
     page = (results / "report.html").read_bytes()
