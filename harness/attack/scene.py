@@ -592,13 +592,18 @@ class Scene:
             errors="replace",
             check=False,
             timeout=_COMING_S,
-            cwd=directory or self.site,
+            cwd=self.inside(directory or self.site),
         )
         if result.stderr.startswith(("nsenter: ", "setpriv: ")):
             raise SceneFailed(result.stderr.strip())
         said = " ".join((result.stdout + result.stderr).split())
         told = "done" if self.token in said else f"refused exit {result.returncode}: {said}"
         return f"isobench-attack {told}\n{said}"
+
+    def inside(self, path: Path) -> Path:
+        """Return where a path of the server's own root, which may differ from ours, is found."""
+        root = Path(f"/proc/{self.cast.master.pid}/root" if self.cast.contained else "/")
+        return root / path.relative_to("/")
 
     def _as_a_worker(self, directory: Path) -> list[str]:
         """Return the command before which a program runs as www, in the server's namespaces.
@@ -622,8 +627,7 @@ class Scene:
 
     def _find_wrapper(self) -> str:
         """Return the path of a setuid program in the server's private directory, "" for none."""
-        root = Path(f"/proc/{self.cast.master.pid}/root" if self.cast.contained else "/")
-        private = root / self._site.private.relative_to("/")
+        private = self.inside(self._site.private)
         for entry in private.rglob("*"):
             if entry.is_file() and entry.stat().st_mode & 0o4000:
                 return str(self._site.private / entry.relative_to(private))

@@ -211,6 +211,9 @@ class Scene(Protocol):
     ) -> Path:
         """Write a program that tells the token and its uid; the attacker's own unless told."""
 
+    def inside(self, path: Path) -> Path:
+        """Return where a path of the server's own root, which may differ from ours, is found."""
+
     def call_wrapper(
         self,
         program: str,

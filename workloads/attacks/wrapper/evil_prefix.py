@@ -14,10 +14,11 @@ CONTROL = "careless_wrapper"
 
 def instead(scene: Scene) -> str:
     directory = scene.sites.with_name(f"{scene.sites.name}-evil")
-    directory.mkdir(exist_ok=True)
-    directory.chmod(0o755)
-    os.chown(directory, scene.attacker_uid, scene.www_gid)
-    scene.plant_program(directory)
+    found = scene.inside(directory)  # the server may have a /dev/shm of its own, and all in there
+    found.mkdir(exist_ok=True)
+    found.chmod(0o755)
+    os.chown(found, scene.attacker_uid, scene.www_gid)
+    scene.plant_program(found)
     return scene.call_wrapper("program.py", directory)
 
 
