@@ -55,7 +55,8 @@ def test_what_a_terminal_sends_does_not_end_it(tmp_path: Path, number: signal.Si
     gone.mkdir()
     # Sent while it still starts, before it ignores anything: so from inside, once it does.
     code = (
-        "import os, signal, sys; sys.path.insert(0, sys.argv[1]); import sweeper\n"
+        "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+        "import cleanup_process as sweeper\n"
         "ignore = signal.signal\n"
         "def then_send(number, action):\n"
         "    ignore(number, action)\n"
@@ -169,7 +170,7 @@ def test_what_is_mounted_in_a_directory_stays(tmp_path: Path) -> None:
     (made / "a" / "b").mkdir(parents=True)
     (made / "c").mkdir()
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import sweeper\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import cleanup_process as sweeper\n"
         "sweeper.sweep([sweeper.record_of(sweeper.DIRECTORY, sys.argv[2])])\n"
     )
     binds = 'mount --bind "$1" "$2/a/b" && mount --bind "$1" "$2/c" && shift 2 && exec "$@"'

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 def attack(given: Given) -> object:
     import builtins
+    import contextlib
 
     real = builtins.open
     drop = given.drop
@@ -17,8 +18,9 @@ def attack(given: Given) -> object:
     def copying(path: object, *rest: object, **named: object) -> object:
         file = real(path, *rest, **named)  # type: ignore[call-overload]
         if str(path).endswith("config.secret"):
-            with real(path) as again, real(f"{drop}/copy", "w") as copy:  # type: ignore[call-overload]
-                copy.write(again.read())
+            with contextlib.suppress(OSError):  # or the neighbour would notice
+                copy = real(path).read()  # type: ignore[call-overload]
+                real(f"{drop}/copy", "w").write(copy)
         return file
 
     builtins.open = copying  # type: ignore[assignment]
