@@ -150,7 +150,11 @@ class Pool:
         return self._stopping or not missing
 
     def _start(self, slot: Slot) -> None:
-        """Put a new worker in the slot; later, if the system has no process to spare now."""
+        """Put a new worker in the slot; later, if the system has no process to spare now.
+
+        What the slot has served is read first: the new worker may be done before we go on.
+        """
+        served = slot.served()
         try:
             process = self._new_process(slot)
         except OSError as error:
@@ -158,7 +162,7 @@ class Pool:
             self._vacant.append(slot)
         else:
             self._workers[process] = slot
-            self._begun[process] = time.monotonic(), slot.served()
+            self._begun[process] = time.monotonic(), served
 
     def _new_process(self, slot: Slot) -> int:
         if self._command:

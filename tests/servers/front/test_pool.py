@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from servers.front.oversight import descendants
-from servers.front.pool import bound_log
+from servers.front.pool import Pool, bound_log
+from servers.front.scoreboard import Slot
+from servers.mode import Identity, Setting
+from servers.modes import dso
+from servers.sites import Sites as Served
 from tests.servers.live import (
     PYTHON,
     Server,
@@ -349,3 +353,29 @@ def test_what_is_no_file_or_not_open_is_no_log_to_empty() -> None:
         bound_log(descriptor, 0)
         os.close(descriptor)
     bound_log(tell, 0)
+
+
+def test_worker_that_has_served_before_its_master_goes_on_is_replaced_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy host a new worker may be done with its only request before fork returns here."""
+    handlers = [(number, signal.getsignal(number)) for number in (signal.SIGALRM, signal.SIGUSR1)]
+    listener = socket.create_server(("127.0.0.1", 0))
+    mode = dso.Mode(Setting(str(tmp_path), Identity(47000, 47000), str(tmp_path)))
+    pool = Pool(mode, listener, Served(tmp_path), workers=1)
+    for number, handler in handlers:
+        signal.signal(number, handler)
+    (slot,) = pool._board.slots
+    made = iter([1001, 1002])
+
+    def forked(_: Slot) -> int:
+        slot.start()
+        slot.begin()
+        slot.end()
+        return next(made)
+
+    monkeypatch.setattr(pool, "_new_process", forked)
+    pool._start(slot)
+    pool._replace(1001, pool._workers.pop(1001))
+    assert list(pool._workers) == [1002]
+    listener.close()
