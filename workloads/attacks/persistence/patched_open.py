@@ -19,8 +19,8 @@ def attack(given: Given) -> object:
         file = real(path, *rest, **named)  # type: ignore[call-overload]
         if str(path).endswith("config.secret"):
             with contextlib.suppress(OSError):  # or the neighbour would notice
-                copy = real(path).read()  # type: ignore[call-overload]
-                real(f"{drop}/copy", "w").write(copy)
+                with real(path) as source, real(f"{drop}/copy", "w") as copy:  # type: ignore[call-overload]
+                    copy.write(source.read())
         return file
 
     builtins.open = copying  # type: ignore[assignment]
