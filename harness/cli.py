@@ -43,8 +43,6 @@ Modes = Annotated[
     str | None,
     typer.Option(metavar="A,B", help="Targets, such as dso,cgi:spawn=fork. Default: all modes."),
 ]
-BLOCKS, SECONDS, WARMUP = 5, 1.0, 0.3
-QUICK_BLOCKS, QUICK_SECONDS, QUICK_WARMUP = 2, 0.3, 0.15
 
 
 @app.command(cls=Recorded)
@@ -67,26 +65,35 @@ def run(
         int | None,
         typer.Option(
             metavar="N",
-            help="How often each target is measured. Default: 5; a bound of 200 with --precision "
-            "or --budget.",
+            help="Measure each target so often, in blocks. Default: as many as --precision takes "
+            "and --budget allows.",
         ),
     ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
-            metavar="P%", help="Go on until every ratio is known to within it, such as 3%."
+            metavar="P%",
+            help="Go on until every ratio is known to within it, such as 3%; twice as much for "
+            "targets below 1% of the baseline. Default: 5%, with --quick 15%.",
         ),
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Begin no block that would not fit in it, such as 10m."),
+        typer.Option(
+            metavar="TIME",
+            help="Begin no block that would not fit in it, such as 10m. Default: without "
+            "--precision 135 s for each workload, load and connection; with --quick 37 s.",
+        ),
     ] = None,
     smallest_effect: Annotated[
         str, typer.Option(metavar="P%", help="A smaller difference counts as none.")
     ] = "3%",
     seconds: Annotated[
         float | None,
-        typer.Option(metavar="S", help=f"Measured time of a trial. Default: {SECONDS:g}."),
+        typer.Option(
+            metavar="S",
+            help="Measured time of a target in a block. Default: 0.6; with --slices off 1.",
+        ),
     ] = None,
     tenants: Annotated[int, typer.Option(metavar="N", help="How many tenants there are.")] = 10,
     popularity: Annotated[
@@ -110,8 +117,8 @@ def run(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Load the targets in turn, so long each at a time, such as 20ms: finer "
-            "comparisons of quick targets on a restless host.",
+            help="Interleave the targets of a closed load in slices of this length, longer for "
+            "slow ones. off: one target after the other. Default: 20ms.",
         ),
     ] = None,
     cross_check: Annotated[
@@ -134,24 +141,19 @@ def run(
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
     from harness.commands import run as session
+    from harness.plan import extent, stopping
     from harness.plan import plan as matrix
-    from harness.plan import stopping
     from harness.results import thresholds
 
     if resume is not None:
         session.resume(resume, Terminal())
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
-    open_ended = precision is not None or budget is not None
-    usual_blocks = stopping.MOST_BLOCKS if open_ended else QUICK_BLOCKS if quick else BLOCKS
-    plan = matrix.Plan(
+    chosen = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
         workloads=_split(workload),
         loads=loads,
         connections=_split(connection),
-        blocks=usual_blocks if blocks is None else blocks,
-        seconds=(QUICK_SECONDS if quick else SECONDS) if seconds is None else seconds,
-        warmup_s=QUICK_WARMUP if quick else WARMUP,
         tenants=tenants,
         popularity=popularity,
         workers=matrix.workers_for(loads) if workers is None else workers,
@@ -159,12 +161,18 @@ def run(
         code_cache=code_cache,
         client=client,
         cross_check=cross_check,
-        precision=None if precision is None else thresholds.parse_share(precision, "--precision"),
-        budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
         smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
-        slice_s=None if slices is None else stopping.parse_span(slices, "--slices"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
     )
+    wanted = extent.Wanted(
+        blocks=blocks,
+        seconds=seconds,
+        precision=None if precision is None else thresholds.parse_share(precision, "--precision"),
+        budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
+        slice_s=None if slices in (None, "off") else stopping.parse_span(slices, "--slices"),
+        alone=slices == "off",
+    )
+    plan = extent.of(chosen, wanted, quick=quick)
     session.start(plan, modes is not None, out, Terminal())
 
 

@@ -15,7 +15,7 @@ from reports.sections.costs import creation_table, heap_table, launch_table
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = (
-    *("target", "runs as", "req/s", "±", "vs", "difference", "p50", "p99", "p99 ±"),
+    *("target", "runs as", "req/s", "vs", "±", "difference", "p50", "p99", "p99 ±"),
     *("CPU/req", "memory", "verdict"),
 )
 # What a narrow terminal does without: the page has it all.

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Timings never decide a test.
+settings.register_profile("isobench", deadline=None)
+settings.load_profile("isobench")
 
 ALONE = ("servers", "harness")
 """Folders whose tests follow one another: they share uids and cores, or look for what was left."""

@@ -41,9 +41,9 @@ from harness.progress import live_line
 from harness.results.folder import ResultsFolder
 from harness.results.rows import AttackRow
 from harness.target.run_resources import Belongings
+from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, choose
 from harness.terminal import Terminal
-from harness.trial.bench import settle
 from reports.sections.attacks import terminal_matrix
 from workloads import tenants
 from workloads.attacks import Attack, every

@@ -30,12 +30,11 @@ from harness.costs.effort import Effort
 from harness.costs.samples import Cost, Missing, Sample
 from harness.errors import IsobenchError
 from harness.host import fingerprint
-from harness.host.cores import running_on
+from harness.host.cores import Cores, divide, running_on
 from harness.results.folder import ResultsFolder
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.targets import python
-from harness.trial.bench import Cores, divide
 from reports.terminal import render_costs
 from workloads import tenants
 from workloads.catalog import WORKLOADS

@@ -10,8 +10,8 @@ from harness.errors import Caution
 from harness.host import settings, user_namespace
 from harness.target.run_resources import Belongings
 from harness.target.server import Site, check
+from harness.target.sites import settle
 from harness.target.targets import Refusal, Target
-from harness.trial.bench import settle
 from workloads import credential
 
 

@@ -16,12 +16,13 @@ from rich.console import Console
 from harness.commands.arguments import arguments
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint, settings
+from harness.host.cores import Cores
 from harness.results import provenance
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
+from harness.target.sites import interpreter
 from harness.target.targets import Refusal, Target
 from harness.terminal import styled
-from harness.trial.bench import Cores, interpreter
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from harness.commands.folder import (
 )
 from harness.errors import IsobenchError
 from harness.host import fingerprint
-from harness.host.cores import running_on
+from harness.host.cores import Cores, divide, running_on
 from harness.profile import chrome_trace
 from harness.profile.phases import REQUEST, Phase
 from harness.profile.profiler import Procedure, Profiled, Profiler, settled
@@ -36,9 +36,9 @@ from harness.results.format import duration, percent
 from harness.results.rows import CallRow, PhaseRow, ProfileRow
 from harness.stats.intervals import NOTHING, Interval
 from harness.target import probes
+from harness.target.sites import settle
 from harness.target.targets import choose
 from harness.trial import stamping_overhead
-from harness.trial.bench import Cores, divide, settle
 from workloads.catalog import WORKLOADS
 
 COMMAND: Final = "profile"

@@ -27,16 +27,18 @@ from harness.commands.folder import (
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.host import fingerprint as machine
-from harness.host.cores import running_on
+from harness.host.cores import Cores, divide, running_on
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
 from harness.results.folder import ResultsFolder
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.server import Site
+from harness.target.sites import settle
 from harness.target.targets import Target, available, choose, server_command
 from harness.trial import ceiling, crosscheck, knee, runner
-from harness.trial.bench import Bench, Cores, Laboratory, Trial, divide, settle
+from harness.trial.assess import Trial
+from harness.trial.bench import Bench, Laboratory
 from reports.sections import certainty
 from reports.terminal import render_table
 from workloads import popularity, tenants

@@ -14,7 +14,7 @@ from rich.table import Table
 from harness.commands.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
 from harness.host import fingerprint
-from harness.host.cores import running_on
+from harness.host.cores import Cores, divide, running_on
 from harness.plan.plan import Plan, Spec
 from harness.progress import Display
 from harness.results.atomic_file import replace_file
@@ -26,7 +26,7 @@ from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.targets import Target, choose
 from harness.trial import runner, selftest_verdict
-from harness.trial.bench import Cores, Laboratory, divide
+from harness.trial.bench import Laboratory
 from harness.trial.selftest_verdict import BASELINE, VARIANTS, Outcome, Procedure, Share
 
 FILE: Final = "selftest.json"

@@ -1,10 +1,36 @@
-"""Which processors this thread, and what it starts, runs on."""
+"""Which processors serve and which load, and which one this thread runs on."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cores:
+    """Which processors serve and which load; `shared` when there is only one for both."""
+
+    server: tuple[int, ...]
+    generator: tuple[int, ...]
+
+    @property
+    def shared(self) -> bool:
+        """Whether server and generator compete for a processor."""
+        return bool(set(self.server) & set(self.generator))
+
+
+def divide(cpus: Sequence[int], siblings: Mapping[int, frozenset[int]]) -> Cores:
+    """Give one processor to the server and one to the generator.
+
+    `siblings` maps a processor to all that share its core: those compete as if they were one, so
+    the generator gets one of another core where there is one. Pure.
+    """
+    server = cpus[-1]
+    apart = [cpu for cpu in cpus if cpu not in siblings.get(server, {server})]
+    other = apart or [cpu for cpu in cpus if cpu != server] or [server]
+    return Cores((server,), (other[0],))
 
 
 @contextmanager

@@ -26,6 +26,8 @@ DEFAULT_OUTSTANDING = 64
 LOWEST_RATE, HIGHEST_RATE = 0.001, 1_000_000.0
 CEILING_SECONDS, CEILING_WARMUP = 0.5, 0.25
 PROBE_SECONDS, PROBE_WARMUP = 0.5, 0.2
+MOST_TOGETHER = 24
+"""How many servers live at once: each takes memory, and has a generator of some 60 MiB."""
 PROBE_BLOCK = 0
 """The block of the trials that look for a knee; those that count are numbered from 1."""
 
@@ -131,8 +133,8 @@ class Plan:
     `cross_check` names the tool that repeats the closed loads after the blocks.
     `precision` is a share and `budget_s` is in seconds: with either, `blocks` is only a bound (see
     `stopping`). `smallest_effect` is the share below which a difference does not matter.
-    With `slice_s` seconds, the targets of a condition are loaded in turn (see
-    `workloads.load.timetable`), each for so long at a time and for `warmup_s` and `seconds` in all.
+    With `slice_s` seconds, the targets of a closed load are interleaved (see `interleaving`), in
+    slices of that length or longer, `warmup_s` and `seconds` in all; None has each alone.
     """
 
     targets: tuple[str, ...]
@@ -229,12 +231,12 @@ class Plan:
             raise IsobenchError(
                 f"slices of {self.slice_s * 1000:g} ms: they take 5 ms at least, and no longer "
                 "than all the measured seconds",
-                hint="use --slices 20ms, or leave it out",
+                hint="use --slices 20ms, or leave it out; --slices off has each target alone",
             )
-        if self.client != "lean" or not all(isinstance(load, Closed) for load in self.loads):
+        if self.client == "fasthttp":
             raise IsobenchError(
-                "only closed loads of the lean client can take turns",
-                hint="leave out --slices, or the other loads",
+                f"the client {self.client} cannot be interleaved",
+                hint="use --slices off, or another client",
             )
 
     @property
@@ -259,30 +261,24 @@ class Plan:
             for position, (target, workload, load, connection) in enumerate(order, 1):
                 yield Spec(block, position, target, workload, load, connection)
 
+    def is_interleaved(self, spec: Spec) -> bool:
+        """Return whether a trial shares its time with others: if its load is closed."""
+        interleaved = self.slice_s is not None and spec.block != PROBE_BLOCK
+        return interleaved and isinstance(spec.load, Closed)
+
     def together(self, specs: Sequence[Spec]) -> Iterator[list[Spec]]:
         """Divide the trials of a block into those that are made at the same time, in their order.
 
-        The generator's own ceilings are measured alone: it needs the core for itself.
+        All servers of a group are there at once, so there are no more than `MOST_TOGETHER`.
         """
         groups: dict[object, list[Spec]] = {}
         for spec in specs:
             condition = (spec.workload, str(spec.load), spec.connection)
-            alone = self.slice_s is None or spec.target in self.ceilings
-            groups.setdefault(spec.trial if alone else condition, []).append(spec)
-        yield from groups.values()
-
-    def turns(self, block: int, loads: int, place: int) -> dict[str, Any]:
-        """Return the timetable of one of so many loads, as `workloads.load.timetable` takes it."""
-        assert self.slice_s is not None
-        warmup = math.ceil(self.warmup_s / self.slice_s)
-        return {
-            "slice_s": self.slice_s,
-            "loads": loads,
-            "place": place,
-            "warmup": warmup,
-            "rounds": warmup + math.ceil(self.seconds / self.slice_s),
-            "seed": self.seed * 1000 + block,
-        }
+            interleaved = self.is_interleaved(spec)
+            groups.setdefault(condition if interleaved else spec.trial, []).append(spec)
+        for group in groups.values():
+            count = math.ceil(len(group) / MOST_TOGETHER)
+            yield from (group[number::count] for number in range(count))
 
     def _combinations(self) -> Iterator[tuple[str, str, Load, str]]:
         for workload in self.workloads:

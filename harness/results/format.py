@@ -10,7 +10,6 @@ import pandas as pd
 
 from harness.results.overload import is_lower_bound, overloaded
 from harness.stats.intervals import ENOUGH_TO_RESAMPLE
-from harness.stats.significance import Finding, blocks_needed
 
 NONE = "\N{EN DASH}"
 
@@ -116,7 +115,6 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     quantile with "≥" may be longer.
     """
     given = _rate_is_given(rows)
-    can_show = _can_show(rows)
     enough = rows["trials"].max() >= ENOUGH_TO_RESAMPLE
     table = pd.DataFrame(
         [
@@ -124,7 +122,7 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 "target": row["target"],
                 "runs as": row["runs_as"],
                 "req/s": _rate(row),
-                **({} if given else _own_and_beside(row, baseline, can_show)),
+                **({} if given else _own_and_beside(row, baseline)),
                 "p50": _quantile(row, "p50_ms"),
                 "p90": _quantile(row, "p90_ms"),
                 "p99": _quantile(row, "p99_ms"),
@@ -159,17 +157,15 @@ def _bounded(row: Mapping[Hashable, Any], name: str) -> bool:
     return is_lower_bound(row[name], row.get("dropped", math.nan))
 
 
-def _own_and_beside(row: Mapping[Hashable, Any], baseline: str, can_show: bool) -> dict[str, str]:
-    """Return how sure a rate is, and its ratio to the baseline's."""
+def _own_and_beside(row: Mapping[Hashable, Any], baseline: str) -> dict[str, str]:
+    """Return a rate's ratio to the baseline's and how sure it is; without a baseline, the rate."""
     vs = f"ratio_to_{baseline}"
     interval = percent_range(row[f"{vs}_low"], row[f"{vs}_high"])
     difference = row["difference"]
-    if difference == Finding.UNSHOWN and not can_show:
-        difference = "too few blocks"
     resampled = percent_range(*(row[f"{vs}_bootstrap_{end}"] for end in ("low", "high")))
     return {
-        "±": plus_minus(row["requests_per_second_low"], row["requests_per_second_high"]) or NONE,
         f"vs {baseline}": percent(row[vs]),
+        "±": _sureness(row, vs, is_baseline=row["target"] == baseline),
         "interval": NONE if row["target"] == baseline else interval or NONE,
         "bootstrap": resampled or NONE,
         "difference": difference or NONE,
@@ -177,10 +173,11 @@ def _own_and_beside(row: Mapping[Hashable, Any], baseline: str, can_show: bool) 
     }
 
 
-def _can_show(rows: pd.DataFrame) -> bool:
-    """Tell whether the test could show a difference between these rows, whatever the numbers."""
-    tested = rows[rows["p_adjusted"].notna()]
-    return tested.empty or blocks_needed(len(tested)) <= tested["trials"].max()
+def _sureness(row: Mapping[Hashable, Any], vs: str, *, is_baseline: bool) -> str:
+    if is_baseline:
+        return NONE
+    known = vs if math.isfinite(row[vs]) else "requests_per_second"
+    return plus_minus(row[f"{known}_low"], row[f"{known}_high"]) or NONE
 
 
 def _rate_is_given(rows: pd.DataFrame) -> bool:

@@ -78,6 +78,9 @@ class TrialRow:
     hash_seed: int | None = None
     port: int | None = None
     tenant_order: str | None = None
+    interleaved_ratio: float | None = None
+    slices: int | None = None
+    slice_s: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""

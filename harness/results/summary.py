@@ -187,8 +187,17 @@ def _values(
 ) -> list[float]:
     if name != f"ratio_to_{baseline}":
         return _per_block(group, name).tolist()
-    rates = _per_block(group, "requests_per_second")
-    ratios = rates / _baseline_rates(good, condition, baseline)
+    return _ratios(group, _baseline_rates(good, condition, baseline), baseline)
+
+
+def _ratios(good: pd.DataFrame, baseline_rates: pd.Series[float], baseline: str) -> list[float]:
+    """Return a target's ratio to the baseline in each block that has both.
+
+    That of an interleaved trial is to the baseline's rate in the same fractions of a second.
+    """
+    ratios = _per_block(good, "requests_per_second") / baseline_rates
+    if baseline == BASELINE and "interleaved_ratio" in good:
+        ratios = _per_block(good, "interleaved_ratio").combine_first(ratios)
     return ratios.dropna().tolist()
 
 
@@ -243,7 +252,7 @@ def _row(
 ) -> dict[str, Any]:
     good = group[group["verdict"] == "ok"]
     rate = geometric_interval(_per_block(good, "requests_per_second").tolist())
-    ratios = (_per_block(good, "requests_per_second") / baseline_rates).dropna().tolist()
+    ratios = _ratios(good, baseline_rates, baseline)
     ratio = geometric_interval(ratios)
     p99 = geometric_interval(_per_block(good, "p99_ms").tolist())
     cpu = geometric_interval(_per_block(good, "server_cpu_us_per_request").tolist()).mid
@@ -265,7 +274,7 @@ def _row(
         **verdicts.tested(ratios, baseline, is_baseline=target == baseline),
         **verdicts.troubles(group, good),
         "errors": _errors(group),
-        "verdict": _verdict(group, good, _to_be_steady(good, rate)),
+        "verdict": _verdict(group, good, _to_be_steady(good, rate, ratio)),
         "offered_per_second": geometric_interval(
             _per_block(good, "offered_per_second").tolist()
         ).mid,
@@ -351,11 +360,14 @@ def _errors(group: pd.DataFrame) -> int:
     return int(failed.clip(lower=(group["verdict"] != "ok").astype(float)).sum())
 
 
-def _to_be_steady(good: pd.DataFrame, rate: Interval) -> Interval:
-    """Return what a quiet machine keeps steady: the rate, of an open load its share of the offered.
+def _to_be_steady(good: pd.DataFrame, rate: Interval, ratio: Interval) -> Interval:
+    """Return what is to be steady: the rate, of an open load its share of what was offered.
 
-    What is offered by a Poisson process differs between blocks as a matter of course.
+    What is offered by a Poisson process differs between blocks as a matter of course. Of an
+    interleaved target it is the ratio: whatever the host does to rates, it does to all.
     """
+    if _interleaved(good):
+        return ratio
     offered = _per_block(good, "offered_per_second")
     return rate if offered.empty else _ratio(_per_block(good, "requests_per_second"), offered)
 
@@ -365,11 +377,20 @@ def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
         return str(group["verdict"].mode().iloc[0])
     if good["generator_cpu_share"].median() > GENERATOR_LIMIT:
         return "generator-bound"
-    if rate.width > WIDTH_LIMIT or good["steal_share"].median() > STEAL_LIMIT:
+    if rate.width > WIDTH_LIMIT:
+        return "noisy"
+    if _interleaved(good):
+        return "ok"
+    if good["steal_share"].median() > STEAL_LIMIT:
         return "noisy"
     if verdicts.troubles(group, good)["disturbed"] >= DISTURBED_LIMIT * len(good):
         return "noisy"
     return "ok"
+
+
+def _interleaved(good: pd.DataFrame) -> bool:
+    """Tell whether a target's trials shared their time with others."""
+    return "slices" in good and bool(good["slices"].notna().any())
 
 
 def _order(row: dict[str, Any]) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from harness.stats.intervals import Interval, bootstrap_interval
 from harness.stats.self_checks import PASSED
-from harness.stats.significance import SMALLEST_EFFECT, Finding, holm, judge, sign_flip_p
+from harness.stats.significance import SMALLEST_EFFECT, Finding, holm, judge, paired_p
 from harness.stats.steady_state import Steadiness
 
 BOUND = "generator-bound"
@@ -55,7 +55,7 @@ def tested(ratios: Sequence[float], baseline: str, *, is_baseline: bool) -> Row:
         return {"p_value": math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
     interval = bootstrap_interval(ratios)
     return {
-        "p_value": sign_flip_p(ratios),
+        "p_value": paired_p(ratios),
         f"{name}_low": interval.low,
         f"{name}_high": interval.high,
     }

@@ -42,9 +42,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 CONFIDENCE = 0.95
 ENOUGH_TO_RESAMPLE = 20
@@ -73,6 +74,12 @@ class Interval:
 NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
+@lru_cache(maxsize=1024)
+def t_reach(confidence: float, freedom: float) -> float:
+    """Return how many standard errors an interval reaches to either side (Student's t)."""
+    return float(special.stdtrit(freedom, 0.5 + confidence / 2))
+
+
 def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
     """Return the geometric mean of one value a block, with Student's t interval on the logs.
 
@@ -86,7 +93,7 @@ def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) 
     if len(logs) == 1:
         return Interval(math.nan, math.exp(mid), math.nan)
     error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    reach = float(stats.t.ppf(0.5 + confidence / 2, len(logs) - 1)) * error
+    reach = t_reach(confidence, len(logs) - 1) * error
     return Interval(math.exp(mid - reach), math.exp(mid), math.exp(mid + reach))
 
 
@@ -144,7 +151,7 @@ class LogRatio:
 
     def interval(self, confidence: float = CONFIDENCE) -> Interval:
         """Return the ratio with Student's t interval."""
-        reach = float(stats.t.ppf(0.5 + confidence / 2, self.freedom)) * self.error
+        reach = t_reach(confidence, self.freedom) * self.error
         return Interval(
             *(math.exp(log) for log in (self.mean - reach, self.mean, self.mean + reach))
         )

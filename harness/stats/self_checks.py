@@ -64,7 +64,8 @@ class Closed:
     """What Little's law is about: a closed load, its rate, and where its users' time went.
 
     `client_s` is the CPU time that the generator used for a request, or could have used and had no
-    processor; `longest_s` is the longest latency, `window_s` the length of the window.
+    processor; `longest_s` is the longest latency, `window_s` the length of the window. Users send
+    in `sending_share` of it; in the rest requests on their way come to their end.
     """
 
     users: int
@@ -73,6 +74,7 @@ class Closed:
     longest_s: float
     client_s: float
     window_s: float
+    sending_share: float = 1.0
 
 
 def least_served(asked_first: int, answered: int) -> int:
@@ -99,7 +101,8 @@ def little(load: Closed) -> str:
     allowed = TOLERANCE + load.longest_s / load.window_s
     least = load.per_second * load.mean_latency_s
     most = load.per_second * (load.mean_latency_s + load.client_s)
-    if least <= load.users * (1 + allowed) and most >= load.users * (1 - allowed):
+    fewest = load.users * load.sending_share
+    if least <= load.users * (1 + allowed) and most >= fewest * (1 - allowed):
         return ""
     nearest = least if least > load.users else most
     return (

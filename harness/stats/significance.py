@@ -3,19 +3,17 @@
 Strategy
 ========
 
-**What is tested** are the log ratios of a target to the baseline, one a block (`stats` says why).
-If the two do not differ, each ratio is as likely to be its inverse: the sign-flip permutation
-test (Fisher 1935; Good, *Permutation Tests*, 3.2) counts how many of all assignments of signs
-give a mean at least as far from zero. It assumes nothing of the distribution.
+**What is tested** are the log ratios of a target to the baseline, one a block (`intervals` says
+why), by Student's paired t test: whether their mean is 0. It is the test that belongs to the
+interval that is shown: a p-value below 5% means that the 95% interval does not hold 1. A ratio of a
+block is itself a mean over many slices or requests, hence near enough to normal.
 
-**Two runs** have no pairs. If they do not differ, any block could as well be the other run's:
-the permutation test (Fisher 1935; Good, 3.1) counts how many of all ways to divide the blocks
-give means at least as far apart.
+**Two runs** have no pairs: what is tested are the two means of logarithms, by Welch's t (1947), the
+test of `intervals.unpaired_ratio`.
 
-**What that costs.** Of n blocks there are 2^n assignments, so no p-value is below 2/2^n: with
-five blocks 0.06, whatever the numbers. `blocks_needed` says how many a table of comparisons takes.
-Two runs of n blocks divide in (2n)!/n!^2 ways: with five blocks each the least p-value is 0.008,
-which a table of seven comparisons uses up; `blocks_needed_unpaired` is for these.
+**Why not a permutation test.** It assumes less, and can show less: of n blocks there are 2^n
+assignments of signs, so no p-value is below 2/2^n, and with five blocks and fifteen targets nothing
+could be shown, whatever the numbers.
 
 **Many comparisons.** With fifteen targets, one in two runs would call something different by
 chance at 5%. Holm's step-down correction (1979) keeps that to 5% for the whole table.
@@ -32,13 +30,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from harness.stats.intervals import CONFIDENCE, Interval
+from harness.stats.intervals import CONFIDENCE, Interval, LogRatio, t_reach
 
 SMALLEST_EFFECT = 0.03
-_ASSIGNMENTS = 20_000  # of signs: all of them up to 14 blocks, a seeded sample above
+_ALIKE = 1e-12
 
 
 class Finding(enum.StrEnum):
@@ -50,53 +47,32 @@ class Finding(enum.StrEnum):
     UNSHOWN = "not shown"
 
 
-def sign_flip_p(ratios: Sequence[float], seed: int = 0) -> float:
+def paired_p(ratios: Sequence[float]) -> float:
     """Return the two-sided p-value of "the true ratio is 1" for one ratio a block.
 
-    Exact up to 14 blocks; above, from a seeded sample of the assignments of signs. NaN where
-    there is no block.
+    NaN where there is no block, 1 where there is one.
     """
     if len(ratios) < 2:
         return 1.0 if ratios else math.nan
     logs = np.log(np.asarray(ratios, dtype=np.float64))
-    result = stats.permutation_test(
-        (logs,),
-        _mean,
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=_ASSIGNMENTS,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
+    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    return _two_sided(float(logs.mean()), error, len(logs) - 1)
 
 
-def permutation_p(values: Sequence[float], baseline: Sequence[float], seed: int = 0) -> float:
-    """Return the two-sided p-value of "the two runs do not differ", from one value a block of each.
+def unpaired_p(ratio: LogRatio) -> float:
+    """Return the two-sided p-value of "the two runs do not differ".
 
-    Exact up to eight blocks each; above, from a seeded sample of the divisions. NaN where one of
-    them has no block, 1 where one has only one.
+    NaN where one of them has no block, 1 where one has only one.
     """
-    if min(len(values), len(baseline)) < 2:
-        return math.nan if min(len(values), len(baseline)) == 0 else 1.0
-    result = stats.permutation_test(
-        tuple(np.log(np.asarray(side, dtype=np.float64)) for side in (values, baseline)),
-        _difference,
-        permutation_type="independent",
-        vectorized=True,
-        n_resamples=_ASSIGNMENTS,
-        rng=np.random.default_rng(seed),
-    )
-    return float(result.pvalue)
+    if math.isnan(ratio.error):
+        return math.nan if math.isnan(ratio.mean) else 1.0
+    return _two_sided(ratio.mean, ratio.error, ratio.freedom)
 
 
-def _difference(
-    values: NDArray[np.float64], baseline: NDArray[np.float64], axis: int = -1
-) -> NDArray[np.float64]:
-    return np.asarray(values.mean(axis=axis) - baseline.mean(axis=axis))
-
-
-def _mean(logs: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-    return np.asarray(logs.mean(axis=axis))
+def _two_sided(mean: float, error: float, freedom: float) -> float:
+    if error <= _ALIKE:  # every block alike, as memory can be
+        return 1.0 if abs(mean) <= _ALIKE else 0.0
+    return float(2 * stats.t.sf(abs(mean) / error, freedom))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -111,19 +87,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(made) - rank) * value))
         adjusted[place] = highest
     return adjusted
-
-
-def blocks_needed(comparisons: int, confidence: float = CONFIDENCE) -> int:
-    """Return the least number of blocks with which the least p-value can pass Holm's correction."""
-    return math.ceil(math.log2(2 * max(comparisons, 1) / (1 - confidence)))
-
-
-def blocks_needed_unpaired(comparisons: int, confidence: float = CONFIDENCE) -> int:
-    """Return the least number of blocks of each of two runs, as `blocks_needed` does for one."""
-    blocks = 2
-    while max(comparisons, 1) * 2 / math.comb(2 * blocks, blocks) > 1 - confidence:
-        blocks += 1
-    return blocks
 
 
 def judge(
@@ -154,6 +117,8 @@ def blocks_for_precision(ratios: Sequence[float], wanted: float) -> int | None:
     spread = float(np.log(np.asarray(ratios, dtype=np.float64)).std(ddof=1))
     reach = math.log1p(wanted)
     blocks = 2
-    while float(stats.t.ppf(0.5 + CONFIDENCE / 2, blocks - 1)) * spread / math.sqrt(blocks) > reach:
+    if not math.isfinite(spread):
+        return None
+    while t_reach(CONFIDENCE, blocks - 1) * spread / math.sqrt(blocks) > reach:
         blocks += 1 if blocks < 100 else blocks // 10
     return blocks

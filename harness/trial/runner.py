@@ -15,13 +15,14 @@ from harness.plan import stopping
 from harness.plan.plan import Plan, Spec
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
-from harness.trial.bench import Bench, Trial
+from harness.trial.assess import Trial
+from harness.trial.bench import Bench
 
 
-class TurnTakingBench(Bench, Protocol):
+class InterleavingBench(Bench, Protocol):
     """A bench that can make several trials at the same time."""
 
-    def measure_in_turns(self, specs: Sequence[Spec]) -> list[Trial]:
+    def measure_interleaved(self, specs: Sequence[Spec]) -> list[Trial]:
         """Make trials of one condition together, each in its own slices of time."""
 
 
@@ -49,14 +50,17 @@ def remaining(plan: Plan, folder: ResultsFolder) -> list[Spec]:
     next_block = left[0].block if left else plan.blocks + 1
     if any(spec.block == next_block and spec.trial in made for spec in order):
         return left  # in the middle of a block
-    if again := _again(order, trials, next_block - 1):
+    if again := _again(plan, order, trials, next_block - 1):
         return [*again, *left]
     return [] if stopping.decide(plan, trials) else left
 
 
-def _again(order: Sequence[Spec], trials: pd.DataFrame, block: int) -> list[Spec]:
-    """Return which trials of a block are to be made again, after the others in their order."""
-    specs = [spec for spec in order if spec.block == block]
+def _again(plan: Plan, order: Sequence[Spec], trials: pd.DataFrame, block: int) -> list[Spec]:
+    """Return which trials of a block are to be made again, after the others in their order.
+
+    What disturbs one interleaved trial disturbs them all, and their comparison stands.
+    """
+    specs = [spec for spec in order if spec.block == block and not plan.is_interleaved(spec)]
     rows = trials[trials["block"] == block]
     disturbed = set(rows[rows["disturbed"].fillna("") != ""]["trial"])
     repeated = set(trials[trials["attempt"] > 1]["trial"])
@@ -71,7 +75,7 @@ def _again(order: Sequence[Spec], trials: pd.DataFrame, block: int) -> list[Spec
 
 def carry_out(
     plan: Plan,
-    bench: TurnTakingBench,
+    bench: InterleavingBench,
     folder: ResultsFolder,
     watcher: Watcher,
     clock: Callable[[], float] = time.monotonic,
@@ -87,10 +91,10 @@ def carry_out(
             for spec in specs:
                 watcher.begins(spec)
             began = clock()
-            if plan.slice_s is None or specs[0].target in plan.ceilings:
-                trials = [bench.measure(spec) for spec in specs]
+            if plan.is_interleaved(specs[0]):
+                trials = bench.measure_interleaved(specs)
             else:
-                trials = bench.measure_in_turns(specs)
+                trials = [bench.measure(spec) for spec in specs]
             took_s = (clock() - began) / len(specs)
             for spec, trial in zip(specs, trials, strict=True):
                 row = replace(trial.row, attempt=spec.attempt, took_s=took_s)

@@ -6,11 +6,8 @@ Strategy
 One block holds a trial of each variant, in seeded random order: `dso`, `dso` again, and `dso` with
 5% and with 10% of its own CPU time a request added (`servers.profiling.slowdown`). Seven
 consecutive blocks make one comparison of each of the three with the first, as a run with `--blocks
-7` would: the ratio in each block, its interval, the sign-flip test, `significance.judge`. Nothing
+7` would: the ratio in each block, its interval, the paired t test, `significance.judge`. Nothing
 is looked at before the last block has ended, and the number of comparisons is fixed beforehand.
-
-**Seven blocks.** A sign-flip test of n blocks knows no p-value below 2/2^n: with five none passes
-5%, with six only blocks of one mind do, with seven one block of the seven may dissent a little.
 
 **In turns.** The four servers of a block live at the same time and are loaded for 10 ms each, in
 turn (`workloads.load.timetable`). Measured one after the other for as long, seven blocks found a
@@ -50,7 +47,7 @@ from harness.results.rows import TrialRow
 from harness.results.summary import Condition
 from harness.results.verdicts import counted
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval
-from harness.stats.significance import SMALLEST_EFFECT, Finding, judge, sign_flip_p
+from harness.stats.significance import SMALLEST_EFFECT, Finding, judge, paired_p
 from harness.target.targets import Target
 
 BASELINE = "dso"
@@ -291,7 +288,7 @@ def _compared(
     # loc is inclusive, and looks at block numbers: a block that was lost moves no other.
     pairs = _pairs(values.loc[(number - 1) * blocks + 1 : number * blocks], variant)
     ratio = ratio_interval(pairs[variant.name].tolist(), pairs[BASELINE].tolist())
-    p_value = sign_flip_p((pairs[variant.name] / pairs[BASELINE]).tolist())
+    p_value = paired_p((pairs[variant.name] / pairs[BASELINE]).tolist())
     finding = judge(ratio, p_value) if len(pairs) > 1 else Finding.UNSHOWN
     return Compared(
         number=number,

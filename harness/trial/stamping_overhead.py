@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import IsobenchError
+from harness.host.cores import Cores
 from harness.plan.plan import Closed, Plan
 from harness.stats.intervals import Interval, ratio_interval
 from harness.target.run_resources import Belongings
 from harness.target.targets import Target, choose
-from harness.trial.bench import Cores, Laboratory
+from harness.trial.bench import Laboratory
 
 SUBJECT: Final = "dso"
 MOST: Final = 0.02
@@ -47,7 +48,7 @@ def cost(comparison: Comparison, cores: Cores, seed: int) -> Interval:
         with Laboratory(belongings, plan, targets, cores) as laboratory:
             trials = list(plan.trials())
             for start in range(0, len(trials), len(targets)):
-                made = laboratory.measure_in_turns(trials[start : start + len(targets)])
+                made = laboratory.measure_interleaved(trials[start : start + len(targets)])
                 for trial in made:
                     if trial.row.requests_per_second is None:
                         raise IsobenchError(

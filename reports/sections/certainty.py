@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.results.format import span
-from harness.results.summary import by_condition
-from harness.stats.significance import Finding, blocks_needed
+from harness.stats.significance import Finding
 
 _FEW = 5
 
@@ -35,24 +34,7 @@ def can_show(rows: Sequence[Row]) -> bool:
     They are all rows of one condition.
     """
     tested = _tested(rows)
-    return not tested or blocks_needed(len(tested)) <= _blocks(tested)
-
-
-def power(summary: pd.DataFrame) -> Iterator[str]:
-    """Yield a sentence on how many blocks it takes, where there were too few to show a difference.
-
-    Where there was one block only, that is said elsewhere.
-    """
-    tables = [rows.to_dict("records") for _, rows in by_condition(summary)]
-    weak = [_tested(rows) for rows in tables if not can_show(rows)]
-    if not weak or max(map(_blocks, weak)) < 2:
-        return
-    most = max(weak, key=len)
-    comparisons = "1 comparison" if len(most) == 1 else f"{len(most)} comparisons"
-    yield (
-        f"With {_blocks(most)} blocks no test can show a difference, whatever the numbers: "
-        f"for {comparisons} at the 5% level it takes {blocks_needed(len(most))}."
-    )
+    return not tested or _blocks(tested) > 1
 
 
 def self_checks(summary: pd.DataFrame) -> str:

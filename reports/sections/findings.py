@@ -34,8 +34,7 @@ def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
         _of_condition(condition, scope.within(condition), rows.to_dict("records"), baseline)
         for condition, rows in by_condition(measured)
     ]
-    power = certainty.power(measured)
-    return [*sentences, *power, *identities(measured), *_unmeasured(summary)]
+    return [*sentences, *identities(measured), *_unmeasured(summary)]
 
 
 def beside(

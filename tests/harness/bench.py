@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.commands.signals import Interrupted
 from harness.plan.plan import Spec
-from harness.trial.bench import Trial
+from harness.trial.assess import Trial
 from tests.harness.folders import ROW
 
 
@@ -38,5 +38,5 @@ class Bench:
         )
         return Trial(row, np.empty(0) if wrong else np.array([500.0, 700.0]))
 
-    def measure_in_turns(self, specs: Sequence[Spec]) -> list[Trial]:
+    def measure_interleaved(self, specs: Sequence[Spec]) -> list[Trial]:
         return [self.measure(spec) for spec in specs]

@@ -20,7 +20,10 @@ import pytest
 
 from harness import cli
 from harness.commands import run
+from harness.plan.extent import QUICK, USUAL
+from harness.plan.interleaving import SHORTEST_S
 from harness.plan.plan import Plan
+from harness.plan.stopping import MOST_BLOCKS
 from harness.results.folder import ResultsFolder
 from tests.harness import folders
 from tests.harness.live import BLOCKS, MANIFEST, ROOT, RUN, Isobench, needs_root, trials_in, until
@@ -123,8 +126,9 @@ def test_what_is_no_command_at_all(say: Say, arguments: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "seconds", "blocks"),
     [
-        ("", cli.SECONDS, cli.BLOCKS),
-        ("--quick", cli.QUICK_SECONDS, cli.QUICK_BLOCKS),
+        ("", USUAL.seconds, MOST_BLOCKS),
+        ("--quick", QUICK.seconds, MOST_BLOCKS),
+        ("--slices off", USUAL.alone_seconds, USUAL.blocks),
         ("--quick --seconds 0.7 --blocks 4", 0.7, 4),
     ],
 )
@@ -139,14 +143,13 @@ def test_what_is_said_counts_more_than_quick(
 
 def test_the_documentation_names_the_lengths_of_today() -> None:
     page = " ".join((ROOT / "docs" / "measuring.md").read_text().split())
-    words = {2: "two", 3: "three", 5: "five"}
-    blocks, quick = words[cli.BLOCKS], words[cli.QUICK_BLOCKS]
-    assert f"first {cli.WARMUP:g} s, the warm-up, is thrown away" in page
-    assert f"the measured window of {cli.SECONDS:.1f} s follows" in page
-    assert f"There are {blocks} blocks unless told otherwise" in page
+    assert f"slices of {1000 * SHORTEST_S:g} ms or longer" in page
+    assert f"{USUAL.seconds:g} s in all for each target of a block (`--seconds`)" in page
+    assert f"within ±{100 * USUAL.precision:g}%" in page
+    assert f"budget of {USUAL.budget_s:g} s for each condition" in page
     assert (
-        f"`--quick` ({quick} blocks of {cli.QUICK_SECONDS:g} s, after a warm-up of "
-        f"{cli.QUICK_WARMUP:g} s)" in page
+        f"`--quick` ({QUICK.seconds:g} s for each target of a block, ±{100 * QUICK.precision:g}%, "
+        f"{QUICK.budget_s:g} s for each condition)" in page
     )
 
 

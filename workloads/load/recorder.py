@@ -92,10 +92,6 @@ class Recorder:
             self.evidence = Evidence.of(exception, tenant)
         self._on_error(self.errors)
 
-    def move(self, clock: Callable[[float], float]) -> None:
-        """Put all completion times on another clock."""
-        self._completed = array("d", map(clock, self._completed))
-
     def rows(self) -> NDArray[np.float64]:
         """Return an (n, 2) array of completion times (s) and latencies (us)."""
         return np.column_stack([np.array(self._completed), np.array(self._latency_us)])

@@ -94,7 +94,7 @@ class Trial:
         except (KeyError, TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the timetable is incomplete or malformed: {type(error).__name__}: {error}",
-                hint="It needs slice_s, loads, place, warmup, rounds and seed, then an epoch.",
+                hint="It needs begins, lengths, measured_from and measured_to, then an epoch.",
             ) from None
 
 
@@ -111,7 +111,7 @@ class Outcome:
     the window ended. `retries` and `connections` are None where the client does not tell.
     `verified` counts the replies whose check passed, where it was made and not where replies are
     recorded: both counts must agree. `generator_waited_s` is how long this process could run within
-    the window, and had no processor. With a timetable, completions and `window` are in own time.
+    the window, and had no processor.
     """
 
     requests_total: int
@@ -208,9 +208,6 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
                 drain(recorder, plan.schedule.within(start, end), trial.drain_s, stop)
         finally:
             runner.quit()
-    if turns is not None:
-        recorder.move(turns.own_time)
-        start, end = turns.own_window
     recorder.save(trial.output)
     lean = trial.load.client == "lean"
     return Outcome(

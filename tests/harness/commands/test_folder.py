@@ -23,10 +23,10 @@ from harness.commands.folder import (
     open_or_create,
 )
 from harness.errors import Caution, IsobenchError
+from harness.host.cores import Cores
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.target.targets import Refusal, choose
-from harness.trial.bench import Cores
 
 HOST = Host({"cpu": "Example CPU"}, (Caution("noisy", "wait"),))
 

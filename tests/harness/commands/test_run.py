@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from harness.cli import QUICK_BLOCKS
 from harness.commands import run
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
@@ -85,8 +84,8 @@ def test_its_summary_has_the_promised_columns(whole: Whole) -> None:
         ("ruid2", "close"),
         ("ruid2", "keep-alive"),
     ]
-    assert (summary["trials"] == QUICK_BLOCKS).all()
-    assert (summary["checked"] == QUICK_BLOCKS).all()
+    assert (summary["trials"] >= 1).all()
+    assert (summary["checked"] == summary["trials"]).all()
     assert (summary["failed_checks"] == 0).all()
     assert (summary["errors"] == 0).all()
     assert (summary["requests_per_second"] > 0).all()

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import IsobenchError
-from harness.plan.plan import CONNECTIONS, SCHEDULES, Closed, Open, Plan, parse_load, workers_for
+from harness.plan.plan import (
+    CONNECTIONS,
+    MOST_TOGETHER,
+    SCHEDULES,
+    Closed,
+    Open,
+    Plan,
+    parse_load,
+    workers_for,
+)
 
 PLAN = Plan(targets=("cgi", "dso", "ruid2"), workloads=("hello", "upload"), seed=7)
 
@@ -187,16 +196,30 @@ def test_what_is_no_load(text: str) -> None:
 SLICED = replace(PLAN, loads=(Closed(2),), workers=2, slice_s=0.02, ceilings=("null",))
 
 
-def test_targets_of_a_condition_are_measured_together_when_they_take_turns() -> None:
+def test_targets_of_a_condition_are_measured_together() -> None:
     specs = [spec for spec in SLICED.trials() if spec.block == 1]
     groups = list(SLICED.together(specs))
-    together = [group for group in groups if len(group) > 1]
     assert {len({(s.workload, s.connection) for s in group}) for group in groups} == {1}
-    assert {len(group) for group in together} == {len(SLICED.targets)}
-    assert all(group[0].target == "null" for group in groups if len(group) == 1)
+    assert {len(group) for group in groups} == {len(SLICED.targets) + 1}
     assert sorted(spec.trial for group in groups for spec in group) == sorted(
         spec.trial for spec in specs
     )
+
+
+def test_of_many_targets_no_more_live_at_once_than_memory_is_stated_for() -> None:
+    plan = replace(SLICED, targets=tuple(f"t{number}" for number in range(40)))
+    specs = [spec for spec in plan.trials() if spec.block == 1]
+    sizes = [len(group) for group in plan.together(specs)]
+    assert sum(sizes) == len(specs)
+    assert max(sizes) <= MOST_TOGETHER
+
+
+def test_open_loads_have_the_time_for_themselves() -> None:
+    plan = replace(SLICED, loads=(Closed(2), Open(50.0)), ceilings=())
+    specs = [spec for spec in plan.trials() if spec.block == 1]
+    alone = [group for group in plan.together(specs) if len(group) == 1]
+    assert len(alone) == len(specs) / 2
+    assert all(isinstance(spec.load, Open) for (spec,) in alone)
 
 
 def test_otherwise_each_trial_is_made_alone() -> None:
@@ -204,28 +227,15 @@ def test_otherwise_each_trial_is_made_alone() -> None:
     assert list(PLAN.together(specs)) == [[spec] for spec in specs]
 
 
-def test_a_timetable_has_whole_slices() -> None:
-    plan = replace(SLICED, seconds=0.25, warmup_s=0.05)
-    assert plan.turns(block=3, loads=2, place=1) == {
-        "slice_s": 0.02,
-        "loads": 2,
-        "place": 1,
-        "warmup": 3,
-        "rounds": 3 + 13,
-        "seed": plan.seed * 1000 + 3,
-    }
-
-
 @pytest.mark.parametrize(
     "changes",
     [
         {"slice_s": 0.001},
         {"slice_s": 3.0},
-        {"loads": (Open(100.0),), "ceilings": ()},
         {"client": "fasthttp"},
     ],
 )
 def test_slices_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(IsobenchError, match=r"slices|take turns") as caught:
+    with pytest.raises(IsobenchError, match=r"slices|interleaved") as caught:
         replace(SLICED, **changes)
     assert "--slices" in caught.value.hint

@@ -12,7 +12,7 @@ import pytest
 
 from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Open, Plan
-from harness.plan.stopping import LEAST_BLOCKS, End, decide, parse_span
+from harness.plan.stopping import FIRST_LOOK, End, decide, parse_span
 from harness.results import schema
 from harness.results.rows import TrialRow
 from tests.harness.results.test_summary import row, void
@@ -43,11 +43,11 @@ def blocks(count: int, ratios: Sequence[float] = (1.0,), took_s: float = 2.0) ->
 
 
 def test_precise_enough_but_not_before_the_least() -> None:
-    for count in range(1, LEAST_BLOCKS):
+    for count in range(1, FIRST_LOOK):
         assert decide(PLAN, blocks(count)) is None
-    stop = decide(PLAN, blocks(LEAST_BLOCKS))
+    stop = decide(PLAN, blocks(FIRST_LOOK))
     assert stop is not None
-    assert (stop.by, stop.blocks, stop.wanting) == (End.PRECISION, LEAST_BLOCKS, ())
+    assert (stop.by, stop.blocks, stop.wanting) == (End.PRECISION, FIRST_LOOK, ())
     assert (stop.spent_s, stop.block_s) == (20.0, 4.0)
 
 
@@ -76,7 +76,7 @@ def test_the_first_block_is_always_made() -> None:
     stop = decide(plan, blocks(1))
     assert stop is not None
     assert (stop.by, stop.blocks) == (End.BUDGET, 1)
-    assert [(one.within, one.more_blocks) for one in stop.wanting] == [(None, None)] * 2
+    assert [(one.within, one.more_blocks) for one in stop.wanting] == [(None, None)]
 
 
 def test_blocks_are_the_bound() -> None:
@@ -102,7 +102,7 @@ def test_what_the_smallest_effect_would_take_is_told_unasked() -> None:
     (wanting,) = stop.wanting
     (as_asked,) = (decide(replace(plan, precision=0.05), blocks(7, LOOSE)) or stop).wanting
     assert wanting == as_asked
-    few = decide(replace(plan, blocks=LEAST_BLOCKS - 1), blocks(LEAST_BLOCKS - 1, LOOSE))
+    few = decide(replace(plan, blocks=FIRST_LOOK - 1), blocks(FIRST_LOOK - 1, LOOSE))
     assert few is not None
     assert few.wanting == ()
 

@@ -16,8 +16,8 @@ from harness.profile import profiler
 from harness.profile.ftrace import CREDENTIAL_CALLS, RESOLUTION_NS, Event
 from harness.profile.phases import AFTERWARDS, REQUEST, SUM_WITHIN, Passed
 from harness.profile.profiler import Procedure, Profiled, Profiler, Tracing, settled
+from harness.target.sites import settle
 from harness.target.targets import available, choose
-from harness.trial.bench import settle
 from tests.harness.live import needs_root
 
 pytestmark = needs_root

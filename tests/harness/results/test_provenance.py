@@ -22,7 +22,7 @@ from harness.results.provenance import (
     last_tools,
     tools,
 )
-from harness.trial.bench import interpreter
+from harness.target.sites import interpreter
 from reports.page import made
 from tests.harness.folders import BASE, NEW, write_folder
 

@@ -6,45 +6,51 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from harness.stats.intervals import Interval, geometric_interval
+from harness.stats.intervals import Interval, geometric_interval, unpaired_ratio
 from harness.stats.significance import (
     Finding,
     blocks_for_precision,
-    blocks_needed,
-    blocks_needed_unpaired,
     holm,
     judge,
-    permutation_p,
-    sign_flip_p,
+    paired_p,
+    unpaired_p,
 )
 
-# Darwin's maize, the heights of crossed and self-fertilised plants in eighths of an inch, with
-# which Fisher introduced the test (The Design of Experiments, 1935, section 21): of 32,768
-# assignments of signs 1,726 give a sum at least as far from zero.
+# Darwin's maize, the heights of crossed and self-fertilised plants in eighths of an inch, of which
+# Fisher gives t = 2.148 with 14 degrees of freedom (The Design of Experiments, 1935, section 17).
 DARWIN = (49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48)
 
 
 def test_fishers_own_example() -> None:
-    # 15 pairs are just above what is enumerated, so this is a sample of 20,000 assignments.
-    assert sign_flip_p(np.exp(DARWIN).tolist()) == pytest.approx(1726 / 32768, abs=0.006)
+    assert paired_p(np.exp(DARWIN).tolist()) == pytest.approx(2 * stats.t.sf(2.148, 14), abs=1e-4)
 
 
-def test_exact_where_signs_agree() -> None:
-    for blocks in range(1, 12):
-        assert sign_flip_p([1.1 + 0.01 * n for n in range(blocks)]) == pytest.approx(2 / 2**blocks)
+@given(st.lists(st.floats(0.5, 2.0), min_size=3, max_size=9, unique=True))
+def test_the_test_and_the_interval_say_the_same(ratios: list[float]) -> None:
+    interval = geometric_interval(ratios)
+    assume(abs(math.log(interval.low)) > 1e-6)
+    assume(abs(math.log(interval.high)) > 1e-6)
+    assert (paired_p(ratios) < 0.05) == (not interval.low <= 1 <= interval.high)
 
 
 def test_a_ratio_and_its_inverse_are_equally_different() -> None:
     ratios = [0.9, 1.05, 0.88, 0.97, 0.93, 0.99]
-    assert sign_flip_p(ratios) == sign_flip_p([1 / ratio for ratio in ratios])
+    assert paired_p(ratios) == pytest.approx(paired_p([1 / ratio for ratio in ratios]))
 
 
-def test_no_block_no_answer() -> None:
-    assert math.isnan(sign_flip_p([]))
+def test_few_blocks_can_show_a_difference() -> None:
+    assert paired_p([0.30, 0.31, 0.29, 0.30, 0.305]) < 0.05 / 14
+
+
+def test_no_block_no_answer_and_blocks_that_are_all_alike() -> None:
+    assert math.isnan(paired_p([]))
+    assert paired_p([1.2]) == 1
+    assert paired_p([1.0] * 4) == 1
+    assert paired_p([1.2] * 4) == 0
 
 
 def test_holm_gives_what_r_gives() -> None:
@@ -66,12 +72,6 @@ def test_holm_keeps_order_and_never_lowers(p_values: list[float]) -> None:
     assert all(after <= 1 for after in adjusted)
     by_value = [after for _, after in sorted(zip(p_values, adjusted, strict=True))]
     assert by_value == sorted(by_value)
-
-
-def test_blocks_needed_is_the_least_that_can_tell() -> None:
-    for comparisons in (1, 4, 15):
-        blocks = blocks_needed(comparisons)
-        assert comparisons * 2 / 2**blocks <= 0.05 < comparisons * 2 / 2 ** (blocks - 1)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_four_answers(
 def test_chance_is_called_a_difference_no_more_often_than_promised() -> None:
     random = np.random.default_rng(1)
     samples = np.exp(random.normal(0, 0.05, (400, 8)))
-    called = [sign_flip_p(sample.tolist()) <= 0.05 for sample in samples]
+    called = [paired_p(sample.tolist()) <= 0.05 for sample in samples]
     assert stats.binom.sf(sum(called) - 1, 400, 0.05) > 0.001
 
 
@@ -112,29 +112,16 @@ def test_more_blocks_for_more_precision() -> None:
     assert blocks_for_precision([1.0, 1.0, 1.0], 0.05) == 2
 
 
-def test_two_runs_that_do_not_overlap_have_the_least_p() -> None:
-    base, new = [1.0, 1.01, 1.02, 1.03], [1.1, 1.11, 1.12, 1.13]
-    assert permutation_p(new, base) == pytest.approx(2 / math.comb(8, 4))
-    assert permutation_p(base, new) == pytest.approx(2 / math.comb(8, 4))
-
-
-def test_two_runs_against_counting() -> None:
-    # Of the 10 ways to divide {0, 1, 2, 4, 8} into 2 and 3, 1 gives a difference of means as high
-    # as {4, 8} against {0, 1, 2}; the two-sided p-value is twice that.
-    new, base = np.exp([4.0, 8.0]).tolist(), np.exp([0.0, 1.0, 2.0]).tolist()
-    assert permutation_p(new, base) == pytest.approx(0.2)
+def test_two_runs_are_tested_as_welch_does() -> None:
+    new, base = [1.1, 1.16, 1.12, 1.13], [1.0, 1.01, 1.02, 1.03, 0.9]
+    expected = stats.ttest_ind(np.log(new), np.log(base), equal_var=False).pvalue
+    assert unpaired_p(unpaired_ratio(new, base)) == pytest.approx(expected)
 
 
 def test_equal_runs_and_runs_too_short() -> None:
-    assert permutation_p([84.0] * 5, [84.0] * 6) == pytest.approx(1)
-    assert permutation_p([1.0], [2.0, 3.0]) == 1
-    assert math.isnan(permutation_p([], [2.0, 3.0]))
-
-
-def test_many_blocks_are_sampled_with_a_seed() -> None:
-    random = np.random.default_rng(2)
-    new, base = (np.exp(random.normal(0, 0.05, 12)).tolist() for _ in range(2))
-    assert permutation_p(new, base, seed=3) == permutation_p(new, base, seed=3)
+    assert unpaired_p(unpaired_ratio([84.0] * 5, [84.0] * 6)) == 1
+    assert unpaired_p(unpaired_ratio([1.0], [2.0, 3.0])) == 1
+    assert math.isnan(unpaired_p(unpaired_ratio([], [2.0, 3.0])))
 
 
 def test_two_equal_runs_are_called_different_no_more_often_than_promised() -> None:
@@ -142,12 +129,5 @@ def test_two_equal_runs_are_called_different_no_more_often_than_promised() -> No
     called = 0
     for _ in range(400):
         new, base = (np.exp(random.normal(0, 0.05, 5)).tolist() for _ in range(2))
-        called += permutation_p(new, base) <= 0.05
+        called += unpaired_p(unpaired_ratio(new, base)) <= 0.05
     assert stats.binom.sf(called - 1, 400, 0.05) > 0.001
-
-
-def test_blocks_of_two_runs_needed() -> None:
-    for comparisons in (1, 10, 50):
-        blocks = blocks_needed_unpaired(comparisons)
-        assert comparisons * 2 / math.comb(2 * blocks, blocks) <= 0.05
-        assert comparisons * 2 / math.comb(2 * blocks - 2, blocks - 1) > 0.05

@@ -12,8 +12,8 @@ import pytest
 
 from harness.target.run_resources import Belongings
 from harness.target.server import Server, ServerFailed, ServerUsage, Site, check, free_port
+from harness.target.sites import settle
 from harness.target.targets import Target, choose
-from harness.trial.bench import settle
 from tests.harness.live import needs_root, until
 
 

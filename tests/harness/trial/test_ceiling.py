@@ -8,11 +8,12 @@ from pathlib import Path
 import httptools
 import pytest
 
+from harness.host.cores import Cores
 from harness.plan.plan import CONNECTIONS, Closed, Plan
 from harness.target.run_resources import Belongings
 from harness.target.targets import choose
 from harness.trial import ceiling, crosscheck
-from harness.trial.bench import Cores, Laboratory
+from harness.trial.bench import Laboratory
 from tests.harness.live import needs_root
 from workloads.catalog import WORKLOADS, Connection
 from workloads.load.spec import Load, asks
@@ -156,7 +157,7 @@ def test_clients_connections_ceilings_slices_and_cross_checks_go_together(
         for spec in specs:
             in_turns = slice_s is not None and not ceiling.is_null(spec.target)
             (trial,) = (
-                laboratory.measure_in_turns([spec]) if in_turns else [laboratory.measure(spec)]
+                laboratory.measure_interleaved([spec]) if in_turns else [laboratory.measure(spec)]
             )
             # That nothing was answered in so short a time is no contradiction on a busy host.
             assert trial.row.first_error is None, trial.row.first_error

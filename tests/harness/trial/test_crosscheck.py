@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import IsobenchError
+from harness.host.cores import Cores
 from harness.plan.plan import Closed, Open, Plan, Spec
 from harness.results.rows import CrosscheckRow
 from harness.target.run_resources import Belongings
 from harness.target.targets import choose
 from harness.trial import crosscheck
-from harness.trial.bench import Cores, Laboratory
+from harness.trial.bench import Laboratory
 from harness.trial.crosscheck import CrossCheckFailed, Loaded
 
 PLAN = Plan(

@@ -9,11 +9,11 @@ import pytest
 
 from harness.commands.signals import Interrupted
 from harness.plan.plan import Plan, Spec
-from harness.plan.stopping import LEAST_BLOCKS
+from harness.plan.stopping import FIRST_LOOK
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
 from harness.trial import runner
-from harness.trial.bench import Trial
+from harness.trial.assess import Trial
 from tests.harness.bench import Bench
 from tests.harness.live import MANIFEST
 
@@ -199,7 +199,7 @@ GOING_ON = replace(PLAN, blocks=200, precision=0.03)
 
 def test_a_run_goes_on_until_it_is_precise(folder: ResultsFolder) -> None:
     runner.carry_out(GOING_ON, Noisy(), folder, Watcher())
-    assert folder.trials()["block"].max() == LEAST_BLOCKS
+    assert folder.trials()["block"].max() == FIRST_LOOK
     runner.conclude(GOING_ON, folder)
     assert folder.manifest.stopped["by"] == "precision"
     assert folder.manifest.finished_at is not None
@@ -208,7 +208,7 @@ def test_a_run_goes_on_until_it_is_precise(folder: ResultsFolder) -> None:
 def test_more_scatter_takes_more_blocks(folder: ResultsFolder) -> None:
     runner.carry_out(GOING_ON, Noisy(spread=0.02), folder, Watcher())
     blocks = folder.trials()["block"].max()
-    assert LEAST_BLOCKS < blocks < 30
+    assert FIRST_LOOK < blocks < 30
     assert runner.remaining(GOING_ON, folder) == []
 
 

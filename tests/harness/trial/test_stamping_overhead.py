@@ -2,9 +2,9 @@
 
 import pytest
 
+from harness.host.cores import divide
 from harness.target import probes
 from harness.trial import stamping_overhead
-from harness.trial.bench import divide
 from harness.trial.stamping_overhead import Comparison
 from tests.harness.live import needs_root
 

@@ -21,24 +21,9 @@ def summary(make_folder: MakeFolder, **options: Any) -> pd.DataFrame:
     return ResultsFolder.open(make_folder(connections=("close",), **options)).summary()
 
 
-def test_too_few_blocks_are_named_with_what_it_takes(make_folder: MakeFolder) -> None:
+def test_five_blocks_can_show_a_difference(make_folder: MakeFolder) -> None:
     few = summary(make_folder, blocks=5)
-    assert list(certainty.power(few)) == [
-        "With 5 blocks no test can show a difference, whatever the numbers: "
-        "for 4 comparisons at the 5% level it takes 8."
-    ]
-    assert "no difference shown" not in " ".join(findings.findings(few))
-    assert list(certainty.power(few)) == [one for one in findings.findings(few) if "no test" in one]
-
-
-def test_enough_blocks_need_no_words(make_folder: MakeFolder) -> None:
-    enough = summary(make_folder, blocks=8)
-    assert list(certainty.power(enough)) == []
-    assert set(enough[enough["target"] != "dso"]["difference"]) == {"lower"}
-
-
-def test_one_block_is_spoken_of_elsewhere(make_folder: MakeFolder) -> None:
-    assert list(certainty.power(summary(make_folder, blocks=1))) == []
+    assert set(few[few["target"] != "dso"]["difference"]) == {"lower"}
 
 
 def test_what_was_not_shown_to_differ_is_said(make_folder: MakeFolder) -> None:

@@ -14,7 +14,8 @@ import pytest
 from servers.front.oversight import descendants
 from servers.front.pool import Pool, bound_log
 from servers.front.scoreboard import Slot
-from servers.mode import Identity, Setting
+from servers.kernel.credentials import Identity
+from servers.mode import Setting
 from servers.modes import dso
 from servers.sites import Sites as Served
 from tests.servers.live import (

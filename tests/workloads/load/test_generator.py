@@ -289,23 +289,28 @@ def in_turns(generator: Generator, command: Command, epoch: Any) -> list[dict[st
 def test_a_trial_in_turns_sends_within_its_slices_only(
     generator: Generator, trial: Callable[..., Command], stub: Callable[[str], int]
 ) -> None:
-    fields = {"slice_s": 0.05, "loads": 2, "place": 0, "warmup": 1, "rounds": 4, "seed": 9}
+    fields = {
+        "begins": [0.0, 0.2, 0.4],
+        "lengths": [0.05, 0.05, 0.1],
+        "measured_from": 0.15,
+        "measured_to": 0.6,
+    }
     epoch = time.monotonic() + 0.05
     begun, ended, done = in_turns(generator, trial(stub("hello"), turns=fields), epoch)
     timetable = Timetable.read(fields, epoch)
     assert begun["at"] >= timetable.window[0]
     assert ended["at"] >= timetable.window[1]
-    assert done["window"] == pytest.approx(timetable.own_window)
+    assert done["window"] == pytest.approx(timetable.window, abs=0.05)
     rows = np.load(done["file"])
     assert len(rows) == done["requests_total"] == done["verified"]
     assert 0 <= done["sent"] - len(rows) <= 4  # each user may have been stopped while it waited
-    assert timetable.epoch <= rows[:, 0].min()
-    assert rows[:, 0].max() < timetable.own_window[1]
+    sent = rows[:, 0] - rows[:, 1] / 1e6
+    assert all(timetable.wait_s(at - 0.02) == 0 or timetable.wait_s(at) == 0 for at in sent)
 
 
 def test_a_malformed_timetable_is_refused(
     generator: Generator, trial: Callable[..., Command], stub: Callable[[str], int]
 ) -> None:
-    (failed,) = in_turns(generator, trial(stub("hello"), turns={"slice_s": 0.05}), 1.0)
+    (failed,) = in_turns(generator, trial(stub("hello"), turns={"begins": [0.05]}), 1.0)
     assert failed["event"] == "failed"
-    assert "slice_s, loads" in failed["hint"]
+    assert "begins, lengths" in failed["hint"]

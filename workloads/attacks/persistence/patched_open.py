@@ -18,9 +18,12 @@ def attack(given: Given) -> object:
     def copying(path: object, *rest: object, **named: object) -> object:
         file = real(path, *rest, **named)  # type: ignore[call-overload]
         if str(path).endswith("config.secret"):
-            with contextlib.suppress(OSError):  # or the neighbour would notice
-                with real(path) as source, real(f"{drop}/copy", "w") as copy:  # type: ignore[call-overload]
-                    copy.write(source.read())
+            with (
+                contextlib.suppress(OSError),  # or the neighbour would notice
+                real(path) as source,  # type: ignore[call-overload]
+                real(f"{drop}/copy", "w") as copy,
+            ):
+                copy.write(source.read())
         return file
 
     builtins.open = copying  # type: ignore[assignment]

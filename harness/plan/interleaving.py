@@ -1,0 +1,171 @@
+"""Which target is loaded when, where the targets of a condition are interleaved. Pure.
+
+Strategy
+========
+
+A shared host is slower for some tenths of a second or some seconds, then faster again (1.8 times,
+on the virtual machines that this was written on). Two servers that are measured one after the other
+meet different hosts, however long each is measured. Loaded in turn, a few hundredths of a second
+each, they share it.
+
+**Slices** are as short as the target allows: a *pilot* (the target alone, for a moment) tells how
+quickly it answers, and a slice has time for some sixteen requests, and for two of each user, but is
+never shorter than 20 ms. After a slice nobody sends for as long as requests on their way may need.
+
+**Order.** The time that a target gets is divided among its slices, which are spread over the whole
+stretch: each falls at random within its own part of it (stratified sampling; Cochran 1977, chapter
+5), so a slow target with few slices and a quick one with many meet the same host.
+
+**Flanks.** A slice of the baseline stands before and after each group of slices that takes 60 ms or
+longer, so that each target has the baseline's rate from the same fraction of a second. Beside a
+long slice the flanks are longer, since so few requests have to stand for it. How ratios are formed
+from that is told in `harness.stats.interleaved`.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SHORTEST_S = 0.02
+LONGEST_S = 2.0
+FLANKED_S = 0.06
+"""How long slices of other targets may take between two of the baseline."""
+_REQUESTS = 16
+_REQUESTS_OF_A_USER = 2
+_LEAST_SLICES = 3
+_LEAST_GAP_S = 0.002
+_LONGEST_GAP_S = 1.0
+_FLANK_SHARE = 0.15
+_LONGEST_FLANK_S = 0.1
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The length of a target's slices, and of the gap behind each, in seconds."""
+
+    slice_s: float
+    gap_s: float
+
+
+def pace(per_second: float, users: int, shortest_s: float = SHORTEST_S) -> Pace:
+    """Return the pace of a target that answered so many requests a second to so many users.
+
+    0 requests a second, of a target that did not answer in its pilot, give the slowest pace.
+    """
+    if per_second <= 0:
+        return Pace(LONGEST_S, _LONGEST_GAP_S)
+    requests = max(_REQUESTS, _REQUESTS_OF_A_USER * users)
+    return Pace(
+        slice_s=min(max(shortest_s, requests / per_second), LONGEST_S),
+        gap_s=min(max(_LEAST_GAP_S, 1.25 * users / per_second), _LONGEST_GAP_S),
+    )
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A stretch in which one load, of number `place`, may send; seconds, from the epoch."""
+
+    place: int
+    begin_s: float
+    length_s: float
+
+
+@dataclass(frozen=True)
+class Interleaving:
+    """All slices in their order. What is measured lies between the two moments, from the epoch."""
+
+    slices: tuple[Slice, ...]
+    measured_from_s: float
+    measured_to_s: float
+
+    def of(self, place: int) -> tuple[Slice, ...]:
+        """Return the slices of one load, warm-up included."""
+        return tuple(one for one in self.slices if one.place == place)
+
+    def fields(self, place: int) -> dict[str, Any]:
+        """Return the timetable of one load, as `workloads.load.timetable` takes it."""
+        own = self.of(place)
+        return {
+            "begins": [one.begin_s for one in own],
+            "lengths": [one.length_s for one in own],
+            "measured_from": self.measured_from_s,
+            "measured_to": self.measured_to_s,
+        }
+
+
+def interleave(
+    paces: Sequence[Pace], baseline: int | None, seconds: float, warmup_s: float, seed: str
+) -> Interleaving:
+    """Return the slices of loads with these paces, of which `baseline` flanks the others.
+
+    Each gets `seconds` in all, the baseline whatever that takes, and `warmup_s` before. None has
+    fewer than three slices, however long these are.
+    """
+    random_order = random.Random(seed)
+    warm = _in_order(paces, warmup_s, 1, random_order)
+    if baseline is None:
+        order = _in_order(paces, seconds, _LEAST_SLICES, random_order)
+        placed = [(place, paces[place].slice_s) for place in order]
+    else:
+        own = _in_order(paces, seconds, _LEAST_SLICES, random_order, without=baseline)
+        placed = list(_flanked(own, paces, baseline))
+        if not own:
+            placed *= max(_LEAST_SLICES, math.ceil(seconds / paces[baseline].slice_s))
+    warming = [(place, paces[place].slice_s) for place in warm]
+    slices = tuple(_laid_out([*warming, *placed], paces))
+    first = slices[len(warming)]
+    last = slices[-1]
+    return Interleaving(
+        slices, first.begin_s, last.begin_s + last.length_s + paces[last.place].gap_s
+    )
+
+
+def _in_order(
+    paces: Sequence[Pace],
+    seconds: float,
+    least: int,
+    randomly: random.Random,
+    without: int | None = None,
+) -> list[int]:
+    """Return the places in the order of their slices, each spread over the whole."""
+    moments: list[tuple[float, int]] = []
+    for place, own in enumerate(paces):
+        if place == without:
+            continue
+        count = max(least, math.ceil(seconds / own.slice_s - 1e-9))
+        moments += [((number + randomly.random()) / count, place) for number in range(count)]
+    return [place for _, place in sorted(moments)]
+
+
+def _flanked(
+    order: Sequence[int], paces: Sequence[Pace], baseline: int
+) -> Iterator[tuple[int, float]]:
+    """Yield the places and their slices' lengths, with those of the baseline between them."""
+    groups: list[list[int]] = [[]]
+    for place in order:
+        own_s = paces[place].slice_s + paces[place].gap_s
+        taken_s = sum(paces[one].slice_s + paces[one].gap_s for one in groups[-1])
+        if groups[-1] and taken_s + own_s > FLANKED_S:
+            groups.append([])
+        groups[-1].append(place)
+    longest = [max((paces[place].slice_s for place in group), default=0.0) for group in groups]
+    for beside, group in zip(zip([0.0, *longest], longest, strict=False), groups, strict=True):
+        yield baseline, _flank_s(max(beside), paces[baseline])
+        yield from ((place, paces[place].slice_s) for place in group)
+    yield baseline, _flank_s(longest[-1], paces[baseline])
+
+
+def _flank_s(beside_s: float, own: Pace) -> float:
+    """Return the length of a baseline's slice beside one of another target."""
+    return max(own.slice_s, min(_FLANK_SHARE * beside_s, _LONGEST_FLANK_S))
+
+
+def _laid_out(placed: Sequence[tuple[int, float]], paces: Sequence[Pace]) -> Iterator[Slice]:
+    at = 0.0
+    for place, length_s in placed:
+        yield Slice(place, at, length_s)
+        at += length_s + paces[place].gap_s

@@ -1,0 +1,51 @@
+"""The tenants of a run, as servers find them: made in its scratch directory, gone with it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from harness.host.cores import Cores
+from harness.target.run_resources import Belongings
+from harness.target.server import Site
+from harness.target.targets import python
+from workloads import tenants
+from workloads.catalog import WORKLOADS
+from workloads.proof import Identity
+
+
+def settle(belongings: Belongings, count: int, cores: Cores | None) -> Site:
+    """Create tenants in the run's scratch directory and return where servers find them."""
+    private = belongings.scratch / "private"
+    private.mkdir(mode=0o711)
+    privileged = os.geteuid() == 0
+    if privileged:
+        base = tenants.free_uid_base(count)
+        www, first = Identity(base, base, ()), base + 1
+    else:
+        groups = tuple(sorted(os.getgroups()))
+        www, first = Identity(os.geteuid(), os.getegid(), groups), os.geteuid()
+    sites = belongings.scratch / "sites"
+    tenants.create(
+        sites,
+        count=count,
+        www=www,
+        first_uid=first,
+        interpreter=f"{python()} -IS",
+        workloads=WORKLOADS.values(),
+        own=privileged,
+    )
+    return Site(
+        sites=sites,
+        private=private,
+        www_uid=www.uid,
+        www_gid=www.gid,
+        privileged=privileged,
+        log=belongings.scratch / "server.log",
+        cpus=cores.server if cores else (),
+    )
+
+
+def interpreter() -> dict[str, str]:
+    """Return which interpreter serves and runs the scripts, for the record."""
+    return {"path": str(python()), "version": sys.version.split()[0], "flags": "-IS"}

@@ -1,0 +1,420 @@
+"""From what was seen of a trial to its row. Pure: nothing here touches a server, a clock or a disk.
+
+The road of a trial: `prepare` says what is to be done, `bench` does it, this judges what came of
+it. Each hands one value on: `Prepared`, then `Seen`, then `Trial`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.host import interference
+from harness.plan.interleaving import Slice
+from harness.plan.plan import Closed, Spec
+from harness.results.rows import TrialRow
+from harness.stats import interleaved, self_checks, steady_state
+from harness.target import probes
+from workloads.load import schedule
+
+Latencies = NDArray[np.float64]
+
+UNANSWERED = "no request was answered in the measured window"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial: its row, and a latency in microseconds for each request of the window.
+
+    `latencies_us` count from the actual sending; `response_us`, of an open load, from the intended.
+    """
+
+    row: TrialRow
+    latencies_us: Latencies
+    response_us: Latencies = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a trial, not judged yet.
+
+    `row` has no numbers, `done` is what the generator says, `rows` has a line a request (see
+    `assess`), `first` and `last` are the readings at both ends of the window. `slices` are those of
+    an interleaved trial, on CLOCK_MONOTONIC; None of one that had the time for itself. `pilot` are
+    the requests of an earlier load on the same server.
+    """
+
+    spec: Spec
+    row: TrialRow
+    done: Mapping[str, Any]
+    rows: Latencies
+    first: probes.Reading
+    last: probes.Reading
+    slices: tuple[Slice, ...] | None = None
+    pilot: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What was seen of the host around the trials of servers that lived at the same time.
+
+    `server_cores` are the servers' own processors; none, where they share them with the generator.
+    """
+
+    before: interference.Witness
+    after: interference.Witness
+    server_cores: tuple[int, ...]
+
+
+def judge(
+    attempts: Sequence[Seen | Trial], surroundings: Surroundings, baseline: str
+) -> list[Trial]:
+    """Return the trials of servers that lived at the same time; a Trial among them is void.
+
+    Interleaved ones get their ratio to the one of the target `baseline`, if it is among them.
+    """
+    seen = [one for one in attempts if isinstance(one, Seen)]
+    own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
+    beside = next((_portions(one) for one in seen if one.spec.target == baseline), None)
+
+    def judged(one: Seen | Trial) -> Trial:
+        if isinstance(one, Trial):
+            return one
+        if one.slices is None:
+            trial = assess(one.row, one.done, one.rows, one.first, one.last)
+            failed = None
+        else:
+            is_baseline = one.spec.target == baseline
+            trial, failed = assess_interleaved(one, None if is_baseline else beside)
+        trial = checked(one, trial, failed)
+        noise = _noise(one, surroundings.server_cores, own_cpu_s)
+        return witnessed(
+            trial, noise, surroundings.before, surroundings.after, alike=one.slices is not None
+        )
+
+    return [judged(one) for one in attempts]
+
+
+def _noise(one: Seen, server_cores: tuple[int, ...], own_cpu_s: float) -> interference.Noise:
+    """Return what disturbed the measured window, as far as the host tells.
+
+    `own_cpu_s` is what all servers that lived then have used.
+    """
+    first, last = one.first, one.last
+    if first.host is None or last.host is None:
+        return interference.Noise()
+    used = probes.between(first, last)
+    return interference.during(
+        first.host, last.host, server_cores, last.at - first.at, own_cpu_s, used.steal_share
+    )
+
+
+def assess(
+    row: TrialRow,
+    done: Mapping[str, Any],
+    rows: Latencies,
+    first: probes.Reading,
+    last: probes.Reading,
+) -> Trial:
+    """Turn what was seen in a trial into its row. Pure.
+
+    `rows` has a line a request: when it was complete, in seconds on CLOCK_MONOTONIC, and its
+    latency in microseconds. Counted are those complete between the two readings, so that requests
+    and what the server used for them belong to the same stretch of time. The rate ends with the
+    load, however late the last reading comes. Where the trial settled only later, rate and times
+    are of the steady rest; what a request costs is still of the whole.
+    Rows of an open load have a third number (see `workloads.load.schedule.account`).
+    """
+    row, evidence = _counted(row, done), _evidence(done)
+    if wrong := _wrong(row, done):
+        return wrong
+    answered = rows[~np.isnan(rows[:, 1])]
+    begin, end = done["window"]
+    closes = min(last.at, end)
+    whole = answered[(answered[:, 0] >= first.at) & (answered[:, 0] < last.at)]
+    if not (whole[:, 0] < closes).any():
+        return void(row, UNANSWERED, evidence)
+    settled = _settled(answered, first.at, closes)
+    inside = whole[(whole[:, 0] >= settled.at) & (whole[:, 0] < closes), 1]
+    measured_s = closes - settled.at
+    trial = Trial(
+        replace(
+            row,
+            verdict="ok",
+            measured_s=measured_s,
+            requests=len(inside),
+            requests_per_second=len(inside) / measured_s,
+            steady=str(settled.settling.steadiness),
+            steady_from_s=settled.settling.from_s,
+            discarded_s=settled.at - first.at,
+            **_times_ms(inside),
+            **_used(first, last, len(whole)),
+            generator_cpu_share=done["generator_cpu_s"] / (end - begin),
+        ),
+        inside,
+    )
+    if rows.shape[1] == 2:
+        return trial
+    # Of the whole window, settled or not: a stall in it looks like a start that has to be cut off.
+    account = schedule.account(rows, begin, end)
+    if not len(account.response_us):
+        return void(row, "no request was to be sent in the measured window", evidence)
+    if not account.completed:
+        return void(row, UNANSWERED, evidence)
+    return _from_intended(trial, account, end - begin)
+
+
+def _portions(seen: Seen) -> interleaved.Portions:
+    """Return what counts of each slice of an interleaved trial."""
+    assert seen.slices is not None
+    assert isinstance(seen.spec.load, Closed)
+    completed, latency_us = seen.rows[:, 0], seen.rows[:, 1]
+    return interleaved.portions(
+        completed - latency_us / 1e6,
+        completed,
+        [one.begin_s for one in seen.slices],
+        [one.length_s for one in seen.slices],
+        seen.spec.load.users,
+    )
+
+
+def assess_interleaved(
+    seen: Seen, beside: interleaved.Portions | None
+) -> tuple[Trial, self_checks.Closed | None]:
+    """Turn what was seen in a trial's slices into its row, and what Little's law needs. Pure.
+
+    `beside` is what counts of the baseline; the baseline itself has none. Rates and times are those
+    of what counts of each slice (`harness.stats.interleaved`). CPU time and all that the kernel
+    counts are of the whole window, in which the server does nothing outside of its slices, divided
+    by all its requests.
+    """
+    row, done = _counted(seen.row, seen.done), seen.done
+    if trial := _wrong(row, done):
+        return trial, None
+    own = _portions(seen)
+    completed, latency_us = seen.rows[:, 0], seen.rows[:, 1]
+    begin, end = done["window"]
+    whole = int(np.count_nonzero((completed >= begin) & (completed < end)))
+    inside = latency_us[own.counted]
+    if not len(inside) or not whole or own.seconds <= 0:
+        return void(row, UNANSWERED, _evidence(done)), None
+    ratio = float("nan") if beside is None else interleaved.local_ratio(own, beside)
+    row = replace(
+        row,
+        verdict="ok",
+        measured_s=own.seconds,
+        requests=len(inside),
+        requests_per_second=own.per_second,
+        interleaved_ratio=None if np.isnan(ratio) else ratio,
+        slices=len(own.begin),
+        slice_s=float(np.median([one.length_s for one in seen.slices or ()])),
+        discarded_s=own.left_out_s * len(own.begin),
+        **_times_ms(inside),
+        **_used(seen.first, seen.last, whole),
+        generator_cpu_share=done["generator_cpu_s"] / own.seconds,
+    )
+    closed = self_checks.Closed(
+        users=getattr(seen.spec.load, "users", 0),
+        per_second=own.per_second,
+        mean_latency_s=float(inside.mean()) / 1e6,
+        longest_s=float(inside.max()) / 1e6,
+        client_s=_client_s(done),
+        window_s=own.seconds,
+        sending_share=own.sending_s / own.seconds,
+    )
+    return Trial(row, inside), closed
+
+
+def _used(first: probes.Reading, last: probes.Reading, requests: int) -> dict[str, Any]:
+    used = probes.between(first, last)
+    return {
+        "server_cpu_us_per_request": used.cpu_s / requests * 1e6,
+        "server_cpu_source": used.cpu_source,
+        "forks_per_request": used.forks / requests,
+        "context_switches_per_request": used.context_switches / requests,
+        "page_faults_per_request": used.page_faults / requests,
+        "steal_share": used.steal_share,
+    }
+
+
+def _counted(row: TrialRow, done: Mapping[str, Any]) -> TrialRow:
+    return replace(
+        row,
+        sent=done["sent"],
+        errors=done["errors"],
+        answered=done.get("requests_total"),
+        verified=done.get("verified"),
+    )
+
+
+def _evidence(done: Mapping[str, Any]) -> str | None:
+    return json.dumps(done["evidence"]) if done["evidence"] else None
+
+
+def _wrong(row: TrialRow, done: Mapping[str, Any]) -> Trial | None:
+    """Return the void trial of a load with wrong answers, None where all were right."""
+    if not done["errors"]:
+        return None
+    reason = (done["evidence"] or {}).get("reason", "requests without an answer")
+    return void(row, f"{done['errors']} wrong answers, first: {reason}", _evidence(done))
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Whether a trial settled, and from when on its requests count, on CLOCK_MONOTONIC."""
+
+    settling: steady_state.Settling
+    at: float
+
+
+def _settled(answered: Latencies, begin: float, end: float) -> _Settled:
+    """Find the steady part of a window. The load began when its first request was sent."""
+    began = float((answered[:, 0] - answered[:, 1] / 1e6).min())
+    settling = steady_state.judge(answered[:, 0], began, end)
+    at = max(begin, began + settling.from_s) if settling.from_s else begin
+    if not ((answered[:, 0] >= at) & (answered[:, 0] < end)).any():  # it settled on silence
+        return _Settled(steady_state.Settling(steady_state.Steadiness.NONE), begin)
+    return _Settled(settling, at)
+
+
+def checked(seen: Seen, trial: Trial, closed: self_checks.Closed | None) -> Trial:
+    """Return a trial with the result of its self-checks; void, where its counts contradict. Pure.
+
+    `closed` is what Little's law needs to know of it, None to have it read off the trial's row. A
+    trial that is void already is not looked at.
+    """
+    row, done = trial.row, seen.done
+    if row.verdict != "ok" or row.served is None:
+        return trial
+    if wrong := "; ".join(self_checks.miscounts(_counts(seen, row.served))):
+        bare = replace(
+            seen.row,
+            sent=row.sent,
+            errors=row.errors,
+            answered=row.answered,
+            verified=row.verified,
+            self_checks=wrong,
+        )
+        return void(bare, f"a self-check failed: {wrong}", None)
+    load = seen.spec.load
+    failed = ""
+    if isinstance(load, Closed):
+        failed = self_checks.little(closed or _closed(row, done, load.users))
+    return replace(trial, row=replace(row, self_checks=failed or self_checks.PASSED))
+
+
+def least_served(asked: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many requests a server must have counted after these loads."""
+    return sum(self_checks.least_served(one["asked_first"], one["requests_total"]) for one in asked)
+
+
+def _counts(seen: Seen, served: int) -> self_checks.Counts:
+    loads = [seen.done] if seen.pilot is None else [seen.pilot, seen.done]
+    again = [one["retries"] for one in loads]
+    verified = [one["verified"] for one in loads]
+    return self_checks.Counts(
+        served=served,
+        asked_first=sum(one["asked_first"] for one in loads),
+        answered=sum(one["requests_total"] for one in loads),
+        sent=sum(one["sent"] for one in loads),
+        sent_again=None if None in again else sum(again),
+        verified=None if None in verified else sum(verified),
+        wrong=0 if seen.pilot is None else int(seen.pilot["errors"]),
+    )
+
+
+def _closed(row: TrialRow, done: Mapping[str, Any], users: int) -> self_checks.Closed:
+    assert row.requests_per_second is not None
+    assert row.mean_ms is not None
+    assert row.max_ms is not None
+    assert row.measured_s is not None
+    return self_checks.Closed(
+        users=users,
+        per_second=row.requests_per_second,
+        mean_latency_s=row.mean_ms / 1000,
+        longest_s=row.max_ms / 1000,
+        client_s=_client_s(done),
+        window_s=row.measured_s,
+    )
+
+
+def _client_s(done: Mapping[str, Any]) -> float:
+    used_s = float(done["generator_cpu_s"]) + float(done["generator_waited_s"])
+    return used_s / max(1, int(done["requests"]))
+
+
+def witnessed(
+    trial: Trial,
+    noise: interference.Noise,
+    before: interference.Witness,
+    after: interference.Witness,
+    *,
+    alike: bool = False,
+) -> Trial:
+    """Return a trial with what is known of its disturbances. Pure.
+
+    `alike` says that a slow core slowed all that the trial is compared with in the same way. A
+    trial is void for what it shows, whatever disturbed it; only one that shows nothing may be so
+    because the server had no processor.
+    """
+    noise = replace(noise, spin_before=before.spin, spin_after=after.spin)
+    row = replace(
+        trial.row,
+        foreign_cpu_share=noise.foreign_cpu_share,
+        pressure_share=noise.pressure_share,
+        spin_before=before.spin,
+        spin_after=after.spin,
+        runnable_before=before.runnable,
+        runnable_after=after.runnable,
+    )
+    signs = "; ".join(interference.disturbances(noise, slow_core=not alike))
+    if row.verdict == "ok":
+        row = replace(row, disturbed=signs)
+    elif signs and row.verdict == f"void: {UNANSWERED}":
+        row = replace(row, disturbed=signs, verdict=f"{row.verdict}, while {signs}")
+    return replace(trial, row=row)
+
+
+def _from_intended(trial: Trial, account: schedule.Account, seconds: float) -> Trial:
+    """Return an open load's trial with times that count from when requests were to be sent.
+
+    Its requests are those that were to be sent within the generator's own window, so many seconds
+    long: it alone knows of the ones that never were. The rate is of those completed meanwhile.
+    """
+    row = replace(
+        trial.row,
+        measured_s=seconds,
+        discarded_s=0.0,
+        requests=len(account.service_us),
+        requests_per_second=account.completed / seconds,
+        offered_per_second=len(account.response_us) / seconds,
+        late=account.late,
+        late_worst_ms=account.late_worst_ms,
+        dropped=account.dropped,
+        **_times_ms(account.response_us),
+    )
+    return Trial(row, account.service_us, account.response_us)
+
+
+def _times_ms(latencies_us: Latencies) -> dict[str, Any]:
+    p50, p90, p99 = np.percentile(latencies_us, [50, 90, 99]) / 1000
+    return {
+        "mean_ms": float(latencies_us.mean()) / 1000,
+        "p50_ms": float(p50),
+        "p90_ms": float(p90),
+        "p99_ms": float(p99),
+        "max_ms": float(latencies_us.max()) / 1000,
+    }
+
+
+def void(row: TrialRow, reason: str, evidence: str | None) -> Trial:
+    """Return a trial that does not count, and why."""
+    one_line = " ".join(reason.split())
+    return Trial(
+        replace(row, verdict=f"void: {one_line}", first_error=evidence or reason), np.empty(0)
+    )
