@@ -140,7 +140,7 @@ def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in COMPARABLE]
     if unknown or not names:
         raise IsobenchError(
-            f"{unknown[0]!r} is no metric that can be compared"
+            f"{unknown[0]!r} is not a metric that can be compared"
             if unknown
             else "no metric is chosen",
             hint=f"the metrics are {', '.join(COMPARABLE)}",
@@ -207,7 +207,7 @@ def refuse_broken(comparison: Comparison) -> None:
     ]
     raise IsobenchError(
         f"--fail-if holds with confidence: {'; '.join(said)}",
-        hint="find out what changed, and mend it; a change that is meant makes NEW the next BASE",
+        hint="find the cause and fix it; if the change is intended, use NEW as the next BASE",
         exit_code=1,
     )
 
@@ -246,7 +246,7 @@ def _refuse_two_machines(found: Sequence[Discrepancy]) -> None:
         said = "; ".join(f"{one.name} is {one.base} and {one.new}" for one in decisive)
         raise IsobenchError(
             f"the two runs were made on different machines: {said}",
-            hint="measure both on one machine; to compare all the same, add --force",
+            hint="measure both on one machine; to compare them anyway, add --force",
         )
 
 
@@ -307,13 +307,13 @@ def _cautions(
     if decisive := [one.name for one in found if one.decisive]:
         yield Caution(
             f"the runs were made on different machines ({', '.join(decisive)})",
-            "take no difference for one of the targets; measure both on one machine",
+            "do not attribute differences to the targets; measure both on one machine",
         )
     if base.name == new.name:
-        yield Caution("BASE and NEW are one and the same run", "name two folders")
+        yield Caution("BASE and NEW are the same run", "name two folders")
     for side, run in (("BASE", base), ("NEW", new)):
         if run.manifest.finished_at is None:
-            yield Caution(f"{side} did not end well", "finish it: isobench run --resume DIR")
+            yield Caution(f"{side} did not finish", "finish it: isobench run --resume DIR")
         yield from _verdicts(side, run)
     yield from _too_few(rows)
     if base.name != new.name:
@@ -335,7 +335,9 @@ def _verdicts(side: str, run: Measured) -> Iterator[Caution]:
             keys = [key for key, value in run.verdicts.items() if value == verdict]
             yield Caution(
                 f"{verdict} in {side}: {_list(keys)}",
-                advice.get(verdict, f"see first_error in trials.parquet of {side}, and mend it"),
+                advice.get(
+                    verdict, f"see first_error in trials.parquet of {side}, and fix the cause"
+                ),
             )
 
 
@@ -345,15 +347,15 @@ def _too_few(rows: Sequence[Compared]) -> Iterator[Caution]:
     if one:
         names = ", ".join(dict.fromkeys(row.target for row in one))
         yield Caution(
-            f"one good block only, hence no interval: {names}", "measure with --blocks 5 or more"
+            f"only one valid block, so no interval: {names}", "measure with --blocks 5 or more"
         )
     least = min(
         (2 / math.comb(r.base_blocks + r.new_blocks, r.new_blocks) for r in rows), default=0
     )
     if len(one) < len(rows) and len(rows) * least > 1 - CONFIDENCE:
         yield Caution(
-            f"too few blocks to show a higher or lower among {len(rows)} comparisons, whatever the "
-            "numbers; intervals and --fail-if hold all the same",
+            f"too few blocks to find any difference among {len(rows)} comparisons; intervals "
+            f"and --fail-if are not affected",
             f"measure both runs with --blocks {blocks_needed_unpaired(len(rows))} or more, "
             "or compare fewer with --metric",
         )
