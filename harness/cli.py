@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from harness.commands.arguments import given
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
-from harness.host import surroundings, user_namespace
+from harness.host import fingerprint, surroundings, user_namespace
 from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable, styled
 from workloads.errors import WorkloadError
 
@@ -32,12 +32,19 @@ class Recorded(TyperCommand):
 
 app = typer.Typer(
     name="isobench",
-    help="Measure what each isolation mode of a multi-tenant web server costs.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _show_version(wanted: bool) -> None:
+    """Print the version and end, if that was asked for."""
+    if wanted:
+        Terminal().print(f"isobench {fingerprint.own_version()}", highlight=False)
+        raise typer.Exit
+
 
 Modes = Annotated[
     str | None,
@@ -45,27 +52,37 @@ Modes = Annotated[
 ]
 
 
+@app.callback()
+def isobench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Measure what each isolation mode of a multi-tenant web server costs."""
+
+
 @app.command(cls=Recorded)
 def run(
     modes: Modes = None,
-    workload: Annotated[str, typer.Option(metavar="W,W", help="What is asked for.")] = "hello",
+    workload: Annotated[str, typer.Option(metavar="W,W", help="Workloads to request.")] = "hello",
     load: Annotated[
         str,
         typer.Option(
             metavar="L,L",
-            help="closed:N: N users. open:R[:uniform]: R requests a second. "
-            "sweep: open loads up to what each target can bear; with --quick --connection close "
-            "about 20 s a target, 6 min for all 16 modes; else 2 min and 30 min.",
+            help="closed:N: N users who wait for each response. open:R[:uniform]: R requests a "
+            "second. sweep: open loads up to each target's capacity; about 2 min a target, 30 min "
+            "for all modes; with --quick --connection close 20 s and 6 min.",
         ),
     ] = "closed:8",
     connection: Annotated[
-        str, typer.Option(metavar="C,C", help="close, keep-alive, or both.")
+        str, typer.Option(metavar="C,C", help="Connection handling: close, keep-alive, or both.")
     ] = "close,keep-alive",
     blocks: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Measure each target so often, in blocks. Default: as many as --precision takes "
+            help="How many times to measure each target. Default: as many as --precision needs "
             "and --budget allows.",
         ),
     ] = None,
@@ -73,7 +90,7 @@ def run(
         str | None,
         typer.Option(
             metavar="P%",
-            help="Go on until every ratio is known to within it, such as 3%; twice as much for "
+            help="Measure until every ratio is known to within P%, such as 3%; twice P% for "
             "targets below 1% of the baseline. Default: 5%, with --quick 15%.",
         ),
     ] = None,
@@ -81,62 +98,62 @@ def run(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Begin no block that would not fit in it, such as 10m. Default: without "
-            "--precision 135 s for each workload, load and connection; with --quick 37 s.",
+            help="Start no block that would exceed this time, such as 10m. Default, without "
+            "--precision: 135 s for each workload, load and connection; with --quick 37 s.",
         ),
     ] = None,
     smallest_effect: Annotated[
-        str, typer.Option(metavar="P%", help="A smaller difference counts as none.")
+        str, typer.Option(metavar="P%", help="Treat a smaller difference as none.")
     ] = "3%",
     seconds: Annotated[
         float | None,
         typer.Option(
             metavar="S",
-            help="Measured time of a target in a block. Default: 0.6; with --slices off 1.",
+            help="Measured time of each target in a block. Default: 0.6; with --slices off 1.",
         ),
     ] = None,
-    tenants: Annotated[int, typer.Option(metavar="N", help="How many tenants there are.")] = 10,
+    tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 10,
     popularity: Annotated[
-        str, typer.Option(metavar="P", help="Which tenants are asked for: uniform, or zipf:S.")
+        str, typer.Option(metavar="P", help="How requests spread over tenants: uniform, or zipf:S.")
     ] = "uniform",
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Size of each pool. Default: as many as users.")
+        int | None, typer.Option(metavar="N", help="Workers in each pool. Default: one per user.")
     ] = None,
     outstanding: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Bound of an open load's requests on their way at once. "
-            "Default: 64, with keep-alive as many as there are workers.",
+            help="Limit on an open load's requests in flight. "
+            "Default: 64; with keep-alive, one per worker.",
         ),
     ] = None,
     code_cache: Annotated[
-        bool, typer.Option(help="Reuse the compiled code of an unchanged script.")
+        bool, typer.Option(help="Reuse the compiled code of unchanged scripts.")
     ] = True,
     slices: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
             help="Interleave the targets of a closed load in slices of this length, longer for "
-            "slow ones. off: one target after the other. Default: 20ms.",
+            "slow targets. off: one target after the other. Default: 20ms.",
         ),
     ] = None,
     cross_check: Annotated[
         str | None,
-        typer.Option(metavar="TOOL", help="wrk: repeat each closed load with it, 5 s each."),
+        typer.Option(metavar="TOOL", help="wrk: repeat each closed load with this tool, 5 s each."),
     ] = None,
     client: Annotated[
-        str, typer.Option(metavar="C", help="lean, or fasthttp: Locust's own, for reference.")
+        str, typer.Option(metavar="C", help="HTTP client: lean, or fasthttp (Locust's own).")
     ] = "lean",
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A minute or so, less sure.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less precise.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with an interrupted run.")
+        Path | None, typer.Option(metavar="DIR", help="Continue an interrupted run.")
     ] = None,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
@@ -179,19 +196,19 @@ def run(
 @app.command(cls=Recorded)
 def costs(
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="20 seconds, less sure.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About 20 seconds, less precise.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="The folder of an earlier run, for one report, or a new one. "
+            help="A new folder, or that of an earlier run, to extend its report. "
             "Default: results/costs-<run-id>.",
         ),
     ] = None,
 ) -> None:
-    """Measure what processes and interpreters cost by themselves, without a server."""
+    """Measure what processes and interpreters cost on their own, without a server."""
     from harness.commands import costs as command
     from harness.costs import effort
 
@@ -202,26 +219,32 @@ def costs(
 @app.command(cls=Recorded)
 def profile(
     modes: Modes = None,
-    workload: Annotated[str, typer.Option(metavar="W", help="What is asked for.")] = "hello",
+    workload: Annotated[str, typer.Option(metavar="W", help="Workload to request.")] = "hello",
     tenants: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many tenants take turns.")
+        int, typer.Option(metavar="N", min=1, help="Number of tenants, requested in rotation.")
     ] = 10,
     requests: Annotated[
         int | None,
-        typer.Option(metavar="N", min=10, help="Of each target, unless it is slow. Default: 300."),
+        typer.Option(
+            metavar="N", min=10, help="Requests to each target; fewer if it is slow. Default: 300."
+        ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Half a minute, less sure.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="About half a minute, less precise.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="An earlier run's folder, or a new one: results/profile-<run-id>."
+            metavar="DIR",
+            help="A new folder, or that of an earlier run, to extend its report. "
+            "Default: results/profile-<run-id>.",
         ),
     ] = None,
 ) -> None:
-    """Find out where the time of a request goes in each mode: phases, system calls, traces."""
+    """Show where the time of a request goes in each mode: phases, system calls, traces."""
     from harness.commands import profile as profiling
     from harness.commands import run as session
     from harness.profile import profiler
@@ -243,11 +266,13 @@ def profile(
 @app.command()
 def serve(
     mode: Annotated[str, typer.Argument(help="A target, such as dso or cgi:spawn=fork.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8080,
-    tenants: Annotated[int, typer.Option(metavar="N")] = 3,
-    workers: Annotated[int, typer.Option(metavar="N")] = 4,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
+    ] = 8080,
+    tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 3,
+    workers: Annotated[int, typer.Option(metavar="N", help="Number of workers.")] = 4,
 ) -> None:
-    """Serve tenants made for it until Ctrl-C, on this host's loopback address."""
+    """Serve temporary tenants on the loopback address until Ctrl-C."""
     from harness.commands import run as session
 
     session.serve(mode, port, tenants, workers, Terminal())
@@ -255,7 +280,7 @@ def serve(
 
 @app.command()
 def doctor(modes: Modes = None) -> None:
-    """Say which modes this host can run, what the others lack, and what harms a measurement."""
+    """Show which modes this host can run, what the others need, and what harms measurements."""
     from harness.commands.doctor import diagnose
     from harness.target import targets
 
@@ -273,7 +298,7 @@ def doctor(modes: Modes = None) -> None:
         table.add_row(refusal.target.name, styled(("missing", "yellow")), words)
     console.print(table)
     for heading, cautions in (
-        ("harms a measurement here", found.cautions),
+        ("harms measurements here", found.cautions),
         ("worth knowing", found.remarks),
     ):
         if cautions:
@@ -288,16 +313,16 @@ def doctor(modes: Modes = None) -> None:
 @app.command(cls=Recorded)
 def selftest(
     quick: Annotated[
-        bool, typer.Option("--quick", help="About a minute: fewer comparisons, less sure.")
+        bool, typer.Option("--quick", help="About a minute: fewer comparisons, less certain.")
     ] = False,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of every random choice.")
+        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Default: results/selftest-<run-id>.")
     ] = None,
 ) -> None:
-    """Test the harness itself: false alarms between equals, and planted differences found."""
+    """Test the harness itself: false alarms between equal targets, and known differences found."""
     from harness.commands import selftest
     from harness.trial import selftest_verdict
 
@@ -311,25 +336,27 @@ def attack(
     modes: Modes = None,
     attacks: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Attacks or families of them. Default: all."),
+        typer.Option(metavar="A,B", help="Attacks, or families of attacks. Default: all."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Three telling modes only, less than a minute.")
+        bool, typer.Option("--quick", help="Three contrasting modes only, less than a minute.")
     ] = False,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Of the order of attacks.")
+        int | None, typer.Option(metavar="N", min=0, help="Seed of the order of attacks.")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Default: results/<run-id>. That of an earlier run is added to."
+            metavar="DIR",
+            help="A new folder, or that of an earlier run, to extend its report. "
+            "Default: results/<run-id>.",
         ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Go on with attacks that were interrupted.")
+        Path | None, typer.Option(metavar="DIR", help="Continue interrupted attacks.")
     ] = None,
 ) -> None:
-    """Make every attack on every mode, and show what each really stops."""
+    """Run every attack against every mode, and show what each mode stops."""
     from harness.commands import attack as attack_run
     from harness.commands import run as session
 
@@ -350,7 +377,7 @@ def attack(
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
 ) -> None:
-    """Make the report of a results folder again."""
+    """Regenerate the report of a results folder."""
     import reports
 
     Terminal().print(f"report: {reports.make(folder)}", soft_wrap=True)
@@ -358,34 +385,41 @@ def report(
 
 @app.command()
 def compare(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="The results folder before.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="The results folder after.")],
+    base: Annotated[
+        Path, typer.Argument(metavar="BASE", help="Results folder from before the change.")
+    ],
+    new: Annotated[
+        Path, typer.Argument(metavar="NEW", help="Results folder from after the change.")
+    ],
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
             metavar="BOUND",
-            help="Exit 1 when the change is surely beyond, such as 'requests_per_second < -5%' "
-            "or 'dso: p99_ms > 10%'. May be repeated.",
+            help="Exit 1 if the change exceeds this with confidence, such as "
+            "'requests_per_second < -5%' or 'dso: p99_ms > 10%'. May be repeated.",
         ),
     ] = None,
     metric: Annotated[
         str | None,
-        typer.Option(metavar="M,M", help="Names as in summary.csv. Default: the five main ones."),
+        typer.Option(
+            metavar="M,M", help="Metrics, named as in summary.csv. Default: the five main ones."
+        ),
     ] = None,
     smallest_effect: Annotated[
-        str, typer.Option(metavar="P%", help="A smaller change counts as none.")
+        str, typer.Option(metavar="P%", help="Treat a smaller change as none.")
     ] = "3%",
     force: Annotated[
-        bool, typer.Option("--force", help="Compare runs of two machines all the same.")
+        bool, typer.Option("--force", help="Compare even runs made on different machines.")
     ] = False,
     form: Annotated[
-        str, typer.Option("--format", metavar="F", help="table, markdown, csv or junit.")
+        str,
+        typer.Option("--format", metavar="F", help="Output format: table, markdown, csv or junit."),
     ] = "table",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write there, not to the terminal.")
+        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
     ] = None,
 ) -> None:
-    """Set two runs side by side; with --fail-if, exit 1 when NEW is surely worse than BASE."""
+    """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
     import reports
     from harness.results import folder as results
     from harness.results import thresholds
@@ -395,7 +429,7 @@ def compare(
 
     writers = reports.comparison_formats()
     if form not in writers:
-        raise IsobenchError(f"there is no format {form!r}", hint=f"choose of {', '.join(writers)}")
+        raise IsobenchError(f"unknown format {form!r}", hint=f"choose one of {', '.join(writers)}")
     limits = [thresholds.parse_bound(text, COMPARABLE) for text in fail_if or ()]
     effect = thresholds.parse_share(smallest_effect, "--smallest-effect")
     metrics = METRICS if metric is None else choose_metrics(_split(metric))
@@ -415,20 +449,22 @@ def compare(
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
-    form: Annotated[str, typer.Option("--format", metavar="F", help="pyperf.")] = "pyperf",
+    form: Annotated[
+        str, typer.Option("--format", metavar="F", help="Output format: pyperf.")
+    ] = "pyperf",
     metric: Annotated[
-        str, typer.Option(metavar="M", help="A rate is exported as its inverse, a time.")
+        str, typer.Option(metavar="M", help="Metric to export; a rate becomes its inverse, a time.")
     ] = "requests_per_second",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write there, not to the terminal.")
+        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
     ] = None,
 ) -> None:
-    """Write a run as another tool reads it: for pyperf stats and pyperf compare_to."""
+    """Write a run in another tool's format: for pyperf stats and pyperf compare_to."""
     from harness.results.folder import ResultsFolder
     from harness.results.pyperf import pyperf_json
 
     if form != "pyperf":
-        raise IsobenchError(f"there is no format {form!r} to export to", hint="choose pyperf")
+        raise IsobenchError(f"cannot export to the format {form!r}", hint="choose pyperf")
     _deliver(pyperf_json(ResultsFolder.open(folder), metric), out)
 
 
@@ -444,7 +480,7 @@ def _deliver(text: str, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise IsobenchError(
-            f"cannot write {out}: {error.strerror}", hint="name another file with --out"
+            f"cannot write {out}: {error.strerror}", hint="choose another file with --out"
         ) from error
     print(printable(f"written: {out}"), file=sys.stderr)
 

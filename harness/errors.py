@@ -6,16 +6,16 @@ import errno
 import os
 from dataclasses import dataclass
 
-_NOT_WRITABLE = "name another directory, by TMPDIR or --out, or have its permissions changed"
+_NOT_WRITABLE = "choose another directory with TMPDIR or --out, or change its permissions"
 _HINTS = {
-    errno.ENOSPC: "make room on that file system, or set TMPDIR to a directory on another one",
-    errno.EDQUOT: "the disk quota is used up: make room, or set TMPDIR to another directory",
+    errno.ENOSPC: "free space on that file system, or set TMPDIR to a directory on another one",
+    errno.EDQUOT: "the disk quota is used up: free space, or set TMPDIR to another directory",
     errno.EFBIG: "raise the limit on the size of files: ulimit -f unlimited",
-    errno.EROFS: "that file system is read-only: name another directory, by TMPDIR or --out",
+    errno.EROFS: "that file system is read-only: choose another directory with TMPDIR or --out",
     errno.EACCES: _NOT_WRITABLE,
     errno.EPERM: _NOT_WRITABLE,
     errno.EMFILE: "raise the limit on open files: ulimit -n 4096",
-    errno.ENFILE: "the host has no room for open files: see the sysctl fs.file-max",
+    errno.ENFILE: "the host's limit on open files is reached: raise the sysctl fs.file-max",
     errno.EAGAIN: "raise the limit on processes (ulimit -u), or the cgroup's pids.max",
     errno.ENOMEM: "free some memory",
 }

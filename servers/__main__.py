@@ -60,28 +60,40 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("mode", nargs="?", metavar="MODE", help="one of: " + ", ".join(modes.names()))
     add("--list", action="store_true", help="describe all modes as JSON")
-    add("--check", action="store_true", help="only say whether this host can run the mode")
+    add("--check", action="store_true", help="only check whether this host can run the mode")
     add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
     add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
     add("--sites", type=Path, help="the directory of the tenants' sites")
     add("--private", type=Path, help="where to make a directory for the server's own files")
     add("--workers", type=_count, default=4, help="(default: %(default)s)")
-    add("--www", metavar="UID:GID", help="the server's own identity, when started as root")
+    add("--www", metavar="UID:GID", help="the server's own identity, if started as root")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
     add("--credential-key", type=Path, help="a file with the key of clients' credentials")
     add("--no-code-cache", action="store_true", help="compile embedded scripts on each request")
-    add("--script-seconds", type=_seconds, default=Limits().script, help="a script's time limit")
+    add(
+        "--script-seconds",
+        type=_seconds,
+        default=Limits().script,
+        help="the time limit of a script",
+    )
     add(
         "--client-seconds",
         type=_seconds,
         default=Limits().client,
-        help="a request's time to arrive",
+        help="the time limit for receiving a request",
     )
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
-    add("--control", action="store_true", help="take commands on stdin, stop at its end")
-    add("--log-mib", type=_count, default=0, help="empty the standard error's file beyond that")
-    add("--phases", metavar="FILE", type=Path, help="stamp into FILE when requests pass what")
+    add("--control", action="store_true", help="read commands from stdin, and stop at its end")
+    add(
+        "--log-mib",
+        type=_count,
+        default=0,
+        help="truncate the standard error's file beyond this size",
+    )
+    add(
+        "--phases", metavar="FILE", type=Path, help="record each request's phase timestamps in FILE"
+    )
     add("--plant-us", type=_microseconds, help=argparse.SUPPRESS)
     return parser
 
@@ -145,14 +157,14 @@ def _journal(arguments: argparse.Namespace) -> int | None:
     if arguments.phases is None or arguments.check:
         return None
     if arguments.workers != 1:
-        raise UsageError("phases are of one request at a time", "give --workers 1")
+        raise UsageError("--phases records one request at a time", "give --workers 1")
     from servers.profiling.journal import Journal
 
     try:
         return Journal.at(arguments.phases).file
     except OSError as error:
         raise UsageError(
-            f"cannot stamp into {arguments.phases}: {error.strerror}", "name another file"
+            f"cannot record phases in {arguments.phases}: {error.strerror}", "name another file"
         ) from error
 
 
@@ -186,7 +198,7 @@ def _private_directory(given: Path | None) -> Iterator[Path]:
     in the way nor to be trusted.
     """
     if given is not None and not given.is_dir():
-        raise UsageError(f"{given} is not a directory", "make it, or leave out --private")
+        raise UsageError(f"{given} is not a directory", "create it, or omit --private")
     with tempfile.TemporaryDirectory(
         prefix="isobench-private-", dir=given and given.resolve(), ignore_cleanup_errors=True
     ) as made:
@@ -253,7 +265,7 @@ def _mode_class(name: str | None) -> type[IsolationMode]:
         return modes.load(name or "")
     except KeyError:
         known = ", ".join(modes.names())
-        raise UsageError(f"there is no mode {name!r}", f"choose one of: {known}") from None
+        raise UsageError(f"unknown mode {name!r}", f"choose one of: {known}") from None
 
 
 def _options(mode: type[IsolationMode], texts: list[str]) -> dict[str, str]:
@@ -264,7 +276,7 @@ def _options(mode: type[IsolationMode], texts: list[str]) -> dict[str, str]:
             known = " ".join(
                 f"{option}={'|'.join(values)}" for option, values in mode.options.items()
             )
-            raise UsageError(f"no such option: {text}", f"this mode's options: {known or 'none'}")
+            raise UsageError(f"unknown option: {text}", f"this mode's options: {known or 'none'}")
         chosen[name] = value
     return chosen
 
@@ -274,7 +286,7 @@ def _identity(text: str | None) -> Identity:
     if text is None:
         if os.geteuid() == 0:
             raise UsageError(
-                "root must say whom the server runs as",
+                "as root, the server needs an identity to run as",
                 "give --www UID:GID, two numbers that no user of this host has",
             )
         return current()
@@ -284,7 +296,7 @@ def _identity(text: str | None) -> Identity:
     if os.geteuid() == 0:
         return Identity(int(uid), int(gid))
     if (int(uid), int(gid)) != (os.geteuid(), os.getegid()):
-        raise UsageError("only root can serve as somebody else", "leave out --www")
+        raise UsageError("only root can serve as another user", "leave out --www")
     return current()
 
 
@@ -339,7 +351,7 @@ def _key(path: Path | None) -> bytes:
             "python -m workloads.credential --make FILE makes one",
         ) from error
     if others:
-        raise UsageError(f"others than its owner can read {path}", f"chmod 600 {path}")
+        raise UsageError(f"users other than its owner can read {path}", f"chmod 600 {path}")
     return key
 
 
@@ -354,7 +366,7 @@ def _listen(host: str, port: int, options: tuple[tuple[int, int, int], ...]) -> 
     except (OSError, OverflowError) as error:
         raise UsageError(
             f"cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}",
-            "choose another --port, or 0 for any free one (`ss -ltnp` shows who has it)",
+            "choose another --port, or 0 for any free one (`ss -ltnp` shows which process has it)",
         ) from error
     return listener
 

@@ -95,8 +95,8 @@ def socket_options(options: Sequence[tuple[int, int, int]]) -> None:
                 raise Unavailable(
                     f"the kernel refuses the socket option {name} of level {level}: "
                     f"{error.strerror}",
-                    "use a Linux kernel that has it (TCP_SAVE_SYN: since 4.2), not one that "
-                    "another program plays (gVisor)",
+                    "use a Linux kernel that has it (TCP_SAVE_SYN: since 4.2), not an emulated "
+                    "one (gVisor)",
                 ) from error
 
 

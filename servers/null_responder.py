@@ -181,9 +181,9 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m servers.null_responder")
     add = parser.add_argument
-    add("--answers", required=True, metavar="FILE", help="what to answer to which request")
+    add("--answers", required=True, metavar="FILE", help="which answer to send to which request")
     add("--port", type=int, default=0, help="0: any free one (default: %(default)s)")
-    add("--www", metavar="UID:GID", help="become this one, when started as root")
+    add("--www", metavar="UID:GID", help="become this identity, if started as root")
     add("--cgroup", metavar="DIR", help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     return parser

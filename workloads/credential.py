@@ -78,11 +78,11 @@ def obstacle() -> str | None:
         try:
             probe.setsockopt(socket.IPPROTO_IP, socket.IP_OPTIONS, option)
         except OSError:  # EINVAL, which is what ip(7) has for an option that one may not set
-            return "clients' credentials take CAP_NET_RAW, which this process has not"
+            return "sending clients' credentials needs CAP_NET_RAW, which this process lacks"
     return None
 
 
-REMEDY = "Run it as root; that of a user namespace has no power over the host's network."
+REMEDY = "Run it as root of the host: root of a user namespace has no power over its network."
 
 
 def read_key(path: Path) -> bytes:

@@ -105,7 +105,7 @@ class Manifest:
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkloadError(
-                f"{path} does not tell who the tenants are: {error}",
+                f"{path} does not describe the tenants: {error}",
                 hint="Give the tenants.json that was written when the tenants were created.",
             ) from None
 

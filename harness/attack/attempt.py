@@ -114,7 +114,7 @@ class _Siege:
         while left:
             if len(self._lost) >= MOST_LOST:
                 reason = (
-                    f"not made, since {MOST_LOST} servers were lost; the last: {self._lost[-1]}"
+                    f"not run, because {MOST_LOST} servers were lost; the last: {self._lost[-1]}"
                 )
                 self._tell(left.pop(0), Judgement(Outcome.ERROR, reason), time.monotonic())
             else:
@@ -201,7 +201,7 @@ def within(seconds: float, act: Callable[[], Seen]) -> Seen:
     try:
         return ended.result(seconds)
     except TimeoutError:
-        raise TimeoutError(f"it did not come to an end within {seconds:g} s") from None
+        raise TimeoutError(f"it did not end within {seconds:g} s") from None
 
 
 def _fault(error: BaseException, attack: Attack) -> str:
@@ -244,13 +244,13 @@ def explain(
     if b"refused" in words:
         return Outcome.BLOCKED, words[b"refused"]
     if b"done" in words:
-        return Outcome.BLOCKED, "the script came to its end, without an effect seen from outside"
+        return Outcome.BLOCKED, "the script finished, with no effect seen from outside"
     answer = _answer(replies)
     if not began:
-        return Outcome.ERROR, f"the script never began: {answer}"
+        return Outcome.ERROR, f"the script never started: {answer}"
     if may_be_ended:
         return Outcome.BLOCKED, f"without an effect: {answer}"
-    return Outcome.ERROR, f"the script ended without a word: {answer}"
+    return Outcome.ERROR, f"the script ended without output: {answer}"
 
 
 def _answer(replies: Sequence[Reply]) -> str:

@@ -60,9 +60,9 @@ _PRIVATE = 0o600
 
 
 UNCONTAINED: Final = (
-    "this host allows no pid namespaces, without which nothing surely ends what it may leave behind"
+    "this host allows no pid namespaces, so what the attack leaves behind might not be ended"
 )
-UNSEEN: Final = "this host does not let isobench look into the server's processes"
+UNSEEN: Final = "isobench may not inspect the server's processes on this host"
 UNFIT: Final = {
     UNCONTAINED: "allow namespaces (CAP_SYS_ADMIN in a container)",
     UNSEEN: "allow isobench CAP_SYS_PTRACE",
@@ -137,7 +137,7 @@ def opened(
             terminal.type(planted.words["typed"])
             cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
             if cast is None:
-                raise SceneFailed("the server's first process is not to be found")
+                raise SceneFailed("the server's first process cannot be found")
             yield Scene(seat, target, site, planted, server, cast, terminal)
     finally:
         shutil.rmtree(place)
@@ -377,7 +377,7 @@ class Scene:
         """Return the process that has the neighbour's secret open, which is its script's."""
         if found := wait_until(self._who_has_the_secret_open, _COMING_S):
             return found[0]
-        raise SceneFailed("the neighbour's script did not begin")
+        raise SceneFailed("the neighbour's script did not start")
 
     def _who_has_the_secret_open(self) -> list[int]:
         status = (self.neighbour / "config.secret").stat()

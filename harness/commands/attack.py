@@ -160,7 +160,7 @@ def start(
         assault = Assault(usable, selected, seed)
         ground = Ground(usable, tuple(refused), None, Host(fingerprint.fingerprint(), ()))
         manifest = new_manifest(run_id, ground, seed)
-        when = "after the run, when attacks were made"
+        when = "between the run and the attacks"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
         findings = _attack(assault, folder, belongings, console)
@@ -176,8 +176,8 @@ def resume(path: Path) -> None:
         record = folder.manifest.also.get(COMMAND, {})
         if record.get("finished_at", "") is not None:
             raise IsobenchError(
-                f"{path} holds no attacks that were interrupted",
-                hint="make attacks into a new folder: isobench attack --out DIR",
+                f"{path} has no interrupted attacks",
+                hint="start anew in another folder: isobench attack --out DIR",
             )
         belongings = stack.enter_context(Belongings())
         usable, _ = _sorted_out(choose(record["targets"]), True, belongings, console)
@@ -231,8 +231,8 @@ def _attack(
     except BaseException:
         planned = len(assault.targets) * len(assault.attacks)
         console.print(
-            f"stopped: {len(folder.table('attacks'))} of {planned} attacks are kept; "
-            f"go on with: isobench attack --resume {folder.path}",
+            f"stopped: {len(folder.table('attacks'))} of {planned} attacks are saved; continue "
+            f"with: isobench attack --resume {folder.path}",
             soft_wrap=True,
         )
         raise
@@ -271,7 +271,7 @@ def select(wanted: Sequence[str]) -> tuple[Attack, ...]:
             near = get_close_matches(name, known, n=1)
             families = ", ".join(dict.fromkeys(attack.family for attack in every()))
             raise IsobenchError(
-                f"there is no attack {name!r}",
+                f"unknown attack {name!r}",
                 hint=f"did you mean {near[0]}?" if near else f"families of attacks: {families}",
             )
     return tuple(
@@ -284,9 +284,9 @@ def select(wanted: Sequence[str]) -> tuple[Attack, ...]:
 def _must_have_identities() -> None:
     if os.geteuid() != 0:
         raise IsobenchError(
-            f"attacks must not run under your own uid, and there is no other: "
+            "attacks must not run under your own uid, and no other uid is available: "
             f"{user_namespace.obstacle()}",
-            hint="run isobench as root, or have a range in /etc/subuid (see isobench doctor)",
+            hint="run isobench as root, or get a range of ids in /etc/subuid (see isobench doctor)",
         )
 
 
@@ -298,12 +298,12 @@ def _must_have_room(path: Path) -> None:
     folder = ResultsFolder.open(path)
     if folder.manifest.also.get(COMMAND, {}).get("finished_at", "") is None:
         raise IsobenchError(
-            f"{path} holds attacks that were interrupted",
-            hint=f"go on with them: isobench attack --resume {path}",
+            f"{path} has interrupted attacks",
+            hint=f"continue them: isobench attack --resume {path}",
         )
     if not folder.table("attacks").empty:
         raise IsobenchError(
-            f"{path} already holds attacks, which are never overwritten",
+            f"{path} already has attacks, which are never overwritten",
             hint="choose another folder with --out",
         )
 
@@ -451,19 +451,20 @@ def cautions(assault: Assault, findings: Findings) -> Iterator[Caution]:
         yield Caution(
             f"no result of {_listed(one.attack.name for one in errors)} on "
             f"{_listed(one.target for one in errors)}: {evidence}",
-            "mend the attack, or what it met: docs/adding-an-attack.md",
+            "fix the attack, or what it ran into: docs/adding-an-attack.md",
         )
     if unshown := findings.unshown():
         yield Caution(
-            "attacks that never succeeded, so that their being blocked shows nothing: "
+            'these attacks succeeded nowhere, not even on their control, so "blocked" proves '
+            "nothing: "
             + ", ".join(f"{one.attack.name} (on {one.target}: {one.evidence})" for one in unshown),
-            "see whether they work on this host: docs/adding-an-attack.md",
+            "check whether they work on this host: docs/adding-an-attack.md",
         )
     for reason, remedy in UNFIT.items():
         if unmade := {one.attack.name for one in findings.attempts if one.evidence == reason}:
             yield Caution(
-                f"{len(unmade)} of {len(assault.attacks)} attacks were not made: {reason}",
-                f"{remedy}; till then the shares are of the rest",
+                f"{len(unmade)} of {len(assault.attacks)} attacks were not run: {reason}",
+                f"{remedy}; until then the shares count the other attacks only",
             )
 
 
@@ -502,28 +503,28 @@ def must_be_believed(findings: Findings) -> None:
     """Raise IsobenchError where attacks did harm, gave no result, or show nothing."""
     if findings.harm:
         raise IsobenchError(
-            f"an attack reached beyond its scene: {findings.harm[0]}",
+            f"an attack affected something outside its scene: {findings.harm[0]}",
             hint="this is a fault of isobench: do not use these results, and please report it",
             exit_code=1,
         )
     if errors := findings.errors():
         names = _listed(one.attack.name for one in errors)
         raise IsobenchError(
-            f"{len(errors)} of {len(findings.attempts)} tries gave no result: {names}",
-            hint="each is told above, and in the report: docs/adding-an-attack.md",
+            f"{len(errors)} of {len(findings.attempts)} attempts gave no result: {names}",
+            hint="each is listed above and in the report: docs/adding-an-attack.md",
             exit_code=1,
         )
     if unshown := findings.unshown():
         raise IsobenchError(
-            f"attacks that never succeeded, so that their being blocked shows nothing: "
-            f"{', '.join(one.attack.name for one in unshown)}",
-            hint="see whether they work on this host: docs/adding-an-attack.md",
+            'these attacks succeeded nowhere, not even on their control, so "blocked" proves '
+            f"nothing: {', '.join(one.attack.name for one in unshown)}",
+            hint="check whether they work on this host: docs/adding-an-attack.md",
             exit_code=1,
         )
     reasons = {one.evidence for one in findings.attempts}
     if reasons and reasons <= UNFIT.keys():
         raise IsobenchError(
-            f"none of these attacks can be made: {', '.join(sorted(reasons))}",
+            f"none of these attacks can be run here: {', '.join(sorted(reasons))}",
             hint=f"{' and '.join(UNFIT[reason] for reason in sorted(reasons))}, or choose others",
             exit_code=1,
         )

@@ -105,7 +105,7 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
             manifest = replace(manifest, started_at=started_at)
             folder = stack.enter_context(ResultsFolder.create(path, manifest))
         else:
-            when = "after the run, when costs were measured"
+            when = "between the run and the costs"
             warn_of_change(folder, host.fingerprint, when, console)
         _write_down(folder, found, effort, seed, started_at, finish=not earlier)
     _show(path, console)
@@ -114,8 +114,8 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
 def _refuse_second(folder: ResultsFolder) -> None:
     if not folder.table(_TABLE).empty:
         raise IsobenchError(
-            f"{folder.path} holds costs already, which are never overwritten",
-            hint="choose another folder with --out, or leave it out",
+            f"{folder.path} already has costs, which are never overwritten",
+            hint="choose another folder with --out, or omit it",
         )
 
 

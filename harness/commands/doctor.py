@@ -48,10 +48,10 @@ def _out_of_reach(target: Target, client: str) -> Refusal | None:
     if not target.by_client:
         return None
     if client != "lean":
-        words = f"the client {client} cannot say in its packets who it is"
-        return Refusal(target, words, "leave out --client, or the target")
+        words = f"the client {client} cannot send a credential in its packets"
+        return Refusal(target, words, "omit --client, or the target")
     obstacle = credential.obstacle()
-    remedy = "run isobench as root: that of a user namespace has no power over the host's network"
+    remedy = "run isobench as root of the host: root in a user namespace has no power there"
     return Refusal(target, obstacle, remedy) if obstacle else None
 
 
@@ -75,4 +75,4 @@ def identities() -> str:
         return "a user namespace with a range of /etc/subuid: real, different uids, no host root"
     if os.geteuid() == 0:
         return "root: any uid that no user of this host has"
-    return f"none but your own: {user_namespace.obstacle()}"
+    return f"only your own: {user_namespace.obstacle()}"

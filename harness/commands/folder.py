@@ -123,7 +123,7 @@ def warn_of_change(
         if not changed:
             continue
         about = f"{subject} changed {when}: {', '.join(changed)}"
-        caution = Caution(about, "do not compare what was measured before and after; measure anew")
+        caution = Caution(about, "do not compare results from before and after; measure again")
         folder.update(warnings=(*folder.manifest.warnings, caution))
         console.print(styled(("warning", "yellow"), f": {about}\n  remedy: {caution.advice}"))
 

@@ -61,7 +61,7 @@ def start(
     """
     if procedure.workload not in WORKLOADS:
         raise IsobenchError(
-            f"there is no workload {procedure.workload!r}",
+            f"unknown workload {procedure.workload!r}",
             hint=f"known workloads: {', '.join(WORKLOADS)}",
         )
     run_id = new_run_id()
@@ -81,7 +81,7 @@ def start(
         record = {"argv": list(argv()), **asdict(procedure)}
         folder.note(COMMAND, record)
         if tracing.why_not:
-            console.print(f"without the kernel's view: {tracing.why_not}", highlight=False)
+            console.print(f"the kernel's view is missing: {tracing.why_not}", highlight=False)
         # Where the generator is, as in a run: our own work must not slow the server down.
         stack.enter_context(running_on(cores.generator))
         profiler = Profiler(belongings, site, procedure)
@@ -101,7 +101,7 @@ def _folder(
 ) -> ResultsFolder:
     """Return the folder of an earlier run, or a new one, with these targets among its own."""
     manifest = new_manifest(run_id, ground, procedure.seed)
-    when = "after the run, when profiles were made"
+    when = "between the run and the profile"
     folder = open_or_create(path, manifest, when, console)
     known = {target.name for target in folder.manifest.targets}
     if new := [target.record for target in ground.targets if target.name not in known]:

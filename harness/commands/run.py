@@ -89,12 +89,12 @@ def resume(path: Path, console: Console) -> None:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
         if not folder.manifest.plan:
             raise IsobenchError(
-                f"{path} is not the folder of a run: it holds nothing to resume",
-                hint="profiles and costs are made anew by isobench profile and isobench costs",
+                f"{path} is not the folder of a run, so there is nothing to resume",
+                hint="to repeat a profile or costs, use isobench profile or isobench costs",
             )
         plan = Plan.from_json(folder.manifest.plan)
         if not _anything_left(plan, folder):
-            console.print("Every trial of this run has been made already.")
+            console.print("This run is complete: there is nothing left to measure.")
             if folder.manifest.finished_at is None:  # killed between the last trial and the mark
                 runner.conclude(plan, folder)
         else:
@@ -147,7 +147,7 @@ def serve(name: str, port: int, tenants: int, workers: int, console: Console) ->
     if status:
         raise IsobenchError(
             f"{target.name} {'stopped serving' if ready else 'cannot be served'}",
-            hint="the server has said why, above",
+            hint="see the server's message above",
         )
 
 
@@ -165,7 +165,7 @@ def _invite(target: Target, base_url: str, site: Site, console: Console) -> None
     manifest = site.sites.parent / "tenants.json"
     attempt = f"curl -H 'Host: t0001.localhost' {base_url}/hello.py"
     settings = f"ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as}"
-    if target.by_client:  # curl cannot say in its packets who it is
+    if target.by_client:  # curl cannot send a credential in its packets
         key, uid = site.credential_key, tenants.Manifest.read(manifest).tenants[0].uid
         url = base_url.replace("127.0.0.1", "t0001.localhost")
         attempt = f"{sys.executable} -m workloads.credential --key {key} --uid {uid} {url}/hello.py"
@@ -189,16 +189,17 @@ def _check_words(plan: Plan) -> None:
     for name in plan.workloads:
         if name not in WORKLOADS:
             raise IsobenchError(
-                f"there is no workload {name!r}", hint=f"known workloads: {', '.join(WORKLOADS)}"
+                f"unknown workload {name!r}", hint=f"known workloads: {', '.join(WORKLOADS)}"
             )
     for name in plan.connections:
         if name not in CONNECTIONS:
             raise IsobenchError(
-                f"{name!r} says nothing of connections", hint=f"choose of {', '.join(CONNECTIONS)}"
+                f"unknown connection handling {name!r}",
+                hint=f"choose one of {', '.join(CONNECTIONS)}",
             )
     if plan.client not in CLIENTS:
         raise IsobenchError(
-            f"there is no client {plan.client!r}", hint=f"choose of {', '.join(CLIENTS)}"
+            f"unknown client {plan.client!r}", hint=f"choose one of {', '.join(CLIENTS)}"
         )
     if plan.cross_check is not None:
         crosscheck.find(plan.cross_check)
@@ -281,8 +282,8 @@ def _measure(
         planned = made + len(runner.remaining(plan, folder))
         of_all = "" if plan.open_ended else f" of {planned}"
         console.print(
-            f"stopped: {made}{of_all} trials are kept; "
-            f"go on with: isobench run --resume {folder.path}",
+            f"stopped: {made}{of_all} trials are saved; continue with: isobench run --resume "
+            f"{folder.path}",
             soft_wrap=True,
             highlight=False,
         )
@@ -302,7 +303,7 @@ def _conclude(path: Path, console: Console) -> None:
     if void := list(runner.voids(folder)):
         trial, verdict = void[0]
         raise IsobenchError(
-            f"trials that do not count: {len(void)}; the first is {trial}, {verdict}",
+            f"void trials: {len(void)}; the first is {trial}, {verdict}",
             hint=f"the offending responses are in the column first_error of {path}/trials.parquet",
             exit_code=1,
         )

@@ -181,7 +181,7 @@ def refuse(outcome: Outcome, path: Path) -> None:
     """Raise IsobenchError, exit code 1, where a trial is void or a goal is missed."""
     if outcome.void:
         raise IsobenchError(
-            f"trials that do not count: {outcome.void}",
+            f"void trials: {outcome.void}",
             hint=f"see the columns verdict and first_error of {path}/trials.parquet",
             exit_code=1,
         )

@@ -104,8 +104,8 @@ def one_processor(view: View) -> Iterator[Caution]:
     """Server and generator need one each (rule 5)."""
     if len(view.cpus) < 2:
         yield Caution(
-            "there is one processor: server and load generator compete for it",
-            "use a host with two or more; here, believe CPU per request rather than req/s",
+            "there is only one processor: server and load generator compete for it",
+            "use a host with two or more; on this host, trust CPU per request rather than req/s",
         )
 
 
@@ -171,8 +171,8 @@ def steal(view: View) -> Iterator[Caution]:
     if words and len(words) < 9:  # proc_stat(5): steal is the eighth number
         yield Caution(
             "the kernel does not report steal time: time that a hypervisor takes stays unseen",
-            "use a kernel of 2.6.11 or later with CONFIG_PARAVIRT_TIME_ACCOUNTING; here, believe "
-            "ratios only",
+            "use a kernel of 2.6.11 or later with CONFIG_PARAVIRT_TIME_ACCOUNTING; on this "
+            "host, trust ratios only",
         )
 
 
@@ -196,7 +196,7 @@ def clocksource(view: View) -> Iterator[Caution]:
     offered = (view.read(f"{_CLOCKSOURCES}/available_clocksource") or "").split()
     better = next((name for name in offered if name in _QUICK_CLOCKS), None)
     yield Caution(
-        f"the clock source is {current}: each look at the clock is a system call or slower",
+        f"the clock source is {current}: reading the clock takes a system call or longer",
         f"as root: echo {better} > /{CURRENT_CLOCKSOURCE}"
         if better
         else "add tsc=reliable to the kernel's command line, if the processor's clock is",
@@ -212,7 +212,8 @@ def swap(view: View) -> Iterator[Caution]:
     used = memory.get("SwapTotal", 0) - memory.get("SwapFree", 0)
     if used > 0:
         yield Caution(
-            f"{used / 1024:.0f} MiB of memory are swapped out: whoever needs them waits for a disk",
+            f"{used / 1024:.0f} MiB of memory is swapped out: processes that use it wait for a "
+            f"disk",
             "as root: swapoff -a && swapon -a, while there is memory enough (free -m)",
         )
 
@@ -235,7 +236,7 @@ def aslr(view: View) -> Iterator[Caution]:
     if value is not None and value != "2":
         yield Caution(
             f"addresses are not fully randomised (randomize_va_space is {value}): every block has "
-            "the same memory layout, whose luck then looks like a property of the target",
+            "the same memory layout, whose effect then looks like a property of the target",
             "as root: sysctl -w kernel.randomize_va_space=2",
         )
 
@@ -270,7 +271,7 @@ def busy_processes(before: Look, after: Look, seconds: float) -> Iterator[Cautio
         names = ", ".join(f"{name} ({pid}) {share:.0%}" for pid, (name, share) in most)
         yield Caution(
             f"other processes use the processors: {names}",
-            "end them, or wait for their end; what they are says: ps -fp "
+            "stop them, or wait until they end; to see what they are: ps -fp "
             f"{','.join(str(pid) for pid, _ in most)}",
         )
 
@@ -308,9 +309,9 @@ def control_groups(view: View) -> Iterator[Caution]:
         )
     elif not os.access(own, os.W_OK):
         yield Caution(
-            f"isobench may not make a cgroup in {own}: CPU time comes from rusage, in coarser "
+            f"isobench cannot create a cgroup in {own}: CPU time comes from rusage, in coarser "
             "steps",
-            "run it as root, or where you may: systemd-run --user --scope -p Delegate=yes "
+            "run it as root, or in a delegated cgroup: systemd-run --user --scope -p Delegate=yes "
             "isobench ...",
         )
 
@@ -389,7 +390,7 @@ def mitigations(view: View) -> Iterator[Caution]:
         yield Caution(
             f"the kernel mitigates {', '.join(active)}: system calls and switches cost more, "
             "which weighs most on the modes with most of them",
-            "leave it so, since hosts that serve strangers' code do; only compare with hosts that "
+            "leave it so, as hosts that serve untrusted code do; compare only with hosts that "
             "do the same (mitigations=off on the kernel's command line would end it)",
         )
 
@@ -417,7 +418,7 @@ def profiling(view: View) -> Iterator[Caution]:
     level = view.number(f"{_SYSCTL}/kernel/perf_event_paranoid")
     if level is not None and level > 1 and os.geteuid() != 0:
         yield Caution(
-            f"perf may not look into the kernel (perf_event_paranoid is {level}); isobench does "
+            f"perf may not observe the kernel (perf_event_paranoid is {level}); isobench does "
             "not need it",
             "to profile a served target: sysctl -w kernel.perf_event_paranoid=1, as root",
         )
@@ -454,7 +455,7 @@ def early_copies(view: View) -> Iterator[Caution]:
     yield Caution(
         f"{reason}: servers that fork for each request copy their pages one by one, and are up to "
         "a third slower than elsewhere (docs/modes.md)",
-        f"{remedy}, or compare with hosts of the same kind only",
+        f"{remedy}, or compare only with hosts of the same kind",
     )
 
 

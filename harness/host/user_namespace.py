@@ -43,7 +43,7 @@ def obstacle() -> str | None:
             return f"{program} is missing (apt-get install {package})"
     for name in ("/etc/subuid", "/etc/subgid"):
         if not _has_range(Path(name)):
-            return f"{name} gives you no range (as root: usermod --add-subuids 100000-165535 ...)"
+            return f"{name} has no range for you (as root: usermod --add-subuids 100000-165535 ...)"
     attempt = subprocess.run([*_UNSHARE, "--", "true"], capture_output=True, text=True, check=False)
     if attempt.returncode:
         return f"the kernel refuses: {attempt.stderr.strip()}"

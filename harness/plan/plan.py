@@ -164,14 +164,14 @@ class Plan:
         for name in ("targets", "workloads", "loads", "connections"):
             if not getattr(self, name):
                 raise IsobenchError(
-                    f"no {name} are chosen", hint="name one, or leave the option out"
+                    f"no {name} are chosen", hint="name at least one, or omit the option"
                 )
         self._refuse_starvation()
         self._refuse_open_load_without_lean_client()
         if self.cross_check and not any(isinstance(load, Closed) for load in self.loads):
             raise IsobenchError(
-                f"{self.cross_check} can put on closed loads only, and none is asked for",
-                hint="add one, such as --load closed:8, or leave out --cross-check",
+                f"{self.cross_check} can generate closed loads only, and this run has none",
+                hint="add one, such as --load closed:8, or omit --cross-check",
             )
         self._refuse_meaningless_precision()
         self._refuse_meaningless_slices()
@@ -181,8 +181,8 @@ class Plan:
         wrong += [] if self.seconds > 0 and math.isfinite(self.seconds) else ["seconds"]
         if wrong:
             raise IsobenchError(
-                f"{' and '.join(wrong)} must be more than nothing, and finite",
-                hint=f"leave out --{wrong[0]} for a sensible value",
+                f"{' and '.join(wrong)} must be above zero, and finite",
+                hint=f"omit --{wrong[0]} to use its default",
             )
 
     def _refuse_starvation(self) -> None:
@@ -207,7 +207,7 @@ class Plan:
     def _refuse_open_load_without_lean_client(self) -> None:
         if self.client != "lean" and any(isinstance(load, Open | Sweep) for load in self.loads):
             raise IsobenchError(
-                f"the client {self.client} cannot send at intended times, as an open load does",
+                f"the client {self.client} cannot send at intended times, as an open load requires",
                 hint="use --client lean, or closed loads only",
             )
 
@@ -215,12 +215,13 @@ class Plan:
         shares = [share for share in (self.precision, self.smallest_effect) if share is not None]
         if not all(0 < share < 1 for share in shares) or not (self.budget_s or 1) > 0:
             raise IsobenchError(
-                "precision and the smallest effect lie between 0 and 100%, a budget above nothing",
+                "--precision and --smallest-effect must be between 0 and 100%, and --budget "
+                "above zero",
                 hint="write them like --precision 3%, --smallest-effect 3%, --budget 10m",
             )
         if self.precision and not any(isinstance(load, Closed) for load in self.loads):
             raise IsobenchError(
-                "a precision is that of a rate, and open loads have theirs given",
+                "--precision needs a closed load: an open load's rate is given, not measured",
                 hint="add a closed load, such as --load closed:8, or use --budget or --blocks",
             )
 
@@ -229,9 +230,9 @@ class Plan:
             return
         if not 0.005 <= self.slice_s <= self.seconds:
             raise IsobenchError(
-                f"slices of {self.slice_s * 1000:g} ms: they take 5 ms at least, and no longer "
-                "than all the measured seconds",
-                hint="use --slices 20ms, or leave it out; --slices off has each target alone",
+                f"slices of {self.slice_s * 1000:g} ms: they must take at least 5 ms, and at "
+                "most the measured time",
+                hint="use --slices 20ms, or omit it; --slices off measures each target alone",
             )
         if self.client == "fasthttp":
             raise IsobenchError(
@@ -358,7 +359,7 @@ def _open(rate: float, schedule: str) -> Open:
         )
     if schedule not in SCHEDULES:
         raise IsobenchError(
-            f"there is no schedule {schedule!r}", hint=f"choose of {', '.join(SCHEDULES)}"
+            f"unknown schedule {schedule!r}", hint=f"choose one of {', '.join(SCHEDULES)}"
         )
     return Open(rate, schedule)
 

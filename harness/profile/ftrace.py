@@ -98,7 +98,7 @@ class KernelView:
         """
         self._write("set_event", "")
         if lost := sum(self._lost()):
-            raise NoTracing(f"the kernel had no room for {lost} events")
+            raise NoTracing(f"the kernel's trace buffer lost {lost} events")
         with open(self._directory / "trace", encoding="utf-8", errors="replace") as file:
             return sorted(parsed(file))
 

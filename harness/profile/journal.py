@@ -52,8 +52,8 @@ class JournalReader:
         )
         if missing := wanted - record.keys():
             raise Incomplete(
-                f"the server never passed {', '.join(sorted(missing))}",
-                hint="does the mode's timeline fit it (docs/profiling.md)?",
+                f"the server never reached the probe points {', '.join(sorted(missing))}",
+                hint="check that the mode's timeline matches its code (docs/profiling.md)",
             )
         return record
 

@@ -270,4 +270,4 @@ def _scripts(site: Site, workload: str) -> dict[Path, str]:
     return {path: path.read_text() for path in paths}
 
 
-_COURSE_HINT: Final = "does the mode's timeline fit it (docs/profiling.md)?"
+_COURSE_HINT: Final = "check that the mode's timeline matches its code (docs/profiling.md)"

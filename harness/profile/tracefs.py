@@ -30,7 +30,9 @@ def attach() -> int:
     """Return the descriptor of a tracefs of one's own. Raises NoTracing."""
     # The kernel writes process ids as the first namespace knows them; so must who reads them.
     if Path("/proc/self/ns/pid").stat().st_ino != _FIRST_PID_NAMESPACE:
-        raise NoTracing("isobench runs in a pid namespace, whose process ids the kernel's are not")
+        raise NoTracing(
+            "isobench runs in a pid namespace, whose process ids differ from the kernel's"
+        )
     context = _call("tracefs cannot be opened", _FSOPEN, b"tracefs", _CLOEXEC)
     try:
         _call("tracefs cannot be made", _FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0)

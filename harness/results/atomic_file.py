@@ -10,8 +10,8 @@ from pathlib import Path
 from harness.errors import IsobenchError
 
 _HINTS = {
-    errno.ENOSPC: "make room on that file system, then go on with --resume",
-    errno.EDQUOT: "the disk quota is used up: make room, then go on with --resume",
+    errno.ENOSPC: "free space on that file system, then continue with --resume",
+    errno.EDQUOT: "the disk quota is used up: free space, then continue with --resume",
     errno.EROFS: "that file system is read-only: choose another folder with --out",
     errno.EACCES: "choose a folder that you may write to with --out",
     errno.EPERM: "choose a folder that you may write to with --out",

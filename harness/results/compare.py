@@ -138,7 +138,7 @@ def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in COMPARABLE]
     if unknown or not names:
         raise IsobenchError(
-            f"{unknown[0]!r} is no metric that can be compared"
+            f"{unknown[0]!r} is not a metric that can be compared"
             if unknown
             else "no metric is chosen",
             hint=f"the metrics are {', '.join(COMPARABLE)}",
@@ -205,7 +205,7 @@ def refuse_broken(comparison: Comparison) -> None:
     ]
     raise IsobenchError(
         f"--fail-if holds with confidence: {'; '.join(said)}",
-        hint="find out what changed, and mend it; a change that is meant makes NEW the next BASE",
+        hint="find the cause and fix it; if the change is intended, use NEW as the next BASE",
         exit_code=1,
     )
 
@@ -244,7 +244,7 @@ def _refuse_two_machines(found: Sequence[Discrepancy]) -> None:
         said = "; ".join(f"{one.name} is {one.base} and {one.new}" for one in decisive)
         raise IsobenchError(
             f"the two runs were made on different machines: {said}",
-            hint="measure both on one machine; to compare all the same, add --force",
+            hint="measure both on one machine; to compare them anyway, add --force",
         )
 
 
@@ -305,13 +305,13 @@ def _cautions(
     if decisive := [one.name for one in found if one.decisive]:
         yield Caution(
             f"the runs were made on different machines ({', '.join(decisive)})",
-            "take no difference for one of the targets; measure both on one machine",
+            "do not attribute differences to the targets; measure both on one machine",
         )
     if base.name == new.name:
-        yield Caution("BASE and NEW are one and the same run", "name two folders")
+        yield Caution("BASE and NEW are the same run", "name two folders")
     for side, run in (("BASE", base), ("NEW", new)):
         if run.manifest.finished_at is None:
-            yield Caution(f"{side} did not end well", "finish it: isobench run --resume DIR")
+            yield Caution(f"{side} did not finish", "finish it: isobench run --resume DIR")
         yield from _verdicts(side, run)
     yield from _too_few(rows)
     if base.name != new.name:
@@ -333,7 +333,9 @@ def _verdicts(side: str, run: Measured) -> Iterator[Caution]:
             keys = [key for key, value in run.verdicts.items() if value == verdict]
             yield Caution(
                 f"{verdict} in {side}: {_list(keys)}",
-                advice.get(verdict, f"see first_error in trials.parquet of {side}, and mend it"),
+                advice.get(
+                    verdict, f"see first_error in trials.parquet of {side}, and fix the cause"
+                ),
             )
 
 
@@ -343,7 +345,7 @@ def _too_few(rows: Sequence[Compared]) -> Iterator[Caution]:
     if one:
         names = ", ".join(dict.fromkeys(row.target for row in one))
         yield Caution(
-            f"one good block only, hence no interval: {names}", "measure with --blocks 5 or more"
+            f"only one valid block, so no interval: {names}", "measure with --blocks 5 or more"
         )
 
 

@@ -77,7 +77,7 @@ class ResultsFolder:
             _refuse_results(path)
             nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
             if not nearest.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, f"{nearest} is no directory")
+                raise NotADirectoryError(errno.ENOTDIR, f"{nearest} is not a directory")
             if not os.access(nearest, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
@@ -232,7 +232,7 @@ def _lock(path: Path) -> int:
     except OSError as error:
         os.close(descriptor)
         raise IsobenchError(
-            f"another isobench writes to {path}",
+            f"another isobench is writing to {path}",
             hint="wait for it to end, or choose another folder with --out",
         ) from error
     return descriptor
@@ -243,8 +243,8 @@ def _refuse_results(path: Path) -> None:
     if found := [file.name for file in ours if file.exists()]:
         raise IsobenchError(
             f"{path} already holds results ({found[0]}), which are never overwritten",
-            hint="choose another folder with --out; an interrupted run goes on by "
-            f"isobench run --resume {path}",
+            hint="choose another folder with --out; to continue an interrupted run: isobench "
+            f"run --resume {path}",
         )
 
 
@@ -259,7 +259,7 @@ def _read_manifest(path: Path) -> Manifest:
         ) from error
     except OSError as error:
         raise IsobenchError(
-            f"cannot read {file}: {error.strerror}", hint="see its owner and permissions"
+            f"cannot read {file}: {error.strerror}", hint="check its owner and permissions"
         ) from error
     except UnicodeDecodeError as error:
         raise IsobenchError(

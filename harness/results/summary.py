@@ -425,8 +425,8 @@ def failed_checks(summary: pd.DataFrame) -> list[Caution]:
     return [
         Caution(
             f"self-checks failed in {checks} of {of_all} trials: {_list(failed, summary)}",
-            "see self_checks in trials.parquet, and believe no number of these before it is known "
-            "why",
+            "see self_checks in trials.parquet, and do not use their numbers until the cause is "
+            "known",
         )
     ]
 
@@ -441,7 +441,7 @@ def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
         return []
     return [
         Caution(
-            f"no ratio can be given, since {baseline} was not measured: {'; '.join(without)}",
+            f"there are no ratios, because {baseline} was not measured: {'; '.join(without)}",
             f"include {baseline} in --modes",
         )
     ]
@@ -453,7 +453,7 @@ def _one_block(summary: pd.DataFrame) -> list[Caution]:
         return []
     return [
         Caution(
-            f"one good block only, hence no interval: {_list(few, summary)}",
+            f"only one valid block, so no interval: {_list(few, summary)}",
             "measure with --blocks 5 or more",
         )
     ]
@@ -463,12 +463,12 @@ def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
     verdict = summary["verdict"].astype(str)
     for about, advice, rows in (
         (
-            "no trial of these is valid",
-            "see first_error in trials.parquet, mend the cause, and run again",
+            "these have no valid trial",
+            "see first_error in trials.parquet, fix the cause, and run again",
             summary[verdict.str.startswith("void")],
         ),
         (
-            "some trials of these were void and are left out",
+            "these have void trials, which are left out",
             "see first_error in trials.parquet",
             summary[~verdict.str.startswith("void") & (summary["errors"] > 0)],
         ),
@@ -478,28 +478,28 @@ def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
             summary[verdict == "generator-bound"],
         ),
         (
-            "the blocks differ a lot, or something else took processor time",
+            "the blocks vary widely, or other work took processor time",
             "measure on a quieter machine, or with more --blocks and --seconds",
             summary[verdict == "noisy"],
         ),
         (
-            f"in {summary['unsteady'].sum()} of {summary['trials'].sum()} trials the rate changed "
-            "to the end, so there was no steady state",
+            f"in {summary['unsteady'].sum()} of {summary['trials'].sum()} trials the rate was "
+            f"still changing at the end, so there was no steady state",
             "measure with more --seconds; the column steady of trials.parquet says which trials",
             summary[summary["unsteady"] > 0],
         ),
         (
-            "something else used the server's core in some blocks, also when they were made again",
+            "other work used the server's core in some blocks, even when they were repeated",
             "stop other work on this host; the column disturbed of trials.parquet says what it was",
             summary[summary["disturbed"] > 0],
         ),
         (
-            "more was offered than these could take, so their times are those of a growing queue",
+            "these were overloaded, so their times are those of a growing queue",
             "read their rate as their capacity, and offer less, such as 80% of it",
             summary[summary["requests_per_second"] < LEAST_SHARE * summary["offered_per_second"]],
         ),
         (
-            "some requests to these had no answer seconds after the window",
+            "requests were still unanswered 5 s after the window",
             "read quantiles of five seconds and more as lower bounds",
             summary[summary["dropped"] > 0],
         ),

@@ -104,7 +104,7 @@ def parse_bound(text: str, metrics: Sequence[str]) -> Bound:
     )
     if metric not in metrics:
         raise IsobenchError(
-            f"--fail-if {text!r} names no metric that can be compared",
+            f"--fail-if {text!r} names an unknown metric",
             hint=f"the metrics are {', '.join(metrics)}",
         )
     if float(percent) <= -100:
@@ -121,7 +121,7 @@ def parse_share(text: str, option: str) -> float:
     share = float(match[1]) / 100 if match else 0.0
     if not 0 < share < 1:
         raise IsobenchError(
-            f"{option} {text!r} is no percentage between 0 and 100",
+            f"{option} {text!r} is not a percentage between 0 and 100",
             hint=f"write it with its sign, such as {option} 3%",
         )
     return share
@@ -152,14 +152,14 @@ def _must_be_judged(bound: Bound, p_values: Sequence[float], rows: Sequence[Row]
     if not p_values:
         known = dict.fromkeys(row.target for row in rows if row.metric == bound.metric)
         raise IsobenchError(
-            f"--fail-if '{bound}' is about nothing that both runs measured",
-            hint=f"{bound.metric} is there for {', '.join(known)}"
+            f"--fail-if '{bound}' matches nothing that both runs measured",
+            hint=f"{bound.metric} is available for {', '.join(known)}"
             if known
-            else f"neither of the two folders has {bound.metric}, or not both",
+            else f"{bound.metric} is missing from one folder or both",
         )
     if all(math.isnan(p_value) for p_value in p_values):
         raise IsobenchError(
-            f"--fail-if '{bound}' cannot be judged: one good block tells no interval",
+            f"--fail-if '{bound}' cannot be judged: one valid block gives no interval",
             hint="measure both runs with --blocks 5 or more",
         )
 

@@ -114,7 +114,7 @@ def folder_of(package: str) -> Path:
     if os.pathsep in str(folder):
         raise IsobenchError(
             f"{package} is in {folder}, which cannot be in a list of directories",
-            hint=f"install isobench where no directory's name has a {os.pathsep!r}",
+            hint=f"install isobench below directories whose names have no {os.pathsep!r}",
         )
     return folder
 
@@ -135,7 +135,7 @@ def _parse(text: str, known: Mapping[str, dict[str, object]]) -> Target:
     if name not in known:
         near = get_close_matches(name, known, n=1)
         raise IsobenchError(
-            f"there is no mode {name!r}",
+            f"unknown mode {name!r}",
             hint=f"did you mean {near[0]}?" if near else f"known modes: {', '.join(known)}",
         )
     if text.endswith((":", "+")):

@@ -82,14 +82,14 @@ def find(tool: str) -> Path:
     """Return where the tool is installed. Raises IsobenchError where it is not, or is unknown."""
     if tool not in TOOLS:
         raise IsobenchError(
-            f"there is no cross-check by {tool!r}", hint=f"choose of {', '.join(TOOLS)}"
+            f"unknown cross-check tool {tool!r}", hint=f"choose one of {', '.join(TOOLS)}"
         )
     path = shutil.which(tool)
     if path is None:
         raise IsobenchError(
             f"{tool} is not installed",
             hint=f"install it with the system's package manager (Debian: apt install {tool}), "
-            "or leave out --cross-check",
+            "or omit --cross-check",
         )
     return Path(path)
 
@@ -134,7 +134,7 @@ def check(spec: Spec, plan: Plan, runs_as: str, bench: Bench) -> CrosscheckRow:
         rounds=0,
     )
     if runs_as == "client":
-        return _noted(row, f"{row.tool} cannot say in its packets who it is")
+        return _noted(row, f"{row.tool} cannot send a credential in its packets")
     try:
         seen = bench.side_by_side(spec, ORDER)
     except IsobenchError as error:
@@ -247,7 +247,7 @@ def read_result(output: str) -> Loaded:
                 p99_ms=told["p99_us"] / 1000,
                 errors=told["errors"],
             )
-    raise CrossCheckFailed("wrk ended without telling what it saw", hint="try it by hand: wrk -v")
+    raise CrossCheckFailed("wrk ended without a summary", hint="try it by hand: wrk -v")
 
 
 def wrk(
@@ -271,7 +271,7 @@ def wrk(
         except subprocess.TimeoutExpired:
             process.kill()
             raise CrossCheckFailed(
-                "wrk did not end", hint="look at the server's log; a hanging script?"
+                "wrk did not end", hint="check the server's log for a hanging script"
             ) from None
         except BaseException:
             process.kill()

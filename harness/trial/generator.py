@@ -110,7 +110,7 @@ class Generator:
         line = self._process.last_line()
         return GeneratorFailed(
             f"the load generator ended unexpectedly ({fate})" + (f": {line}" if line else ""),
-            hint="is there enough memory (dmesg)? Then go on with --resume",
+            hint="check whether memory ran out (dmesg), then continue with --resume",
         )
 
     def __exit__(

@@ -234,7 +234,7 @@ def service_us(rows: Iterable[TrialRow]) -> tuple[float, tuple[float, ...]]:
         if row.server_cpu_us_per_request is None:
             raise IsobenchError(
                 f"{BASELINE} cannot be measured here: {row.verdict}",
-                hint=f"see what isobench run --modes {BASELINE} --quick says of it",
+                hint=f"see what isobench run --modes {BASELINE} --quick reports",
             )
         values.append(row.server_cpu_us_per_request)
     return float(pd.Series(values).median()), tuple(values)

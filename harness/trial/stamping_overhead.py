@@ -52,8 +52,8 @@ def cost(comparison: Comparison, cores: Cores, seed: int) -> Interval:
                 for trial in made:
                     if trial.row.requests_per_second is None:
                         raise IsobenchError(
-                            f"the cost of stamping is not known: {trial.row.verdict}",
-                            hint=f"see what isobench run --modes {SUBJECT} --quick says of it",
+                            f"the cost of stamping is unknown: {trial.row.verdict}",
+                            hint=f"see what isobench run --modes {SUBJECT} --quick reports",
                         )
                     rates[trial.row.target].append(trial.row.requests_per_second)
     ratio = ratio_interval(rates[_STAMPING], rates[SUBJECT])

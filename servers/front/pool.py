@@ -362,7 +362,7 @@ class Pool:
             for descendant in below:
                 kill(descendant)
             if steps > 1:
-                _log(f"worker {process} does not come back from a script: killed")
+                _log(f"worker {process} does not return from a script: killed")
                 kill(process)
 
     # Stopping
@@ -403,7 +403,7 @@ def bound_log(descriptor: int, longest: int) -> None:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_blocks * _BLOCK > longest:
             os.ftruncate(descriptor, 0)
-            _log(f"what was here was longer than {longest} bytes, and is gone")
+            _log(f"earlier output exceeded {longest} bytes and was removed")
     except OSError:
         pass  # what cannot be emptied is no file of ours
 

@@ -358,11 +358,11 @@ def respond(request: Request, run: Callable[[], Response | Answered]) -> Respons
         _log(request, str(error))
         return plain_response(500, f"the script failed: {error}")
     except ScriptTimeout:
-        _log(request, "the script had its time")
+        _log(request, "the script exceeded its time limit")
         return plain_response(504, "the script took too long")
     except BlockingIOError as error:  # EAGAIN from fork: a limit on processes is reached
         _log(request, f"no process for it: {error}")
-        return plain_response(503, "the server has no process to spare")
+        return plain_response(503, "the server cannot start another process")
     except CredentialError as error:
         raise Unfit(str(error)) from error
     except OSError as error:  # PermissionError, or ELOOP for a symbolic link in the script's place

@@ -242,7 +242,7 @@ class RequestParser:
         if method[:_LONGEST_METHOD].strip(TOKEN) or line[:1] == b" ":
             raise BadRequest(400, "malformed request line")
         if len(method) > _LONGEST_METHOD:  # RFC 9112, section 3
-            raise BadRequest(501, "the method is longer than any")
+            raise BadRequest(501, "the method is too long")
         if target[: self._longest].translate(None, _IN_TARGETS):
             raise BadRequest(400, "malformed request target")
         if len(target) > self._longest:
@@ -256,7 +256,7 @@ class RequestParser:
         Of an absolute form the authority becomes the request's host.
         """
         if request.method == b"CONNECT":
-            raise BadRequest(501, "this server is no proxy")
+            raise BadRequest(501, "this server is not a proxy")
         if target[:1] == b"/" or (target == b"*" and request.method == b"OPTIONS"):
             return target
         try:

@@ -87,11 +87,11 @@ class Chunks:
         number, semicolon, _ = line.partition(b";")
         digits = number.rstrip(b" \t")
         if digits.strip(_HEXADECIMAL) or len(digits) > _MOST_DIGITS:
-            raise Malformed("no size of a chunk")
+            raise Malformed("malformed chunk size")
         self._pass_by(line[len(digits) :], whole)
         if whole:
             if not digits or (number != digits and not semicolon):
-                raise Malformed("no size of a chunk")
+                raise Malformed("malformed chunk size")
             size = int(digits, 16)
             self._left -= size
             if self._left < 0:
@@ -101,7 +101,7 @@ class Chunks:
 
     def _content_end(self, line: bytes, whole: bool) -> None:
         if line:
-            raise Malformed("a chunk that is longer than its size")
+            raise Malformed("a chunk longer than its size")
         if whole:
             self._step = Chunks._size_line
 

@@ -159,7 +159,7 @@ def read_answer(descriptor: int, output_limit: int) -> Answer:
     if printed > output_limit:
         raise OutputTooLarge(f"the script printed more than {output_limit} bytes")
     if kept > LARGEST_KEPT_CODE:
-        raise ScriptFailed("its process answered nonsense")
+        raise ScriptFailed("its process sent a malformed answer")
     end = _HEAD + printed
     received = receive(descriptor, received, end + kept)
     return Answer(received[:1], received[_HEAD:end], received[end : end + kept])

@@ -1,6 +1,7 @@
 """What users get wrong: each time a reason, a remedy and exit code 2, never a traceback."""
 
 import fcntl
+import importlib.metadata
 import json
 import os
 import pty
@@ -57,43 +58,43 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("arguments", "error", "hint"),
     [
-        ("run --modes dos", "there is no mode 'dos'", "did you mean dso?"),
+        ("run --modes dos", "unknown mode 'dos'", "did you mean dso?"),
         ("run --modes cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "it has cgi:spawn="),
-        ("run --modes ,", "no targets are chosen", "name one, or leave the option out"),
-        ("run --workload hallo", "there is no workload 'hallo'", "known workloads: hello"),
-        ("run --client curl", "there is no client 'curl'", "choose of lean, fasthttp"),
+        ("run --modes ,", "no targets are chosen", "name at least one, or omit the option"),
+        ("run --workload hallo", "unknown workload 'hallo'", "known workloads: hello"),
+        ("run --client curl", "unknown client 'curl'", "choose one of lean, fasthttp"),
         ("run --load half", "'half' is not a load", "write closed:N"),
-        ("run --load open:5:daily", "there is no schedule 'daily'", "poisson, uniform"),
+        ("run --load open:5:daily", "unknown schedule 'daily'", "poisson, uniform"),
         ("run --load open:0", "0 requests a second cannot be offered", "from 0.001"),
-        ("run --load open:5 --outstanding 0", "must be more than nothing", "leave out --"),
+        ("run --load open:5 --outstanding 0", "must be above zero", "omit --"),
         ("run --load open:5 --client fasthttp", "cannot send at intended times", "--client lean"),
         ("run --load closed:-1", "'closed:-1' is not a load", "write closed:N"),
-        ("run --load=", "no loads are chosen", "name one, or leave the option out"),
+        ("run --load=", "no loads are chosen", "name at least one, or omit the option"),
         ("run --load closed:9 --workers 8", "9 users starve on 8 workers", "--workers 9"),
-        ("run --connection reuse", "'reuse' says nothing of connections", "close, keep-alive"),
+        ("run --connection reuse", "unknown connection handling 'reuse'", "close, keep-alive"),
         ("run --popularity zapf", "zapf", "zipf"),
-        ("run --blocks -1", "must be more than nothing", "leave out --"),
-        ("run --precision 3", "'3' is no percentage", "--precision 3%"),
+        ("run --blocks -1", "must be above zero", "omit --"),
+        ("run --precision 3", "'3' is not a percentage", "--precision 3%"),
         ("run --budget 10", "--budget '10' is not a time", "--budget 20ms, 90s, 10m or 1.5h"),
-        ("run --smallest-effect none", "'none' is no percentage", "--smallest-effect 3%"),
-        ("run --load open:5 --precision 3%", "open loads have theirs given", "closed:8"),
-        ("run --seconds nan", "must be more than nothing", "leave out --"),
-        ("run --tenants 0", "must be more than nothing", "leave out --"),
+        ("run --smallest-effect none", "'none' is not a percentage", "--smallest-effect 3%"),
+        ("run --load open:5 --precision 3%", "an open load's rate is given", "closed:8"),
+        ("run --seconds nan", "must be above zero", "omit --"),
+        ("run --tenants 0", "must be above zero", "omit --"),
         ("run --modes cgi:", "ends where a factor should follow", "write cgi"),
-        ("run --workers 0 --connection close", "must be more than nothing", "leave out --"),
+        ("run --workers 0 --connection close", "must be above zero", "omit --"),
         ("run --resume /nowhere", "/nowhere is not a results folder", "name the folder"),
         ("report /nowhere", "/nowhere is not a results folder", "name the folder"),
-        ("serve dos", "there is no mode 'dos'", "did you mean dso?"),
+        ("serve dos", "unknown mode 'dos'", "did you mean dso?"),
         ("compare /nowhere /nowhere", "/nowhere is not a results folder", "name the folder"),
         ("compare a b --fail-if p99_ms>10", "'p99_ms>10' cannot be read", "write METRIC"),
-        ("compare a b --fail-if p50<1%", "names no metric", "p50_ms"),
-        ("compare a b --metric speed", "'speed' is no metric", "requests_per_second"),
+        ("compare a b --fail-if p50<1%", "names an unknown metric", "p50_ms"),
+        ("compare a b --metric speed", "'speed' is not a metric", "requests_per_second"),
         ("compare a b --metric ,", "no metric is chosen", "requests_per_second"),
-        ("compare a b --format html", "there is no format 'html'", "table, markdown, csv, junit"),
-        ("compare a b --smallest-effect 3", "'3' is no percentage", "--smallest-effect 3%"),
+        ("compare a b --format html", "unknown format 'html'", "table, markdown, csv, junit"),
+        ("compare a b --smallest-effect 3", "'3' is not a percentage", "--smallest-effect 3%"),
         ("export /nowhere", "/nowhere is not a results folder", "name the folder"),
-        ("export /nowhere --format csv", "there is no format 'csv'", "choose pyperf"),
-        ("doctor --modes dos", "there is no mode 'dos'", "did you mean dso?"),
+        ("export /nowhere --format csv", "cannot export to the format 'csv'", "choose pyperf"),
+        ("doctor --modes dos", "unknown mode 'dos'", "did you mean dso?"),
     ],
 )
 def test_wrong_words(say: Say, arguments: str, error: str, hint: str) -> None:
@@ -186,7 +187,9 @@ def test_a_comparison_is_written_before_it_fails(
         assert "dso" in out.read_text()
     code, written = say("compare", *runs, "--out", tmp_path)
     assert code == 2
-    assert written.startswith(f"error: cannot write {tmp_path}: Is a directory\nhint: name another")
+    assert written.startswith(
+        f"error: cannot write {tmp_path}: Is a directory\nhint: choose another"
+    )
 
 
 def test_runs_of_two_machines(say: Say, runs: tuple[Path, Path], tmp_path: Path) -> None:
@@ -220,7 +223,7 @@ def test_a_folder_that_another_run_writes_to(say: Say, tmp_path: Path) -> None:
     with ResultsFolder.create(tmp_path / "out", MANIFEST):
         code, written = say("run", "--resume", tmp_path / "out")
     assert code == 2
-    assert written.startswith(f"error: another isobench writes to {tmp_path / 'out'}\nhint: ")
+    assert written.startswith(f"error: another isobench is writing to {tmp_path / 'out'}\nhint: ")
 
 
 def test_a_thread_that_cannot_be_made(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +244,7 @@ def test_no_room_for_the_results(isobench: Isobench, tmp_path: Path) -> None:
     ended = isobench.call(*RUN, "--out", disk / "out")
     assert ended.code == 2
     assert "error: cannot write " in ended.err
-    assert "No space left on device\nhint: make room" in ended.err
+    assert "No space left on device\nhint: free space" in ended.err
     assert "Traceback" not in ended.err
     assert ".partial" not in ended.out
     assert isobench.lasting_traces() == []
@@ -254,7 +257,7 @@ def test_a_disk_that_fills_up_keeps_what_was_measured(isobench: Isobench, tmp_pa
     isobench.prefix = ("unshare", "--mount", "sh", "-c", FILLS_UP, disk)
     ended = isobench.call(*RUN, "--out", disk / "results")
     assert ended.code == 2
-    assert "No space left on device\nhint: make room" in ended.err
+    assert "No space left on device\nhint: free space" in ended.err
     assert "go on with: isobench run --resume" in ended.out
     assert 1 <= len(trials_in(tmp_path / "results")) < BLOCKS
     assert isobench.lasting_traces() == []
@@ -384,7 +387,15 @@ def test_the_command_as_a_program() -> None:
         check=False,
     )
     assert result.returncode == 2
-    assert result.stderr == "error: there is no mode 'dos'\nhint: did you mean dso?\n"
+    assert result.stderr == "error: unknown mode 'dos'\nhint: did you mean dso?\n"
+
+
+def test_the_version_is_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["isobench", "--version"])
+    assert cli.main() == 0
+    assert capsys.readouterr().out == f"isobench {importlib.metadata.version('isobench')}\n"
 
 
 def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -66,17 +66,17 @@ WWW_OPTION = ("--www", f"{WWW.uid}:{WWW.gid}")
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("nonsense", *WWW_OPTION), "there is no mode 'nonsense'"),
-        ((*WWW_OPTION,), "there is no mode None"),
+        (("nonsense", *WWW_OPTION), "unknown mode 'nonsense'"),
+        ((*WWW_OPTION,), "unknown mode None"),
         (("dso", *WWW_OPTION, "--sites", "/no/such"), "/no/such is not a directory of sites"),
         (("dso", *WWW_OPTION), "--sites is not a directory of sites"),
-        (("dso",), "root must say whom the server runs as"),
+        (("dso",), "as root, the server needs an identity to run as"),
         (("dso", "--www", "www-data"), "not an identity: www-data"),
         (("dso", "--www", "1000"), "not an identity: 1000"),
         (("dso", "--www", "0:0"), "not an identity: 0:0"),
         (("dso", "--www", "1:4294967295"), "not an identity: 1:4294967295"),
-        (("dso", *WWW_OPTION, "--option", "spawn=fork"), "no such option: spawn=fork"),
-        (("cgi", *WWW_OPTION, "--option", "spawn=thread"), "no such option: spawn=thread"),
+        (("dso", *WWW_OPTION, "--option", "spawn=fork"), "unknown option: spawn=fork"),
+        (("cgi", *WWW_OPTION, "--option", "spawn=thread"), "unknown option: spawn=thread"),
         (("dso", *WWW_OPTION, "--private", "/no/such"), "/no/such is not a directory"),
         (("dso", *WWW_OPTION, "--cpus", "none"), "cannot run there"),
         (("dso", *WWW_OPTION, "--cgroup", "/no/such"), "cannot run there"),
@@ -86,7 +86,7 @@ WWW_OPTION = ("--www", f"{WWW.uid}:{WWW.gid}")
 )
 def test_wrong_usage_is_explained(sites: Sites, arguments: tuple[str, ...], complaint: str) -> None:
     given = list(arguments)
-    if complaint.startswith(("there is no mode", "--sites", "/no/such is not a directory of")):
+    if complaint.startswith(("unknown mode", "--sites", "/no/such is not a directory of")):
         ended = command(*given)
     else:
         ended = command(given[0], "--sites", str(sites.root), "--port", "0", *given[1:])
@@ -114,7 +114,7 @@ def test_impossible_values_are_refused(option: str) -> None:
 def test_refusal_is_also_for_programs(sites: Sites) -> None:
     ended = command(*serving("dso", sites, "--control"))
     assert json.loads(ended.stdout)["ready"] is False
-    assert json.loads(ended.stdout)["reason"] == "root must say whom the server runs as"
+    assert json.loads(ended.stdout)["reason"] == "as root, the server needs an identity to run as"
 
 
 def test_port_in_use(sites: Sites) -> None:
@@ -198,7 +198,7 @@ def test_ordinary_user_cannot_change_identities(reachable: Path, mode: str) -> N
 def test_ordinary_user_cannot_serve_as_another(sites: Sites) -> None:
     ended = command(*serving("dso", sites, *WWW_OPTION), prefix=AS_USER)
     assert ended.status == 2
-    assert "only root can serve as somebody else" in ended.stderr
+    assert "only root can serve as another user" in ended.stderr
 
 
 def test_ordinary_user_and_a_privileged_port(reachable: Path) -> None:

@@ -93,4 +93,4 @@ def test_without_the_capability_it_says_so(tmp_path: Path) -> None:
     prefix = ("setpriv", "--bounding-set", "-net_raw")
     done = say("--key", str(key), "--uid", "1", url, prefix=prefix)
     assert done.returncode == 2
-    assert "error: clients' credentials take CAP_NET_RAW" in done.stderr
+    assert "error: sending clients' credentials needs CAP_NET_RAW" in done.stderr

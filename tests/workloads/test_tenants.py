@@ -102,7 +102,7 @@ def test_the_manifest_tells_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}"])
 def test_a_manifest_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "tenants.json").write_text(text)
-    with pytest.raises(WorkloadError, match="does not tell who the tenants are"):
+    with pytest.raises(WorkloadError, match="does not describe the tenants"):
         Manifest.read(tmp_path / "tenants.json")
 
 

@@ -96,7 +96,9 @@ def serve(line: str) -> None:
         elif "trial" in command:
             trial(command)
         else:
-            raise WorkloadError("an unknown command", hint="Known are hello, verify and trial.")
+            raise WorkloadError(
+                "an unknown command", hint="Known commands: hello, verify and trial."
+            )
     except WorkloadError as error:
         evidence = getattr(error, "evidence", None)
         emit(

@@ -108,7 +108,9 @@ def read(fields: Mapping[str, Any]) -> Load:
 def workload(name: str) -> Workload:
     """Return the workload of this name. Raises `WorkloadError`."""
     if name not in WORKLOADS:
-        raise WorkloadError(f"unknown workload {name!r}", hint=f"Known are {', '.join(WORKLOADS)}.")
+        raise WorkloadError(
+            f"unknown workload {name!r}", hint=f"Known workloads: {', '.join(WORKLOADS)}."
+        )
     return WORKLOADS[name]
 
 
@@ -135,7 +137,7 @@ def stamping_key(path: str | None, client: ClientName = "lean") -> bytes | None:
         return None
     if client != "lean":
         raise WorkloadError(
-            f"the client {client} cannot say in its packets who it is",
+            f"the client {client} cannot send a credential in its packets",
             hint="Use the client lean where a mode goes by the client's identity.",
         )
     if reason := credential.obstacle():
@@ -147,7 +149,7 @@ def _choice(fields: Mapping[str, Any], name: str, choices: Any, default: str) ->
     value: str = fields.get(name, default)
     if value not in get_args(choices):
         raise WorkloadError(
-            f"unknown {name} {value!r}", hint=f"Known are {', '.join(get_args(choices))}."
+            f"unknown {name} {value!r}", hint=f"Choose one of {', '.join(get_args(choices))}."
         )
     return value
 
@@ -163,7 +165,7 @@ def _arrivals(fields: Mapping[str, Any], client: ClientName) -> Arrivals | None:
         return None
     if client != "lean":
         raise WorkloadError(
-            f"the client {client} cannot send at intended times, as an open load does",
+            f"the client {client} cannot send at intended times, as an open load requires",
             hint="Use the client lean, or a closed load.",
         )
     rate = float(fields["rate"])

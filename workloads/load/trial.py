@@ -86,8 +86,8 @@ class Trial:
         """
         if self.load.arrivals is not None or self.load.client != "lean":
             raise WorkloadError(
-                "only closed loads of the lean client can take turns",
-                hint="Leave out the rate, or the turns.",
+                "only closed loads of the lean client can be interleaved",
+                hint="Omit the rate, or the timetable.",
             )
         try:
             return replace(self, timetable=Timetable.read(turns, float(begin["epoch"])))

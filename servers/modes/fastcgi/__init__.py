@@ -88,7 +88,7 @@ class Mode(IsolationMode):
             os.close(os.pidfd_open(os.getpid()))
         except OSError as error:
             raise Unavailable(
-                f"there are no pidfds here: {error.strerror}",
+                f"pidfds are not available: {error.strerror}",
                 "use Linux 5.3 or newer, and in a container a seccomp profile that allows "
                 "pidfd_open",
             ) from error

@@ -92,7 +92,7 @@ def ask(channel: int, environment: dict[bytes, bytes], body: bytes, output_limit
     except _TooLong:
         raise OutputTooLarge(f"the script printed more than {output_limit} bytes") from None
     except _Malformed:
-        raise ScriptFailed("its process answered nonsense") from None
+        raise ScriptFailed("its process sent a malformed answer") from None
     return Answer(kind, text)
 
 

@@ -311,7 +311,7 @@ def _failure(attempt: Callable[[], None]) -> str:
     told, tell = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
-        reason = "its process ended without a word"
+        reason = "its process ended without an answer"
         try:
             attempt()
             reason = "ok"
@@ -324,11 +324,11 @@ def _failure(attempt: Callable[[], None]) -> str:
     with open(told, "rb") as pipe:
         answer = pipe.read().decode()
     os.waitpid(child, 0)
-    return "" if answer == "ok" else answer or "its process ended without a word"
+    return "" if answer == "ok" else answer or "its process ended without an answer"
 
 
 def _unavailable(layer: str, reason: str) -> Unavailable:
     return Unavailable(
-        f"the layer {layer} is not to be had here: {reason}",
+        f"the layer {layer} is not available here: {reason}",
         f"run with sandbox:{layer}=off, or where the kernel allows it (outside of a container)",
     )

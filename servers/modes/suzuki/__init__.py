@@ -68,7 +68,7 @@ class Mode(IsolationMode):
         """There must be a key, other identities, and a user namespace to hold them."""
         if len(self.setting.credential_key) != KEY_BYTES:
             raise Unavailable(
-                f"clients' credentials take a key of {KEY_BYTES} bytes",
+                f"clients' credentials need a key of {KEY_BYTES} bytes",
                 "give --credential-key FILE; python -m workloads.credential --make FILE makes one",
             )
         host_checks.other_identities(self.setting)

@@ -130,7 +130,7 @@ class Verifier:
             raise Refused(f"the client's clock is {-age:.0f} seconds ahead of the server's")
         if (credential.uid, credential.gid) not in self._permitted:
             raise Refused(
-                f"the client, uid {credential.uid} and gid {credential.gid}, is nobody here"
+                f"the client, uid {credential.uid} and gid {credential.gid}, is unknown here"
             )
         self._used.add(credential.issued, credential.nonce)
         return Identity(credential.uid, credential.gid)

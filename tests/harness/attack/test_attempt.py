@@ -175,7 +175,7 @@ def test_what_was_not_proven_is_explained(
     ("began", "outcome", "words"),
     [
         (True, Outcome.BLOCKED, "without an effect: the server answered 504"),
-        (False, Outcome.ERROR, "never began"),
+        (False, Outcome.ERROR, "never started"),
     ],
 )
 def test_silence_is_no_error_of_an_attack_that_says_so_and_began(
@@ -213,14 +213,14 @@ BROKEN = {
     "raise MemoryError": (Outcome.BLOCKED, "MemoryError"),
     "return undefined": (Outcome.ERROR, "broken: NameError"),
     "return {}['x']": (Outcome.ERROR, "broken: KeyError"),
-    "import sys\nsys.exit(3)": (Outcome.ERROR, "ended without a word"),
-    "import os\nos._exit(3)": (Outcome.ERROR, "ended without a word"),
-    "import os\nos.kill(os.getpid(), 9)": (Outcome.ERROR, "ended without a word"),
-    "raise KeyboardInterrupt": (Outcome.ERROR, "ended without a word"),
-    "import time\ntime.sleep(9)": (Outcome.ERROR, "without a word: the server answered 504"),
-    "return 'x' * (32 << 20)": (Outcome.ERROR, "ended without a word"),
+    "import sys\nsys.exit(3)": (Outcome.ERROR, "ended without output"),
+    "import os\nos._exit(3)": (Outcome.ERROR, "ended without output"),
+    "import os\nos.kill(os.getpid(), 9)": (Outcome.ERROR, "ended without output"),
+    "raise KeyboardInterrupt": (Outcome.ERROR, "ended without output"),
+    "import time\ntime.sleep(9)": (Outcome.ERROR, "without output: the server answered 504"),
+    "return 'x' * (32 << 20)": (Outcome.ERROR, "ended without output"),
     "class Sly:\n    def __str__(self): return 1 / 0\nreturn Sly()": (Outcome.ERROR, "ended"),
-    "def": (Outcome.ERROR, "the script never began: the server answered 500"),
+    "def": (Outcome.ERROR, "the script never started: the server answered 500"),
 }
 
 
@@ -345,7 +345,7 @@ def test_servers_that_die_again_and_again_are_not_started_for_ever(
     seen = made(seat, "careless", *(made_of(tmp_path, ENDS_SERVER, name) for name in names))
     assert {one.outcome for one in seen} == {Outcome.ERROR}
     assert [one.attack.name for one in seen] == names
-    assert seen[-1].evidence.startswith("not made, since 3 servers were lost; the last: after it")
+    assert seen[-1].evidence.startswith("not run, because 3 servers were lost; the last: after it")
 
 
 def test_a_control_that_does_not_exist_has_failed(seat: Seat, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_attacks_join_the_folder_of_a_run_once(isobench: Isobench, tmp_path: Pat
     assert folder.manifest.also["attack"]["seed"] >= 0
     again = isobench.call("attack", *options)
     assert again.code == 2
-    assert "already holds attacks" in again.err
+    assert "already has attacks" in again.err
 
 
 @needs_root
@@ -84,7 +84,7 @@ def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Pat
         ended = isobench.end_of(process)
     assert ended.code == 128 + signal.SIGINT
     assert "Traceback" not in ended.err
-    assert "attacks are kept; go on with: isobench attack --resume" in ended.out
+    assert "attacks are saved; continue with: isobench attack --resume" in ended.out
     assert isobench.lasting_traces() == []
 
 
@@ -104,11 +104,11 @@ def test_what_was_interrupted_is_kept_and_gone_on_with(
         with pytest.raises(Interrupted):
             attack_run.start(("dso",), True, names, 1, out)
     said = capsys.readouterr().out
-    assert f"1 of 2 attacks are kept; go on with: isobench attack --resume {out}" in said
+    assert f"1 of 2 attacks are saved; continue with: isobench attack --resume {out}" in said
     before = ResultsFolder.open(out)
     assert list(before.table("attacks")["evidence"]) == ["seen"]
     assert "Not all attacks have been made" in reports.make(out).read_text()
-    with pytest.raises(IsobenchError, match="were interrupted"):
+    with pytest.raises(IsobenchError, match="interrupted attacks"):
         attack_run.start(("dso",), True, names, 1, out)
     attack_run.resume(out)
     after = ResultsFolder.open(out)
@@ -116,7 +116,7 @@ def test_what_was_interrupted_is_kept_and_gone_on_with(
     assert "seen" in set(after.table("attacks")["evidence"])
     assert set(after.table("attacks")["control"]) == {"dso"}
     assert after.manifest.finished_at is not None
-    with pytest.raises(IsobenchError, match="holds no attacks that were interrupted"):
+    with pytest.raises(IsobenchError, match="has no interrupted attacks"):
         attack_run.resume(out)
 
 
@@ -137,7 +137,7 @@ def test_a_broken_attack_is_named_and_the_others_are_written_down(
 ) -> None:
     out = tmp_path / "results"
     broken = made_of(tmp_path, "pass", "broken", proof=boom)
-    with pytest.raises(IsobenchError, match="1 of 2 tries gave no result: broken") as caught:
+    with pytest.raises(IsobenchError, match="1 of 2 attempts gave no result: broken") as caught:
         attacked(monkeypatch, out, broken, load("neighbours_secret"))
     assert caught.value.exit_code == 1
     shown = capsys.readouterr().out
@@ -155,12 +155,10 @@ def test_an_attack_that_succeeds_nowhere_shows_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     idle = made_of(tmp_path, "pass", "idle")
-    with pytest.raises(IsobenchError, match="shows nothing: idle") as caught:
+    with pytest.raises(IsobenchError, match="proves nothing: idle") as caught:
         attacked(monkeypatch, tmp_path / "results", idle)
     assert caught.value.exit_code == 1
-    assert "idle (on careless: the script came to its end" in " ".join(
-        capsys.readouterr().out.split()
-    )
+    assert "idle (on careless: the script finished" in " ".join(capsys.readouterr().out.split())
 
 
 @needs_root
@@ -178,7 +176,7 @@ def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
     assert (ended.code, ended.err) == (0, "")
     said = " ".join(ended.out.split())
     assert "1 blocked, 1 succeeded, 2 not-applicable" in said
-    assert "1 of 2 attacks were not made: this host allows no pid namespaces" in said
+    assert "1 of 2 attacks were not run: this host allows no pid namespaces" in said
     rows = ResultsFolder.open(out).table("attacks")
     unmade = rows[rows["attack"] == "kill_master"]["evidence"]
     assert unmade.str.contains("no pid namespaces").all()
@@ -189,11 +187,13 @@ def test_where_no_attack_can_be_made_that_is_no_success() -> None:
     unmade = Attempt("dso", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
     control = Attempt("careless", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
     findings = Findings([unmade], failed=[control])
-    with pytest.raises(IsobenchError, match="none of these attacks can be made: this") as caught:
+    with pytest.raises(
+        IsobenchError, match="none of these attacks can be run here: this"
+    ) as caught:
         attack_run.must_be_believed(findings)
     assert caught.value.exit_code == 1
     (caution,) = attack_run.cautions(Assault((target,), (attack,), 1), findings)
-    assert caution.about.startswith("1 of 1 attacks were not made: this host allows no pid names")
+    assert caution.about.startswith("1 of 1 attacks were not run: this host allows no pid names")
 
 
 @needs_root

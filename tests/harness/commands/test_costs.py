@@ -85,7 +85,7 @@ def test_an_earlier_run_gets_costs_once(tmp_path: Path) -> None:
     now = ResultsFolder.open(tmp_path).manifest
     assert (now.run_id, now.argv, now.finished_at) == (MANIFEST.run_id, MANIFEST.argv, finished_at)
     assert now.also.keys() == {"costs"}
-    with pytest.raises(IsobenchError, match="holds costs already"):
+    with pytest.raises(IsobenchError, match="already has costs"):
         start(tmp_path)
 
 

@@ -49,7 +49,7 @@ def test_it_names_what_harms_and_what_helps(
     monkeypatch.setattr(sys, "argv", ["isobench", "doctor", "--modes", "dso"])
     assert cli.main() == 0
     out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
-    assert "harms a measurement here\n- the clock [creeps]\n  remedy: echo 1 > /sys/[clock]" in out
+    assert "harms measurements here\n- the clock [creeps]\n  remedy: echo 1 > /sys/[clock]" in out
     assert "worth knowing\n- it is old\n  remedy: wait" in out
 
 
@@ -74,7 +74,7 @@ def test_without_raw_sockets_nobody_can_be_suzukis_client(isobench: Isobench) ->
     isobench.prefix = ("setpriv", "--bounding-set", "-net_raw")
     ended = isobench.call("doctor", "--modes", "suzuki,dso")
     assert "missing" in line_of("suzuki", ended.out)
-    assert "clients' credentials take CAP_NET_RAW" in ended.out
+    assert "clients' credentials needs CAP_NET_RAW" in ended.out
     assert "available" in line_of("dso", ended.out)
 
 
@@ -84,7 +84,7 @@ def test_a_client_that_cannot_stamp_is_refused(isobench: Isobench, tmp_path: Pat
     )
     assert ended.code == 2
     assert (
-        "error: this host cannot run suzuki: the client fasthttp cannot say in its packets who"
+        "error: this host cannot run suzuki: the client fasthttp cannot send a credential"
         in ended.err
     )
 

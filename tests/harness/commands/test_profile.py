@@ -85,8 +85,8 @@ def test_an_earlier_runs_folder_gets_profiles_besides_and_again(
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        (("--modes", "nosuch"), "there is no mode 'nosuch'"),
-        (("--workload", "nosuch"), "there is no workload 'nosuch'"),
+        (("--modes", "nosuch"), "unknown mode 'nosuch'"),
+        (("--workload", "nosuch"), "unknown workload 'nosuch'"),
     ],
 )
 def test_a_mistake_is_explained(isobench: Isobench, arguments: tuple[str, ...], error: str) -> None:

@@ -128,7 +128,7 @@ def test_resuming_a_finished_run_measures_nothing(whole: Whole) -> None:
     before = trials_in(whole.folder)
     again = whole.isobench.call("run", "--resume", whole.folder)
     assert again.code == 0, again.err
-    assert "Every trial of this run has been made already." in again.out
+    assert "This run is complete: there is nothing left to measure." in again.out
     assert trials_in(whole.folder) == before
 
 
@@ -138,7 +138,7 @@ def test_results_are_never_overwritten(whole: Whole) -> None:
     refused = whole.isobench.call("run", "--modes", "dso", "--out", whole.folder)
     assert refused.code == 2
     assert "already holds results" in refused.err
-    assert f"goes on by isobench run --resume {whole.folder}" in refused.err
+    assert f"to continue an interrupted run: isobench run --resume {whole.folder}" in refused.err
     assert (whole.folder / "run.json").read_bytes() == before
     assert whole.isobench.lasting_traces() == []
 
@@ -170,7 +170,7 @@ def test_a_run_killed_just_before_its_end_is_ended_by_resume(tmp_path: Path) -> 
 
 def test_void_trials_are_reported_and_fail_the_command(tmp_path: Path) -> None:
     made(tmp_path / "out", void="cgi")
-    with pytest.raises(IsobenchError, match=r"trials that do not count: 6; .*it lied") as caught:
+    with pytest.raises(IsobenchError, match=r"void trials: 6; .*it lied") as caught:
         run.resume(tmp_path / "out", Console(quiet=True))
     assert caught.value.exit_code == 1
     assert "first_error" in caught.value.hint
@@ -191,5 +191,5 @@ def test_a_sweep_keeps_its_knees_for_a_resume(isobench: Isobench, tmp_path: Path
     assert results.trials()["offered_per_second"].gt(0).all()
     assert (folder / "figures" / "sweep.svg").exists()
     again = isobench.call("run", "--resume", folder)
-    assert "Every trial of this run has been made already." in again.out, again.err
+    assert "This run is complete: there is nothing left to measure." in again.out, again.err
     assert isobench.lasting_traces() == []

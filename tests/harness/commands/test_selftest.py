@@ -81,7 +81,7 @@ def test_a_missed_goal_is_an_error(tmp_path: Path) -> None:
 def test_a_void_trial_is_an_error(tmp_path: Path) -> None:
     frame = trials(QUICK, PLANTED)
     frame.loc[0, "verdict"] = "void: it lied"
-    with pytest.raises(IsobenchError, match="trials that do not count: 1") as caught:
+    with pytest.raises(IsobenchError, match="void trials: 1") as caught:
         selftest.refuse(concluded(QUICK, frame), tmp_path)
     assert caught.value.exit_code == 1
     assert f"{tmp_path}/trials.parquet" in caught.value.hint

@@ -213,7 +213,7 @@ def look_at_all_of(view: View) -> None:
         (
             settings.swap,
             {"proc/meminfo": "SwapTotal:  4096 kB\nSwapFree:  1024 kB"},
-            "3 MiB of memory are swapped out",
+            "3 MiB of memory is swapped out",
             "swapoff -a && swapon -a",
         ),
         (
@@ -324,7 +324,7 @@ def test_a_cgroup_that_is_not_ours(host: Made, monkeypatch: pytest.MonkeyPatch) 
     view = host({})
     monkeypatch.setattr(os, "access", lambda *_: False)
     (caution,) = settings.control_groups(view)
-    assert "may not make a cgroup" in caution.about
+    assert "cannot create a cgroup" in caution.about
     assert "Delegate=yes" in caution.advice
 
 

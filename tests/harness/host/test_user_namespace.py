@@ -108,7 +108,7 @@ def test_a_user_without_one_measures_what_needs_no_identities(user: Isobench) ->
     assert user.lasting_traces() == []
 
     doctor = user.call("doctor", "--modes", "dso,ruid2")
-    assert "identities  none but your own: " in doctor.out
+    assert "identities  only your own: " in doctor.out
     assert doctor.code == 0
 
 

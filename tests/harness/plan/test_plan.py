@@ -172,7 +172,7 @@ def test_open_loads(text: str, load: Open) -> None:
     [
         ("open:0", "cannot be offered"),
         ("open:1000001", "cannot be offered"),
-        ("open:500:weekly", "there is no schedule 'weekly'"),
+        ("open:500:weekly", "unknown schedule 'weekly'"),
         ("open:", "is not a load"),
         ("open:-5", "is not a load"),
         ("open:1e3", "is not a load"),

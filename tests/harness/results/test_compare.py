@@ -173,9 +173,9 @@ def about(base: Measured, new: Measured) -> str:
 
 def test_what_weakens_a_comparison() -> None:
     assert "began 3 hours apart" in about(measured(DONE), measured(DONE_NEW))
-    assert "NEW did not end well" in about(measured(DONE), measured(NEW))
-    assert "one and the same run" in about(measured(DONE), measured(DONE))
-    assert "one good block only, hence no interval: dso, cgi" in about(
+    assert "NEW did not finish" in about(measured(DONE), measured(NEW))
+    assert "the same run" in about(measured(DONE), measured(DONE))
+    assert "only one valid block, so no interval: dso, cgi" in about(
         measured(DONE, blocks=1), measured(DONE_NEW)
     )
     undated = replace(DONE_NEW, started_at="yesterday")

@@ -84,7 +84,7 @@ def test_what_cannot_be_made_is_known_beforehand(tmp_path: Path) -> None:
         ResultsFolder.must_be_free(tmp_path / "r")
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "file" / "in it"):
-        with pytest.raises(IsobenchError, match="is no directory") as caught:
+        with pytest.raises(IsobenchError, match="is not a directory") as caught:
             ResultsFolder.must_be_free(path)
         assert "--out" in caught.value.hint
 
@@ -97,9 +97,9 @@ def test_trials_without_a_manifest_are_not_overwritten_either(tmp_path: Path) ->
 
 def test_one_writer(tmp_path: Path) -> None:
     with ResultsFolder.create(tmp_path, MANIFEST) as folder:
-        with pytest.raises(IsobenchError, match="another isobench writes"):
+        with pytest.raises(IsobenchError, match="another isobench is writing"):
             ResultsFolder.open(tmp_path, writable=True)
-        with pytest.raises(IsobenchError, match="another isobench writes"):
+        with pytest.raises(IsobenchError, match="another isobench is writing"):
             ResultsFolder.create(tmp_path, MANIFEST)
         folder.append_trial(ROW)
     with ResultsFolder.open(tmp_path, writable=True) as later:

@@ -119,7 +119,9 @@ def test_all_void_says_why() -> None:
     assert cgi["verdict"] == "void: b"
     assert cgi["trials"] == 0
     assert math.isnan(cgi["requests_per_second"])
-    assert [caution for caution in cautions(summary) if "no trial of these" in caution.about]
+    assert [
+        caution for caution in cautions(summary) if "these have no valid trial" in caution.about
+    ]
 
 
 def test_without_the_baseline() -> None:
@@ -139,7 +141,7 @@ def test_one_block() -> None:
     assert math.isnan(cgi["requests_per_second_low"])
     assert cgi["ratio_to_dso"] == pytest.approx(0.1)
     assert cgi["verdict"] == "ok"
-    assert any("one good block" in caution.about for caution in cautions(summary))
+    assert any("one valid block" in caution.about for caution in cautions(summary))
 
 
 @pytest.mark.parametrize(
@@ -289,7 +291,7 @@ def test_a_caution_names_a_few_targets_and_counts_many(targets: int, named: str)
     if targets < 0:
         trials += [row("x", block, 1.0) for block in (1, 2)]
     summary = summarise(frame(trials), NO_LATENCY)
-    (about,) = (one.about for one in cautions(summary) if "one good block" in one.about)
+    (about,) = (one.about for one in cautions(summary) if "one valid block" in one.about)
     assert about.endswith(named)
 
 
@@ -313,8 +315,8 @@ def test_too_much_offered_is_said() -> None:
     summary = summarise(frame(trials), NO_LATENCY)
     assert only(summary, "dso")["dropped"] == 6
     about = [caution.about for caution in cautions(summary)]
-    assert any(text.startswith("more was offered than these could take") for text in about)
-    assert any(text.startswith("some requests to these had no answer") for text in about)
+    assert any(text.startswith("these were overloaded") for text in about)
+    assert any(text.startswith("requests were still unanswered") for text in about)
 
 
 def ceiling_row(block: int, rate: float, **changes: Any) -> TrialRow:

@@ -119,8 +119,8 @@ def test_a_bound_is_about_its_target_alone() -> None:
 @pytest.mark.parametrize(
     ("limit", "error", "hint"),
     [
-        (Bound("p99_ms", True, 1.0, "ruid2"), "about nothing", "p99_ms is there for dso"),
-        (Bound("memory_mib", True, 1.0), "about nothing", "memory_mib"),
+        (Bound("p99_ms", True, 1.0, "ruid2"), "matches nothing", "p99_ms is available for dso"),
+        (Bound("memory_mib", True, 1.0), "matches nothing", "memory_mib"),
     ],
 )
 def test_a_bound_that_can_never_be_broken(limit: Bound, error: str, hint: str) -> None:
@@ -132,7 +132,7 @@ def test_a_bound_that_can_never_be_broken(limit: Bound, error: str, hint: str) -
 def test_one_block_cannot_be_judged() -> None:
     limit = Bound("p99_ms", True, 10.0)
     blind = row(0.5, error=math.nan)
-    with pytest.raises(IsobenchError, match="one good block"):
+    with pytest.raises(IsobenchError, match="one valid block"):
         check([limit], [blind])
     assert [one.outcome for one in check([limit], [blind, row(0.5)])] == [
         Outcome.UNKNOWN,

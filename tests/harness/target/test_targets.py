@@ -37,9 +37,9 @@ def test_a_factor_becomes_part_of_the_name() -> None:
 @pytest.mark.parametrize(
     ("name", "message", "hint"),
     [
-        ("dos", "there is no mode 'dos'", "did you mean dso?"),
-        ("ruid", "there is no mode 'ruid'", "did you mean ruid2?"),
-        ("nothing-like-it", "there is no mode 'nothing-like-it'", "known modes: cgi"),
+        ("dos", "unknown mode 'dos'", "did you mean dso?"),
+        ("ruid", "unknown mode 'ruid'", "did you mean ruid2?"),
+        ("nothing-like-it", "unknown mode 'nothing-like-it'", "known modes: cgi"),
         ("cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "cgi:spawn="),
         ("cgi:spown=fork", "cgi has no factor 'spown=fork'", "cgi:spawn="),
         ("cgi:", "'cgi:' ends where a factor", "write cgi, or"),

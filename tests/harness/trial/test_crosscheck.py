@@ -84,7 +84,7 @@ def test_what_fails_becomes_a_note() -> None:
     failed = crosscheck.check(SPEC, PLAN, "server", Bench(CrossCheckFailed("wrk failed:\nno")))
     assert (failed.note, failed.own_per_second) == ("wrk failed: no", None)
     client = crosscheck.check(replace(SPEC, target="suzuki"), PLAN, "client", Bench([]))
-    assert client.note == "wrk cannot say in its packets who it is"
+    assert client.note == "wrk cannot send a credential in its packets"
     nothing = crosscheck.compared(ROW, ("own", "wrk"), [Loaded(1, 1, 1, 1), Loaded(0, 1, 1, 1)])
     assert nothing.note == "a generator had no answer at all"
 
@@ -135,14 +135,14 @@ def test_what_it_says_is_read() -> None:
     said = 'Running 1s test\nisobench {"requests": 9, "duration_us": 1500000, "p50_us": 80, '
     loaded = crosscheck.read_result(said + '"p99_us": 200, "errors": 1}\n')
     assert loaded == Loaded(9, 1.5, 0.08, 0.2, 1)
-    with pytest.raises(CrossCheckFailed, match="without telling"):
+    with pytest.raises(CrossCheckFailed, match="without a summary"):
         crosscheck.read_result("Running 1s test")
 
 
 def test_a_tool_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(IsobenchError, match="no cross-check by 'ab'") as caught:
+    with pytest.raises(IsobenchError, match="unknown cross-check tool 'ab'") as caught:
         crosscheck.find("ab")
-    assert "choose of wrk" in caught.value.hint
+    assert "choose one of wrk" in caught.value.hint
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(IsobenchError, match="wrk is not installed") as caught:
         crosscheck.find("wrk")

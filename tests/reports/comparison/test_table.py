@@ -128,5 +128,5 @@ def test_one_block_has_no_interval(tmp_path: Path) -> None:
         write_folder(tmp_path / one.run_id, one, {"dso": 100.0}, blocks=1) for one in (BASE, NEW)
     ]
     lone = compare(*(ResultsFolder.open(path).measured(METRICS) for path in paths))
-    assert "one good block only" in printed(lone, 100)
+    assert "only one valid block" in printed(lone, 100)
     assert "nan" not in printed(lone, 100).replace("tenant", "")

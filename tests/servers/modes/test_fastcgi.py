@@ -451,7 +451,7 @@ def test_a_worker_that_says_too_much_is_not_believed_again(sites: Sites) -> None
         reply = server.run(f"{forged}os.write(3, message(b'A', b'Content-Type: a/b\\n\\n') * 2)")
         assert reply.status == 500
         assert worker_of(server, A) != before
-        assert "answered nonsense" in server.log()
+        assert "sent a malformed answer" in server.log()
 
 
 # A front alone, against a starter that the test plays

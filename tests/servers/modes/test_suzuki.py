@@ -118,7 +118,7 @@ def test_out_of_time(
 )
 def test_nobody_here(server: Server, client: Identity) -> None:
     assert ask(server, stamp(server, client)).status == 403
-    assert f"uid {client.uid} and gid {client.gid}, is nobody here" in words(server)
+    assert f"uid {client.uid} and gid {client.gid}, is unknown here" in words(server)
     assert_serves(server)
 
 
@@ -322,10 +322,10 @@ def test_it_serves_inside_a_user_namespace(sites: Sites) -> None:
 @pytest.mark.parametrize(
     ("content", "mode", "reason"),
     [
-        (None, 0o600, "clients' credentials take a key of 32 bytes"),
-        ("00" * 31, 0o600, "clients' credentials take a key of 32 bytes"),
+        (None, 0o600, "clients' credentials need a key of 32 bytes"),
+        ("00" * 31, 0o600, "clients' credentials need a key of 32 bytes"),
         ("no hexadecimal", 0o600, "holds no key"),
-        ("00" * 32, 0o644, "others than its owner can read"),
+        ("00" * 32, 0o644, "users other than its owner can read"),
         ("00" * 32, 0o000, None),  # root reads it all the same
     ],
 )

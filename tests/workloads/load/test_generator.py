@@ -154,7 +154,7 @@ def test_a_trial_with_stamped_connections(
     assert (done["errors"], done["retries"]) == (0, 0)
     assert done["requests"] > 10
     (failed,) = generator.ask({**command, "client": "fasthttp"})
-    assert failed["reason"] == "the client fasthttp cannot say in its packets who it is"
+    assert failed["reason"] == "the client fasthttp cannot send a credential in its packets"
 
 
 def test_verification_alone(

@@ -81,7 +81,7 @@ def test_a_key_is_read_and_never_shown(fields: dict[str, Any], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"client": "fasthttp"}, "the client fasthttp cannot say in its packets who it is"),
+        ({"client": "fasthttp"}, "the client fasthttp cannot send a credential in its packets"),
         ({"credential_key": "/no/such/key"}, "holds no key"),
     ],
 )

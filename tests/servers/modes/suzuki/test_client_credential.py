@@ -95,9 +95,9 @@ GOOD = syn(option())
         pytest.param(syn(option(), source="127.0.0.2"), "is forged", id="another client"),
         pytest.param(syn(option(), destination="127.0.0.2"), "is forged", id="another address"),
         pytest.param(syn(option(), port=PORT + 1), "is forged", id="another port"),
-        pytest.param(syn(option(client=Client(47002, 47001))), "is nobody here", id="uid"),
-        pytest.param(syn(option(client=Client(47001, 47002))), "is nobody here", id="gid"),
-        pytest.param(syn(option(client=Client(0, 0))), "is nobody here", id="root"),
+        pytest.param(syn(option(client=Client(47002, 47001))), "is unknown here", id="uid"),
+        pytest.param(syn(option(client=Client(47001, 47002))), "is unknown here", id="gid"),
+        pytest.param(syn(option(client=Client(0, 0))), "is unknown here", id="root"),
     ],
 )
 def test_refused(packet: bytes, reason: str) -> None:
@@ -148,7 +148,7 @@ def test_what_is_refused_is_not_used_up() -> None:
     check = Verifier(KEY, set())
     stamp = syn(option())
     for _ in range(2):
-        with pytest.raises(Refused, match="is nobody here"):
+        with pytest.raises(Refused, match="is unknown here"):
             check.accept(stamp)
 
 
