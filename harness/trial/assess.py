@@ -80,7 +80,8 @@ def judge(
     """
     seen = [one for one in attempts if isinstance(one, Seen)]
     own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
-    beside = next((_portions(one) for one in seen if one.spec.target == baseline), None)
+    interleaved_ones = [one for one in seen if one.slices is not None]
+    beside = next((_portions(one) for one in interleaved_ones if one.spec.target == baseline), None)
 
     def judged(one: Seen | Trial) -> Trial:
         if isinstance(one, Trial):
