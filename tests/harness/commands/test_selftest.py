@@ -17,7 +17,7 @@ from harness.results.folder import ResultsFolder
 from harness.trial import selftest_verdict
 from harness.trial.selftest_verdict import QUICK, VARIANTS, Outcome, Procedure
 from tests.harness.live import Isobench, needs_root
-from tests.harness.trial.test_bench import ROW
+from tests.harness.trial.test_assess import ROW
 from tests.harness.trial.test_selftest_verdict import PLANTED, concluded, trials
 
 TINY = Procedure(

@@ -27,7 +27,7 @@ from harness.trial.selftest_verdict import (
     service_us,
     targets,
 )
-from tests.harness.trial.test_bench import ROW
+from tests.harness.trial.test_assess import ROW
 
 CONDITION = Condition("hello", "closed:2", "keep-alive", 1, "uniform")
 AGAIN, PLANT5, PLANT10 = VARIANTS
