@@ -315,6 +315,12 @@ def selftest(
     quick: Annotated[
         bool, typer.Option("--quick", help="About a minute: fewer comparisons, less certain.")
     ] = False,
+    disturb: Annotated[
+        bool,
+        typer.Option(
+            "--disturb", help="Meanwhile take half of the server's core in bursts of 0.1 to 2 s."
+        ),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
@@ -326,7 +332,8 @@ def selftest(
     from harness.commands import selftest
     from harness.trial import selftest_verdict
 
-    procedure = selftest_verdict.QUICK if quick else selftest_verdict.Procedure()
+    usual = selftest_verdict.QUICK if quick else selftest_verdict.Procedure()
+    procedure = replace(usual, disturbed=disturb)
     chosen = secrets.randbelow(2**31) if seed is None else seed
     selftest.start(procedure, chosen, out, Terminal())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from harness.commands.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import Cores, divide, running_on
+from harness.host.hog import hog
 from harness.plan.plan import Plan, Spec
 from harness.progress import Display
 from harness.results.atomic_file import replace_file
@@ -82,7 +83,8 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
         targets = selftest_verdict.targets(dso, service)
         laboratory = stack.enter_context(_laboratory(plan, targets, cores))
         folder.update(versions={**manifest.versions, **laboratory.generator_versions})
-        with _watcher(console, procedure) as watcher:
+        disturbance = hog(cores.server[0], seed) if procedure.disturbed else nullcontext()
+        with disturbance, _watcher(console, procedure) as watcher:
             runner.carry_out(plan, laboratory, folder, watcher)
         outcome = selftest_verdict.conclude(procedure, seed, service, pilots_us, folder.trials())
         replace_file(path / FILE, json.dumps(outcome.to_json(), indent=2).encode() + b"\n")
@@ -99,6 +101,8 @@ def announcement(procedure: Procedure) -> str:
         f"{procedure.comparisons} comparisons of {procedure.blocks} blocks for each of "
         f"{len(VARIANTS)} variants of {BASELINE}: about {max(1, round(seconds / 60))} min"
     )
+    if procedure.disturbed:
+        text += ", while a hog takes half of the server's core in random bursts"
     if procedure.comparisons < selftest_verdict.ENOUGH:
         text += "\n" + _FEW
     return text

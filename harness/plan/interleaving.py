@@ -17,7 +17,8 @@ stretch: each falls at random within its own part of it (stratified sampling; Co
 5), so a slow target with few slices and a quick one with many meet the same host.
 
 **Flanks.** A slice of the baseline stands before and after each group of slices that takes 60 ms or
-longer, so that each target has the baseline's rate from the same fraction of a second. Beside a
+longer, so that each target has the baseline's rate from the same fraction of a second; oftener,
+where the baseline would have less time than the others by that. Beside a
 long slice the flanks are longer, since so few requests have to stand for it. How ratios are formed
 from that is told in `harness.stats.interleaved`.
 """
@@ -41,6 +42,7 @@ _LEAST_GAP_S = 0.002
 _LONGEST_GAP_S = 1.0
 _FLANK_SHARE = 0.15
 _LONGEST_FLANK_S = 0.1
+_ALIKE_S = 1e-9
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,8 @@ def interleave(
 ) -> Interleaving:
     """Return the slices of loads with these paces, of which `baseline` flanks the others.
 
-    Each gets `seconds` in all, the baseline whatever that takes, and `warmup_s` before. None has
-    fewer than three slices, however long these are.
+    Each gets `seconds` in all, the baseline more where that takes more, and `warmup_s` before. None
+    has fewer than three slices, however long these are.
     """
     random_order = random.Random(seed)
     warm = _in_order(paces, warmup_s, 1, random_order)
@@ -112,9 +114,9 @@ def interleave(
         placed = [(place, paces[place].slice_s) for place in order]
     else:
         own = _in_order(paces, seconds, _LEAST_SLICES, random_order, without=baseline)
-        placed = list(_flanked(own, paces, baseline))
-        if not own:
-            placed *= max(_LEAST_SLICES, math.ceil(seconds / paces[baseline].slice_s))
+        flanks = max(_LEAST_SLICES, math.ceil(seconds / paces[baseline].slice_s))
+        placed = list(_flanked(own, paces, baseline, flanks)) if own else []
+        placed = placed or [(baseline, paces[baseline].slice_s)] * flanks
     warming = [(place, paces[place].slice_s) for place in warm]
     slices = tuple(_laid_out([*warming, *placed], paces))
     first = slices[len(warming)]
@@ -142,14 +144,19 @@ def _in_order(
 
 
 def _flanked(
-    order: Sequence[int], paces: Sequence[Pace], baseline: int
+    order: Sequence[int], paces: Sequence[Pace], baseline: int, least: int
 ) -> Iterator[tuple[int, float]]:
-    """Yield the places and their slices' lengths, with those of the baseline between them."""
+    """Yield the places and their slices' lengths, with those of the baseline between them.
+
+    There are at least so many of these, as far as there are others to flank.
+    """
+    all_s = sum(paces[place].slice_s + paces[place].gap_s for place in order)
+    most_s = min(FLANKED_S, all_s / (least - 1))
     groups: list[list[int]] = [[]]
     for place in order:
         own_s = paces[place].slice_s + paces[place].gap_s
         taken_s = sum(paces[one].slice_s + paces[one].gap_s for one in groups[-1])
-        if groups[-1] and taken_s + own_s > FLANKED_S:
+        if groups[-1] and taken_s + own_s > most_s + _ALIKE_S:
             groups.append([])
         groups[-1].append(place)
     longest = [max((paces[place].slice_s for place in group), default=0.0) for group in groups]

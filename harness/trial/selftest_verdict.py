@@ -90,13 +90,15 @@ VARIANTS = (
 class Procedure:
     """All that is fixed beforehand. `seconds`, `warmup_s` and `pilot_seconds` are of one trial.
 
-    `slice_s` is of the timetable that the trials of a block share. `budget_s` is for all trials
-    together: on a noisy host, where disturbed ones are made again, it may end the selftest before
+    `slice_s` is the length of the slices in which the trials of a block are interleaved. With
+    `disturbed`, a hog takes half of the server's core in random bursts (see `hog`). `budget_s` is
+    for all trials together: on a noisy host, where disturbed ones are made again, it may end the selftest before
     the last comparison, whatever the others showed.
     """
 
     comparisons: int = 40
     blocks: int = 7
+    disturbed: bool = False
     seconds: float = 0.24
     warmup_s: float = 0.04
     slice_s: float = 0.01
@@ -262,8 +264,7 @@ def conclude(
     comparisons: list[Compared] = []
     shares = []
     for metric in METRICS:
-        values = good.pivot_table(index="block", columns="target", values=metric, aggfunc="median")
-        values = values.reindex(columns=[BASELINE, *(one.name for one in VARIANTS)])
+        values = _by_block(good, metric)
         for variant in VARIANTS:
             of_variant = [
                 _compared(number, procedure.blocks, values, variant, metric)
@@ -280,6 +281,23 @@ def conclude(
         shares=tuple(shares),
         comparisons=tuple(comparisons),
     )
+
+
+def _by_block(good: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return a row a block and a column a target.
+
+    Rates are those at the baseline's speed: its own rate times the ratio that a run would report.
+    """
+
+    def table(column: str) -> pd.DataFrame:
+        found = good.pivot_table(index="block", columns="target", values=column, aggfunc="median")
+        return found.reindex(columns=[BASELINE, *(one.name for one in VARIANTS)])
+
+    values = table(metric)
+    if metric == RATE and "interleaved_ratio" in good:
+        beside = table("interleaved_ratio").mul(values[BASELINE], axis="index")
+        values = beside.combine_first(values)
+    return values
 
 
 def _compared(
