@@ -1,4 +1,4 @@
-"""What the master sees of its workers from outside, and what it does about those it has lost.
+"""How the master watches its workers from outside, and replaces those that are lost.
 
 A worker whose process runs scripts can be made to look well and to serve nobody; what it says of
 itself is what a script left of it. /proc is the kernel's word. It is read once a second, so that
@@ -91,7 +91,7 @@ class Condition:
         self._lasting = restrictions, limits, _file_behind(process, listener)
 
     def is_as_good_as(self, first: Condition) -> bool:
-        """Say whether a worker can serve as well as one in the condition `first`.
+        """Return whether a worker can serve as well as one in the condition `first`.
 
         Other signals than the server's own are of no consequence.
         """
