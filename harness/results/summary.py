@@ -389,7 +389,7 @@ def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
 
 
 def _interleaved(good: pd.DataFrame) -> bool:
-    """Tell whether a target's trials shared their time with others."""
+    """Return whether a target's trials shared their time with others."""
     return "slices" in good and bool(good["slices"].notna().any())
 
 

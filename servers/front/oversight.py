@@ -213,7 +213,7 @@ def free_held_back(process: int, uid: int) -> None:
 
 
 def _sees_our_processes() -> bool:
-    """Say whether the numbers in /proc are those of our pid namespace, not of an outer one."""
+    """Return whether the numbers in /proc are those of our pid namespace, not of an outer one."""
     return os.readlink("/proc/self") == str(os.getpid())
 
 
@@ -226,13 +226,13 @@ def _children(process: int) -> list[int]:
 
 
 def _is_debugged(status: Status) -> bool:
-    """Say whether somebody outside of the server has stopped a process to look at it."""
+    """Return whether somebody outside of the server has stopped a process to look at it."""
     stopped_by_a_tracer = status[b"State"][:1] == b"t"
     return stopped_by_a_tracer and not _is_ours(int(status[b"TracerPid"]))
 
 
 def _is_ours(process: int) -> bool:
-    """Say whether a process, or a thread, is one of the server's; 0 is beyond our sight."""
+    """Return whether a process, or a thread, is one of the server's; 0 is beyond our sight."""
     if process == 0:
         return False
     if os.getpid() == 1:  # all that we can see are
