@@ -1,18 +1,18 @@
-"""Runs the experiment: starts targets, puts load on them, writes down what happened.
+"""Runs the experiment: starts targets, loads them, and records the results.
 
-Words of this package (DESIGN gives the rest):
+Terms of this package (docs/design.md describes its rooms):
 
 target
-    whatever load is put on: a mode, implemented here, or a peer, a real server product.
+    what is measured: a mode, implemented here, or a peer, a real server product.
 load
-    how requests arrive: closed (so many users, each waits for its answer) or open (so many
-    arrivals a second), and whether a connection carries one request or many.
+    how requests arrive: closed (a number of users who each wait for their response) or open (a
+    number of arrivals per second), and whether a connection carries one request or many.
 trial
     one measured window of one target under one workload and one load.
 attempt
-    a trial that something else disturbed is made again, once; one of the two attempts counts.
+    a trial that other work disturbed is repeated once; one of the two attempts counts.
 block
     one pass over all targets, in a seeded random order; the unit of replication.
 run
-    one whole invocation: its blocks, and the results folder that they are written to.
+    one invocation of a command: its blocks, and the results folder that it writes.
 """

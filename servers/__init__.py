@@ -14,20 +14,20 @@ else in this package is shared by all of them, so that the mode is the only thin
 `kernel`            system calls, identities, namespaces, filters of system calls, keyrings, ends
 `launch`            what `python -m servers` tells the server that it executes, `server_main`
 `host_checks`       what a mode needs of the host
-`profiling`         time stamps and their places, and a slowdown: loaded in such servers only
+`profiling`         timestamps, probe points, and a slowdown: loaded only in servers that use them
 `controls`          server code that leaves out one protection, on which attacks must succeed
-`typed`             the little that is needed of `typing`
+`typed`             the few parts of `typing` that are needed
 `remembered`        caches whose size has a bound in bytes
-`null_responder`    answers and does nothing else: the load generator's ceiling
+`null_responder`    only answers: measures the load generator's ceiling
 `errors`            the exception that crosses rooms
 ==================  ================================================================================
 
-Words: a *worker* is a process that serves requests; the *pool* is the prefork set of them, kept by
-the *master*. A *tenant* is a numeric uid and gid with a *site*, a directory of scripts. *www* is
+Terms: a *worker* is a process that serves requests; the *pool* is the prefork set of workers, kept
+by the *master*. A *tenant* is a numeric uid and gid with a *site*, a directory of scripts. *www* is
 the server's own identity.
 
-Only the standard library and httptools are imported here. What a running server has loaded is what
-each fork has to copy, so the modules from `server_main` down do without most of the former: no
+This package imports only the standard library and httptools. Every fork copies what a running
+server has loaded, so the modules from `server_main` down avoid most of the standard library: no
 `enum`, `re`, `pathlib`, `contextlib`, `functools`, `collections`, `typing`, and of `signal` and
-`socket` only what these are made of. A test says what must not be loaded.
+`socket` only the C modules beneath them. A test lists what must not be loaded.
 """

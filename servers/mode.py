@@ -1,7 +1,7 @@
 """The one abstraction: an isolation mode.
 
 Adding a mode is adding a file to `servers.modes` with a class `Mode(IsolationMode)`; docs and the
-contract tests say what it has to keep to (docs/adding-a-mode.md).
+contract tests say what it must fulfil (docs/adding-a-mode.md).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RunsAs:
 
 
 class Answered:
-    """The response has been written; what `handle` returns when another process did that."""
+    """What `handle` returns when another process has already written the response."""
 
     KEEP: ClassVar[Answered]
     """The connection may serve another request."""
@@ -46,7 +46,7 @@ Answered.CLOSE = Answered()
 
 
 class Limits(NamedTuple):
-    """What a request may cost. Sizes are in bytes, times in seconds."""
+    """The limits of a request. Sizes are in bytes, times in seconds."""
 
     head: int = 16 * 1024
     body: int = 8 * 1024 * 1024
@@ -56,7 +56,7 @@ class Limits(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What a server was started with; the same for every mode."""
+    """The server's configuration; the same for every mode."""
 
     sites: str
     www: Identity
@@ -71,9 +71,9 @@ NO_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 WORKER_START: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"worker_start": ("fork", "exec")}
 )
-"""The factor of modes that use up their workers: how new ones come to be (`servers.front.spawn`).
+"""The factor of modes whose workers serve one request: how new ones start (`servers.front.spawn`).
 
-It is the pool that heeds it. An executed worker has not been through `check_host` and
+The pool applies it. An executed worker has not run `check_host` and
 `master_init`, so a mode with this factor prepares in `__init__` what its workers share.
 """
 
@@ -82,7 +82,7 @@ class IsolationMode(ABC):
     """Decides in which process or thread, and with whose credentials, a tenant's script runs."""
 
     precedent: ClassVar[str]
-    """The real product that does it this way, as every report names it."""
+    """The real product that the mode re-enacts, as reports name it."""
     runs_as: ClassVar[Identities]
     """The identity that the script must see."""
     guarded: ClassVar[bool] = False
@@ -99,23 +99,22 @@ class IsolationMode(ABC):
     Set in the master, still privileged, once; accepted connections inherit most of them.
     """
     recipe: ClassVar[tuple[str, ...] | None] = None
-    """What a request takes beyond one in `dso`, as bare costs are named that a report adds up.
+    """What a request costs beyond one in `dso`: the names of bare costs that a report adds up.
 
-    The names are those of `reports/sections/explained.py`; None: it is not reckoned.
+    The names are those of `reports/sections/explained.py`; None: the cost is not modelled.
     """
     prelude: str = ""
-    """Statements that an interpreter which the mode executes runs first, before its program.
+    """Statements that an interpreter started by the mode runs before its program.
 
-    A profile's, which puts them here for a mode whose timeline has seams in such a program.
+    A profile sets them for a mode whose timeline has probe points in such a program.
     """
 
     @classmethod
     def timeline(cls) -> Timeline:
-        """Return the phases of a request, and the seams at which it passes from one to the next.
+        """Return the phases of a request, and the probe points that separate them.
 
-        Called where a server is profiled, nowhere else; so what it takes from there it imports
-        itself, and no other server has it loaded. Without one of its own, all that a mode does is
-        one phase.
+        Called only in a server that is profiled. Import what it needs inside the method, so that
+        no other server loads it. A mode without a timeline of its own has one phase, "handle".
         """
         from servers.profiling.timelines import UNDIVIDED
 
@@ -129,45 +128,46 @@ class IsolationMode(ABC):
         return self.setting.options.get(name, self.options[name][0])
 
     def check_host(self) -> None:  # noqa: B027 - a mode without demands has nothing to check
-        """Say whether this host can run the mode. Before the server is executed, once.
+        """Check whether this host can run the mode. Called once, before the server starts.
 
-        Raises Unavailable. Changes nothing; what it notes in this object is lost.
+        Raises Unavailable. Changes nothing; what it stores in this object is lost.
         """
 
     def master_init(self) -> None:  # noqa: B027 - most modes prepare nothing
-        """Prepare what all workers share. In the master, still privileged, once."""
+        """Prepare what all workers share. Called once, in the master, still privileged."""
 
     def child_ended(self, process: int) -> None:  # noqa: B027 - most modes have workers only
-        """Hear of the end of a child of the master that is no worker. In the master, privileged.
+        """Called when a child of the master other than a worker exits. In the master, privileged.
 
-        It may be an orphan that a script has left, or what `master_init` has started. Raises
-        Unavailable, which stops the server, when the mode cannot serve without it.
+        The child may be an orphan that a script left, or a process that `master_init` started.
+        Raises Unavailable, which stops the server, when the mode cannot serve without it.
         """
 
     def rehearse(self, request: Request) -> None:  # noqa: B027 - for workers of one request
         """Do what each new worker will do with a request, for a script of our own.
 
-        In the master, several times, before the first worker is forked, and in children of it.
+        Called several times, in the master and in children of it, before the first worker is
+        forked.
         """
 
     @abstractmethod
     def child_init(self) -> None:
-        """Take the worker's resting identity. In each new worker, still privileged, once."""
+        """Take the worker's resting identity. Called once in each new worker, still privileged."""
 
     @abstractmethod
     def handle(self, request: Request) -> Response | Answered:
-        """Run the request's script and return its response. In a worker, once a request.
+        """Run the request's script and return its response. Called in a worker, once per request.
 
         May raise OSError from opening the script (the worker answers 404 or 403), ScriptFailed, or
-        ScriptTimeout, which the worker throws in when the script's time is up.
+        ScriptTimeout, which the worker raises in it when the script exceeds its time limit.
         """
 
     def reap_strays(self) -> None:
-        """Reap children that scripts have left. In a worker between two requests, seldom."""
+        """Reap children that scripts have left. Called in a worker between requests, rarely."""
         reap_ended()
 
     def cleanup(self, request: Request) -> None:  # noqa: B027 - most modes leave nothing behind
-        """Undo what `handle` did. In the worker, after the response was sent, and after errors.
+        """Undo what `handle` did. Called in the worker after the response and after errors.
 
-        The client does not wait for it; throughput pays for it.
+        The client does not wait for it, but it costs throughput.
         """

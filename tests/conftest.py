@@ -55,7 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def is_property(item: pytest.Item) -> bool:
-    """Say whether a test is one of those that hypothesis makes examples for."""
+    """Return whether a test is one of those that hypothesis makes examples for."""
     return getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 

@@ -244,7 +244,7 @@ def explain(
     if b"refused" in words:
         return Outcome.BLOCKED, words[b"refused"]
     if b"done" in words:
-        return Outcome.BLOCKED, "the script finished, with no effect seen from outside"
+        return Outcome.BLOCKED, "the script finished without an effect seen from outside"
     answer = _answer(replies)
     if not began:
         return Outcome.ERROR, f"the script never started: {answer}"

@@ -1,8 +1,8 @@
-"""A cgroup of the run's own: the exact CPU time of a server tree, and the means to end it.
+"""The run's own cgroup: the exact CPU time of a server's processes, and a way to kill them.
 
 Version 2 of cgroups counts `usage_usec` in every directory, even where no controller is delegated
 (cgroup-v2.rst, "cpu.stat"), children that were reaped included. `NoCgroup` stands in where none
-can be made, so that no caller has to ask.
+can be created, so that callers need no special case.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _EVERY_S = 0.002
 
 
 class ProcessGroup(Protocol):
-    """A set of processes that can be measured and ended as one."""
+    """A set of processes that can be measured and killed as one."""
 
     path: Path | None
 
     def cpu_s(self) -> float | None:
-        """Return the CPU seconds used so far, None where only the server itself can tell."""
+        """Return the CPU seconds used so far, None where only the server itself knows."""
 
     def pids(self) -> list[int] | None:
         """Return the processes in it, None where that is not known."""
@@ -51,7 +51,7 @@ class NoCgroup:
 
 
 class Cgroup:
-    """A cgroup v2 directory. Whoever made it removes it; see `sweeper`."""
+    """A cgroup v2 directory. Whoever creates it removes it (see `cleanup_process`)."""
 
     def __init__(self, path: Path) -> None:
         self.path: Path | None = path
@@ -109,7 +109,7 @@ def create(run_id: str) -> ProcessGroup:
 
 
 def remove_stale(parent: Path) -> None:
-    """Remove the empty cgroups of runs whose harness and sweeper were both killed."""
+    """Remove the empty cgroups of runs whose harness and cleanup process were both killed."""
     for path in parent.glob(f"{PREFIX}*"):
         pid = path.name.removeprefix(PREFIX).partition("-")[0]
         if pid.isdigit() and not Path("/proc", pid).exists():

@@ -1,4 +1,4 @@
-"""The host's fingerprint for run.json; `settings` says which of it harms a measurement."""
+"""The host's fingerprint for run.json; `settings` says which facts harm a measurement."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNREPORTED = "not reported"
 
 
 def fingerprint(view: View | None = None) -> dict[str, object]:
-    """Return what decides how fast this host is.
+    """Return the facts that decide how fast this host is.
 
     The members are texts and numbers (the mitigations: texts by name), so that two hosts can be
     compared member by member.
@@ -76,7 +76,7 @@ def own_version() -> str:
 
 
 def own_commit() -> str | None:
-    """Return the git commit of a checkout that isobench runs from, marked where it was changed."""
+    """Return the git commit of the checkout that isobench runs from, marked if it has changes."""
     git = ["git", "-C", str(Path(__file__).parent)]
     # Of this checkout, whatever repository the caller is at work in; and without a write to it.
     environment = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}

@@ -1,28 +1,28 @@
-"""Whether something else disturbed a trial: looked for before, during and after it.
+"""Detects whether other work disturbed a trial: checks before, during and after it.
 
 Strategy
 ========
 
 The best witness is **foreign CPU time**: what the server's core was busy with (/proc/stat), less
-what the server itself used (its cgroup). It counts only what really took the core away, and the
-server's own load, however heavy, is not in it. What it does not see, a **spin probe** does: a fixed
-piece of work on that core just before and after the trial, timed against the run's own best: a
-lower clock, or a neighbour in the same cache or the same core. What no guest sees but its
-hypervisor tells is **steal** time.
+what the server itself used (its cgroup). It counts only what really took the core away, and not the
+server's own load, however heavy. A **spin probe** detects what it cannot see: a fixed piece of work
+on that core just before and after the trial, timed against the run's own best. It reveals a lower
+clock, or a neighbour in the same cache or the same core. What a guest cannot see, its hypervisor
+reports as **steal** time.
 
 Pressure (PSI) and the number of runnable tasks are recorded and decide nothing: eight workers on
 one core wait for each other all the time, so the pressure of a quiet, saturated server is near
 100%, and the number of runnable tasks is that of one instant.
 
-A disturbed trial is made again, once, after the last trial of its block: near enough in time to
+A disturbed trial is repeated, once, after the last trial of its block: near enough in time to
 be paired with the block's other trials, and cheaper than the whole block. No more are made again
-than a third of the trials so far (but always a block's worth). Whether a trial is made again
+than a third of the trials so far (but always a block's worth). Whether a trial is repeated
 depends on these witnesses alone, never on its result, so nothing is selected by what it shows. Of
 two attempts the undisturbed one counts, else the second, which stays marked. A trial in which the
 server was left no processor to answer a single request is void, and made again in the same way.
 
-Targets that take turns in slices meet the same core: a slow one slows all of them alike, and their
-comparison stands. Its spin probe is recorded and decides nothing.
+Targets that are interleaved in slices meet the same core: a slow core slows all of them alike, and
+their comparison stands. Its spin probe is recorded and decides nothing.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Look:
 
     `busy_s` maps each processor to the seconds it has spent on tasks and interrupts since boot,
     idle and stolen time left out. `pressure_s` is how long some task has waited for a processor,
-    None on a kernel that does not tell. `runnable` counts tasks that run or could.
+    None on a kernel that does not report it. `runnable` counts tasks that run or could.
     """
 
     busy_s: dict[int, float]
@@ -67,7 +67,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Noise:
-    """What is known of a trial's disturbances; None where it could not be told.
+    """What is known about a trial's disturbances; None for unknown.
 
     Shares are of the measured window; spins are multiples of the run's best.
     """
@@ -92,9 +92,9 @@ class Witness:
 
 
 def disturbances(noise: Noise, *, slow_core: bool = True) -> Iterator[str]:
-    """Yield in words each sign of disturbance beyond its limit.
+    """Describe each sign of disturbance beyond its limit.
 
-    Without `slow_core`, the spin probe is no sign: see the strategy on targets that take turns.
+    Without `slow_core`, the spin probe is no sign: see the strategy on interleaved targets.
     """
     foreign = noise.foreign_cpu_share or 0.0
     if foreign > FOREIGN_LIMIT and (noise.foreign_cpu_s or 0.0) > FOREIGN_LEAST_S:
@@ -143,7 +143,7 @@ def foreign_cpu_s(
 
 
 def repeatable(block: int, trials_a_block: int, repeated: int) -> int:
-    """Return how many more trials may be made again by the end of this block."""
+    """Return how many more trials may be repeated by the end of this block."""
     return max(0, max(1, block // 3) * trials_a_block - repeated)
 
 
@@ -205,7 +205,7 @@ class SpinProbe:
 def spin_s(cpus: Sequence[int]) -> float:
     """Return the seconds that a fixed calculation takes on these processors: the best of three.
 
-    The best, since a single interruption is not what it looks for, but a core that is slower all
+    The best, since it looks not for a single interruption, but for a core that is slower all
     the time. Takes about 5 ms. The calling thread moves there and comes back.
     """
     with running_on(cpus):

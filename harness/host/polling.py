@@ -1,4 +1,4 @@
-"""Waiting for what nobody announces: it is looked for again and again."""
+"""Poll a condition until it holds or a deadline passes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def wait_until(
     enough: Callable[[Seen], bool] = bool,
     every_s: float = EVERY_S,
 ) -> Seen:
-    """Look until what is seen is `enough`, or `within_s` have passed; return what was seen last.
+    """Poll until the result is `enough`, or `within_s` have passed; return the last result.
 
-    It is looked at least once. Where the wait was in vain, what is returned is not enough.
+    Polls at least once. After a timeout, the returned result is not enough.
     """
     deadline = time.monotonic() + within_s
     while not enough(seen := look()) and time.monotonic() < deadline:

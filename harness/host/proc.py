@@ -24,7 +24,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who is who in a server at rest."""
+    """Which process plays which part in an idle server."""
 
     master: Process
     workers: tuple[Process, ...]
@@ -53,7 +53,7 @@ class Cast:
 
 
 def look(pid: int) -> Process | None:
-    """Return what /proc says of a process, None where it has ended."""
+    """Return what /proc reports about a process, None if it has ended."""
     fields = status_of(pid)
     if not fields:
         return None
@@ -85,7 +85,7 @@ def status_of(pid: int) -> dict[str, str]:
 
 
 def state_of(pid: int) -> str:
-    """Return the letter of a process's state, "" where it has ended or waits to be buried."""
+    """Return the letter of a process's state, "" if it has ended or is a zombie."""
     letter = status_of(pid).get("State", "")[:1]
     return "" if letter in ("Z", "X") else letter
 

@@ -1,8 +1,8 @@
-"""Settings of the host that make measurements worse: what is set now, why it harms, the remedy.
+"""Host settings that harm measurements: the current value, why it harms, and the remedy.
 
-Each check is a function of a `View`, so that a test shows it a directory of made-up files. A check
-that cannot find what it looks for is silent: the setting does not exist there, may not be read, or
-holds what this module does not understand. None of them raises.
+Each check is a function of a `View`, so that a test can give it a directory of made-up files. A
+check that does not find what it looks for is silent: the setting does not exist there, may not be
+read, or holds what this module does not understand. None of them raises.
 
 There are two lists. What is in `HARMFUL` weakens the results, is written to run.json and shown in
 the report. What is in `WORTH_KNOWING` does not, or cannot be changed; only the doctor says it.
@@ -91,7 +91,7 @@ def harmful_settings(view: View | None = None) -> Iterator[Caution]:
 
 
 def worth_knowing(view: View | None = None) -> Iterator[Caution]:
-    """Yield what else a careful reader wants to know of the host."""
+    """Yield what else a careful reader wants to know about the host."""
     view = view or View.of_this_host()
     for check in WORTH_KNOWING:
         yield from check(view)
@@ -101,7 +101,7 @@ def worth_knowing(view: View | None = None) -> Iterator[Caution]:
 
 
 def one_processor(view: View) -> Iterator[Caution]:
-    """Server and generator need one each (rule 5)."""
+    """Server and generator need a processor each (rule 5)."""
     if len(view.cpus) < 2:
         yield Caution(
             "there is only one processor: server and load generator compete for it",
@@ -166,7 +166,7 @@ def hypervisor(view: View) -> Iterator[Caution]:
 
 
 def steal(view: View) -> Iterator[Caution]:
-    """What the hypervisor takes can only be allowed for where it is told."""
+    """Stolen time can be allowed for only if it is reported."""
     words = (view.read("proc/stat") or "").partition("\n")[0].split()
     if words and len(words) < 9:  # proc_stat(5): steal is the eighth number
         yield Caution(
@@ -245,7 +245,7 @@ def aslr(view: View) -> Iterator[Caution]:
 
 
 def load(view: View) -> Iterator[Caution]:
-    """Whoever else runs takes turns with the server."""
+    """Other processes share the processor with the server."""
     match = re.match(r"\d+\.\d+", view.read("proc/loadavg") or "")
     if match and float(match[0]) > _BUSY_LOAD:
         yield Caution(
@@ -299,7 +299,7 @@ def _look() -> Look:
 
 
 def control_groups(view: View) -> Iterator[Caution]:
-    """The exact CPU time of a server tree, and the means to end it (rule 6)."""
+    """The exact CPU time of a server's processes, and a way to kill them (rule 6)."""
     own = cgroup.own_directory(view.root)
     if own is None:
         yield Caution(
@@ -317,7 +317,7 @@ def control_groups(view: View) -> Iterator[Caution]:
 
 
 def pressure(view: View) -> Iterator[Caution]:
-    """Pressure tells of waiting that a load average smooths away."""
+    """Pressure shows waiting that a load average smooths away."""
     if view.entries("proc") is not None and view.read("proc/pressure/cpu") is None:
         yield Caution(
             "the kernel does not report pressure (PSI): how long tasks waited for a processor "
@@ -330,7 +330,7 @@ def pressure(view: View) -> Iterator[Caution]:
 
 
 def open_files(_view: View) -> Iterator[Caution]:
-    """Each connection takes one."""
+    """Each connection takes a descriptor."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < _LEAST_FILES:
         yield Caution(
@@ -380,7 +380,7 @@ def connection_tracking(view: View) -> Iterator[Caution]:
 
 
 def mitigations(view: View) -> Iterator[Caution]:
-    """They make system calls dearer, and modes differ in how many they need."""
+    """They make system calls more expensive, and modes differ in how many they need."""
     active = [
         name
         for name in view.entries(VULNERABILITIES) or ()

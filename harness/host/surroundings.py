@@ -1,4 +1,4 @@
-"""What isobench takes from whoever calls it, and what it does not let itself be steered by.
+"""What isobench takes from its caller's environment, and what it ignores.
 
 A shell, a notebook, a service manager and a tenant of a continuous-integration host each leave
 something else in a program's environment. None of it may decide what is measured, or whether what

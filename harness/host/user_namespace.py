@@ -21,7 +21,7 @@ _UNSHARE = ("unshare", "--user", "--map-root-user", "--map-auto")
 def gain() -> None:
     """Start isobench again in a user namespace, if that gives it the identities it lacks.
 
-    Returns where it would not: as root, where it has been done, and where the host does not allow
+    Returns if it would not: as root, if already done, or if the host does not allow
     it; then the modes that need other identities say so themselves.
     """
     if os.geteuid() == 0 or _ENTERED in os.environ or obstacle() is not None:

@@ -52,7 +52,7 @@ class JournalReader:
         )
         if missing := wanted - record.keys():
             raise Incomplete(
-                f"the server never reached the probe points {', '.join(sorted(missing))}",
+                f"the server never reached the points {', '.join(sorted(missing))}",
                 hint="check that the mode's timeline matches its code (docs/profiling.md)",
             )
         return record

@@ -201,7 +201,7 @@ def profile(course: Course, passed: Sequence[Passed]) -> Profile:
         except Disorder:
             continue
     if not in_order:
-        raise ValueError("no request passed its probe points in order")
+        raise ValueError("no request passed its points in order")
     services = [one.service_ns for one, _ in in_order]
     phases = tuple(_phases(course, [found for _, found in in_order], services))
     return Profile(

@@ -28,7 +28,7 @@ from harness.profile.ftrace import CALLS, EVERY_CALL, LIFE, Event, KernelView
 from harness.profile.instrument import traced
 from harness.profile.journal import JournalReader
 from harness.profile.phases import Course, Passed, Profile, profile, with_kernel
-from harness.profile.serial_client import Answered, Asker, undisturbed
+from harness.profile.serial_client import Answered, SerialClient, undisturbed
 from harness.profile.tracefs import NoTracing
 from harness.target import probes, randomization
 from harness.target.run_resources import Belongings
@@ -103,20 +103,20 @@ class Profiler:
     def _count(self, target: Target, tracing: Tracing) -> Counts:
         requests = self._procedure.counted
         with self._server(target) as server:
-            asker = self._asker(target, server)
-            self._warm_up(asker)
+            client = self._client(target, server)
+            self._warm_up(client)
             # To look costs the server something, too: what, shows where nothing else is between
             # two looks. The first one of all costs more.
             _, idle_before, before = (self._reading(server) for _ in range(3))
             idle = probes.between(idle_before, before)
             with tracing.of(self._threads(server), EVERY_CALL) as seen:
                 for _ in range(requests):
-                    asker.ask()
+                    client.ask()
             used = probes.between(before, self._reading(server))
             calls = Counter(event.detail for event in seen.events if event.name == "enter")
             source = "tracefs"
             if not calls:
-                calls, source = self._counted_by_strace(server, asker), "strace"
+                calls, source = self._counted_by_strace(server, client), "strace"
         return Counts(
             calls={name: count / requests for name, count in calls.items()},
             source=source if calls else "",
@@ -125,11 +125,11 @@ class Profiler:
             forks=used.forks / requests,
         )
 
-    def _counted_by_strace(self, server: Server, asker: Asker) -> Counter[str]:
+    def _counted_by_strace(self, server: Server, client: SerialClient) -> Counter[str]:
         processes = probes.processes_of(server, self._belongings.processes)
         with strace.counting(processes, self._belongings.scratch / "strace") as counts:
             for _ in range(self._procedure.counted):
-                asker.ask()
+                client.ask()
         return Counter(counts)
 
     def _profile(self, target: Target, tracing: Tracing, counts: Counts) -> Profiled:
@@ -138,11 +138,11 @@ class Profiler:
             server = stack.enter_context(self._server(replace(target, stamps=path)))
             reader = stack.enter_context(JournalReader(path, server.layout))
             course = Course.read(server.layout)
-            asker = self._asker(target, server)
-            self._warm_up(asker)
+            client = self._client(target, server)
+            self._warm_up(client)
             stack.enter_context(undisturbed())
             with tracing.of(self._threads(server), (*LIFE, *CALLS)) as seen:
-                passed = list(self._ask(asker, reader, course))
+                passed = list(self._ask(client, reader, course))
         path.unlink()
         whole = with_kernel(course, passed, seen.events) if seen.events else passed
         try:
@@ -151,18 +151,18 @@ class Profiler:
             raise IsobenchError(f"{target.name}: {error}", hint=_COURSE_HINT) from error
         return Profiled(target, course, tuple(whole), tuple(seen.events), found, counts)
 
-    def _ask(self, asker: Asker, reader: JournalReader, course: Course) -> Iterator[Passed]:
+    def _ask(self, client: SerialClient, reader: JournalReader, course: Course) -> Iterator[Passed]:
         until = time.monotonic() + self._procedure.most_s
         for number in range(self._procedure.requests):
             if number >= LEAST_REQUESTS and time.monotonic() > until:
                 return
-            answer = asker.ask()
+            answer = client.ask()
             yield _passed(answer, reader.record(course.last_points, answer.began))
 
-    def _warm_up(self, asker: Asker) -> None:
+    def _warm_up(self, client: SerialClient) -> None:
         """Have every tenant answer twice at least, and the interpreter adapt its code."""
         for _ in range(max(_LEAST_WARMUP, 2 * self._procedure.tenants)):
-            asker.ask()
+            client.ask()
 
     def _server(self, target: Target) -> Server:
         setup = randomization.draw(self._procedure.seed, 1, target.name)
@@ -181,10 +181,10 @@ class Profiler:
         pids = probes.processes_of(server, self._belongings.processes)
         return [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
 
-    def _asker(self, target: Target, server: Server) -> Asker:
+    def _client(self, target: Target, server: Server) -> SerialClient:
         www = self._manifest.www
         by_client = target.by_client
-        return Asker(
+        return SerialClient(
             {
                 "host": server.host,
                 "port": server.port,

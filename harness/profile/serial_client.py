@@ -1,4 +1,4 @@
-"""One client that asks for one thing after the other, each over a connection of its own.
+"""One client that sends one request at a time, each on its own connection.
 
 For profiles: what a request passes is seen best where no other request is in the way. It reads the
 clock just before it connects and as soon as the last byte of the answer is there, and then waits
@@ -38,8 +38,11 @@ class Answered(NamedTuple):
     script: dict[str, int]
 
 
-class Asker:
-    """Asks every tenant in turn, and checks each answer. `command` is as `load.read` takes it."""
+class SerialClient:
+    """Sends requests to all tenants in rotation, and checks each answer.
+
+    `command` is what `workloads.load.spec.read` takes.
+    """
 
     def __init__(self, command: Mapping[str, Any]) -> None:
         asked = spec.read(command)

@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, whatever ends the process."""
+"""Files that hold either the old or the new content, however the process ends."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def make_directory(path: Path) -> Path:
 
 
 def remove_partials(folder: Path) -> None:
-    """Remove what a killed writer left. Call only while no other writer can be at work."""
+    """Remove what a killed writer left. Call only while no other writer can be active."""
     for partial in folder.glob(".*.partial"):
         _discard(partial)
 
 
 def refusal(path: Path, error: OSError) -> IsobenchError:
-    """Return the error that tells a user why `path` could not be written, and the way out."""
+    """Return the error that says why `path` could not be written, and what to do about it."""
     reason = error.strerror or str(error)
     return IsobenchError(
         f"cannot write {path}: {reason}",

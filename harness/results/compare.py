@@ -107,7 +107,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs side by side, with all that one must know before believing it."""
+    """Two runs side by side, with all that one must know before trusting the comparison."""
 
     base: Manifest
     new: Manifest
@@ -184,7 +184,7 @@ def compare(
 
 
 def _what_each_has(base: Measured, new: Measured) -> str:
-    """Say what two runs measured that have nothing in common: targets, or else conditions."""
+    """Describe what two runs with nothing in common measured: targets, or else conditions."""
     targets = [_list(run.values) or "nothing" for run in (base, new)]
     if {target for target, _ in base.values}.isdisjoint(target for target, _ in new.values):
         return f"BASE has {targets[0]}; NEW has {targets[1]}"
@@ -323,7 +323,7 @@ def _cautions(
 
 
 def _verdicts(side: str, run: Measured) -> Iterator[Caution]:
-    """Say for each verdict but ok which targets have it, whatever the condition."""
+    """List for each verdict but ok the targets that have it, under any condition."""
     advice = {
         "noisy": "measure on a quieter machine, or with more --blocks and --seconds",
         "generator-bound": "compare server_cpu_us_per_request instead of rates and times",
@@ -340,7 +340,7 @@ def _verdicts(side: str, run: Measured) -> Iterator[Caution]:
 
 
 def _too_few(rows: Sequence[Compared]) -> Iterator[Caution]:
-    """Say what the number of blocks cannot show, whatever the numbers."""
+    """Say what cannot be found with so few blocks."""
     one = [row for row in rows if min(row.base_blocks, row.new_blocks) < 2]
     if one:
         names = ", ".join(dict.fromkeys(row.target for row in one))

@@ -1,6 +1,6 @@
 """The results folder: the contract between the harness, the reports and other people's tools.
 
-A run writes it, one trial at a time; nothing in it is ever overwritten by another run.
+A run writes it, one trial at a time; no other run ever overwrites it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class ResultsFolder:
     def must_be_free(path: Path) -> None:
         """Raise the IsobenchError that `create` would, as far as that shows without writing.
 
-        For whoever wants to know before minutes of preparation.
+        For callers that want to know before minutes of preparation.
         """
         try:
             _refuse_results(path)
@@ -85,7 +85,7 @@ class ResultsFolder:
 
     @classmethod
     def open(cls, path: Path, *, writable: bool = False) -> ResultsFolder:
-        """Open the folder of an earlier run, to read it, or to go on with it.
+        """Open the folder of an earlier run, to read it or to continue it.
 
         Raises IsobenchError where it is no results folder, its run.json is damaged or of a
         newer schema, or (`writable`) another run writes there.
@@ -117,7 +117,7 @@ class ResultsFolder:
     def append_trial(
         self, row: TrialRow, service_us: ArrayLike = (), response_us: ArrayLike = ()
     ) -> None:
-        """Write a trial down, durably, before the next begins.
+        """Store a trial durably, before the next begins.
 
         `service_us`, `response_us`: a latency a request in microseconds, from the actual and
         from the intended time of sending; empty where there is none, as in a void trial.
@@ -203,14 +203,14 @@ class ResultsFolder:
         self.manifest = manifest
 
     def note(self, command: str, record: Mapping[str, Any]) -> None:
-        """Write down what another command than `run` added to the folder.
+        """Record what a command other than `run` added to the folder.
 
         A record has at least `argv` and `seed`, by which the command is repeated.
         """
         self.update(also={**self.manifest.also, command: record})
 
     def finish(self, warnings: Iterable[Caution] = ()) -> None:
-        """Mark the run as ended well, now, and add what was learned about it on the way."""
+        """Mark the run as finished now, and add what was learned about it on the way."""
         self.update(
             finished_at=datetime.now(UTC).isoformat(timespec="seconds"),
             warnings=(*self.manifest.warnings, *warnings),

@@ -1,4 +1,4 @@
-"""Numbers and names as a human reads them. Pure."""
+"""Numbers and names for human readers. Pure."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def duration(microseconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return how long something takes, in words for people who wait: 45 s, 6 min, 1.5 h."""
+    """Return a duration in words: 45 s, 6 min, 1.5 h."""
     for limit, divisor, unit in ((90, 1, "s"), (5400, 60, "min"), (math.inf, 3600, "h")):
         if seconds < limit:
             value = seconds / divisor
@@ -110,9 +110,9 @@ def readable(rows: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Return rows of a summary as texts, under headings with units; one row for each.
 
     The rows are those of one condition. The last column is the verdict, the first two are names,
-    all between are numbers. Rows of an open load say how punctually it was put on, and nothing of
-    how sure a rate is that was given. There "92 of 500" is the rate of an overloaded target, and a
-    quantile with "≥" may be longer.
+    all between are numbers. Rows of an open load show how punctual it was, and no interval of
+    its rate, which was given. There "92 of 500" is the rate of an overloaded target, and a quantile
+    with "≥" may be longer.
     """
     given = _rate_is_given(rows)
     enough = rows["trials"].max() >= ENOUGH_TO_RESAMPLE

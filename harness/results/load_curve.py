@@ -20,7 +20,7 @@ Place = tuple[str, str]
 class Point:
     """A target at one load; rates are per second, latencies count from the intended sending.
 
-    `p99_ms` is NaN where the requests are too few to tell it.
+    `p99_ms` is NaN where the requests are too few for one.
     """
 
     percent: int
@@ -55,7 +55,7 @@ class Swept:
 
     @property
     def telling(self) -> bool:
-        """Whether there were enough requests to tell p99 at any load."""
+        """Whether any load has enough requests for a p99."""
         return any(math.isfinite(point.p99_ms) for point in self.points)
 
 

@@ -1,4 +1,4 @@
-"""run.json: what was run, where, with what, and what to know before believing it."""
+"""run.json: what was run, where, with what, and what weakens the results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Facts = Mapping[str, Any]
 class Target:
     """A target of the run. `kind`: mode or peer; `runs_as`: server, owner or client.
 
-    `recipe`: the bare costs that it adds to `dso`, None where it does not say.
+    `recipe`: the bare costs that it adds to `dso`, None if unknown.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Skipped:
 class Manifest:
     """The content of run.json; docs/results.md describes each member.
 
-    Times are ISO 8601 in UTC. `finished_at` is None until the run has ended well.
+    Times are ISO 8601 in UTC. `finished_at` is None until the run has finished.
     """
 
     run_id: str

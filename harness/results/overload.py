@@ -1,7 +1,7 @@
-"""When an open load was more than a target could take, and what its quantiles say then. Pure.
+"""When an open load exceeded a target's capacity, and what its quantiles mean then. Pure.
 
-Under more than it can take a target's queue grows as long as the load lasts: its times tell of the
-length of the trial more than of the target. Its rate is its capacity, which is why such a trial is
+An overloaded target's queue grows as long as the load lasts: its times depend on the length of the
+trial more than on the target. Its rate is its capacity, which is why such a trial is
 not void.
 """
 
@@ -14,7 +14,7 @@ LEAST_SHARE = 0.95
 
 
 def overloaded(answered_per_second: float, offered_per_second: float) -> bool:
-    """Return whether a target was offered more than it could take; not where nothing is known."""
+    """Return whether a target was offered more than it could serve; False if unknown."""
     return answered_per_second < LEAST_SHARE * offered_per_second
 
 

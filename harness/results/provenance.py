@@ -3,9 +3,9 @@
 A difference between two runs has a cause. If the machine, the libraries and the plan were the
 same, the cause is what was changed on purpose. `discrepancies` lists everything else.
 
-Some of it makes two machines of one: another processor or another kernel, and what was compared
-is that. Their numbers are refused (rule 12 of docs/measuring.md) unless the user insists. The rest,
-such as the governor or a library's version, may be just what the user wants to compare.
+Some discrepancies mean two machines: with another processor or another kernel, these are what is
+compared. Their numbers are refused (rule 12 of docs/measuring.md) unless the user insists. Other
+facts, such as the governor or a library's version, may be just what the user wants to compare.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Discrepancy:
-    """A fact that is not the same in two runs; `decisive` where it makes two machines."""
+    """A fact that differs between two runs; `decisive` if it means two machines."""
 
     name: str
     base: str
@@ -39,7 +39,7 @@ class Discrepancy:
 
 
 def discrepancies(base: Manifest, new: Manifest) -> tuple[Discrepancy, ...]:
-    """Return the facts in which two runs differ, those that make two machines first.
+    """Return the facts in which two runs differ, the decisive ones first.
 
     What only one of the runs recorded is listed and decides nothing: an older isobench knew
     less of its host.

@@ -145,7 +145,7 @@ class PhaseRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ProfileRow:
-    """What the profile of a target found besides its phases. Numbers that are not known are NaN."""
+    """What the profile of a target found besides its phases. Unknown numbers are NaN."""
 
     target: str
     workload: str
@@ -206,7 +206,7 @@ class CostRow:
 
 @dataclass(frozen=True, kw_only=True)
 class AttackRow:
-    """What came of an attack on a target."""
+    """The outcome of an attack on a target."""
 
     target: str
     attack: str

@@ -42,7 +42,7 @@ _FEW, _MANY = 3, 6
 
 
 class Condition(NamedTuple):
-    """What a target was measured under. Only rows of the same condition compare."""
+    """The conditions of a measurement. Compare only rows of the same condition."""
 
     workload: str
     load: str
@@ -61,7 +61,7 @@ class Condition(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether requests were sent at a given rate, which a ratio of rates says nothing of."""
+        """Whether requests were sent at a given rate, so that a ratio of rates means nothing."""
         return is_open(self.load)
 
 
@@ -101,7 +101,7 @@ def summarise(
 
     Rates, times and their intervals are geometric means over blocks
     (harness.stats.intervals says why); other numbers are medians over blocks. Void trials count in
-    `errors` and nowhere else. What is not known is NaN: every ratio where the baseline is missing,
+    `errors` and nowhere else. Unknown values are NaN: every ratio where the baseline is missing,
     every interval from one block. A difference below `smallest_effect`, a share, does not matter
     (see `significance`).
     """
@@ -130,12 +130,12 @@ def of_targets(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_open(load: str) -> bool:
-    """Tell whether requests were sent at a given rate."""
+    """Return whether requests were sent at a given rate."""
     return load.startswith("open:")
 
 
 def is_portion(load: str) -> bool:
-    """Tell whether a load is a share of each target's own knee, as those of a sweep are."""
+    """Return whether a load is a share of each target's own knee, as in a sweep."""
     return is_open(load) and load.endswith("%")
 
 
@@ -208,7 +208,7 @@ def by_condition(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFram
 
 
 def cautions(summary: pd.DataFrame, baseline: str = BASELINE) -> list[Caution]:
-    """Return what the numbers themselves say against believing them."""
+    """Return what in the numbers themselves weakens them."""
     if summary.empty:
         return [Caution("no trial has ended", "run again with --resume and this folder")]
     return [
@@ -340,7 +340,7 @@ def _ratio(rates: pd.Series[float], baseline_rates: pd.Series[float]) -> Interva
 
 
 def _sample(histogram: Histogram | None) -> dict[str, float]:
-    """Return what only all the requests together can tell; NaN where they are too few."""
+    """Return what only all the requests together can show; NaN where they are too few."""
     nan = math.nan
     empty = {"p999_ms": nan, "p99_ms_sample_low": nan, "p99_ms_sample_high": nan}
     if histogram is None:
@@ -389,7 +389,7 @@ def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
 
 
 def _interleaved(good: pd.DataFrame) -> bool:
-    """Tell whether a target's trials shared their time with others."""
+    """Return whether a target's trials shared their time with others."""
     return "slices" in good and bool(good["slices"].notna().any())
 
 

@@ -1,4 +1,4 @@
-"""What `isobench compare` is to fail on: bounds such as "p99_ms > 10%". Pure.
+"""When `isobench compare` must fail: bounds such as "p99_ms > 10%". Pure.
 
 Strategy
 ========
@@ -12,7 +12,7 @@ over thirty rows would be broken by chance in half of all comparisons if nothing
 gate that cries wolf is switched off. So the one-sided p-values of all checks together are adjusted
 (Holm 1979), and a bound is broken where the adjusted one is at most 2.5%. For a single check that
 is exactly the near end of the 95% interval. A check that passes only without the adjustment is
-"suspected": it is said, and fails nothing.
+"suspected": it is reported, and fails nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 class Outcome(enum.StrEnum):
-    """What a comparison's row says of a bound."""
+    """The outcome of a bound for a row of a comparison."""
 
     BROKEN = "broken"
     SUSPECTED = "suspected"
@@ -49,7 +49,7 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Bound:
-    """A change of a metric that is too much, in percent; of one target, or of any (None)."""
+    """The largest acceptable change of a metric, in percent; for one target, or for any (None)."""
 
     metric: str
     above: bool
@@ -67,7 +67,7 @@ class Bound:
 
 
 class Row(Protocol):
-    """What a bound asks of a comparison's row."""
+    """What a bound needs from a row of a comparison."""
 
     @property
     def target(self) -> str: ...  # noqa: D102
@@ -128,7 +128,7 @@ def parse_share(text: str, option: str) -> float:
 
 
 def check(bounds: Sequence[Bound], rows: Sequence[Row]) -> tuple[Check, ...]:
-    """Return what the rows say of every bound that is about them, bound by bound.
+    """Return the outcome of every bound for the rows it applies to, bound by bound.
 
     Raises IsobenchError for a bound that none of the rows can ever break: a gate that does not
     close is worse than none.

@@ -1,11 +1,11 @@
-"""What a summary's rows say of differences, and of their trials' own trouble. Pure.
+"""What a summary's rows show about differences, and about trouble in their trials. Pure.
 
 The statistics are those of `significance`; here they meet the table. All targets under one
 condition are one table of comparisons with the baseline, so Holm's correction is over these.
 
 **A bound is not a value.** Where the load generator was the limit, the target may be faster than
 shown. Such a target can still be shown to be higher than the baseline, and a target lower than such
-a baseline; what goes the other way, or "the same", is not shown.
+a baseline; the opposite finding, or "the same", is not shown.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _as_bounds(found: Finding, *, target: bool, baseline: bool) -> Finding:
 
 
 def troubles(group: pd.DataFrame, good: pd.DataFrame) -> Row:
-    """Return how many trials had what trouble: those that count, and of all the failed checks."""
+    """Count the trials with each kind of trouble: of those that count, and all failed checks."""
     checks = _texts(group["self_checks"])
     return {
         "unsteady": int((_texts(good["steady"]) == str(Steadiness.NONE)).sum()),

@@ -5,8 +5,8 @@ Strategy
 
 **Blocks are the replicates, requests are not** (rule 7 of docs/measuring.md). A trial of ten
 seconds holds a hundred thousand requests, but one server start, one memory layout, one stretch
-of the host's weather. Its requests share all of these, so an interval from requests is far too
-narrow: it tells how well *this* trial was measured, not what another trial would give (Kalibera
+of the host's conditions. Its requests share all of these, so an interval from requests is far too
+narrow: it says how well *this* trial was measured, not what another trial would give (Kalibera
 and Jones 2013; Mytkowicz et al. 2009). Everything here takes one number a block.
 
 **Logarithms.** Rates, times and ratios are positive and their errors multiply: "5% slower"
@@ -17,10 +17,10 @@ the interval never reaches below zero, and the ratio A/B is exactly 1/(B/A).
 slowed the whole block cancels. The ratio is taken in each block; the interval is that of the
 log ratios.
 
-**Two runs are not paired.** Block 3 of one run and block 3 of another shared no weather, so their
+**Two runs are not paired.** Block 3 of one run and block 3 of another shared nothing, so their
 ratio means nothing. What compares are the two means of logarithms; each run's blocks scatter as
-they do, alike or not, which is Welch's t (1947). Its interval tells what other blocks of the same
-two runs would give. It cannot tell what another hour would: that is in no run's blocks.
+they do, alike or not, which is Welch's t (1947). Its interval says what other blocks of the same
+two runs would give. It cannot say what another hour would give: no run's blocks contain that.
 
 **Student's t, not the bootstrap.** With five blocks a percentile bootstrap resamples five
 numbers: its spread is too small by sqrt((n-1)/n) and its tails are those of a normal

@@ -1,4 +1,4 @@
-"""What must be true of a trial if its numbers mean what they say. Pure.
+"""What must hold for a trial if its numbers mean what they say. Pure.
 
 Strategy
 ========
@@ -46,7 +46,7 @@ TOLERANCE = 0.05
 class Counts:
     """The counts of one trial's requests, by server and client; see the module's docstring.
 
-    `sent_again` is None where the client does not tell: then there is no upper bound. `verified`
+    `sent_again` is None if the client does not report it: then there is no upper bound. `verified`
     is None for a client that does not count them.
     """
 
@@ -61,7 +61,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Closed:
-    """What Little's law is about: a closed load, its rate, and where its users' time went.
+    """The terms of Little's law: a closed load, its rate, and where its users' time went.
 
     `client_s` is the CPU time that the generator used for a request, or could have used and had no
     processor; `longest_s` is the longest latency, `window_s` the length of the window. Users send
@@ -83,7 +83,7 @@ def least_served(asked_first: int, answered: int) -> int:
 
 
 def miscounts(counts: Counts) -> Iterator[str]:
-    """Yield in words each identity of counts that does not hold."""
+    """Describe each identity of counts that does not hold."""
     least = least_served(counts.asked_first, counts.answered)
     if counts.served < least:
         yield f"the client has {least} answers, but the server served {counts.served} requests"
@@ -97,7 +97,7 @@ def miscounts(counts: Counts) -> Iterator[str]:
 
 
 def little(load: Closed) -> str:
-    """Return in words how a closed load contradicts Little's law; "" where it does not."""
+    """Describe how a closed load contradicts Little's law; "" if it does not."""
     allowed = TOLERANCE + load.longest_s / load.window_s
     least = load.per_second * load.mean_latency_s
     most = load.per_second * (load.mean_latency_s + load.client_s)

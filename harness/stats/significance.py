@@ -39,7 +39,7 @@ _ALIKE = 1e-12
 
 
 class Finding(enum.StrEnum):
-    """What can be said of a target beside another."""
+    """What can be said about a target compared with another."""
 
     HIGHER = "higher"
     LOWER = "lower"
@@ -110,7 +110,7 @@ def judge(
 def blocks_for_precision(ratios: Sequence[float], wanted: float) -> int | None:
     """Return how many blocks would give an interval of plus or minus `wanted`, a share.
 
-    From the spread of the blocks there are; None where two blocks are not there to tell it.
+    Estimated from the spread of the existing blocks; None with fewer than two.
     """
     if len(ratios) < 2:
         return None

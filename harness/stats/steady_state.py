@@ -50,7 +50,7 @@ class Steady:
 
 
 class Steadiness(enum.StrEnum):
-    """What can be said of a trial."""
+    """What can be said about a trial."""
 
     REACHED = "yes"
     NONE = "no"

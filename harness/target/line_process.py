@@ -123,7 +123,7 @@ class Speaking:
             return self._process.wait()
 
     def has_ended(self) -> bool:
-        """Say whether it has ended."""
+        """Return whether it has ended."""
         return self._process.poll() is not None
 
     def fate(self) -> str:

@@ -1,4 +1,4 @@
-"""Where those who measure several targets in turn wait for each other."""
+"""Where the threads that measure interleaved targets wait for each other."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 class Rendezvous:
     """A meeting point of some threads, any of which may leave for good.
 
-    `threading.Barrier` with that difference: who fails does not keep or scatter the others.
+    Unlike `threading.Barrier`, a thread that fails neither blocks nor breaks it for the others.
     """
 
     def __init__(self, parties: int) -> None:

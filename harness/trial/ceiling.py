@@ -46,7 +46,7 @@ def nulls(runs_as: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_null(target: str) -> bool:
-    """Tell whether a target is the null responder."""
+    """Return whether a target is the null responder."""
     return target in (NULL, NULL_CLIENT)
 
 

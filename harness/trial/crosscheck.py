@@ -75,7 +75,7 @@ class Bench(Protocol):
     """Whatever can have a target loaded by both; the tests have one that needs no server."""
 
     def side_by_side(self, spec: Spec, order: Sequence[str]) -> list[Loaded]:
-        """Load one server by each generator in turn. Raises IsobenchError when that fails."""
+        """Load one server by each generator in sequence. Raises IsobenchError on failure."""
 
 
 def find(tool: str) -> Path:
@@ -207,7 +207,7 @@ def as_wrk_counts(latencies_us: Latencies, expected: int) -> NDArray[np.int64]:
 
 
 def script(requests: Sequence[bytes]) -> str:
-    """Return the Lua script with which wrk sends these requests in turn, and tells what it saw."""
+    """Return the Lua script with which wrk sends these requests in turn, and reports."""
     different = list(dict.fromkeys(requests))
     order = ",".join(str(different.index(request) + 1) for request in requests)
     texts = ",\n".join(f'"{_escaped(request)}"' for request in different)

@@ -9,11 +9,11 @@ consecutive blocks make one comparison of each of the three with the first, as a
 7` would: the ratio in each block, its interval, the paired t test, `significance.judge`. Nothing
 is looked at before the last block has ended, and the number of comparisons is fixed beforehand.
 
-**In turns.** The four servers of a block live at the same time and are loaded for 10 ms each, in
+**Interleaved.** The four servers of a block run at the same time and are loaded for 10 ms each, in
 turn (`workloads.load.timetable`). Measured one after the other for as long, seven blocks found a
 plant of 5% in half of the comparisons on a virtual machine whose speed varies by a tenth from
-second to second, and its effect with an error as large as itself. In turns of 20 ms they found it
-in 26 of 40 in a bad hour of that machine, in turns of 10 ms in 39 of 40.
+second to second, and its effect with an error as large as itself. In slices of 20 ms they found it
+in 26 of 40 in a bad hour of that machine, in slices of 10 ms in 39 of 40.
 
 **Shared trials.** The three comparisons of a block share its first trial, so they are dependent:
 had it a slow moment, all three look faster. But each of the shares below is taken over comparisons

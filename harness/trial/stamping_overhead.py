@@ -1,4 +1,4 @@
-"""What stamping itself costs: a server that stamps against one that does not, in turn.
+"""What stamping itself costs: a server that stamps against one that does not, interleaved.
 
 As `isobench selftest` compares a server with a slowed one: both live at the same time and are
 loaded in slices of one timetable (`workloads.load.timetable`), by one user each, over a connection

@@ -1,4 +1,4 @@
-"""What a server inherits from whoever starts it, and must not hand on to tenants' scripts.
+"""What a server inherits from its caller, and must not pass on to tenants' scripts.
 
 Whatever a process can set for its children, it can set before it starts a server: by a shell, a
 terminal, a service manager or a debugger. Here each is put as a server needs it, or the start is

@@ -17,7 +17,7 @@ type into the operator's terminal (TIOCSTI) or be stopped by it.
 
 Where the host allows no new namespaces the server runs without. Then the master and the process
 that waits for its end, both reapers of orphans, each end all that is below when the other is gone.
-Only who kills both at once leaves something: workers that have changed their credentials, and what
+Only killing both at once leaves something: workers that have changed their credentials, and what
 scripts have started.
 """
 

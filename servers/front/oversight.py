@@ -1,4 +1,4 @@
-"""What the master sees of its workers from outside, and what it does about those it has lost.
+"""How the master watches its workers from outside, and replaces those that are lost.
 
 A worker whose process runs scripts can be made to look well and to serve nobody; what it says of
 itself is what a script left of it. /proc is the kernel's word. It is read once a second, so that
@@ -91,7 +91,7 @@ class Condition:
         self._lasting = restrictions, limits, _file_behind(process, listener)
 
     def is_as_good_as(self, first: Condition) -> bool:
-        """Say whether a worker can serve as well as one in the condition `first`.
+        """Return whether a worker can serve as well as one in the condition `first`.
 
         Other signals than the server's own are of no consequence.
         """
@@ -213,7 +213,7 @@ def free_held_back(process: int, uid: int) -> None:
 
 
 def _sees_our_processes() -> bool:
-    """Say whether the numbers in /proc are those of our pid namespace, not of an outer one."""
+    """Return whether the numbers in /proc are those of our pid namespace, not of an outer one."""
     return os.readlink("/proc/self") == str(os.getpid())
 
 
@@ -226,13 +226,13 @@ def _children(process: int) -> list[int]:
 
 
 def _is_debugged(status: Status) -> bool:
-    """Say whether somebody outside of the server has stopped a process to look at it."""
+    """Return whether somebody outside of the server has stopped a process to look at it."""
     stopped_by_a_tracer = status[b"State"][:1] == b"t"
     return stopped_by_a_tracer and not _is_ours(int(status[b"TracerPid"]))
 
 
 def _is_ours(process: int) -> bool:
-    """Say whether a process, or a thread, is one of the server's; 0 is beyond our sight."""
+    """Return whether a process, or a thread, is one of the server's; 0 is beyond our sight."""
     if process == 0:
         return False
     if os.getpid() == 1:  # all that we can see are

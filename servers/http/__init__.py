@@ -392,7 +392,7 @@ def _other_version(version: bytes) -> str:
 
 
 def _keeps_alive(version: str, options: bytes | None) -> bool:
-    """Say whether the connection stays (RFC 9112, section 9.3)."""
+    """Return whether the connection stays (RFC 9112, section 9.3)."""
     if options is None:
         return version == "1.1"
     named = _members(options)
@@ -405,7 +405,7 @@ def _members(value: bytes) -> list[bytes]:
 
 
 def _expects_continue(request: Request, value: bytes) -> bool:
-    """Say whether an interim response is awaited. Refuses what else is (RFC 9110, 10.1.1)."""
+    """Return whether an interim response is awaited. Refuses what else is (RFC 9110, 10.1.1)."""
     if request.version == "1.0":
         return False
     if any(member != b"100-continue" for member in _members(value)):
@@ -466,7 +466,7 @@ _WITHOUT_CONTENT: Final = {
 
 
 def has_no_content(status: int) -> bool:
-    """Say whether a response of this status has none, whatever a script printed."""
+    """Return whether a response of this status has none, whatever a script printed."""
     return status in _WITHOUT_CONTENT
 
 

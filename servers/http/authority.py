@@ -19,7 +19,7 @@ _LONGEST_REMEMBERED: Final = 255  # no name is longer (RFC 1035, section 2.3.4)
 
 
 def is_authority(value: bytes) -> bool:
-    """Say whether `value` is a host and perhaps a port, as a Host header has them.
+    """Return whether `value` is a host and perhaps a port, as a Host header has them.
 
     The host may be empty, the port as well, and there is no user (RFC 9110, sections 4.2.4, 7.2).
     """
@@ -40,7 +40,7 @@ _known: Final = Remembered(_is_authority)
 
 
 def _is_name(host: bytes) -> bool:
-    """Say whether `host` is a reg-name (RFC 3986, section 3.2.2), as IPv4 addresses are."""
+    """Return whether `host` is a reg-name (RFC 3986, section 3.2.2), as IPv4 addresses are."""
     first, *encoded = host.split(b"%")
     plain = b"".join((first, *(part[2:] for part in encoded)))
     codes = (part[:2] for part in encoded)
@@ -50,7 +50,7 @@ def _is_name(host: bytes) -> bool:
 
 
 def _is_literal(literal: bytes) -> bool:
-    """Say whether this is what may stand in brackets: an IPv6 address or one to come."""
+    """Return whether this is what may stand in brackets: an IPv6 address or one to come."""
     if literal[:1] in (b"v", b"V"):
         version, dot, address = literal[1:].partition(b".")
         return bool(

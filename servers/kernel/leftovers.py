@@ -70,7 +70,7 @@ def _remove_of(uid: int, since: int) -> None:
 
 
 def _has_keys(uid: int) -> bool:
-    """Say whether a uid has keys, or had some lately (proc_key-users(5))."""
+    """Return whether a uid has keys, or had some lately (proc_key-users(5))."""
     try:
         lines = Path("/proc/key-users").read_text().splitlines()
     except OSError:

@@ -25,7 +25,7 @@ _SIGKILL: Final = 9  # the module `signal` brings `enum`
 
 
 def has_ended(status: int) -> bool:
-    """Say whether a status of wait(2) is that of a process that has ended."""
+    """Return whether a status of wait(2) is that of a process that has ended."""
     return os.WIFEXITED(status) or os.WIFSIGNALED(status)
 
 

@@ -106,7 +106,7 @@ def check_available() -> None:
 
 
 def has_action(action: Action) -> bool:
-    """Say whether this kernel knows the action. Raises Unavailable without libseccomp."""
+    """Return whether this kernel knows the action. Raises Unavailable without libseccomp."""
     return _seccomp(_GET_ACTION_AVAIL, 0, ctypes.byref(ctypes.c_uint32(action))) == 0
 
 

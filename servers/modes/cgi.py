@@ -43,11 +43,11 @@ class Mode(IsolationMode):
             FRONT,
             PROGRAM,
             PROGRAM_ENDS,
-            PROGRAM_SEAMS,
+            PROGRAM_PROBES,
             Timeline,
         )
 
-        return Timeline((*FRONT, *PROGRAM, *BACK), PROGRAM_ENDS, PROGRAM_SEAMS)
+        return Timeline((*FRONT, *PROGRAM, *BACK), PROGRAM_ENDS, PROGRAM_PROBES)
 
     def child_init(self) -> None:
         """Become www for good."""

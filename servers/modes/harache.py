@@ -38,18 +38,18 @@ class Mode(IsolationMode):
         from servers.profiling.timelines import (
             BACK,
             CHILD_ENDS,
-            CHILD_SEAMS,
+            CHILD_PROBES,
             CREDENTIALS,
             EMBEDDED,
             FORK,
             FRONT,
-            Seam,
+            ProbePoint,
             Timeline,
         )
 
         return Timeline(
             (*FRONT, *FORK, CREDENTIALS, *EMBEDDED, *CHILD_ENDS, *BACK),
-            seams=(Seam(f"{__name__}:become", "begun", "switched"), *CHILD_SEAMS),
+            probes=(ProbePoint(f"{__name__}:become", "begun", "switched"), *CHILD_PROBES),
         )
 
     def check_host(self) -> None:

@@ -36,15 +36,15 @@ class Mode(process_security.Mode):
     @classmethod
     def timeline(cls) -> Timeline:
         """Say which phases a request has here: one more than with `process_security`."""
-        from servers.profiling.timelines import BACK, Seam, Step, Timeline
+        from servers.profiling.timelines import BACK, ProbePoint, Step, Timeline
 
         ours, _, (_, ended), _ = super().timeline()
         return Timeline(
             (*ours[: -len(BACK)], Step("switch back", "returned"), *BACK),
-            seams=(
-                Seam(f"{__name__}:Mode.become", "begun", "switched"),
+            probes=(
+                ProbePoint(f"{__name__}:Mode.become", "begun", "switched"),
                 ended,
-                Seam(f"{__name__}:Mode._go_back", end="returned"),
+                ProbePoint(f"{__name__}:Mode._go_back", end="returned"),
             ),
         )
 

@@ -27,9 +27,9 @@ class Mode(IsolationMode):
     @classmethod
     def timeline(cls) -> Timeline:
         """Say which phases a request has here."""
-        from servers.profiling.timelines import SWITCH_BACK, SWITCH_SEAM, SWITCHING, Timeline
+        from servers.profiling.timelines import SWITCH_BACK, SWITCH_PROBE, SWITCHING, Timeline
 
-        return Timeline(SWITCHING, SWITCH_BACK, (SWITCH_SEAM,))
+        return Timeline(SWITCHING, SWITCH_BACK, (SWITCH_PROBE,))
 
     def check_host(self) -> None:
         """Changing identity takes root at the start."""

@@ -33,9 +33,9 @@ class Mode(IsolationMode):
         """Say which phases a request has here."""
         from servers.profiling.timelines import (
             REPLACED,
-            REPLACEMENT_SEAMS,
+            REPLACEMENT_PROBES,
             SWITCHING,
-            Seam,
+            ProbePoint,
             Timeline,
         )
 
@@ -43,8 +43,8 @@ class Mode(IsolationMode):
             SWITCHING,
             REPLACED,
             (
-                Seam("servers.kernel.credentials:Switch.forbid_return", end="switched"),
-                *REPLACEMENT_SEAMS,
+                ProbePoint("servers.kernel.credentials:Switch.forbid_return", end="switched"),
+                *REPLACEMENT_PROBES,
             ),
         )
 

@@ -33,16 +33,16 @@ class Mode(IsolationMode):
         """Say which phases a request has here."""
         from servers.profiling.timelines import (
             REPLACED,
-            REPLACEMENT_SEAMS,
+            REPLACEMENT_PROBES,
             SWITCHING,
-            Seam,
+            ProbePoint,
             Timeline,
         )
 
         return Timeline(
             SWITCHING,
             REPLACED,
-            (Seam(f"{__name__}:become", end="switched"), *REPLACEMENT_SEAMS),
+            (ProbePoint(f"{__name__}:become", end="switched"), *REPLACEMENT_PROBES),
         )
 
     def __init__(self, setting: Setting) -> None:

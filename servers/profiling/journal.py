@@ -1,19 +1,19 @@
-"""Time stamps that survive fork and exec: when a request passed which point of the server.
+"""Timestamps that survive fork and exec: when a request passed each point of the server.
 
 Strategy: a *journal* is a file mapped by every process of a server that takes part in a request:
 the worker, a forked child, the master, a zygote. It has a cell for each *point*, and the process
 that passes the point writes the time into it (CLOCK_MONOTONIC, nanoseconds). Each cell has one
-writer at a time, so there is nothing to lock, and whoever knows when a request began knows which
-times are its own. What lies between two points is a phase; which ones a mode has is said by its
-`timeline` (`servers.profiling.timelines`).
+writer at a time, so it needs no lock, and the time at which a request began tells its stamps from
+older ones. What lies between two points is a phase; a mode's `timeline` names its phases
+(`servers.profiling.timelines`).
 
-**Nothing in the server knows of it.** A point is the beginning or the end of a function that the
-server calls anyway, a *seam*. `Journal.sew` puts a function that stamps in its place, in the
-master, before the first fork. So a server that is not being profiled pays nothing at all: it does
-not even import this module.
+**The server itself knows nothing of it.** A *probe point* is a function that the server calls
+anyway, with the points at its start and end. `Journal.instrument` replaces it by one that stamps,
+in the master, before the first fork. So a server that is not being profiled pays nothing at all:
+it does not even import this module.
 
-Rule: one worker, and one request at a time, or times would mix. `python -m servers --phases`
-refuses more.
+Rule: one worker, and one request at a time, or the times of requests would mix.
+`python -m servers --phases` refuses more.
 
 Imports next to nothing, as `context`, since the zygote loads it as well.
 """
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, Final
 
-    Seam = tuple[str, ...]  # a function and points, as `Journal.stamped` takes them
+    ProbePoint = tuple[str, ...]  # a function and points, as `Journal.stamped` takes them
 
 POINTS: Final = (
     "accepted", "received", "parsed", "located", "checked", "spawning", "forked", "begun", "walled",
     "switched", "confined", "taken", "entered", "left", "answered", "joined", "returned",
     "handled", "rendered", "sent", "cleaned", "reaped", "respawned", "ready",
 )  # fmt: skip
-"""What is stamped; which seam each is at differs from mode to mode."""
+"""All points. The probe point of each differs from mode to mode."""
 
 _CELL_BYTES: Final = 8
 _TAKES_MORE: Final = 0x04 | 0x08  # CO_VARARGS, CO_VARKEYWORDS (the documentation of `inspect`)
@@ -60,12 +60,12 @@ class Journal:
         os.ftruncate(file, _FILE_BYTES)
         return cls(file)
 
-    def sew(self, seams: Iterable[Seam]) -> None:
-        """Have functions stamp at their start and end, where a point is named for that.
+    def instrument(self, probes: Iterable[ProbePoint]) -> None:
+        """Make functions stamp at their start and end, where these have a point.
 
         A function is written "module:name" or "module:Class.name".
         """
-        for function, *points in seams:
+        for function, *points in probes:
             holder, name = _found(function)
             setattr(holder, name, self.stamped(getattr(holder, name), *points))
 

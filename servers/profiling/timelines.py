@@ -1,12 +1,12 @@
-"""What timelines are made of: the phases of a request in order, and the seams between them.
+"""What timelines are made of: the phases of a request in order, and the probe points between them.
 
-A *phase* is named here by the point at which it ends; it begins where the one before it ends. Some
-points nobody in the server can stamp: those of a program that is executed (the traced script tells
-them in its answer), and those that only the kernel sees (`by` says so). Where the kernel's view is
-not to be had, such a point is absent, and its phase is part of the next one.
+A *phase* is identified by the point at which it ends; it begins where the previous one ends. The
+server cannot stamp some points: those of a program that is executed (the instrumented script
+reports them in its answer), and those that only the kernel sees (`by` says which). Where the
+kernel's view is unavailable, such a point is absent, and its phase is part of the next one.
 
-A mode declares its own (`IsolationMode.timeline`) of what is here; without one, all that it does
-is one phase, "handle" (docs/profiling.md).
+A mode composes its own timeline (`IsolationMode.timeline`) from these parts; without one, it has
+one phase, "handle" (docs/profiling.md).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Step(NamedTuple):
     by: str = SERVER
 
 
-class Seam(NamedTuple):
+class ProbePoint(NamedTuple):
     """A function, "module:name" or "module:Class.name", and the points at its start and end.
 
     `child` is for a function that forks: the point at which it returns 0.
@@ -49,16 +49,16 @@ class Seam(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    """Phases until the client has its answer, those after it was sent, and a mode's own seams.
+    """Phases until the client has its answer, those after it, and the mode's own probe points.
 
-    `executed` are seams in a program of the mode's that is executed and not forked, and that runs
-    the mode's `prelude` first.
+    `executed` are probe points in a program that the mode executes instead of forking, and that
+    runs the mode's `prelude` first.
     """
 
     request: tuple[Step, ...]
     afterwards: tuple[Step, ...] = ()
-    seams: tuple[Seam, ...] = ()
-    executed: tuple[Seam, ...] = ()
+    probes: tuple[ProbePoint, ...] = ()
+    executed: tuple[ProbePoint, ...] = ()
 
 
 FRONT: Final = (
@@ -115,31 +115,34 @@ WRAPPED: Final = (
 )
 PROGRAM_ENDS: Final = (Step("reap", "reaped"),)
 
-STAGE_SEAM: Final = Seam("servers.interpreter.context:Stage.perform", "entered", "left")
-_SHARED_SEAMS: Final = (
-    Seam("servers.front.worker:Worker._serve_connection", "accepted"),
-    Seam("servers.http:RequestParser.feed", "received"),
-    Seam("servers.front.worker:Worker._answer", "parsed"),
-    STAGE_SEAM,
-    Seam("servers.front.worker:render", end="rendered"),
-    Seam("servers.front.worker:reply", end="sent"),
+STAGE_PROBE: Final = ProbePoint("servers.interpreter.context:Stage.perform", "entered", "left")
+_SHARED_PROBES: Final = (
+    ProbePoint("servers.front.worker:Worker._serve_connection", "accepted"),
+    ProbePoint("servers.http:RequestParser.feed", "received"),
+    ProbePoint("servers.front.worker:Worker._answer", "parsed"),
+    STAGE_PROBE,
+    ProbePoint("servers.front.worker:render", end="rendered"),
+    ProbePoint("servers.front.worker:reply", end="sent"),
 )
-_MODE_SEAMS: Final = (Seam("handle", "located", "handled"), Seam("cleanup", end="cleaned"))
-REPLACEMENT_SEAMS: Final = (
-    Seam("servers.front.pool:Pool._replace", "reaped"),
-    Seam("servers.front.worker:Worker.serve", "respawned"),
-    Seam("servers.front.scoreboard:Slot.start", end="ready"),
+_MODE_PROBES: Final = (
+    ProbePoint("handle", "located", "handled"),
+    ProbePoint("cleanup", end="cleaned"),
 )
-CHILD_SEAMS: Final = (
-    Seam("servers.interpreter.forked:ForkedScripts._make_child", "spawning", child="forked"),
-    Seam("servers.interpreter.forked:Jobs.response", "reaped"),
+REPLACEMENT_PROBES: Final = (
+    ProbePoint("servers.front.pool:Pool._replace", "reaped"),
+    ProbePoint("servers.front.worker:Worker.serve", "respawned"),
+    ProbePoint("servers.front.scoreboard:Slot.start", end="ready"),
 )
-PROGRAM_SEAMS: Final = (
-    Seam("servers.interpreter.cgi_program:Program.__init__", "spawning"),
-    Seam("servers.interpreter.cgi_program:Program.read_output", end="answered"),
-    Seam("servers.interpreter.cgi_program:Program.finish", end="reaped"),
+CHILD_PROBES: Final = (
+    ProbePoint("servers.interpreter.forked:ForkedScripts._make_child", "spawning", child="forked"),
+    ProbePoint("servers.interpreter.forked:Jobs.response", "reaped"),
 )
-SWITCH_SEAM: Final = Seam("servers.kernel.credentials:Switch.to", end="switched")
+PROGRAM_PROBES: Final = (
+    ProbePoint("servers.interpreter.cgi_program:Program.__init__", "spawning"),
+    ProbePoint("servers.interpreter.cgi_program:Program.read_output", end="answered"),
+    ProbePoint("servers.interpreter.cgi_program:Program.finish", end="reaped"),
+)
+SWITCH_PROBE: Final = ProbePoint("servers.kernel.credentials:Switch.to", end="switched")
 
 SWITCHING: Final = (*FRONT, CREDENTIALS, *EMBEDDED, *BACK)
 
@@ -154,23 +157,23 @@ _FREE_DESCRIPTOR: Final = 100
 def install(mode: IsolationMode, journal: Journal) -> None:
     """Have the server stamp what its requests pass. In the master, before the first fork."""
     timeline = mode.timeline()
-    journal.sew(_needed(timeline, (*_SHARED_SEAMS, *timeline.seams)))
+    journal.instrument(_needed(timeline, (*_SHARED_PROBES, *timeline.probes)))
     # Of this one object: its class stays what every other server runs.
-    for method, *points in _needed(timeline, _MODE_SEAMS):
+    for method, *points in _needed(timeline, _MODE_PROBES):
         vars(mode)[method] = journal.stamped(getattr(mode, method), *points)
     if timeline.executed:
         mode.prelude = _prelude(journal, _needed(timeline, timeline.executed))
 
 
-def _needed(timeline: Timeline, seams: Iterable[Seam]) -> Iterator[Seam]:
-    """Yield seams without the points that the timeline does not have: a stamp costs time."""
+def _needed(timeline: Timeline, probes: Iterable[ProbePoint]) -> Iterator[ProbePoint]:
+    """Yield probe points without the points that the timeline does not have: a stamp costs time."""
     points = {step.point for step in timeline.request + timeline.afterwards}
     if timeline.afterwards:
         points.add("sent")  # from where they are counted
-    for function, *given in seams:
+    for function, *given in probes:
         needed = [point if point in points else "" for point in given]
         if any(needed):
-            yield Seam(function, *needed)
+            yield ProbePoint(function, *needed)
 
 
 def layout(timeline: Timeline) -> dict[str, object]:
@@ -182,7 +185,7 @@ def layout(timeline: Timeline) -> dict[str, object]:
     }
 
 
-def _prelude(journal: Journal, seams: Iterable[Seam]) -> str:
+def _prelude(journal: Journal, probes: Iterable[ProbePoint]) -> str:
     """Return the statements by which an interpreter that is executed stamps as well.
 
     It inherits the journal.
@@ -193,5 +196,5 @@ def _prelude(journal: Journal, seams: Iterable[Seam]) -> str:
     file = fcntl.fcntl(journal.file, fcntl.F_DUPFD, _FREE_DESCRIPTOR)
     return (
         "from servers.profiling import journal\n"
-        f"journal.Journal({file}).sew({[tuple(seam) for seam in seams]!r})\n"
+        f"journal.Journal({file}).instrument({[tuple(probe) for probe in probes]!r})\n"
     )

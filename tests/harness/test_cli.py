@@ -258,7 +258,7 @@ def test_a_disk_that_fills_up_keeps_what_was_measured(isobench: Isobench, tmp_pa
     ended = isobench.call(*RUN, "--out", disk / "results")
     assert ended.code == 2
     assert "No space left on device\nhint: free space" in ended.err
-    assert "go on with: isobench run --resume" in ended.out
+    assert "continue with: isobench run --resume" in ended.out
     assert 1 <= len(trials_in(tmp_path / "results")) < BLOCKS
     assert isobench.lasting_traces() == []
 

@@ -40,11 +40,11 @@ class Mode(dso.Mode):
     @classmethod
     def timeline(cls):
         """Say which phases a request has here."""
-        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, Seam, Step, Timeline
+        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, ProbePoint, Step, Timeline
 
         return Timeline(
             (*FRONT, Step("thought", "checked"), *EMBEDDED, *BACK),
-            seams=(Seam(f"{__name__}:think", end="checked"),),
+            probes=(ProbePoint(f"{__name__}:think", end="checked"),),
         )
 
     def handle(self, request: Request) -> Response:

@@ -410,7 +410,7 @@ def settled(server: Server) -> list[int]:
 
 
 def is_accepting(pid: int) -> bool:
-    """Say whether a process sleeps in accept: proc_pid_wchan(5) names the kernel's function."""
+    """Return whether a process sleeps in accept: proc_pid_wchan(5) names the kernel's function."""
     try:
         return Path(f"/proc/{pid}/wchan").read_text() == "inet_csk_accept"
     except OSError:

@@ -64,7 +64,7 @@ class Mode(IsolationMode):
     @classmethod
     def timeline(cls) -> Timeline:
         """Say which phases a request has here."""
-        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, Seam, Step, Timeline
+        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, ProbePoint, Step, Timeline
 
         return Timeline(
             (
@@ -75,9 +75,9 @@ class Mode(IsolationMode):
                 Step("answer", "answered"),
                 *BACK,
             ),
-            seams=(
-                Seam(f"{__name__}:ask", "spawning", "answered"),
-                Seam(f"{__name__}.tenant_worker:_answer", "taken"),
+            probes=(
+                ProbePoint(f"{__name__}:ask", "spawning", "answered"),
+                ProbePoint(f"{__name__}.tenant_worker:_answer", "taken"),
             ),
         )
 

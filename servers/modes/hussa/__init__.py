@@ -81,9 +81,11 @@ class Mode(IsolationMode):
     @classmethod
     def timeline(cls) -> Timeline:
         """Say which phases a request has here."""
-        from servers.profiling.timelines import SWITCH_BACK, SWITCHING, Seam, Timeline
+        from servers.profiling.timelines import SWITCH_BACK, SWITCHING, ProbePoint, Timeline
 
-        return Timeline(SWITCHING, SWITCH_BACK, (Seam(f"{__name__}:_Switch.to", end="switched"),))
+        return Timeline(
+            SWITCHING, SWITCH_BACK, (ProbePoint(f"{__name__}:_Switch.to", end="switched"),)
+        )
 
     def check_host(self) -> None:
         """Changing identity takes root at the start; the guard takes seccomp, and its registers."""

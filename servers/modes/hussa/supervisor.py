@@ -157,7 +157,7 @@ class Supervisor:
         self._identity_calls = {seccomp.number_of(call) for call in ("setresgid", "setresuid")}
 
     def grants(self, thread: int, call: int, registers: tuple[int, ...]) -> bool:
-        """Say whether a call may go on.
+        """Return whether a call may go on.
 
         A change of uid or gid must be of all three at once, so that none is left to go back to,
         and root is refused even to those who know the secret.

@@ -42,7 +42,7 @@ class Mode(IsolationMode):
             CREDENTIALS,
             EMBEDDED,
             FRONT,
-            Seam,
+            ProbePoint,
             Step,
             Timeline,
         )
@@ -56,9 +56,9 @@ class Mode(IsolationMode):
                 Step("thread end", "joined"),
                 *BACK,
             ),
-            seams=(
-                Seam(f"{__name__}:Mode.become", "begun", "switched"),
-                Seam(f"{__name__}.content_thread:ContentThread.run", end="joined"),
+            probes=(
+                ProbePoint(f"{__name__}:Mode.become", "begun", "switched"),
+                ProbePoint(f"{__name__}.content_thread:ContentThread.run", end="joined"),
             ),
         )
 

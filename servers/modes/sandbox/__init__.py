@@ -84,12 +84,12 @@ class Mode(IsolationMode):
         from servers.profiling.timelines import (
             BACK,
             CHILD_ENDS,
-            CHILD_SEAMS,
+            CHILD_PROBES,
             CREDENTIALS,
             EMBEDDED,
             FORK,
             FRONT,
-            Seam,
+            ProbePoint,
             Step,
             Timeline,
         )
@@ -105,10 +105,10 @@ class Mode(IsolationMode):
                 *CHILD_ENDS,
                 *BACK,
             ),
-            seams=(
-                Seam(f"{__name__}:Mode._wall_in", "begun", "confined"),
-                Seam(f"{__name__}:drop_for_good", "walled", "switched"),
-                *CHILD_SEAMS,
+            probes=(
+                ProbePoint(f"{__name__}:Mode._wall_in", "begun", "confined"),
+                ProbePoint(f"{__name__}:drop_for_good", "walled", "switched"),
+                *CHILD_PROBES,
             ),
         )
 

@@ -37,12 +37,12 @@ class Mode(cgi.Mode):
             BACK,
             FRONT,
             PROGRAM_ENDS,
-            PROGRAM_SEAMS,
+            PROGRAM_PROBES,
             WRAPPED,
             Timeline,
         )
 
-        return Timeline((*FRONT, *WRAPPED, *BACK), PROGRAM_ENDS, PROGRAM_SEAMS)
+        return Timeline((*FRONT, *WRAPPED, *BACK), PROGRAM_ENDS, PROGRAM_PROBES)
 
     def check_host(self) -> None:
         """The wrapper must be compiled, and the kernel must honour its setuid bit."""

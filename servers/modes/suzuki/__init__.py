@@ -46,9 +46,9 @@ class Mode(IsolationMode):
         from servers.profiling.timelines import (
             FRONT,
             SWITCH_BACK,
-            SWITCH_SEAM,
+            SWITCH_PROBE,
             SWITCHING,
-            Seam,
+            ProbePoint,
             Step,
             Timeline,
         )
@@ -56,7 +56,7 @@ class Mode(IsolationMode):
         return Timeline(
             (*FRONT, Step("client's credential", "checked"), *SWITCHING[len(FRONT) :]),
             SWITCH_BACK,
-            (Seam(f"{__name__}:Mode._client_of", end="checked"), SWITCH_SEAM),
+            (ProbePoint(f"{__name__}:Mode._client_of", end="checked"), SWITCH_PROBE),
         )
 
     def __init__(self, setting: Setting) -> None:

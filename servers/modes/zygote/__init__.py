@@ -79,8 +79,8 @@ class Mode(IsolationMode):
             CREDENTIALS,
             EMBEDDED,
             FRONT,
-            STAGE_SEAM,
-            Seam,
+            STAGE_PROBE,
+            ProbePoint,
             Step,
             Timeline,
         )
@@ -99,14 +99,14 @@ class Mode(IsolationMode):
             ),
             (Step("have child reaped", "cleaned"),),
             (
-                Seam(f"{__name__}:Zygote._send", "spawning"),
-                Seam(f"{__name__}:read_answer", end="answered"),
+                ProbePoint(f"{__name__}:Zygote._send", "spawning"),
+                ProbePoint(f"{__name__}:read_answer", end="answered"),
             ),
             executed=(
-                Seam("os:fork", child="forked"),
-                Seam(f"{__name__}.zygote_process:set_all_ids", "begun", "switched"),
-                Seam(f"{__name__}.zygote_process:_receive_job", end="taken"),
-                STAGE_SEAM,
+                ProbePoint("os:fork", child="forked"),
+                ProbePoint(f"{__name__}.zygote_process:set_all_ids", "begun", "switched"),
+                ProbePoint(f"{__name__}.zygote_process:_receive_job", end="taken"),
+                STAGE_PROBE,
             ),
         )
 

@@ -282,7 +282,7 @@ def test_a_proof_that_does_not_end_is_given_up(
     seen = made(seat, "dso", made_of(tmp_path, "pass", proof=wait))
     over.set()
     assert seen[0].outcome is Outcome.ERROR
-    assert "did not come to an end" in seen[0].evidence
+    assert "did not end" in seen[0].evidence
 
 
 def test_evidence_of_an_attack_is_presentable(seat: Seat, tmp_path: Path) -> None:

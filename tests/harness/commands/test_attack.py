@@ -203,5 +203,5 @@ def test_where_no_attack_can_be_made_that_is_no_success() -> None:
 def test_wrong_names_are_refused(isobench: Isobench, options: tuple[str, str]) -> None:
     ended = isobench.call("attack", *options)
     assert ended.code == 2
-    assert ended.err.startswith("error: there is no ")
+    assert ended.err.startswith("error: unknown ")
     assert "Traceback" not in ended.err

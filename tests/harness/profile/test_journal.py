@@ -57,6 +57,6 @@ def test_what_never_comes_is_named(
     write(300, 0)
     with (
         JournalReader(tmp_path / "journal", LAYOUT) as reader,
-        pytest.raises(Incomplete, match="never reached the probe points sent"),
+        pytest.raises(Incomplete, match="never reached the points sent"),
     ):
         reader.record(["sent"], began=200)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from harness.profile.serial_client import Asker, WrongAnswer
+from harness.profile.serial_client import SerialClient, WrongAnswer
 from workloads.proof import Identity, proof_line
 
 WHO = Identity(47001, 47001, ())
@@ -16,7 +16,7 @@ STAMPS = b"\nisobench stamps 1 2 3\n"
 
 
 @contextmanager
-def answering(*bodies: bytes) -> Iterator[Asker]:
+def answering(*bodies: bytes) -> Iterator[SerialClient]:
     """Provide a client of a server that answers with these bodies, then no more."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -30,7 +30,7 @@ def answering(*bodies: bytes) -> Iterator[Asker]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield Asker(
+        yield SerialClient(
             {
                 "host": "127.0.0.1",
                 "port": listener.getsockname()[1],
@@ -43,8 +43,8 @@ def answering(*bodies: bytes) -> Iterator[Asker]:
 
 
 def test_an_answer_has_its_times_and_the_scripts_own() -> None:
-    with answering(BODY + STAMPS, BODY) as asker:
-        first, second = asker.ask(), asker.ask()
+    with answering(BODY + STAMPS, BODY) as client:
+        first, second = client.ask(), client.ask()
     assert first.script == {"first line": 1, "imported": 2, "printed": 3}
     assert second.script == {}
     assert first.began < first.delivered < second.began < second.delivered
@@ -52,12 +52,12 @@ def test_an_answer_has_its_times_and_the_scripts_own() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"something else\n", BODY.replace(b"47001", b"0")])
 def test_a_wrong_answer_is_refused(body: bytes) -> None:
-    with answering(body) as asker, pytest.raises(WrongAnswer, match="t0001"):
-        asker.ask()
+    with answering(body) as client, pytest.raises(WrongAnswer, match="t0001"):
+        client.ask()
 
 
 def test_no_answer_is_refused() -> None:
-    with answering() as asker:
+    with answering() as client:
         pass
     with pytest.raises(WrongAnswer, match="no answer from t0001"):
-        asker.ask()
+        client.ask()

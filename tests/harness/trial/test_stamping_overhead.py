@@ -1,4 +1,4 @@
-"""What stamping costs, found by loading two servers in turn."""
+"""What stamping costs, found by interleaving two servers."""
 
 import pytest
 

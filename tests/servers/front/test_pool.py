@@ -143,7 +143,7 @@ def test_workers_end_with_a_killed_master(
 
 
 def is_running(pid: int) -> bool:
-    """Say whether a process is more than a zombie that nobody has reaped yet."""
+    """Return whether a process is more than a zombie that nobody has reaped yet."""
     return state_of(pid) not in ("", "Z")
 
 

@@ -147,7 +147,7 @@ def test_kill_ends_all_that_the_program_started(spawn: Spawn) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether an orphan runs; when dead, somebody else may have to reap it yet."""
+    """Return whether an orphan runs; when dead, somebody else may have to reap it yet."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] not in "ZX"
     except OSError:

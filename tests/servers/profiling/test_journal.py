@@ -91,16 +91,23 @@ def test_who_maps_the_file_later_goes_on_with_it(journal: Journal, tmp_path: Pat
 
 @pytest.fixture
 def module() -> Iterator[SimpleNamespace]:
-    """A module to sew into, by a name that can be imported."""
-    name = "isobench_sewn"
+    """A module to instrument, by a name that can be imported."""
+    name = "isobench_instrumented"
     made = SimpleNamespace(serve=lambda: None, Inner=type("Inner", (), {"work": lambda _self: 5}))
     sys.modules[name] = made  # type: ignore[assignment]
     yield made
     del sys.modules[name]
 
 
-def test_seams_are_sewn_into_modules_and_classes(journal: Journal, module: SimpleNamespace) -> None:
-    journal.sew([("isobench_sewn:serve", "parsed", ""), ("isobench_sewn:Inner.work", "", "left")])
+def test_probe_points_are_instrumented_in_modules_and_classes(
+    journal: Journal, module: SimpleNamespace
+) -> None:
+    journal.instrument(
+        [
+            ("isobench_instrumented:serve", "parsed", ""),
+            ("isobench_instrumented:Inner.work", "", "left"),
+        ]
+    )
     module.serve()
     assert module.Inner().work() == 5
     assert points(journal).keys() == {"parsed", "left"}

@@ -67,10 +67,10 @@ def test_an_executed_worker_stamps_as_well(mode: str, shared_sites: Sites) -> No
 
 
 @pytest.mark.parametrize("mode", modes.names())
-def test_the_seams_of_a_timeline_exist(mode: str) -> None:
+def test_the_probe_points_of_a_timeline_exist(mode: str) -> None:
     timeline = modes.load(mode).timeline()
-    for seam in timeline.seams + timeline.executed:
-        module, _, path = seam.function.partition(":")
+    for probe in timeline.probes + timeline.executed:
+        module, _, path = probe.function.partition(":")
         holder = importlib.import_module(module)
         for name in path.split("."):
             holder = getattr(holder, name)
