@@ -174,7 +174,6 @@ class Plan:
                 hint="add one, such as --load closed:8, or omit --cross-check",
             )
         self._refuse_meaningless_precision()
-        self._refuse_meaningless_slices()
         counts = {name: getattr(self, name) for name in ("blocks", "tenants", "workers")}
         wrong = [name for name, count in counts.items() if count < 1]
         wrong += ["outstanding"] if self.bound("close") < 1 else []
@@ -184,6 +183,7 @@ class Plan:
                 f"{' and '.join(wrong)} must be above zero, and finite",
                 hint=f"omit --{wrong[0]} to use its default",
             )
+        self._refuse_meaningless_slices()
 
     def _refuse_starvation(self) -> None:
         if "keep-alive" not in self.connections:

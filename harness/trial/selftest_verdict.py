@@ -92,8 +92,8 @@ class Procedure:
 
     `slice_s` is the length of the slices in which the trials of a block are interleaved. With
     `disturbed`, a hog takes half of the server's core in random bursts (see `hog`). `budget_s` is
-    for all trials together: on a noisy host, where disturbed ones are made again, it may end the selftest before
-    the last comparison, whatever the others showed.
+    for all trials together: on a noisy host, where disturbed ones are made again, it may end the
+    selftest before the last comparison, whatever the others showed.
     """
 
     comparisons: int = 40
