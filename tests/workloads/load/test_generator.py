@@ -297,7 +297,7 @@ def test_a_trial_in_turns_sends_within_its_slices_only(
         "measured_from": 0.15,
         "measured_to": 0.6,
     }
-    epoch = time.monotonic() + 0.05
+    epoch = time.monotonic() + 0.3
     command = trial(stub("hello"), client=client, turns=fields)
     begun, ended, done = in_turns(generator, command, epoch)
     timetable = Timetable.read(fields, epoch)
