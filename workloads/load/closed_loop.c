@@ -143,6 +143,17 @@ static bool is_token(unsigned char c)
            (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
+/* Whether there are no control characters but tabs. */
+static bool is_text(const char *line, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)line[i];
+        if ((c < ' ' && c != '\t') || c == 127)
+            return false;
+    }
+    return true;
+}
+
 static bool is_named(const char *name, size_t length, const char *wanted)
 {
     return length == strlen(wanted) && !strncasecmp(name, wanted, length);
@@ -209,9 +220,8 @@ static bool take_field(struct fields *fields, const char *name, size_t name_leng
 static bool take_line(struct fields *fields, const char *line, size_t length)
 {
     size_t name = 0, from, to = length;
-    for (size_t i = 0; i < length; i++)
-        if (line[i] == '\r' || line[i] == '\n' || line[i] == '\0')
-            return false;
+    if (!is_text(line, length))
+        return false;
     while (name < length && is_token((unsigned char)line[name]))
         name++;
     if (!name || name == length || line[name] != ':')
@@ -257,9 +267,8 @@ static bool take_head(struct reply *reply, const char *head, size_t length)
         }
         if (line_end - at < 12 || !may_be_status_line(at, (size_t)(line_end - at)))
             return false;
-        for (const char *c = at; c < line_end; c++)
-            if (*c == '\r' || *c == '\n' || *c == '\0')
-                return false;
+        if (!is_text(at, (size_t)(line_end - at)))
+            return false;
         reply->status = (at[9] - '0') * 100 + (at[10] - '0') * 10 + (at[11] - '0');
         reply->keep_alive = at[7] == '1';
     }
@@ -329,11 +338,8 @@ static enum progress read_chunk_size(struct reply *reply)
             return flawed(reply, NOT_HTTP);
         size = size * 16 + (uint64_t)digit;
     }
-    if (c == line || (c < end && *c != ';'))
+    if (c == line || c < end) /* nor is there any extension */
         return flawed(reply, NOT_HTTP);
-    for (; c < end; c++)
-        if (*c == '\r' || *c == '\n' || *c == '\0')
-            return flawed(reply, NOT_HTTP);
     reply->at = (size_t)(end - reply->data) + 2;
     reply->left = size;
     reply->phase = size ? CHUNK_DATA : TRAILER;

@@ -44,6 +44,8 @@ from workloads.load.spec import Load, asks
 from workloads.load.timetable import Timetable
 
 BLOCK_RECORDS = 65_536
+TOO_MANY_ERRORS = 1000
+"""After more than that, a load has shown what it can show."""
 MOST_KEPT_BYTES = 64 * 1024 * 1024
 """Of wrong bodies, which are kept so that it can be said what is wrong with them."""
 
@@ -157,7 +159,7 @@ class ClosedLoop:
         load: Load,
         timetable: Timetable | None = None,
         *,
-        most_errors: int = 1000,
+        most_errors: int = TOO_MANY_ERRORS,
         timeout_s: float = TIMEOUT_S,
         max_reply_bytes: int = MAX_REPLY_BYTES,
     ) -> None:
@@ -200,44 +202,40 @@ class ClosedLoop:
         if self._loop is None:
             self._loop = self._library.loop_start(ctypes.byref(self._settings))
         if self._loop is None:
-            raise LoopBroke(
-                f"the compiled client cannot start: {os.strerror(ctypes.get_errno())}",
-                hint="Is there room for a thread and three descriptors more (ulimit -a)?",
-            )
+            self.counts.failure = ctypes.get_errno()
+            self.must_have_worked()
         self._users += 1
         self._library.loop_want(self._loop, self._users)
 
-    def go(self) -> list[Made]:
-        """Let one user go, wherever in a request it is; return what was made if it is the last."""
+    def go(self) -> Iterator[Made]:
+        """Let one user go, wherever in a request it is; the last one gets what `end` returns."""
         self._users -= 1
-        if self._loop is None:
-            return []
-        if self._users:
-            self._library.loop_want(self._loop, self._users)
-            return []
-        return self.end()
+        if self._loop is None or not self._users:
+            return self.end()
+        self._library.loop_want(self._loop, self._users)
+        return iter(())
 
-    def end(self) -> list[Made]:
-        """Stop all users and return what was made since the beginning; nothing the second time."""
+    def end(self) -> Iterator[Made]:
+        """Stop all users, and return what was made since the beginning; nothing the second time.
+
+        To be gone through to its end: then the memory for it is given back.
+        """
         if self._loop is None:
-            return []
+            return iter(())
         loop, self._loop = self._loop, None
         self._library.loop_stop(loop)
-        try:
-            counts = Counts()
-            self._library.loop_counts(loop, ctypes.byref(counts))
-            self._add(counts)
-            return list(self._made(loop, counts.records))
-        finally:
-            self._library.loop_free(loop)
+        counts = Counts()
+        self._library.loop_counts(loop, ctypes.byref(counts))
+        self._add(counts)
+        return self._made(loop, counts.records)
 
     def must_have_worked(self) -> None:
         """Raise `LoopBroke` where the loop ended by itself."""
         if self.counts.failure:
             reason = os.strerror(self.counts.failure)
             raise LoopBroke(
-                f"the compiled client broke off: {reason}",
-                hint="Is there enough memory (dmesg)? --client lean needs less.",
+                f"the compiled client could not go on: {reason}",
+                hint="Look at the limits (ulimit -a) and at memory (dmesg), or use --client lean.",
             )
 
     def _add(self, counts: Counts) -> None:
@@ -247,12 +245,15 @@ class ClosedLoop:
 
     def _made(self, loop: int, total: int) -> Iterator[Made]:
         tenants = [ask.tenant for ask in self._asks]
-        for number in range(-(-total // BLOCK_RECORDS)):
-            size = min(BLOCK_RECORDS, total - number * BLOCK_RECORDS)
-            for row in self._block(loop, number, size).tolist():
-                began, completed, length, request, _, _, _, outcome, _ = row
-                wrong = None if outcome == RIGHT else self._exception(loop, row)
-                yield Made(tenants[request], began / 1e9, completed / 1e9, length, wrong)
+        try:
+            for number in range(-(-total // BLOCK_RECORDS)):
+                size = min(BLOCK_RECORDS, total - number * BLOCK_RECORDS)
+                for row in self._block(loop, number, size).tolist():
+                    began, completed, length, request, _, _, _, outcome, _ = row
+                    wrong = None if outcome == RIGHT else self._exception(loop, row)
+                    yield Made(tenants[request], began / 1e9, completed / 1e9, length, wrong)
+        finally:
+            self._library.loop_free(loop)
 
     def _block(self, loop: int, number: int, size: int) -> NDArray[Any]:
         address = self._library.loop_records(loop, number)

@@ -18,6 +18,7 @@ from locust.env import Environment
 from locust.stats import RequestStats
 
 from workloads.errors import WorkloadError
+from workloads.load.compiled import TOO_MANY_ERRORS
 from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.load.reply import ExchangeFailed
 from workloads.load.schedule import DRAIN_S, Times
@@ -26,7 +27,6 @@ from workloads.load.timetable import Timetable
 from workloads.load.users import Plan, client_maker, following, user_class
 
 VERIFY_TENANTS = 50
-TOO_MANY_ERRORS = 1000
 LOOK_S = 0.01
 """How often it is looked whether the last answers have come."""
 TASKS = Path("/proc/self/task")

@@ -208,9 +208,7 @@ class CompiledUser(User):
         if self.plan.loop.halted:
             self._tell(self.plan.loop.end())
 
-    def _tell(self, made: list[Made]) -> None:
-        if not made:
-            return
+    def _tell(self, made: Iterator[Made]) -> None:
         plan = self.plan
         assert plan.loop is not None
         plan.take_over(plan.loop)

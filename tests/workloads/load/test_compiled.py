@@ -111,7 +111,7 @@ def by_loop(load: Load, number: int) -> tuple[list[Made], ClosedLoop]:
         for _ in range(load.users):
             loop.come()
         time.sleep(seconds)
-        made = loop.end()
+        made = list(loop.end())
         loop.must_have_worked()
         if len(made) >= number or time.monotonic() > deadline:
             return made, loop
@@ -184,7 +184,7 @@ def test_too_many_errors_halt_it(stub: Callable[[str], int], load: MakeLoad) -> 
         time.sleep(0.01)
     assert loop.halted
     time.sleep(0.05)
-    assert len(loop.go()) == 31
+    assert len(list(loop.go())) == 31
 
 
 def test_users_come_and_go(stub: Callable[[str], int], load: MakeLoad) -> None:
@@ -193,10 +193,10 @@ def test_users_come_and_go(stub: Callable[[str], int], load: MakeLoad) -> None:
         loop.come()
     time.sleep(0.1)
     for _ in range(4):
-        assert loop.go() == []
+        assert not list(loop.go())
     loop.come()
     loop.go()
-    assert loop.go() == []  # the last one: no reply has come
+    assert not list(loop.go())  # the last one: no reply has come
     assert loop.counts.sent >= 5
     assert loop.counts.records == 0
     loop.come()  # a load that is started again
@@ -217,7 +217,7 @@ def test_in_turns_it_sends_within_its_slices_only(
         loop.come()
         loop.come()
         time.sleep(max(0.0, turns.window[1] + 0.02 - time.monotonic()))
-        made = loop.end()
+        made = list(loop.end())
     slices = list(turns.slices())
     assert made
     for one in made:
@@ -304,8 +304,7 @@ def replies(draw: st.DrawFn) -> bytes:
         lines.append("Transfer-Encoding: chunked")
         size = draw(st.integers(1, 20))
         parts = [body[start : start + size] for start in range(0, len(body), size)]
-        extension = draw(st.sampled_from([b"", b";a=b"]))
-        body = b"".join(b"%X%s\r\n%s\r\n" % (len(part), extension, part) for part in parts)
+        body = b"".join(b"%X\r\n%s\r\n" % (len(part), part) for part in parts)
         body += b"0\r\n" + draw(st.sampled_from([b"", b"X-Sum: 1\r\n"])) + b"\r\n"
     interim = draw(st.sampled_from([b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"]))
     return interim + "\r\n".join([*lines, "", ""]).encode() + body
@@ -328,7 +327,7 @@ def test_nothing_is_right_that_is_wrong_to_the_reference(
     for _ in range(changes.draw(st.integers(1, 3))):
         at = changes.draw(st.integers(0, len(damaged) - 1))
         damaged[at : at + changes.draw(st.integers(0, 4))] = changes.draw(
-            st.sampled_from([b"", b"\r\n", b"\r", b"\n", b":", b" ", b"0", b"9", b"\0", b"f", b","])
+            st.sampled_from([b"", b"\r\n", b"\r", b"\n", b":", b" ", b"0", b"9", b"\0", b"\x01", b"f", b",", b";", b"\t"])
         )
     data = bytes(damaged)
     seen = parse(data, len(data) or 1)
@@ -400,7 +399,7 @@ for connection in ("close", "keep-alive"):
     time.sleep(0.4)
     for _ in range(3):
         loop.go()
-    made += len(loop.end())
+    made += len(list(loop.end()))
 import json
 print(json.dumps([rounds, made]))
 """
