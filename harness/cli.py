@@ -143,8 +143,13 @@ def run(
         typer.Option(metavar="TOOL", help="wrk: repeat each closed load with this tool, 5 s each."),
     ] = None,
     client: Annotated[
-        str, typer.Option(metavar="C", help="HTTP client: lean, or fasthttp (Locust's own).")
-    ] = "lean",
+        str | None,
+        typer.Option(
+            metavar="C",
+            help="HTTP client: compiled (in C), lean (in Python), or fasthttp (Locust's own). "
+            "Default: compiled; lean without a C compiler.",
+        ),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
@@ -166,6 +171,7 @@ def run(
         session.resume(resume, Terminal())
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
+    usual, cautions = session.usual_client() if client is None else (client, ())
     chosen = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
         workloads=_split(workload),
@@ -176,7 +182,7 @@ def run(
         workers=matrix.workers_for(loads) if workers is None else workers,
         outstanding=outstanding,
         code_cache=code_cache,
-        client=client,
+        client=usual,
         cross_check=cross_check,
         smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
@@ -190,7 +196,7 @@ def run(
         alone=slices == "off",
     )
     plan = extent.of(chosen, wanted, quick=quick)
-    session.start(plan, modes is not None, out, Terminal())
+    session.start(plan, modes is not None, out, Terminal(), cautions)
 
 
 @app.command(cls=Recorded)

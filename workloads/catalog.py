@@ -31,8 +31,8 @@ Check = Callable[[int, bytes], str | None]
 class Answer(NamedTuple):
     """What follows the proof line in a right reply.
 
-    It begins with `head` and ends with `tail`; `length` counts the bytes after the proof line, and
-    is None where it varies.
+    It begins with `head` and ends with `tail`; `length` counts its bytes, and is None where it
+    varies.
     """
 
     head: bytes
@@ -83,15 +83,19 @@ class Workload:
         head = "\r\n".join([f"{self.method} {self.path} HTTP/1.1", *fields, "", ""])
         return head.encode("ascii") + self.body
 
+    def right_body(self, expected: Proof) -> Answer:
+        """Return what the whole body of a right reply is, its proof line included."""
+        line = proof_line(expected.tenant, expected.identity)
+        answer = self.expects(expected.tenant)
+        length = None if answer.length is None else len(line) + answer.length
+        return Answer(line + answer.head, answer.tail, length)
+
     def check(self, expected: Proof, server: Identity | None = None) -> Check:
         """Return the check of the replies that must carry this proof.
 
         `server` is the server's own identity, if known, for a clearer reason.
         """
-        line = proof_line(expected.tenant, expected.identity)
-        answer = self.expects(expected.tenant)
-        head, tail = line + answer.head, answer.tail
-        length = None if answer.length is None else len(line) + answer.length
+        head, tail, length = self.right_body(expected)
 
         def check(status: int, body: bytes) -> str | None:
             if (

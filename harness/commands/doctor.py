@@ -47,7 +47,7 @@ def _out_of_reach(target: Target, client: str) -> Refusal | None:
     """Return why no client of ours can ask a target that goes by the client's identity."""
     if not target.by_client:
         return None
-    if client != "lean":
+    if client == "fasthttp":
         words = f"the client {client} cannot send a credential in its packets"
         return Refusal(target, words, "omit --client, or the target")
     obstacle = credential.obstacle()

@@ -25,7 +25,7 @@ from harness.commands.folder import (
     warn_of_change,
 )
 from harness.commands.signals import Interrupted
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint as machine
 from harness.host.cores import Cores, divide, running_on
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
@@ -36,6 +36,7 @@ from harness.target.run_resources import Belongings
 from harness.target.server import Site
 from harness.target.sites import settle
 from harness.target.targets import Target, available, choose, server_command
+from harness.terminal import styled
 from harness.trial import ceiling, crosscheck, knee, runner
 from harness.trial.assess import Trial
 from harness.trial.bench import Bench, Laboratory
@@ -44,20 +45,39 @@ from reports.terminal import render_table
 from workloads import popularity, tenants
 from workloads.catalog import WORKLOADS
 from workloads.errors import WorkloadError
+from workloads.load import library
 
 _STOP_S = 10.0
 
 
-def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
+def usual_client() -> tuple[str, tuple[Caution, ...]]:
+    """Return the client that generates the load unless told otherwise, and what is to be said."""
+    reason = library.obstacle()
+    if reason is None:
+        return "compiled", ()
+    about = f"the load comes from the client in Python, which is slower: {reason}"
+    return "lean", (Caution(about, library.REMEDY),)
+
+
+def start(
+    plan: Plan,
+    chosen: bool,
+    out: Path | None,
+    console: Console,
+    cautions: Sequence[Caution] = (),
+) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
-    skipped. Raises IsobenchError.
+    skipped. `cautions` are written down beside those that concern the host. Raises IsobenchError.
     """
     _check_words(plan)
     run_id = new_run_id()
     folder_path = out or Path("results") / run_id
     ResultsFolder.must_be_free(folder_path)
+    for caution in cautions:
+        console.print(styled(("warning", "yellow"), f": {caution.about}"))
+        console.print(f"  remedy: {caution.advice}")
     targets = choose(plan.targets)
     plan = _with_ceilings(plan, targets)
     host = Host.examine()
@@ -78,6 +98,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
         manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
         used = {**laboratory.generator_versions, **_tool_versions(plan)}
         manifest = replace(manifest, versions={**manifest.versions, **used})
+        manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
         _measure(plan, laboratory, folder, cores, console)
     _conclude(folder_path, console)
@@ -201,6 +222,8 @@ def _check_words(plan: Plan) -> None:
         raise IsobenchError(
             f"unknown client {plan.client!r}", hint=f"choose one of {', '.join(CLIENTS)}"
         )
+    if plan.client == "compiled" and (reason := library.obstacle()):
+        raise IsobenchError(f"there is no compiled client: {reason}", hint=library.REMEDY)
     if plan.cross_check is not None:
         crosscheck.find(plan.cross_check)
     try:

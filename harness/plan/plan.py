@@ -18,7 +18,7 @@ from harness.errors import IsobenchError
 from harness.stats.significance import SMALLEST_EFFECT
 
 CONNECTIONS = ("close", "keep-alive")
-CLIENTS = ("lean", "fasthttp")
+CLIENTS = ("compiled", "lean", "fasthttp")
 SCHEDULES = ("poisson", "uniform")
 DEFAULT_WORKERS = 8
 DEFAULT_OUTSTANDING = 64
@@ -167,7 +167,7 @@ class Plan:
                     f"no {name} are chosen", hint="name at least one, or omit the option"
                 )
         self._refuse_starvation()
-        self._refuse_open_load_without_lean_client()
+        self._refuse_open_load_of_other_client()
         if self.cross_check and not any(isinstance(load, Closed) for load in self.loads):
             raise IsobenchError(
                 f"{self.cross_check} can generate closed loads only, and this run has none",
@@ -204,8 +204,8 @@ class Plan:
                 hint=f"use --outstanding {self.workers}, more workers, or --connection close",
             )
 
-    def _refuse_open_load_without_lean_client(self) -> None:
-        if self.client != "lean" and any(isinstance(load, Open | Sweep) for load in self.loads):
+    def _refuse_open_load_of_other_client(self) -> None:
+        if self.client == "fasthttp" and any(isinstance(load, Open | Sweep) for load in self.loads):
             raise IsobenchError(
                 f"the client {self.client} cannot send at intended times, as an open load requires",
                 hint="use --client lean, or closed loads only",

@@ -6,6 +6,7 @@ import json
 import os
 import site
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +16,15 @@ from harness.errors import IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.targets import folder_of
+from workloads.load import library
 
 _STOP_S = 5.0
 # Beyond the time of its trial: it asks every tenant once before, and waits for answers after.
 _PATIENCE_S = 300.0
 
 Event = Message
+
+_BUILDING = threading.Lock()
 
 
 _NEEDED = ("locust", "gevent", "numpy", "httptools")
@@ -75,6 +79,8 @@ class Generator:
         with it until its window ends. Raises LoadFailed, and GeneratorFailed when there is no
         generator to go on with.
         """
+        if command.get("client") == "compiled":
+            command = {**command, "library": str(self._library())}
         self._send(command)
         while True:
             event = self._next(_length_of(command))
@@ -92,6 +98,17 @@ class Generator:
         To be called from `on_event`. `epoch` is on CLOCK_MONOTONIC, in seconds.
         """
         self._send({"epoch": epoch})
+
+    def _library(self) -> Path:
+        """Return the compiled client's library, built for the whole run by whoever is first."""
+        path = self._log.with_name("closed_loop.so")
+        with _BUILDING:
+            if not path.exists():
+                try:
+                    library.build(path)
+                except library.NotBuilt as error:
+                    raise IsobenchError(str(error), hint=error.hint) from None
+        return path
 
     def _send(self, message: Event) -> None:
         try:

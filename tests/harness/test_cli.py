@@ -62,7 +62,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("run --modes cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "it has cgi:spawn="),
         ("run --modes ,", "no targets are chosen", "name at least one, or omit the option"),
         ("run --workload hallo", "unknown workload 'hallo'", "known workloads: hello"),
-        ("run --client curl", "unknown client 'curl'", "choose one of lean, fasthttp"),
+        ("run --client curl", "unknown client 'curl'", "choose one of compiled, lean, fasthttp"),
         ("run --load half", "'half' is not a load", "write closed:N"),
         ("run --load open:5:daily", "unknown schedule 'daily'", "poisson, uniform"),
         ("run --load open:0", "0 requests a second cannot be offered", "from 0.001"),

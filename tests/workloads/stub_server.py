@@ -12,6 +12,7 @@ import select
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -38,9 +39,16 @@ def chunked(page: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body
 
 
+def slowly(act: Act) -> Act:
+    time.sleep(0.01)
+    return act
+
+
 PLAYS: dict[str, Play] = {
     "hello": lambda tenant, page, nth: Act(reply(page)),
     "wrong-status": lambda tenant, page, nth: Act(reply(page, "500 Internal Server Error")),
+    "busy": lambda tenant, page, nth: Act(reply(b"later\n", "503 Service Unavailable")),
+    "slow": lambda tenant, page, nth: slowly(Act(reply(page))),
     "wrong-second-tenant": lambda tenant, page, nth: Act(
         reply(page.replace(b"uid=4", b"uid=9") if tenant == "t0002" else page)
     ),

@@ -24,6 +24,9 @@ from workloads.load.reply import BrokenReply, ExchangeFailed, Reply, ReplyParser
 RECEIVE_BYTES = 64 * 1024
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 TIMEOUT_S = 30.0
+PAUSE_AFTER_FAILURE_S = 0.01
+"""A refused connection fails without ever waiting; the other users must get their turn."""
+
 TICKS_PER_TIMEOUT = 10
 """How exact a timeout is: it comes at most a tenth of itself late."""
 
@@ -45,6 +48,25 @@ class ConnectionLost(ConnectionFailed):
 
 class TimedOut(ExchangeFailed):
     """The reply was not complete in time."""
+
+    @classmethod
+    def after(cls, seconds: float) -> "TimedOut":
+        """Make one that says how long was waited."""
+        return cls(f"no complete reply within {seconds:g} s")
+
+
+def explain(error: OSError, address: tuple[str, int], *, received: bool) -> ConnectionFailed:
+    """Say in plain words what happened to a connection; `received`: a byte of the reply was."""
+    where = "{}:{}".format(*address)
+    if error.errno in LOST and not received:
+        return ConnectionLost(f"{where} closed the connection without a reply")
+    if error.errno == errno.ECONNRESET:
+        return ConnectionFailed(f"{where} reset the connection in the middle of the reply")
+    if error.errno == errno.ECONNREFUSED:
+        return ConnectionFailed(f"nothing listens at {where}")
+    if error.errno == errno.EADDRNOTAVAIL:
+        return ConnectionFailed(f"no free local port for a connection to {where}")
+    return ConnectionFailed(f"the connection to {where} failed: {error.strerror}")
 
 
 class Client:
@@ -206,16 +228,7 @@ class Client:
 
     def _tick(self) -> None:
         if self._waiting is not None and monotonic() - self._began > self._timeout_s:
-            self._waiting.throw(TimedOut(f"no complete reply within {self._timeout_s:g} s"))
+            self._waiting.throw(TimedOut.after(self._timeout_s))
 
     def _explain(self, error: OSError) -> ConnectionFailed:
-        where = "{}:{}".format(*self._address)
-        if error.errno in LOST and not self._parser.received:
-            return ConnectionLost(f"{where} closed the connection without a reply")
-        if error.errno == errno.ECONNRESET:
-            return ConnectionFailed(f"{where} reset the connection in the middle of the reply")
-        if error.errno == errno.ECONNREFUSED:
-            return ConnectionFailed(f"nothing listens at {where}")
-        if error.errno == errno.EADDRNOTAVAIL:
-            return ConnectionFailed(f"no free local port for a connection to {where}")
-        return ConnectionFailed(f"the connection to {where} failed: {error.strerror}")
+        return explain(error, self._address, received=self._parser.received > 0)

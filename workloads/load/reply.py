@@ -12,12 +12,23 @@ FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 """The header fields that say where a body ends; without one it ends with the connection."""
 
 
+SURPLUS = "more than one reply to one request"
+CLOSED_AT_ONCE = "the server closed the connection without a reply"
+CLOSED_IN_HEADERS = "the server closed the connection in the middle of the headers"
+CLOSED_IN_BODY = "the server closed the connection in the middle of the body"
+
+
 class ExchangeFailed(Exception):
     """A request that brought back no complete reply. The message is a plain reason."""
 
 
 class BrokenReply(ExchangeFailed):
     """What came back is not one complete HTTP reply of a bearable size."""
+
+
+def too_long(most_bytes: int) -> BrokenReply:
+    """Return what is wrong with a reply that is longer than that."""
+    return BrokenReply(f"the reply is longer than {most_bytes} bytes")
 
 
 class Reply(NamedTuple):
@@ -62,9 +73,9 @@ class ReplyParser:
         except httptools.HttpParserError as error:
             raise BrokenReply(f"the reply is not HTTP: {error}") from None
         if self._surplus:
-            raise BrokenReply("more than one reply to one request")
+            raise BrokenReply(SURPLUS)
         if self.received > self._max_bytes:
-            raise BrokenReply(f"the reply is longer than {self._max_bytes} bytes")
+            raise too_long(self._max_bytes)
         return self._reply
 
     def end(self) -> Reply:
@@ -73,11 +84,11 @@ class ReplyParser:
         RFC 9112, section 6.3: a reply with neither a length nor chunks ends with the connection.
         """
         if not self.received:
-            raise BrokenReply("the server closed the connection without a reply")
+            raise BrokenReply(CLOSED_AT_ONCE)
         if not self._headers_complete:
-            raise BrokenReply("the server closed the connection in the middle of the headers")
+            raise BrokenReply(CLOSED_IN_HEADERS)
         if self._framed:
-            raise BrokenReply("the server closed the connection in the middle of the body")
+            raise BrokenReply(CLOSED_IN_BODY)
         return Reply(self._http.get_status_code(), b"".join(self._chunks), keep_alive=False)
 
     # What follows is called by httptools.

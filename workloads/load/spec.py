@@ -18,7 +18,7 @@ from workloads.load.schedule import Arrivals, Pattern
 from workloads.popularity import Popularity
 from workloads.proof import Identity, Proof
 
-ClientName = Literal["lean", "fasthttp"]
+ClientName = Literal["compiled", "lean", "fasthttp"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Load:
     `tenants` are the proofs that the replies must carry. `server` is the identity of the server
     itself, if known; it only makes reasons clearer. `credential_key` is there where the target
     goes by the client's identity: then each tenant's script is asked for by the tenant itself.
+    `library` is the file with the compiled client; without one it is built where it is needed.
     """
 
     host: str
@@ -44,6 +45,7 @@ class Load:
     seed: int = 0
     server: Identity | None = None
     credential_key: bytes | None = field(default=None, repr=False)
+    library: Path | None = None
 
 
 class Ask(NamedTuple):
@@ -80,10 +82,12 @@ def read(fields: Mapping[str, Any]) -> Load:
     `{"name", "uid", "gid", "groups"}` with the identity that each tenant's script must prove.
     Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, `connection`,
     `client`, `popularity`, `seed`, `server` (`{"uid", ...}`),
-    `credential_key` (the path of the key with which clients prove who they are).
+    `credential_key` (the path of the key with which clients prove who they are), `library` (the
+    path of the compiled client). The client `compiled` leaves open loads, and targets that go by
+    the client's identity, to `lean`.
     """
     try:
-        client = cast(ClientName, _choice(fields, "client", ClientName, "lean"))
+        client = _client(fields)
         return Load(
             host=loopback(fields["host"]),
             port=int(fields["port"]),
@@ -97,6 +101,7 @@ def read(fields: Mapping[str, Any]) -> Load:
             seed=int(fields.get("seed", 0)),
             server=_identity(fields["server"]) if fields.get("server") else None,
             credential_key=stamping_key(fields.get("credential_key"), client),
+            library=Path(fields["library"]) if fields.get("library") else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise WorkloadError(
@@ -152,6 +157,12 @@ def _choice(fields: Mapping[str, Any], name: str, choices: Any, default: str) ->
             f"unknown {name} {value!r}", hint=f"Choose one of {', '.join(get_args(choices))}."
         )
     return value
+
+
+def _client(fields: Mapping[str, Any]) -> ClientName:
+    client = cast(ClientName, _choice(fields, "client", ClientName, "lean"))
+    beyond = fields.get("rate") is not None or fields.get("credential_key")
+    return "lean" if client == "compiled" and beyond else client
 
 
 def _users(number: int) -> int:

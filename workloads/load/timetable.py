@@ -8,7 +8,7 @@ the harness (`harness.plan.interleaving`).
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,3 +55,8 @@ class Timetable:
         if following and at < self.begins[following - 1] + self.lengths[following - 1]:
             return 0.0
         return self.begins[following] - at if following < len(self.begins) else math.inf
+
+    def slices(self) -> Iterator[tuple[float, float]]:
+        """Yield begin and end of each slice, on CLOCK_MONOTONIC."""
+        for begin, length in zip(self.begins, self.lengths, strict=True):
+            yield self.epoch + begin, self.epoch + begin + length

@@ -18,6 +18,7 @@ from locust.env import Environment
 from locust.stats import RequestStats
 
 from workloads.errors import WorkloadError
+from workloads.load.compiled import TOO_MANY_ERRORS
 from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.load.reply import ExchangeFailed
 from workloads.load.schedule import DRAIN_S, Times
@@ -26,10 +27,9 @@ from workloads.load.timetable import Timetable
 from workloads.load.users import Plan, client_maker, following, user_class
 
 VERIFY_TENANTS = 50
-TOO_MANY_ERRORS = 1000
 LOOK_S = 0.01
-SCHEDSTAT = Path("/proc/self/schedstat")
 """How often it is looked whether the last answers have come."""
+TASKS = Path("/proc/self/task")
 
 Announce = Callable[[str, float], None]
 """Called with `measuring` and with `measured`, and the time on CLOCK_MONOTONIC in seconds."""
@@ -52,7 +52,7 @@ class Trial:
 
     An open load goes on until all that was to be sent in the measured window is answered, but no
     longer than `drain_s` seconds. With a `timetable` the load takes turns with others, which says
-    how long it is; it is closed, and by the lean client.
+    how long it is; it is closed, and by a client of ours.
     """
 
     load: Load
@@ -84,9 +84,9 @@ class Trial:
 
         Raises `WorkloadError`.
         """
-        if self.load.arrivals is not None or self.load.client != "lean":
+        if self.load.arrivals is not None or self.load.client == "fasthttp":
             raise WorkloadError(
-                "only closed loads of the lean client can be interleaved",
+                "only closed loads of the clients compiled and lean can be interleaved",
                 hint="Omit the rate, or the timetable.",
             )
         try:
@@ -132,7 +132,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Processor:
-    """What this process has had of a processor so far, and how long its main thread had to wait.
+    """What this process has had of a processor so far, and how long its threads had to wait.
 
     The second is 0 where the kernel does not tell (Documentation/scheduler/sched-stats.rst).
     """
@@ -143,11 +143,15 @@ class Processor:
     @classmethod
     def used(cls) -> "Processor":
         """Look at it, now."""
-        try:
-            waited_ns = int(SCHEDSTAT.read_text().split()[1])
-        except (OSError, IndexError):
-            waited_ns = 0
+        waited_ns = sum(map(_waited_ns, TASKS.glob("*/schedstat")))
         return cls(time.process_time(), waited_ns / 1e9)
+
+
+def _waited_ns(schedstat: Path) -> int:
+    try:
+        return int(schedstat.read_text().split()[1])
+    except (OSError, IndexError):  # the thread is gone, or the kernel does not tell
+        return 0
 
 
 class Uncounted(RequestStats):
@@ -208,8 +212,10 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
                 drain(recorder, plan.schedule.within(start, end), trial.drain_s, stop)
         finally:
             runner.quit()
+    if plan.loop is not None:
+        plan.loop.must_have_worked()
     recorder.save(trial.output)
-    lean = trial.load.client == "lean"
+    tells = trial.load.client != "fasthttp"
     return Outcome(
         requests_total=len(recorder),
         requests=recorder.completed_within(start, end),
@@ -217,8 +223,8 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
         unanswered=recorder.unanswered,
         sent=plan.sent,
         verified=plan.verified,
-        retries=plan.retries if lean else None,
-        connections=plan.connections if lean else None,
+        retries=plan.retries if tells else None,
+        connections=plan.connections if tells else None,
         evidence=recorder.evidence,
         window=(start, end),
         generator_cpu_s=after.cpu_s - before.cpu_s,

@@ -17,7 +17,8 @@ from locust import FastHttpUser, User, constant, task
 
 from workloads.credential import Stamper
 from workloads.load.alarm import Alarm
-from workloads.load.client import Client
+from workloads.load.client import PAUSE_AFTER_FAILURE_S, Client
+from workloads.load.compiled import ClosedLoop, Made
 from workloads.load.recorder import WrongReply
 from workloads.load.reply import ExchangeFailed
 from workloads.load.schedule import Schedule
@@ -28,11 +29,10 @@ from workloads.load.timetable import Timetable
 ASKS_PER_TASK = 100
 """Locust chooses a task, and looks whether to stop, only this often: both cost time."""
 
-PAUSE_AFTER_FAILURE_S = 0.01
-"""A refused connection fails without ever waiting; the other users must get their turn."""
-
-
 LONGEST_SLEEP_S = 1.0
+
+LOOK_S = 0.05
+"""How often a user of the compiled client looks whether there were too many errors."""
 
 LEAD_S = 0.05
 """From the making of an open load's plan to its beginning: time to start the users."""
@@ -44,6 +44,7 @@ class Plan:
 
     `schedule` is there if the load is open; its first request is a moment after the plan was made.
     `timetable` is there if the load takes turns with others.
+    `loop` is there if the load is the compiled client's, which does the counting then.
     `sent` counts requests begun, so a server may have served `sent + retries` at most.
     `verified` counts replies that passed their check.
     """
@@ -53,6 +54,7 @@ class Plan:
     new_client: Callable[[], Client]
     schedule: Schedule | None = None
     timetable: Timetable | None = None
+    loop: ClosedLoop | None = None
     sent: int = 0
     verified: int = 0
     retries: int = 0
@@ -61,7 +63,13 @@ class Plan:
     @classmethod
     def of(cls, load: Load, timetable: Timetable | None = None) -> "Plan":
         """Make the plan of a load."""
-        return cls(load, endless(load), client_maker(load), _schedule(load), timetable)
+        loop = ClosedLoop(load, timetable) if load.client == "compiled" else None
+        return cls(load, endless(load), client_maker(load), _schedule(load), timetable, loop)
+
+    def take_over(self, loop: ClosedLoop) -> None:
+        """Take over what a loop that has ended has counted."""
+        self.sent, self.verified = loop.counts.sent, loop.counts.verified
+        self.retries, self.connections = loop.counts.retries, loop.counts.connections
 
 
 def _schedule(load: Load) -> Schedule | None:
@@ -170,6 +178,56 @@ class TurnTakingUser(ClosedLoopUser):
         super()._ask_once()
 
 
+class CompiledUser(User):
+    """A user of a closed loop whose requests the compiled client makes, see `compiled`.
+
+    Locust starts and stops it; its `request` events, one a request as those of `ClosedLoopUser`,
+    are fired when the last of these users has stopped, or when there were too many errors. Bodies
+    of right replies are not kept, so the `response` of an event is None.
+    """
+
+    abstract = True
+    wait_time = constant(0)
+    plan: ClassVar[Plan]
+
+    def on_start(self) -> None:
+        """Let the loop make requests for one more user."""
+        assert self.plan.loop is not None
+        self.plan.loop.come()
+
+    def on_stop(self) -> None:
+        """Take the user out of the loop, wherever in a request it is."""
+        assert self.plan.loop is not None
+        self._tell(self.plan.loop.go())
+
+    @task
+    def ask(self) -> None:
+        """Leave it to the loop."""
+        assert self.plan.loop is not None
+        gevent.sleep(LOOK_S)
+        if self.plan.loop.halted:
+            self._tell(self.plan.loop.end())
+
+    def _tell(self, made: Iterator[Made]) -> None:
+        plan = self.plan
+        assert plan.loop is not None
+        plan.take_over(plan.loop)
+        method, path = plan.load.workload.method, plan.load.workload.path
+        fire = self.environment.events.request.fire
+        since_boot = time.time() - time.monotonic()
+        for tenant, began, completed, length, exception in made:
+            fire(
+                request_type=method,
+                name=path,
+                response_time=(completed - began) * 1e3,
+                response_length=length,
+                exception=exception,
+                context={"tenant": tenant, "completed": completed},
+                start_time=since_boot + began,
+                response=None,
+            )
+
+
 class FastHttpReferenceUser(FastHttpUser):
     """The same requests and checks on Locust's own quick client, for comparison."""
 
@@ -267,12 +325,16 @@ class OpenLoopUser(LeanUser):
             gevent.sleep(PAUSE_AFTER_FAILURE_S)
 
 
-USERS: dict[str, type[Any]] = {"lean": ClosedLoopUser, "fasthttp": FastHttpReferenceUser}
+USERS: dict[str, type[Any]] = {
+    "compiled": CompiledUser,
+    "lean": ClosedLoopUser,
+    "fasthttp": FastHttpReferenceUser,
+}
 
 
 def user_class(plan: Plan) -> type[Any]:
     """Return the class of the users that follow a plan."""
-    if plan.timetable is not None:
+    if plan.timetable is not None and plan.loop is None:
         return TurnTakingUser
     return USERS[plan.load.client] if plan.load.arrivals is None else OpenLoopUser
 

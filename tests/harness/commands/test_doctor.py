@@ -105,6 +105,16 @@ def test_without_a_compiler_suexec_cannot_be_chosen(isobench: Isobench, tmp_path
 
 
 @without_zig
+def test_without_a_compiler_the_compiled_client_cannot_be_chosen(
+    isobench: Isobench, tmp_path: Path
+) -> None:
+    isobench.environment = {"PATH": "/nowhere"}
+    ended = isobench.call("run", "--client", "compiled", "--out", tmp_path / "results")
+    assert ended.code == 2
+    assert ended.err.startswith("error: there is no compiled client: there is no C compiler\n")
+
+
+@without_zig
 def test_without_a_compiler_the_others_are_measured(isobench: Isobench, tmp_path: Path) -> None:
     isobench.environment = {"PATH": "/nowhere"}
     out = tmp_path / "results"
@@ -116,6 +126,10 @@ def test_without_a_compiler_the_others_are_measured(isobench: Isobench, tmp_path
     assert "without suexec: there is no C compiler" in ended.out
     manifest = json.loads((out / "run.json").read_text())
     assert "suexec" in [skipped["target"] for skipped in manifest["skipped"]]
+    slower = "the load comes from the client in Python, which is slower: there is no C compiler"
+    assert slower in " ".join(ended.out.split())
+    assert slower in [warning["about"] for warning in manifest["warnings"]]
+    assert manifest["plan"]["client"] == "lean"
     assert {"cgi", "dso", "ruid2"} <= {target["name"] for target in manifest["targets"]}
 
 

@@ -126,8 +126,8 @@ COMBINED = Plan(
     ("target", "client", "slice_s", "cross_check"),
     [
         ("dso", "fasthttp", None, "wrk"),
-        ("dso", "lean", 0.02, None),
-        pytest.param("suzuki", "lean", 0.02, None, marks=needs_root),
+        ("dso", "compiled", 0.02, None),
+        pytest.param("suzuki", "compiled", 0.02, None, marks=needs_root),
     ],
 )
 def test_clients_connections_ceilings_slices_and_cross_checks_go_together(

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.errors import IsobenchError
 from harness.trial.generator import Generator, GeneratorFailed, LoadFailed
+from workloads.load import library
 
 READY = {"event": "ready", "locust": "2.32", "gevent": "24.11", "pid": 1}
 
@@ -87,3 +89,22 @@ def test_a_generator_that_has_ended_is_said_to_have(play: Play) -> None:
             with pytest.raises(GeneratorFailed, match="exit status 0") as caught:
                 generator.trial({"trial": name}, lambda event, at: None)
             assert caught.value.hint
+
+
+def test_the_compiled_client_is_built_when_it_is_asked_for(play: Play, tmp_path: Path) -> None:
+    with play(events("a", "done"), events("b", "done")) as generator:
+        generator.trial({"trial": "a", "client": "lean"}, lambda event, at: None)
+        assert not (tmp_path / "closed_loop.so").exists()
+        generator.trial({"trial": "b", "client": "compiled"}, lambda event, at: None)
+        assert (tmp_path / "closed_loop.so").exists()
+
+
+def test_a_compiler_that_has_gone_since_is_said(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with play(events("a", "done")) as generator:
+        monkeypatch.setenv("PATH", "/nowhere")
+        monkeypatch.setattr(library, "find_spec", lambda name: None)
+        with pytest.raises(IsobenchError, match="no C compiler") as refused:
+            generator.trial({"trial": "a", "client": "compiled"}, lambda event, at: None)
+    assert "--client lean" in refused.value.hint

@@ -92,7 +92,7 @@ def test_it_says_what_it_is(generator: Generator) -> None:
     assert generator.ask({"hello": True}) == [generator.ready]
 
 
-@pytest.mark.parametrize("client", ["lean", "fasthttp"])
+@pytest.mark.parametrize("client", ["compiled", "lean", "fasthttp"])
 @pytest.mark.parametrize("connection", ["keep-alive", "close"])
 def test_a_trial(
     generator: Generator,
@@ -125,7 +125,7 @@ def test_a_trial(
     assert done["requests_total"] <= done["sent"] <= done["requests_total"] + 4
     assert done["verified"] == done["requests_total"]
     assert done["asked_first"] == 2
-    if client == "lean":
+    if client != "fasthttp":
         assert done["connections"] == (4 if connection == "keep-alive" else done["sent"])
 
 
@@ -177,10 +177,11 @@ def test_a_wrong_identity_is_found_before_the_load(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("client", ["compiled", "lean"])
 def test_a_wrong_identity_under_load_is_kept_as_evidence(
-    generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command]
+    generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command], client: str
 ) -> None:
-    command = trial(stub("wrong-later"), warmup_s=5, measure_s=5)
+    command = trial(stub("wrong-later"), client=client, warmup_s=5, measure_s=5)
     *_, done = generator.ask(command)
     assert done["errors"] > 1000
     assert done["stopped_early"]
@@ -286,8 +287,9 @@ def in_turns(generator: Generator, command: Command, epoch: Any) -> list[dict[st
     return generator.ask(json.dumps({"epoch": epoch}))
 
 
+@pytest.mark.parametrize("client", ["compiled", "lean"])
 def test_a_trial_in_turns_sends_within_its_slices_only(
-    generator: Generator, trial: Callable[..., Command], stub: Callable[[str], int]
+    generator: Generator, trial: Callable[..., Command], stub: Callable[[str], int], client: str
 ) -> None:
     fields = {
         "begins": [0.0, 0.2, 0.4],
@@ -295,8 +297,9 @@ def test_a_trial_in_turns_sends_within_its_slices_only(
         "measured_from": 0.15,
         "measured_to": 0.6,
     }
-    epoch = time.monotonic() + 0.05
-    begun, ended, done = in_turns(generator, trial(stub("hello"), turns=fields), epoch)
+    epoch = time.monotonic() + 0.3
+    command = trial(stub("hello"), client=client, turns=fields)
+    begun, ended, done = in_turns(generator, command, epoch)
     timetable = Timetable.read(fields, epoch)
     assert begun["at"] >= timetable.window[0]
     assert ended["at"] >= timetable.window[1]

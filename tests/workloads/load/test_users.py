@@ -37,7 +37,7 @@ print(json.dumps({"seen": seen, "counted": total.num_requests, "failed": total.n
 """
 
 
-@pytest.mark.parametrize("client", ["lean", "fasthttp", "open"])
+@pytest.mark.parametrize("client", ["compiled", "lean", "fasthttp", "open"])
 def test_right_replies(
     stub: Callable[[str], int], in_locust: Callable[..., Any], client: str
 ) -> None:
@@ -47,7 +47,7 @@ def test_right_replies(
     assert told["failed"] == 0
 
 
-@pytest.mark.parametrize("client", ["lean", "fasthttp", "open"])
+@pytest.mark.parametrize("client", ["compiled", "lean", "fasthttp", "open"])
 @pytest.mark.parametrize(
     ("play", "reason"),
     [("wrong-status", "status 500 instead of 200"), ("reset", "")],
