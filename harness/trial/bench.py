@@ -99,6 +99,7 @@ class Laboratory:
         self._targets = targets
         self._cores = cores
         self._own_cores = () if cores.shared else cores.server
+        self._all_cores = sorted({*cores.server, *cores.generator})
         self._spin = interference.SpinProbe(self._own_cores)
         self._paces: dict[tuple[str, ...], Pace] = {}
 
@@ -154,6 +155,8 @@ class Laboratory:
         # In this thread, as a generator ends with the one that started it.
         while len(self._seats) < len(together):
             self._seats.append(self._another_seat(len(self._seats)))
+        for seat in self._seats:
+            seat.generator.wait()
         prepared = [self._preparation.prepare(spec) for spec in together]
         group = _Group(prepared, Rendezvous(len(together)), {})
 
@@ -188,7 +191,9 @@ class Laboratory:
         return _Seat(
             site=replace(self.site, private=private, log=log),
             processes=self._belongings.another_group(place),
-            generator=self._stack.enter_context(Generator(self._cores.generator, own_log)),
+            generator=self._stack.enter_context(
+                Generator(self._cores.generator, own_log, self._all_cores)
+            ),
             output=self._belongings.scratch / f"trial-{place}.npy",
         )
 
