@@ -65,7 +65,14 @@ def isobench(
 @app.command(cls=Recorded)
 def run(
     modes: Modes = None,
-    workload: Annotated[str, typer.Option(metavar="W,W", help="Workloads to request.")] = "hello",
+    workload: Annotated[
+        str,
+        typer.Option(
+            metavar="W,W",
+            help="Workloads to request; page:5ms, or any other time, is a page that takes so much "
+            "CPU time.",
+        ),
+    ] = "hello",
     load: Annotated[
         str,
         typer.Option(
@@ -161,6 +168,7 @@ def run(
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.results import thresholds
+    from workloads import catalog
 
     if resume is not None:
         session.resume(resume, Terminal())
@@ -168,7 +176,7 @@ def run(
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
     chosen = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
-        workloads=_split(workload),
+        workloads=tuple(dict.fromkeys(catalog.find(name).name for name in _split(workload))),
         loads=loads,
         connections=_split(connection),
         tenants=tenants,

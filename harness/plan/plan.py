@@ -135,6 +135,8 @@ class Plan:
     `stopping`). `smallest_effect` is the share below which a difference does not matter.
     With `slice_s` seconds, the targets of a closed load are interleaved (see `interleaving`), in
     slices of that length or longer, `warmup_s` and `seconds` in all; None has each alone.
+    `page_pace` is how many rounds of work a page does for each of its milliseconds (see
+    `harness.trial.page_pace`), None until it is known.
     """
 
     targets: tuple[str, ...]
@@ -158,6 +160,7 @@ class Plan:
     budget_s: float | None = None
     smallest_effect: float = SMALLEST_EFFECT
     slice_s: float | None = None
+    page_pace: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
