@@ -10,8 +10,8 @@ the CPU time `p` of its own then costs `p + o`, and a core that does nothing els
 
     share(p) = (p + o_baseline) / (p + o_mode)
 
-and what it costs is `1 - share(p)`. The baseline's own overhead is in it, since its server has to do
-something for a page, too. What little hello's script itself does is in both overheads.
+and what it costs is `1 - share(p)`. The baseline's own overhead is in it, since its server has to
+do something for a page, too. What little hello's script itself does is in both overheads.
 
 **The test.** Where a page was measured, `p` is what it took: the baseline's CPU time for a request
 of it, less `o_baseline`. It puts on both sides of the prediction what the page took in this run, at
