@@ -287,9 +287,17 @@ def serve(
 
 
 @app.command()
-def doctor(modes: Modes = None) -> None:
+def doctor(
+    modes: Modes = None,
+    watch: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0, max=600, help="Watch the host's speed for so long; 0: not at all."
+        ),
+    ] = 10,
+) -> None:
     """Show which modes this host can run, what the others need, and what harms measurements."""
-    from harness.commands.doctor import diagnose
+    from harness.commands.doctor import diagnose, of_speed, watch_speed
     from harness.target import targets
 
     chosen = targets.available() if modes is None else targets.choose(_split(modes))
@@ -315,6 +323,12 @@ def doctor(modes: Modes = None) -> None:
         for caution in cautions:
             words = styled(f"{caution.about}\n", ("remedy:", "bold"), f" {caution.advice}")
             lines.add_row("-", words)
+        console.print(lines)
+    if watch:
+        console.print(styled("\n", ("the speed of the server's processor", "bold")))
+        lines = Table.grid(padding=(0, 1))
+        for sentence in of_speed(watch_speed(watch), len(found.usable) - 1):
+            lines.add_row("-", sentence)
         console.print(lines)
 
 
