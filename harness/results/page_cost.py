@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pandas as pd
 
@@ -58,23 +59,32 @@ class Cost:
 
 @dataclass(frozen=True)
 class Check:
-    """A target's predicted and measured share for a page; `took_us` is what it took by itself."""
+    """A target's predicted and measured share for a page, which took `took_us` by itself.
+
+    `measured` is the ratio of the rates, `by_cpu` that of the CPU times. `ratio` is measured to
+    predicted.
+    """
 
     target: str
     workload: str
     took_us: Interval
     predicted: Interval
     measured: Interval
-
-    @property
-    def difference(self) -> float:
-        """How much larger the measured share is than the prediction, as a share of the latter."""
-        return self.measured.mid / self.predicted.mid - 1
+    by_cpu: Interval
+    ratio: Interval
 
     @property
     def holds(self) -> bool:
         """Whether the measured share lies within the limit of the prediction."""
-        return abs(self.difference) <= LIMIT
+        return abs(self.ratio.mid - 1) <= LIMIT
+
+    @property
+    def sure(self) -> bool:
+        """Whether the whole interval says the same."""
+        low, high = self.ratio.low - 1, self.ratio.high - 1
+        if self.holds:
+            return low >= -LIMIT and high <= LIMIT
+        return low > LIMIT or high < -LIMIT
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,12 @@ class PageCosts:
     condition: Condition
     costs: tuple[Cost, ...]
     checks: tuple[Check, ...]
+
+    def check(self, target: str, microseconds: int) -> Check | None:
+        """Return the check of a target with a page of this length; None where there is none."""
+        asked = (target, microseconds)
+        same = (one for one in self.checks if (one.target, page_us(one.workload)) == asked)
+        return next(same, None)
 
 
 def page_costs(trials: pd.DataFrame, baseline: str = BASELINE) -> list[PageCosts]:
@@ -100,7 +116,10 @@ def page_costs(trials: pd.DataFrame, baseline: str = BASELINE) -> list[PageCosts
     return found
 
 
-def share(page: float, of_baseline: float, of_mode: float) -> float:
+Time = TypeVar("Time", float, "pd.Series[float]")
+
+
+def share(page: Time, of_baseline: Time, of_mode: Time) -> Time:
     """Return a mode's share of the baseline's capacity, from times of one unit."""
     return (page + of_baseline) / (page + of_mode)
 
@@ -124,8 +143,9 @@ def _costs(overheads: pd.DataFrame, baseline: str) -> Iterator[Cost]:
         both = pd.DataFrame({"mode": overheads[target], "base": overheads[baseline]}).dropna()
         if both.empty:
             continue
-        shares = (share(page, both["base"], both["mode"]) for page in PAGES_US)
-        yield Cost(str(target), _interval(both["mode"]), tuple(map(_interval, shares)))
+        base, mode = both["base"].astype(float), both["mode"].astype(float)
+        shares = (share(base * 0 + page, base, mode) for page in PAGES_US)
+        yield Cost(str(target), _interval(mode), tuple(map(_interval, shares)))
 
 
 def _checks(
@@ -139,15 +159,17 @@ def _checks(
         for target in sorted({*cpu.columns} & {*rates.columns} & {*overheads.columns} - {baseline}):
             blocks = pd.DataFrame(
                 {
-                    "page": page,
+                    "took_us": page,
                     "predicted": share(page, overheads[baseline], overheads[target]),
                     "measured": rates[target] / rates[baseline],
+                    "by_cpu": cpu[baseline] / cpu[target],
                 }
             ).dropna()
-            blocks = blocks[blocks["page"] > 0]
+            blocks = blocks[blocks["took_us"] > 0]
             if not blocks.empty:
-                three = (_interval(blocks[name]) for name in ("page", "predicted", "measured"))
-                yield Check(str(target), other.workload, *three)
+                seen = {str(name): _interval(column) for name, column in blocks.items()}
+                ratio = _interval(blocks["measured"] / blocks["predicted"])
+                yield Check(str(target), other.workload, **seen, ratio=ratio)
 
 
 def _pages_like(good: pd.DataFrame, condition: Condition) -> Iterator[Condition]:

@@ -82,14 +82,25 @@ def test_a_page_that_was_measured_stands_beside_its_prediction() -> None:
         assert check.predicted.mid == pytest.approx(
             (page + 60) / (page + OVERHEADS[check.target]), rel=0.05
         )
+        assert check.by_cpu.mid == pytest.approx(check.predicted.mid, rel=0.05)
         assert check.holds
+    pages = only(page_costs(trials(pages_us=[20_000, 5_000])))
+    assert pages.check("suexec", 20_000) == checks[-1]
+    assert pages.check("suexec", 50_000) is None
 
 
 def test_a_mode_that_makes_scripts_slower_is_found_out() -> None:
     checks = {c.target: c for c in only(page_costs(trials(pages_us=[5_000], slower=1.5))).checks}
-    assert checks["harache"].difference < -0.2
-    assert not checks["harache"].holds
+    assert checks["harache"].ratio.mid < 0.8
+    assert (checks["harache"].holds, checks["harache"].sure) == (False, True)
     assert checks["suexec"].holds
+
+
+def test_what_scatters_is_not_sure() -> None:
+    checks = only(page_costs(trials(pages_us=[5_000], scatter=0.2))).checks
+    assert not any(check.sure for check in checks)
+    (one, other) = only(page_costs(trials(pages_us=[5_000], blocks=1))).checks
+    assert [one.sure, other.sure] == [False, False]
 
 
 def test_another_connection_is_another_condition() -> None:
