@@ -73,6 +73,13 @@ def run(
             "CPU time.",
         ),
     ] = "hello",
+    page: Annotated[
+        bool,
+        typer.Option(
+            help="With all modes and hello: measure page:5ms too, for a few modes and blocks, to see "
+            "whether overheads carry over."
+        ),
+    ] = True,
     load: Annotated[
         str,
         typer.Option(
@@ -188,6 +195,7 @@ def run(
         cross_check=cross_check,
         smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
+        page=matrix.PAGE if page and modes is None and workload == matrix.HELLO else None,
     )
     wanted = extent.Wanted(
         blocks=blocks,

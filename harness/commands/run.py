@@ -63,7 +63,7 @@ def start(plan: Plan, chosen: bool, out: Path | None, console: Console) -> None:
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
         cores = divide(probes.usable_cpus(), machine.siblings())
-        if page_pace.needed(plan.workloads):
+        if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
         laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
         usable, refused = sort_out(targets, laboratory.site, plan.client)
