@@ -105,7 +105,9 @@ class Laboratory:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.site = settle(self._belongings, self._plan.tenants, self._cores)
+            self.site = settle(
+                self._belongings, self._plan.tenants, self._cores, self._plan.page_pace
+            )
             settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
             key = self.site.credential_key
             self._preparation = Preparation(self._plan, self._targets, settled, key)
