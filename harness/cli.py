@@ -76,8 +76,8 @@ def run(
     page: Annotated[
         bool,
         typer.Option(
-            help="With all modes and hello: measure page:5ms too, for a few modes and blocks, to see "
-            "whether overheads carry over."
+            help="With all modes and hello: also measure page:5ms, with a few modes and in five "
+            "blocks, to see whether overheads carry over."
         ),
     ] = True,
     load: Annotated[
