@@ -34,6 +34,8 @@ PAGE_TARGETS = ("dso", "fastcgi", "harache", "suexec")
 """The targets with which a page shows whether overheads carry over to it: the baseline, a worker of
 the tenant's that is there already, one that is forked, and a program that is executed."""
 PAGE_BLOCKS = 5
+PAGE_SHARE = 0.5
+"""Of the seconds of other trials. Its slices are long, and an agreement within 10% needs few."""
 PROBE_BLOCK = 0
 """The block of the trials that look for a knee; those that count are numbered from 1."""
 
@@ -336,7 +338,12 @@ class Plan:
             return PROBE_WARMUP, PROBE_SECONDS
         if spec.target in self.ceilings:
             return min(self.warmup_s, CEILING_WARMUP), min(self.seconds, CEILING_SECONDS)
-        return self.warmup_s, self.seconds
+        return self.warmup_s, self.seconds_of(spec.workload)
+
+    def seconds_of(self, workload: str) -> float:
+        """Return the measured seconds of a target in a block with this workload."""
+        beside = workload == self.page and workload not in self.workloads
+        return self.seconds * PAGE_SHARE if beside else self.seconds
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON takes it."""

@@ -286,7 +286,7 @@ class Laboratory:
         return interleave(
             [group.paces.get(place, unknown) for place in range(len(specs))],
             names.index(BASELINE) if BASELINE in names else None,
-            self._plan.seconds,
+            self._plan.seconds_of(specs[0].workload),
             self._plan.warmup_s,
             f"{self._plan.seed}/{specs[0].block}/{specs[0].connection}",
         )

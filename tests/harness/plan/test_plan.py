@@ -256,6 +256,7 @@ def test_a_page_is_measured_beside_for_a_few_targets_in_the_first_blocks() -> No
     others = [spec for spec in plan.trials() if spec.workload != PAGE]
     assert len(others) == 7 * 2 * len(ALL)
     assert plan.every_workload == ("hello", PAGE)
+    assert plan.times(pages[0])[1] < plan.times(others[0])[1]
 
 
 @pytest.mark.parametrize(
