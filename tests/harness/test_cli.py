@@ -414,11 +414,12 @@ def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path
 @pytest.mark.parametrize(
     ("words", "blocks", "precision", "budget_s"),
     [
-        ("", 5, None, None),
-        ("--quick", 2, None, None),
+        ("", 200, 0.05, 270.0),
+        ("--quick", 200, 0.15, 74.0),
+        ("--slices off", 5, None, None),
         ("--quick --blocks 9", 9, None, None),
         ("--precision 3%", 200, 0.03, None),
-        ("--quick --budget 90s", 200, None, 90.0),
+        ("--quick --budget 90s", 200, 0.15, 90.0),
         ("--precision 2.5% --budget 10m --blocks 30", 30, 0.025, 600.0),
     ],
 )
