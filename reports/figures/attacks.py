@@ -23,8 +23,8 @@ from reports.figures.throughput import (
     looks,
     spread,
 )
-from reports.sections import attacks as hostility
-from reports.sections.attacks import Place
+from reports.words import attacks as hostility
+from reports.words.attacks import Place
 
 _GOOD, _BAD = COLOURS[2], COLOURS[3]
 _ROW_IN = 0.155
@@ -83,18 +83,8 @@ def matrix(attacks: pd.DataFrame) -> Figure:
     return figure
 
 
-def frontier(attacks: pd.DataFrame, summary: pd.DataFrame) -> Figure | None:
-    """Draw the share of attacks stopped against rate and p99, a line of panels a condition.
-
-    None where no target was both attacked and measured.
-    """
-    found = [
-        (condition, placed)
-        for condition, rows in hostility.conditions(summary)
-        if (placed := hostility.places(attacks, rows))
-    ]
-    if not found:
-        return None
+def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:
+    """Draw the share of attacks stopped against rate and p99, a line of panels a condition."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 4.3 * len(found)), layout="constrained")
         grid = figure.subplots(len(found), 2, squeeze=False, sharey=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.results.folder import ResultsFolder
-from reports.sections import findings
+from reports.words import findings
 
 MakeFolder = Callable[..., Path]
 
