@@ -335,7 +335,7 @@ def to_svg(figure: Figure) -> str:
     """Return the figure as SVG, the same text each time."""
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
-        _settle(figure)
+        settle(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
@@ -344,12 +344,12 @@ def to_png(figure: Figure) -> bytes:
     """Return the figure as PNG at 160 dots an inch."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        _settle(figure)
+        settle(figure)
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _settle(figure: Figure) -> None:
+def settle(figure: Figure) -> None:
     """Lay a figure out once: to do it each time that it is saved would take as long as drawing."""
     layout = figure.get_layout_engine()
     if layout is not None:
