@@ -21,6 +21,7 @@ from harness.results.manifest import Manifest
 from reports.figures.throughput import to_png, to_svg
 from reports.markup import code, inline
 from reports.section import Results, Section
+from reports.sections.answer import Answer
 from reports.sections.attacks import Attacks, Frontier, Matrix
 from reports.sections.cautions import Cautions
 from reports.sections.costs import Costs
@@ -35,13 +36,14 @@ from reports.sections.targets import Targets
 from reports.sections.throughput import Expenses, Rates
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
+    Answer,
     Cautions,
-    Findings,
     Frontier,
-    Matrix,
-    Sweep,
     Rates,
+    Findings,
+    Sweep,
     Expenses,
+    Matrix,
     Profiles,
     Targets,
     Numbers,

@@ -89,7 +89,7 @@ def place(
 
 
 def _candidates(point: tuple[float, float], size: tuple[float, float], radius: float) -> Floats:
-    """Return boxes around a point, (n, 4): on ovals, so that a wide name stays as near as can be."""
+    """Return boxes around a point, (n, 4): on ovals, so that a wide name stays near."""
     width, height = size
     angles = np.linspace(0, 2 * np.pi, _ANGLES, endpoint=False)
     found = []

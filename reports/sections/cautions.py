@@ -1,4 +1,4 @@
-"""What weakens the results, before the results."""
+"""What weakens the results: one line, that unfolds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from harness.errors import Caution
 from harness.results.manifest import Manifest
 from harness.results.summary import cautions, failed_checks
 from reports.section import Results, Section
+from reports.words import certainty
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cautions(Section):
-    """All cautions, those first that make the others idle."""
+    """All cautions, the gravest first. What was fine is no caution, and is not spoken of."""
 
     template: ClassVar[str] = "cautions.html.j2"
     cautions: Sequence[Caution]
@@ -24,14 +25,23 @@ class Cautions(Section):
         """Gather them; None where there are none."""
         # Of a folder that has costs, attacks or profiles and no trials, no trial is missing.
         of_trials = not (results.summary.empty and results.has_more)
-        found = _ordered(results) if of_trials else _of_others(results.manifest)
+        found = _of_trials(results) if of_trials else _of_others(results.manifest)
         return cls(cautions=found) if found else None
 
 
-def _ordered(results: Results) -> list[Caution]:
+def _of_trials(results: Results) -> list[Caution]:
+    """Return those that make the others idle, then those of the numbers, then those of the host."""
     alarms = failed_checks(results.summary)
     others = [one for one in cautions(results.summary) if one not in alarms]
-    return [*alarms, *_unfinished(results.manifest), *_of_others(results.manifest), *others]
+    power = certainty.power(results.common[results.common["trials"] > 0])
+    return [
+        *alarms,
+        *_unfinished(results.manifest),
+        *_broken_off(results.manifest),
+        *others,
+        *(Caution(one.removesuffix("."), "measure with more --blocks") for one in power),
+        *results.manifest.warnings,
+    ]
 
 
 def _of_others(manifest: Manifest) -> list[Caution]:

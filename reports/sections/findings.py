@@ -1,4 +1,4 @@
-"""What was found, in sentences, with all that the sentences have in common said once."""
+"""What was found beyond the answer, in sentences; what they have in common is said once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import ClassVar, Self
 
 from reports.scope import Scope
 from reports.section import Results, Section
+from reports.sections.answer import Answer
 from reports.words import attacks, certainty, findings, loads
 
 
@@ -18,31 +19,22 @@ class Findings(Section):
     """
 
     template: ClassVar[str] = "findings.html.j2"
-    self_checks: str
     measured: str
 
     @classmethod
     def read(cls, results: Results) -> Self | None:
-        """Gather them from a results folder."""
-        return cls(
-            title=_title(results),
-            sentences=[
-                *_of_attacks(results),
-                *findings.findings(results.common),
-                *_of_load(results),
-                *certainty.stopping(results.manifest.stopped),
-            ],
-            self_checks=certainty.self_checks(results.summary),
-            measured=Scope.of(results.common).common,
-        )
-
-
-def _title(results: Results) -> str | None:
-    if not results.common.empty:
-        return findings.title(results.common)
-    if results.swept:
-        return loads.title(results.swept)
-    return None if results.has_more else findings.title(results.common)
+        """Gather them; None where there are none, or the answer has said them all."""
+        answer = Answer.read(results)
+        said = set(answer.sentences if answer else ())
+        every = [
+            *_of_attacks(results),
+            *findings.findings(results.common),
+            *_of_load(results),
+            *certainty.stopping(results.manifest.stopped),
+        ]
+        more = [sentence for sentence in every if sentence not in said]
+        measured = Scope.of(results.common).common
+        return cls(sentences=more, measured=measured) if more else None
 
 
 def _of_attacks(results: Results) -> list[str]:

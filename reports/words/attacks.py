@@ -181,12 +181,16 @@ def placed(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[tuple[Condition
 
 def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     """Return what the attacks say, and what security costs where speed was measured as well."""
-    said = [_overview(attacks), *_without_result(attacks)]
+    return [_overview(attacks), *_without_result(attacks), *verdict(attacks, summary)]
+
+
+def verdict(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
+    """Return whether a target can be fast and safe; nothing where dso or harache is missing."""
     for condition, rows in conditions(summary):
         found = places(attacks, rows)
         if {BASELINE, SAFE} <= {place.target for place in found}:
-            return [*said, *_answer(found, condition)]
-    return said
+            return _answer(found, condition)
+    return []
 
 
 def _overview(attacks: pd.DataFrame) -> str:

@@ -34,8 +34,7 @@ def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
         _of_condition(condition, scope.within(condition), rows.to_dict("records"), baseline)
         for condition, rows in by_condition(measured)
     ]
-    power = certainty.power(measured)
-    return [*sentences, *power, *identities(measured), *_unmeasured(summary)]
+    return [*sentences, *identities(measured), *_unmeasured(summary)]
 
 
 def beside(
@@ -53,34 +52,20 @@ def beside(
 
 
 def title(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
-    """Return the one line that a reader should remember.
+    """Return the one line that a reader should remember, of the first condition.
 
-    It is from the first condition under which owners' scripts can be set beside the baseline, else
-    from the first of all.
+    Where owners' scripts can be set beside the baseline, `reports.words.answer` has a better one.
     """
     measured = summary[summary["trials"] > 0]
     if measured.empty:
         return "Nothing could be measured"
-    conditions = [(one, rows.to_dict("records")) for one, rows in by_condition(measured)]
-    condition, first = conditions[0]
+    condition, frame = next(by_condition(measured))
+    rows = frame.to_dict("records")
     if condition.is_open:
-        return _open_title(condition, first, baseline)
-    for one, rows in conditions:
-        if said := _owners(rows, baseline):
-            return said if one == condition else f"{said}{Scope.of(measured).after(one)}"
-    bound = first[0]["verdict"] == "generator-bound"
-    fastest = "" if len(first) == 1 or bound else "Fastest: "
-    return f"{fastest}{first[0]['target']}, {_rate(first[0])} requests per second"
-
-
-def _owners(rows: Sequence[Row], baseline: str) -> str:
-    """Return what the fastest target that runs scripts as their owners comes to; "" if unknown."""
-    base = _named(rows, baseline)
-    owner = next((row for row in rows if row["runs_as"] == "owner"), None)
-    if base is None or owner is None or not _comparable(owner, base, baseline):
-        return ""
-    ratio = percent(owner[f"ratio_to_{baseline}"])
-    return f"Fastest with scripts run as their owners: {owner['target']}, {ratio} of {baseline}"
+        return _open_title(condition, rows, baseline)
+    bound = rows[0]["verdict"] == "generator-bound"
+    fastest = "" if len(rows) == 1 or bound else "Fastest: "
+    return f"{fastest}{rows[0]['target']}, {rate(rows[0])} requests per second"
 
 
 def _open_title(condition: Condition, rows: Sequence[Row], baseline: str) -> str:
@@ -97,7 +82,7 @@ def _open_title(condition: Condition, rows: Sequence[Row], baseline: str) -> str
 
 def _of_condition(condition: Condition, within: str, rows: Sequence[Row], baseline: str) -> str:
     of_rates = _waiting(within, rows) if condition.is_open else _speed(within, rows, baseline)
-    return " ".join([of_rates, *_cost(rows)])
+    return " ".join([of_rates, *cost(rows)])
 
 
 def _waiting(within: str, rows: Sequence[Row]) -> str:
@@ -126,7 +111,7 @@ def _speed(within: str, rows: Sequence[Row], baseline: str) -> str:
     lead = base or rows[0]
     if base is None:
         others = list(rows[1:])
-    opening = f"{within}{lead['target']} answered {_rate(lead)} requests per second"
+    opening = f"{within}{lead['target']} answered {rate(lead)} requests per second"
     can_show = certainty.can_show(rows)
     compared = [_compared(row, base, baseline, can_show) for row in _telling(others)]
     return f"{opening}; {_join(compared)}." if compared else f"{opening}."
@@ -140,15 +125,15 @@ def _beside(
         return
     others = [other for name in references if (other := _named(rows, name)) and other is not row]
     if math.isfinite(row["offered_per_second"]):
-        rate = f"{count(row['requests_per_second'])} of {count(row['offered_per_second'])}"
-        said = f"{rate} requests per second" if _overloaded(row) else f"p99 {_p99(row)}"
+        given = f"{count(row['requests_per_second'])} of {count(row['offered_per_second'])}"
+        said = f"{given} requests per second" if _overloaded(row) else f"p99 {_p99(row)}"
         yield f"{within}{said}."
         return
     ratios = [
         _times(row, other) for other in others if "generator-bound" not in _verdicts(row, other)
     ]
     said = f": {_join(ratios)}" if ratios else ""
-    yield f"{within}{_rate(row)} requests per second{said}."
+    yield f"{within}{rate(row)} requests per second{said}."
 
 
 def _verdicts(*rows: Row) -> set[str]:
@@ -174,7 +159,7 @@ def _telling(rows: Sequence[Row]) -> list[Row]:
 
 
 def _compared(row: Row, base: Row | None, baseline: str, can_show: bool) -> str:
-    text = f"{row['target']} {_rate(row)}"
+    text = f"{row['target']} {rate(row)}"
     if base is None or not _comparable(row, base, baseline):
         return text
     ratio = f"ratio_to_{baseline}"
@@ -184,7 +169,8 @@ def _compared(row: Row, base: Row | None, baseline: str, can_show: bool) -> str:
     return f"{text} ({percent(row[ratio])} of {baseline}{within}{shown})"
 
 
-def _cost(rows: Sequence[Row]) -> Iterator[str]:
+def cost(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a sentence on the least and the most CPU time a request; nothing if not known."""
     known = [row for row in rows if math.isfinite(row["server_cpu_us_per_request"])]
     if not known:
         return
@@ -225,7 +211,8 @@ def _comparable(row: Row, base: Row, baseline: str) -> bool:
     return not bound and math.isfinite(row[f"ratio_to_{baseline}"])
 
 
-def _rate(row: Row) -> str:
+def rate(row: Row) -> str:
+    """Return requests per second as text; a lower bound where the generator was the limit."""
     at_least = "at least " if row["verdict"] == "generator-bound" else ""
     return at_least + count(row["requests_per_second"])
 
