@@ -10,7 +10,6 @@ from harness.errors import Caution
 from harness.results.manifest import Manifest
 from harness.results.summary import cautions, failed_checks
 from reports.section import Results, Section
-from reports.words import certainty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +32,11 @@ def _of_trials(results: Results) -> list[Caution]:
     """Return those that make the others idle, then those of the numbers, then those of the host."""
     alarms = failed_checks(results.summary)
     others = [one for one in cautions(results.summary) if one not in alarms]
-    power = certainty.power(results.common[results.common["trials"] > 0])
     return [
         *alarms,
         *_unfinished(results.manifest),
         *_broken_off(results.manifest),
         *others,
-        *(Caution(one.removesuffix("."), "measure with more --blocks") for one in power),
         *results.manifest.warnings,
     ]
 

@@ -74,7 +74,7 @@ def test_the_page_loads_nothing(report: Path) -> None:
 def test_the_page_says_what_a_reader_needs(report: Path) -> None:
     text = report.read_text()
     for needed in (
-        "Fastest with scripts run as their owners: ruid2, 68% of dso",
+        "<h1>Fastest with scripts run as their owners: ruid2, 68% of dso (95% interval 66",
         "The governor is powersave.",
         "suzuki",
         "run as root",
@@ -99,6 +99,41 @@ def test_each_measured_target_has_a_section_beside_the_references(make_folder: M
     assert "Precedent: precedent of ruid2. what ruid2 does Scripts run as the owner" in text
     assert 'aria-label="ruid2 beside dso and harache"' in text
     assert 'aria-label="dso beside harache"' in text
+
+
+def test_the_answer_and_its_figure_come_first_and_one_line_says_what_weakens_it(
+    make_folder: MakeFolder,
+) -> None:
+    folder = with_attacks(make_folder(blocks=2))
+    with ResultsFolder.open(folder, writable=True) as results:
+        results.update(warnings=(*results.manifest.warnings, Caution("x", "y")))
+    text = page.without_figures(folder)
+    places = [
+        text.index(mark)
+        for mark in (
+            "<h1>Fastest with scripts run as their owners",
+            '<p class="answer">dso, which runs every script',
+            '<p class="answer">No target here is as fast as dso',
+            "<summary><b>2 things weaken this result.</b> Gravest: The governor is powersave.",
+            "<li><b>The governor is powersave.</b>",
+            "</details>",
+            "<h2>Security against speed</h2>",
+            "<h2>Throughput</h2>",
+            'id="findings"',
+        )
+    ]
+    assert places == sorted(places)
+    assert text.count("No target here is as fast as dso") == 1
+    assert text.count('class="caution"') == 1
+
+
+def test_what_was_fine_is_not_listed(make_folder: MakeFolder) -> None:
+    folder = make_folder(connections=("close",))
+    with ResultsFolder.open(folder, writable=True) as results:
+        results.update(warnings=())
+    text = page.without_figures(folder)
+    assert "Self-checks" not in text
+    assert 'class="caution"' not in text
 
 
 def test_an_unfinished_run_says_so_first(make_folder: MakeFolder) -> None:
