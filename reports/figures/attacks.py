@@ -200,12 +200,11 @@ def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
         labels.Box(frame.x0, frame.y0, frame.x1, frame.y1),
         _RADIUS_PT * pixel,
     )
-    to_data = panel.transData.inverted()
     for point, text, box in zip(points, texts, boxes, strict=True):
         panel.annotate(
             text.get_text(),
             (point.x, point.y),
-            xytext=to_data.transform(box.middle),
+            xytext=_data(panel, box.middle),
             textcoords="data",
             ha="center",
             va="center",
@@ -221,6 +220,11 @@ def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
 
 def _pixels(panel: Axes, place: tuple[float, float]) -> tuple[float, float]:
     x, y = panel.transData.transform(place)
+    return float(x), float(y)
+
+
+def _data(panel: Axes, pixels: tuple[float, float]) -> tuple[float, float]:
+    x, y = panel.transData.inverted().transform(pixels)
     return float(x), float(y)
 
 

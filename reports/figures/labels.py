@@ -121,13 +121,14 @@ def _cost_alone(
     far = np.hypot(nearest[:, 0] - point[0], nearest[:, 1] - point[1]) / height
     own = np.hypot(*(_middles(markers) - np.array(point)).T) < 0.5
     crossed = _inside(_leaders(boxes, point), markers[~own]).any(axis=1).sum(axis=-1)
-    return (
+    cost = (
         _OUTSIDE * outside
         + _COVERS_POINT * _overlaps(boxes, markers).sum(axis=1)
         + _COVERS_LINE * _overlaps(boxes, drawn).any(axis=1)
         + _LEADER_OVER_POINT * crossed
         + far**1.5
     )
+    return np.asarray(cost, dtype=float)
 
 
 def _cost_among(
@@ -145,7 +146,8 @@ def _cost_among(
     under = _inside(leaders[index], names).any(axis=1).sum(axis=-1)
     over = _overlaps(boxes, _around(theirs, 0.5)).any(axis=1)
     covers = _overlaps(boxes, names).sum(axis=1)
-    return _COVERS_NAME * covers + _LEADER_UNDER_NAME * under + _NAME_OVER_LEADER * over
+    cost = _COVERS_NAME * covers + _LEADER_UNDER_NAME * under + _NAME_OVER_LEADER * over
+    return np.asarray(cost, dtype=float)
 
 
 def _around(points: Floats, radius: float) -> Floats:
