@@ -15,7 +15,15 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 
 
 # What goes into the same folder and report after `isobench run`, with the options that it shares.
-ALSO = {"costs": ("--seed",), "attack": ("--seed", "--modes")}
+ALSO = {
+    "costs": ("--seed",),
+    "attack": ("--seed", "--modes"),
+    "profile": ("--seed", "--modes"),
+}
+# A minute or so for all modes: what a long one adds is a little less scatter.
+ALWAYS_QUICK = {"profile"}
+# 1: the phases of a mode do not add up, as on a restless host. The report says which.
+PROFILED = (0, 1)
 
 
 # Two at a time: most of the time a test waits. tests/conftest.py says which may.
@@ -24,7 +32,7 @@ ALL_TESTS = ("-n", "2")
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure all modes, bare costs, attacks, into one report: the main job. -- --quick: short."""
+    """Measure, attack and profile all modes, into one report: the main job. -- --quick: short."""
     _install(session)
     folder = _given(session, "--resume") or _given(session, "--out")
     options = list(session.posargs)
@@ -32,11 +40,12 @@ def bench(session: nox.Session) -> None:
         folder = f"results/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         options += ["--out", folder]
     session.run("isobench", "run", *options)
-    quick = [option for option in session.posargs if option == "--quick"]
     for command, shared in ALSO.items():
+        short = "--quick" in session.posargs or command in ALWAYS_QUICK
         given = {option: _given(session, option) for option in shared}
         same = [f"{option}={value}" for option, value in given.items() if value is not None]
-        session.run("isobench", command, "--out", folder, *quick, *same)
+        words = ("isobench", command, "--out", folder, *(["--quick"] if short else []), *same)
+        session.run(*words, success_codes=PROFILED if command == "profile" else (0,))
 
 
 @nox.session
@@ -86,6 +95,7 @@ def wheel(session: nox.Session) -> None:
         session.run("isobench", "costs", "--quick", "--out", "results")
         some = ("--modes", "dso,harache", "--attacks", "reading")
         session.run("isobench", "attack", *some, "--out", "results")
+        session.run("isobench", "profile", "--quick", *some[:2], "--out", "results")
 
 
 def _given(session: nox.Session, option: str) -> str | None:

@@ -65,7 +65,21 @@ def isobench(
 @app.command(cls=Recorded)
 def run(
     modes: Modes = None,
-    workload: Annotated[str, typer.Option(metavar="W,W", help="Workloads to request.")] = "hello",
+    workload: Annotated[
+        str,
+        typer.Option(
+            metavar="W,W",
+            help="Workloads to request; page:5ms, or any other time, is a page that takes so much "
+            "CPU time.",
+        ),
+    ] = "hello",
+    page: Annotated[
+        bool,
+        typer.Option(
+            help="With all modes and hello: also measure page:5ms, with a few modes and in five "
+            "blocks, to see whether overheads carry over."
+        ),
+    ] = True,
     load: Annotated[
         str,
         typer.Option(
@@ -166,6 +180,7 @@ def run(
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.results import thresholds
+    from workloads import catalog
 
     if resume is not None:
         session.resume(resume, Terminal())
@@ -174,7 +189,7 @@ def run(
     usual, cautions = session.usual_client() if client is None else (client, ())
     chosen = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
-        workloads=_split(workload),
+        workloads=tuple(dict.fromkeys(catalog.find(name).name for name in _split(workload))),
         loads=loads,
         connections=_split(connection),
         tenants=tenants,
@@ -186,6 +201,7 @@ def run(
         cross_check=cross_check,
         smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
         seed=secrets.randbelow(2**31) if seed is None else seed,
+        page=matrix.PAGE if page and modes is None and workload == matrix.HELLO else None,
     )
     wanted = extent.Wanted(
         blocks=blocks,
@@ -285,9 +301,17 @@ def serve(
 
 
 @app.command()
-def doctor(modes: Modes = None) -> None:
+def doctor(
+    modes: Modes = None,
+    watch: Annotated[
+        float,
+        typer.Option(
+            metavar="S", min=0, max=600, help="Watch the host's speed for so long; 0: not at all."
+        ),
+    ] = 10,
+) -> None:
     """Show which modes this host can run, what the others need, and what harms measurements."""
-    from harness.commands.doctor import diagnose
+    from harness.commands.doctor import diagnose, of_speed, watch_speed
     from harness.target import targets
 
     chosen = targets.available() if modes is None else targets.choose(_split(modes))
@@ -313,6 +337,12 @@ def doctor(modes: Modes = None) -> None:
         for caution in cautions:
             words = styled(f"{caution.about}\n", ("remedy:", "bold"), f" {caution.advice}")
             lines.add_row("-", words)
+        console.print(lines)
+    if watch:
+        console.print(styled("\n", ("the speed of the server's processor", "bold")))
+        lines = Table.grid(padding=(0, 1))
+        for sentence in of_speed(watch_speed(watch), len(found.usable) - 1):
+            lines.add_row("-", sentence)
         console.print(lines)
 
 

@@ -5,11 +5,13 @@ reply under load is a comparison of bytes. Only a wrong reply is looked at close
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from workloads.errors import WorkloadError
 from workloads.proof import Identity, Proof, explain_difference, parse, proof_line
 
 SITES = Path(__file__).with_name("sites")
@@ -20,6 +22,14 @@ UPLOAD = bytes(range(256)) * 256
 
 TEMPLATE_PAGE_BYTES = 20_536
 """Length of the page of `sites/template.py` for a tenant without a name, which it holds twice."""
+
+PAGE_BYTES = 20_415
+"""Length of the page of `sites/page.py` without its number of microseconds and tenant's name."""
+
+SHORTEST_PAGE_US, LONGEST_PAGE_US = 50, 10_000_000
+
+_PAGE = re.compile(r"page:(\d+(?:\.\d+)?)(us|ms|s)")
+_MICROSECONDS = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
 Connection = Literal["close", "keep-alive"]
 """What becomes of a connection after a reply."""
@@ -132,6 +142,36 @@ def _upload(tenant: str) -> Answer:
     return exactly(f"{tenant} received {len(UPLOAD)} bytes\nsha256 {digest}\n")
 
 
+def page(microseconds: int) -> Workload:
+    """Return the page that takes so much CPU time of its own, at the host's best speed.
+
+    The script does fixed work and never looks at a clock; `harness.trial.page_pace` finds out how
+    much work that is. An amount of CPU time would hide what slows scripts down: on a host that
+    halves its speed, a page of real life takes twice as long.
+    """
+
+    def answer(tenant: str) -> Answer:
+        head = f"<!DOCTYPE html>\n<title>{microseconds} us of {tenant}</title>\n".encode("ascii")
+        length = PAGE_BYTES + len(str(microseconds)) + len(tenant)
+        return Answer(head, b"</html>\n", length)
+
+    name = f"page:{_span(microseconds)}"
+    return Workload(name, "page.py", answer, query=f"us={microseconds}")
+
+
+def _span(microseconds: int) -> str:
+    """Return the shortest way of writing it in whole microseconds, milliseconds or seconds."""
+    units = sorted(_MICROSECONDS.items(), key=lambda unit: -unit[1])
+    unit, size = next((unit, size) for unit, size in units if microseconds % size == 0)
+    return f"{microseconds // size}{unit}"
+
+
+def page_us(name: str) -> int | None:
+    """Return the microseconds of a page by its workload's name; None of another workload."""
+    match = _PAGE.fullmatch(name)
+    return round(float(match[1]) * _MICROSECONDS[match[2]]) if match else None
+
+
 _ALL = (
     Workload("hello", "hello.py", lambda tenant: exactly(f"Hello from {tenant}\n")),
     Workload("whoami", "whoami.py", lambda tenant: Answer(b'{"real": {', b"}\n", None)),
@@ -139,6 +179,27 @@ _ALL = (
     Workload("imports", "imports.py", lambda tenant: Answer(b"json ", b"\n", None)),
     Workload("sqlite", "sqlite.py", lambda tenant: Answer(b"visit ", b"\n", None)),
     Workload("upload", "upload.py", _upload, method="POST", body=UPLOAD),
+    page(5_000),
 )
 
 WORKLOADS: dict[str, Workload] = {workload.name: workload for workload in _ALL}
+"""Those by name that there are without a parameter, and one page; `find` makes the others."""
+
+
+def find(name: str) -> Workload:
+    """Return the workload of this name, such as hello or page:20ms. Raises `WorkloadError`."""
+    if name in WORKLOADS:
+        return WORKLOADS[name]
+    if name.partition(":")[0] != "page":
+        plain = (known for known in WORKLOADS if page_us(known) is None)
+        raise WorkloadError(
+            f"unknown workload {name!r}", hint=f"known workloads: {', '.join(plain)}, page:5ms"
+        )
+    microseconds = page_us(name)
+    if microseconds is None or not SHORTEST_PAGE_US <= microseconds <= LONGEST_PAGE_US:
+        raise WorkloadError(
+            f"{name!r} does not say how much CPU time a page takes",
+            hint="write it like page:200us, page:5ms or page:1s; "
+            f"from {SHORTEST_PAGE_US} us to {LONGEST_PAGE_US // 1_000_000} s",
+        )
+    return page(microseconds)

@@ -29,7 +29,7 @@ from locust import events
 from locust.env import Environment
 
 from workloads import popularity
-from workloads.catalog import WORKLOADS
+from workloads.catalog import WORKLOADS, find
 from workloads.errors import WorkloadError
 from workloads.load import spec
 from workloads.load.shapes import Rates, Shape, parse
@@ -79,7 +79,8 @@ class Caller(OpenLoopUser):
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what a load needs to Locust's command line and web page."""
     add: Any = parser.add_argument
-    add("--workload", choices=list(WORKLOADS), default="hello", help="what is asked for")
+    known = ", ".join(WORKLOADS)
+    add("--workload", default="hello", help=f"what is asked for: {known}, or another page")
     add("--connection", choices=["close", "keep-alive"], default="keep-alive")
     add("--tenant-count", type=int, default=0, help="ask only the first so many tenants; 0: all")
     add("--popularity", default="uniform", help="uniform, or zipf:S")
@@ -137,7 +138,7 @@ def load_from(options: Any, url: str | None) -> Load:
     return Load(
         host=spec.loopback(address.hostname.replace("localhost", "127.0.0.1")),
         port=address.port,
-        workload=spec.workload(options.workload),
+        workload=find(options.workload),
         tenants=tuple(
             Proof(t.name, script_identity(options.runs_as, manifest.www, t.identity))
             for t in tenants

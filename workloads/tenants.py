@@ -39,6 +39,9 @@ UID_RANGE = range(47_000, 60_000)
 INTERPRETER_LINE_BYTES = 255
 """BINPRM_BUF_SIZE (256, linux/binfmts.h) less the newline; the kernel reads no more of a script."""
 
+USUAL_PACE = 200
+"""Rounds of a page's work a millisecond, about, where nobody has measured it: in 2020s' servers."""
+
 _NAME = re.compile(r"t\d{4,}")
 
 
@@ -138,13 +141,15 @@ def create(
     workloads: Iterable[Workload] = tuple(WORKLOADS.values()),
     own: bool = True,
     manifest: Path | None = None,
+    pace: int = USUAL_PACE,
 ) -> list[Tenant]:
     """Create `count` tenants with their sites in the new directory `root`, and the manifest.
 
     The tenants are t0001, t0002 ... with uid = gid = `first_uid`, `first_uid` + 1 ...
     `interpreter` is what follows `#!` in the scripts: an absolute path and at most one argument.
     With `own=False`, for an ordinary user, all tenants are the caller. The manifest goes beside
-    `root` unless a path is given. Nothing is left behind when it fails part-way.
+    `root` unless a path is given. `pace` is how many rounds of a page's work take a millisecond
+    (`sites/page.py`). Nothing is left behind when it fails part-way.
 
     Raises `WorkloadError` for an unusable interpreter or root.
     """
@@ -162,7 +167,7 @@ def create(
         database = _database()
         sources = [workload.source for workload in workloads]
         for tenant in tenants:
-            _make_site(tenant, www, sources, interpreter, database, own)
+            _make_site(tenant, www, sources, interpreter, database, own, pace)
         Manifest(root, www, tuple(tenants)).write(manifest)
     except BaseException:
         shutil.rmtree(root)
@@ -171,13 +176,22 @@ def create(
 
 
 def install(
-    source: Path, tenant: Tenant, *, www: Identity, interpreter: str, own: bool = True
+    source: Path,
+    tenant: Tenant,
+    *,
+    www: Identity,
+    interpreter: str,
+    own: bool = True,
+    pace: int = USUAL_PACE,
 ) -> Path:
     """Make a tenant's script from a template, and return its path; it must not exist yet.
 
-    `@interpreter@` and `@tenant@` in the template are replaced.
+    `@interpreter@`, `@tenant@` and `@rounds@` in the template are replaced.
     """
-    text = source.read_text().replace("@interpreter@", interpreter).replace("@tenant@", tenant.name)
+    text = source.read_text()
+    marks = {"interpreter": interpreter, "tenant": tenant.name, "rounds": str(pace)}
+    for mark, value in marks.items():
+        text = text.replace(f"@{mark}@", value)
     script = tenant.site / source.name
     _write(script, text.encode(), 0o750, _Owner(tenant.uid, www.gid, own))
     return script
@@ -305,13 +319,14 @@ def _make_site(
     interpreter: str,
     database: bytes,
     own: bool,
+    pace: int,
 ) -> None:
     owner = _Owner(tenant.uid, www.gid, own)
     secret = f"secret of {tenant.name}: {secrets.token_hex(16)}\n"
     data = tenant.site / "data"
     tenant.site.mkdir(mode=0o700)
     for source in sources:
-        install(source, tenant, www=www, interpreter=interpreter, own=own)
+        install(source, tenant, www=www, interpreter=interpreter, own=own, pace=pace)
     _write(tenant.site / "config.secret", secret.encode(), 0o640, owner)
     data.mkdir(mode=0o700)
     _write(data / "app.db", database, 0o660, owner)

@@ -258,7 +258,8 @@ def _scripts(folder: Path) -> Iterator[imports.Script]:
     )
     (site,) = (path for path in sites.iterdir() if path.is_dir())
     for workload in WORKLOADS.values():
-        yield imports.Script(workload.name, site / workload.script, site, {"CONTENT_LENGTH": "0"})
+        request = {"CONTENT_LENGTH": "0", "QUERY_STRING": workload.query}
+        yield imports.Script(workload.name, site / workload.script, site, request)
 
 
 def _show(path: Path, console: Console) -> None:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from harness.errors import Caution
-from harness.host import settings, user_namespace
+from harness.host import fingerprint, settings, speed, user_namespace
+from harness.host.cores import divide
+from harness.host.speed import Speeds
+from harness.plan.plan import CONNECTIONS
+from harness.results.format import duration, percent, span
+from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.server import Site, check
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target
 from workloads import credential
+
+WIDTH: Final = 0.05
+"""To within which share a ratio is to be known, when it is told how long a run takes."""
+
+_MUCH_AWAY: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -76,3 +88,58 @@ def identities() -> str:
     if os.geteuid() == 0:
         return "root: any uid that no user of this host has"
     return f"only your own: {user_namespace.obstacle()}"
+
+
+def watch_speed(seconds: float) -> Speeds:
+    """Watch the speed of the processor on which servers run, for so many seconds."""
+    server = divide(probes.usable_cpus(), fingerprint.siblings()).server
+    return speed.speeds(speed.watch(server, seconds))
+
+
+def of_speed(found: Speeds, ratios: int) -> Iterator[str]:
+    """Yield what a processor's speed says of the host, and how long so many ratios take. Pure."""
+    yield from _steadiness(found)
+    if found.away > _MUCH_AWAY:
+        yield (
+            f"Others had this processor for {percent(found.away)} of the time: "
+            "look again with nothing else running."
+        )
+    if ratios:
+        yield from _length_of_run(found, ratios)
+
+
+def _steadiness(found: Speeds) -> Iterator[str]:
+    watched = span(found.seconds)
+    if not found.restless:
+        yield (
+            f"It kept one speed for {watched}; one calculation differs from the next by "
+            f"{percent(found.scatter)}. Changes that are rarer than that are not seen."
+        )
+        return
+    changes = "was 1 change" if found.changes == 1 else f"were {found.changes} changes"
+    stays = (
+        f"{duration(1e6 * dwell_s)} at the {level}"
+        for level, dwell_s in (("fast", found.dwell_fast_s), ("slow", found.dwell_slow_s))
+        if not math.isnan(dwell_s)
+    )
+    yield (
+        f"It has two speeds: work takes {found.ratio:.2g} times as long for "
+        f"{percent(found.slow_share)} of the time. In {watched} there {changes}; it stays "
+        f"for {', for '.join(stays)} one, on average."
+    )
+
+
+def _length_of_run(found: Speeds, ratios: int) -> Iterator[str]:
+    ways = {
+        "in slices of 20 ms": speed.effort(found, WIDTH, 0.02),
+        "in slices of 120 ms, as slow modes need them": speed.effort(found, WIDTH, 0.12),
+        "in trials of 1 s, one after the other": speed.effort(found, WIDTH, 1.0, in_turn=False),
+    }
+    each = (f"{duration(1e6 * effort.seconds)} {words}" for words, effort in ways.items())
+    runs = (span(ratios * len(CONNECTIONS) * effort.seconds) for effort in ways.values())
+    yield f"To know one ratio to \N{PLUS-MINUS SIGN}{WIDTH:.0%} takes, of load: {'; '.join(each)}."
+    many = "1 ratio" if ratios == 1 else f"{ratios} ratios"
+    yield (
+        f"For {many} and both kinds of connection that is {', '.join(runs)}, at the least: starts "
+        "of servers come on top, and what modes scatter by themselves, which only a run can tell."
+    )

@@ -38,8 +38,8 @@ from harness.stats.intervals import NOTHING, Interval
 from harness.target import probes
 from harness.target.sites import settle
 from harness.target.targets import choose
-from harness.trial import stamping_overhead
-from workloads.catalog import WORKLOADS
+from harness.trial import page_pace, stamping_overhead
+from workloads import catalog
 
 COMMAND: Final = "profile"
 _NAMED: Final = 3
@@ -59,11 +59,7 @@ def start(
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped. Raises IsobenchError, with exit code 1 where phases do not add up.
     """
-    if procedure.workload not in WORKLOADS:
-        raise IsobenchError(
-            f"unknown workload {procedure.workload!r}",
-            hint=f"known workloads: {', '.join(WORKLOADS)}",
-        )
+    catalog.find(procedure.workload)
     run_id = new_run_id()
     path = out or Path("results") / f"profile-{run_id}"
     targets = choose(names)
@@ -72,7 +68,8 @@ def start(
     failed = []
     with ExitStack() as stack:
         belongings, tracing = stack.enter_context(settled())
-        site = settle(belongings, procedure.tenants, cores)
+        pace = page_pace.measure(cores.server) if page_pace.needed([procedure.workload]) else None
+        site = settle(belongings, procedure.tenants, cores, pace)
         usable, refused = sort_out(targets, site)
         report_refused(refused, console)
         must_run(usable, refused, chosen)

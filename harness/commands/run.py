@@ -37,13 +37,12 @@ from harness.target.server import Site
 from harness.target.sites import settle
 from harness.target.targets import Target, available, choose, server_command
 from harness.terminal import styled
-from harness.trial import ceiling, crosscheck, knee, runner
+from harness.trial import ceiling, crosscheck, knee, page_pace, runner
 from harness.trial.assess import Trial
 from harness.trial.bench import Bench, Laboratory
 from reports.terminal import render_table
 from reports.words import certainty
-from workloads import popularity, tenants
-from workloads.catalog import WORKLOADS
+from workloads import catalog, popularity, tenants
 from workloads.errors import WorkloadError
 from workloads.load import library
 
@@ -84,6 +83,8 @@ def start(
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
         cores = divide(probes.usable_cpus(), machine.siblings())
+        if page_pace.needed(plan.every_workload):
+            plan = replace(plan, page_pace=page_pace.measure(cores.server))
         laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
         usable, refused = sort_out(targets, laboratory.site, plan.client)
         report_refused(refused, console)
@@ -208,10 +209,7 @@ def _locustfile() -> Path:
 def _check_words(plan: Plan) -> None:
     """Refuse names that nothing has, before anything is started."""
     for name in plan.workloads:
-        if name not in WORKLOADS:
-            raise IsobenchError(
-                f"unknown workload {name!r}", hint=f"known workloads: {', '.join(WORKLOADS)}"
-            )
+        catalog.find(name)
     for name in plan.connections:
         if name not in CONNECTIONS:
             raise IsobenchError(

@@ -28,6 +28,14 @@ CEILING_SECONDS, CEILING_WARMUP = 0.5, 0.25
 PROBE_SECONDS, PROBE_WARMUP = 0.5, 0.2
 MOST_TOGETHER = 24
 """How many servers live at once: each takes memory, and has a generator of some 60 MiB."""
+HELLO = "hello"
+PAGE = "page:5ms"
+PAGE_TARGETS = ("dso", "fastcgi", "harache", "suexec")
+"""The targets with which a page shows whether overheads carry over to it: the baseline, a worker of
+the tenant's that is there already, one that is forked, and a program that is executed."""
+PAGE_BLOCKS = 5
+PAGE_SHARE = 0.5
+"""Of the seconds of other trials. Its slices are long, and an agreement within 10% needs few."""
 PROBE_BLOCK = 0
 """The block of the trials that look for a knee; those that count are numbered from 1."""
 
@@ -135,10 +143,14 @@ class Plan:
     `stopping`). `smallest_effect` is the share below which a difference does not matter.
     With `slice_s` seconds, the targets of a closed load are interleaved (see `interleaving`), in
     slices of that length or longer, `warmup_s` and `seconds` in all; None has each alone.
+    `page` is a workload that is measured beside, with those of `PAGE_TARGETS` among the targets, in
+    the first `PAGE_BLOCKS` blocks and under one condition; None where that is not wanted.
+    `page_pace` is how many rounds of work a page does for each of its milliseconds (see
+    `harness.trial.page_pace`), None until it is known.
     """
 
     targets: tuple[str, ...]
-    workloads: tuple[str, ...] = ("hello",)
+    workloads: tuple[str, ...] = (HELLO,)
     loads: tuple[Load | Sweep, ...] = (Closed(8),)
     connections: tuple[str, ...] = CONNECTIONS
     blocks: int = 5
@@ -158,6 +170,8 @@ class Plan:
     budget_s: float | None = None
     smallest_effect: float = SMALLEST_EFFECT
     slice_s: float | None = None
+    page: str | None = None
+    page_pace: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
@@ -256,8 +270,9 @@ class Plan:
 
     def trials(self) -> Iterator[Spec]:
         """Yield every trial of the run in the order in which they are to be made."""
-        combinations = list(self._combinations())
+        usual, beside = list(self._combinations()), list(self._beside())
         for block in range(1, self.blocks + 1):
+            combinations = [*usual, *(beside if block <= PAGE_BLOCKS else ())]
             order = random.Random(f"{self.seed}/{block}").sample(combinations, len(combinations))
             for position, (target, workload, load, connection) in enumerate(order, 1):
                 yield Spec(block, position, target, workload, load, connection)
@@ -293,6 +308,21 @@ class Plan:
                     for target in (*self.targets, *ceilings):
                         yield target, workload, load, connection
 
+    def _beside(self) -> Iterator[tuple[str, str, Load, str]]:
+        """Yield what is measured of the page; nothing without the baseline and another target."""
+        load = next((load for load in self.loads if isinstance(load, Closed)), None)
+        targets = [target for target in PAGE_TARGETS if target in self.targets]
+        if self.page is None or load is None or len(targets) < 2 or PAGE_TARGETS[0] not in targets:
+            return
+        connection = "close" if "close" in self.connections else self.connections[0]
+        for target in targets:
+            yield target, self.page, load, connection
+
+    @property
+    def every_workload(self) -> tuple[str, ...]:
+        """The workloads, and that which is measured beside them."""
+        return self.workloads if self.page is None else (*self.workloads, self.page)
+
     def _portions(self, workload: str, connection: str) -> Iterator[tuple[str, str, Load, str]]:
         for knee in self.knees:
             if (knee.workload, knee.connection) != (workload, connection):
@@ -308,7 +338,12 @@ class Plan:
             return PROBE_WARMUP, PROBE_SECONDS
         if spec.target in self.ceilings:
             return min(self.warmup_s, CEILING_WARMUP), min(self.seconds, CEILING_SECONDS)
-        return self.warmup_s, self.seconds
+        return self.warmup_s, self.seconds_of(spec.workload)
+
+    def seconds_of(self, workload: str) -> float:
+        """Return the measured seconds of a target in a block with this workload."""
+        beside = workload == self.page and workload not in self.workloads
+        return self.seconds * PAGE_SHARE if beside else self.seconds
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON takes it."""

@@ -34,8 +34,7 @@ from harness.target import probes, randomization
 from harness.target.run_resources import Belongings
 from harness.target.server import Server, Site
 from harness.target.targets import Target
-from workloads import tenants
-from workloads.catalog import WORKLOADS
+from workloads import catalog, tenants
 
 _LEAST_WARMUP: Final = 30
 LEAST_REQUESTS: Final = 10
@@ -266,7 +265,7 @@ def _passed(answer: Answered, points: dict[str, int]) -> Passed:
 
 def _scripts(site: Site, workload: str) -> dict[Path, str]:
     """Return the tenants' scripts of a workload, and what is in them."""
-    paths = sorted(site.sites.glob(f"*/{WORKLOADS[workload].script}"))
+    paths = sorted(site.sites.glob(f"*/{catalog.find(workload).script}"))
     return {path: path.read_text() for path in paths}
 
 

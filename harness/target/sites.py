@@ -14,8 +14,13 @@ from workloads.catalog import WORKLOADS
 from workloads.proof import Identity
 
 
-def settle(belongings: Belongings, count: int, cores: Cores | None) -> Site:
-    """Create tenants in the run's scratch directory and return where servers find them."""
+def settle(
+    belongings: Belongings, count: int, cores: Cores | None, page_pace: int | None = None
+) -> Site:
+    """Create tenants in the run's scratch directory and return where servers find them.
+
+    `page_pace` is what `harness.trial.page_pace.measure` returns; None where no page is measured.
+    """
     private = belongings.scratch / "private"
     private.mkdir(mode=0o711)
     privileged = os.geteuid() == 0
@@ -34,6 +39,7 @@ def settle(belongings: Belongings, count: int, cores: Cores | None) -> Site:
         interpreter=f"{python()} -IS",
         workloads=WORKLOADS.values(),
         own=privileged,
+        pace=page_pace or tenants.USUAL_PACE,
     )
     return Site(
         sites=sites,

@@ -99,12 +99,15 @@ class Laboratory:
         self._targets = targets
         self._cores = cores
         self._own_cores = () if cores.shared else cores.server
+        self._all_cores = sorted({*cores.server, *cores.generator})
         self._spin = interference.SpinProbe(self._own_cores)
         self._paces: dict[tuple[str, ...], Pace] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.site = settle(self._belongings, self._plan.tenants, self._cores)
+            self.site = settle(
+                self._belongings, self._plan.tenants, self._cores, self._plan.page_pace
+            )
             settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
             key = self.site.credential_key
             self._preparation = Preparation(self._plan, self._targets, settled, key)
@@ -154,6 +157,8 @@ class Laboratory:
         # In this thread, as a generator ends with the one that started it.
         while len(self._seats) < len(together):
             self._seats.append(self._another_seat(len(self._seats)))
+        for seat in self._seats:
+            seat.generator.wait()
         prepared = [self._preparation.prepare(spec) for spec in together]
         group = _Group(prepared, Rendezvous(len(together)), {})
 
@@ -188,7 +193,9 @@ class Laboratory:
         return _Seat(
             site=replace(self.site, private=private, log=log),
             processes=self._belongings.another_group(place),
-            generator=self._stack.enter_context(Generator(self._cores.generator, own_log)),
+            generator=self._stack.enter_context(
+                Generator(self._cores.generator, own_log, self._all_cores)
+            ),
             output=self._belongings.scratch / f"trial-{place}.npy",
         )
 
@@ -279,7 +286,7 @@ class Laboratory:
         return interleave(
             [group.paces.get(place, unknown) for place in range(len(specs))],
             names.index(BASELINE) if BASELINE in names else None,
-            self._plan.seconds,
+            self._plan.seconds_of(specs[0].workload),
             self._plan.warmup_s,
             f"{self._plan.seed}/{specs[0].block}/{specs[0].connection}",
         )

@@ -51,11 +51,17 @@ def _import_path() -> list[str]:
 
 
 class Generator:
-    """A context around `python -m workloads.load.generator`, whose docstring has the protocol."""
+    """A context around `python -m workloads.load.generator`, whose docstring has the protocol.
 
-    def __init__(self, cpus: Sequence[int], log: Path) -> None:
+    It takes a second to start. Whoever starts many enters them all, then calls `wait` of each.
+    """
+
+    def __init__(self, cpus: Sequence[int], log: Path, start_on: Sequence[int] = ()) -> None:
+        """It runs on the processors `cpus`; until it is ready on `start_on`, unless that is ()."""
         self._cpus = cpus
+        self._start_on = start_on or cpus
         self._log = log
+        self._greeting: Event | None = None
 
     def __enter__(self) -> Self:
         self._process = Speaking(
@@ -63,12 +69,25 @@ class Generator:
             self._log,
             environment=clean_environment({"PYTHONPATH": os.pathsep.join(_import_path())}),
         )
-        if self._cpus:
-            os.sched_setaffinity(self._process.pid, self._cpus)
-        self.versions = {
-            name: version for name, version in self._next().items() if name in ("locust", "gevent")
-        }
+        if self._start_on:
+            os.sched_setaffinity(self._process.pid, self._start_on)
         return self
+
+    def wait(self) -> Event:
+        """Wait until it is ready, and return what it says of itself. Raises GeneratorFailed."""
+        if self._greeting is None:
+            self._greeting = self._next()
+            if self._cpus:
+                for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
+                    os.sched_setaffinity(int(thread.name), self._cpus)
+        return self._greeting
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of what generates the load. Raises GeneratorFailed."""
+        return {
+            name: version for name, version in self.wait().items() if name in ("locust", "gevent")
+        }
 
     def trial(self, command: Event, on_event: Callable[[str, float], None]) -> Event:
         """Put one trial's load on and return its `done` event.
@@ -79,6 +98,7 @@ class Generator:
         with it until its window ends. Raises LoadFailed, and GeneratorFailed when there is no
         generator to go on with.
         """
+        self.wait()
         if command.get("client") == "compiled":
             command = {**command, "library": str(self._library())}
         self._send(command)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from workloads.catalog import SITES, UPLOAD, WORKLOADS
+from workloads.catalog import SITES, UPLOAD, WORKLOADS, find, page_us
+from workloads.errors import WorkloadError
 from workloads.proof import Identity, Proof, proof_line
 
 OWNER = Proof("t0001", Identity(47001, 47001))
@@ -66,3 +67,42 @@ def test_a_page_cut_at_the_end() -> None:
     assert check(200, LINE + b'{"real": {}}\n') is None
     reason = check(200, LINE + b'{"real": {}')
     assert reason == "after a right proof, the body does not end as whoami.py makes it"
+
+
+@pytest.mark.parametrize(
+    ("name", "microseconds", "usual_name"),
+    [
+        ("page:5ms", 5_000, "page:5ms"),
+        ("page:200us", 200, "page:200us"),
+        ("page:0.05s", 50_000, "page:50ms"),
+        ("page:1.5ms", 1_500, "page:1500us"),
+        ("page:2000ms", 2_000_000, "page:2s"),
+    ],
+)
+def test_a_page_takes_as_long_as_its_name_says(
+    name: str, microseconds: int, usual_name: str
+) -> None:
+    workload = find(name)
+    assert (workload.name, page_us(name)) == (usual_name, microseconds)
+    assert workload.path == f"/page.py?us={microseconds}"
+
+
+@pytest.mark.parametrize("name", ["page", "page:", "page:5", "page:-5ms", "page:49us", "page:11s"])
+def test_a_page_of_no_time_is_refused_with_an_example(name: str) -> None:
+    with pytest.raises(WorkloadError, match="how much CPU time") as refused:
+        find(name)
+    assert "page:5ms" in refused.value.hint
+
+
+def test_a_page_of_another_length_of_work_is_a_wrong_reply() -> None:
+    short, long = find("page:5ms"), find("page:6ms")
+    answer = short.expects("t0001")
+    body = LINE + answer.head + b"." * ((answer.length or 0) - len(answer.head) - 8) + answer.tail
+    assert short.check(OWNER)(200, body) is None
+    assert long.check(OWNER)(200, body) is not None
+
+
+def test_what_is_no_page_has_no_time() -> None:
+    assert page_us("hello") is None
+    with pytest.raises(WorkloadError, match="unknown workload 'pages:5ms'"):
+        find("pages:5ms")

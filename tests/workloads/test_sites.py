@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from workloads.catalog import WORKLOADS, Workload
+from workloads.catalog import WORKLOADS, Workload, find
 from workloads.proof import Identity, Proof
-from workloads.tenants import Tenant, create
+from workloads.tenants import USUAL_PACE, Tenant, create
 
 CALLER = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
 
@@ -30,7 +30,7 @@ def started(workload: Workload, tenant: Tenant) -> bytes:
     return subprocess.run(
         [tenant.site / workload.script],
         cwd=tenant.site,
-        env={"CONTENT_LENGTH": str(len(workload.body))},
+        env={"CONTENT_LENGTH": str(len(workload.body)), "QUERY_STRING": workload.query},
         input=workload.body,
         capture_output=True,
         check=True,
@@ -44,6 +44,7 @@ def embedded(workload: Workload, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patch:
         patch.chdir(tenant.site)
         patch.setenv("CONTENT_LENGTH", str(len(workload.body)))
+        patch.setenv("QUERY_STRING", workload.query)
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(workload.body)))
         patch.setattr(sys, "stdout", io.TextIOWrapper(out, encoding="utf-8"))
         exec(code, {"__name__": "__main__"})
@@ -80,5 +81,19 @@ def test_whoami_tells_all(tenant: Tenant) -> None:
     assert set(report["capabilities"]) == {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"}
 
 
-def test_the_page_is_about_20_kib(tenant: Tenant) -> None:
-    assert 20_000 < len(started(WORKLOADS["template"], tenant)) < 21_000
+@pytest.mark.parametrize("name", ["template", "page:50us", "page:20ms"])
+def test_the_page_is_about_20_kib(tenant: Tenant, name: str) -> None:
+    page = started(find(name), tenant)
+    assert 20_000 < len(page) < 21_000
+    assert check(find(name), page) is None
+
+
+def test_a_page_does_the_work_that_its_name_says(tenant: Tenant) -> None:
+    source = (
+        (tenant.site / "page.py")
+        .read_text()
+        .replace("    for number in", "    print(rounds)\n" + "    for number in")
+    )
+    (tenant.site / "page.py").write_text(source)
+    rounds = [int(started(find(name), tenant).split()[0]) for name in ("page:5ms", "page:50us")]
+    assert rounds == [5 * USUAL_PACE, USUAL_PACE // 20]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from workloads import credential, popularity
-from workloads.catalog import WORKLOADS, Check, Connection, Workload
+from workloads.catalog import Check, Connection, Workload, find
 from workloads.errors import WorkloadError
 from workloads.load.schedule import Arrivals, Pattern
 from workloads.popularity import Popularity
@@ -91,7 +91,7 @@ def read(fields: Mapping[str, Any]) -> Load:
         return Load(
             host=loopback(fields["host"]),
             port=int(fields["port"]),
-            workload=workload(fields["workload"]),
+            workload=find(fields["workload"]),
             tenants=tuple(_proof(tenant) for tenant in fields["tenants"]) or _no_tenants(),
             users=_users(fields.get("users", 1)),
             arrivals=_arrivals(fields, client),
@@ -108,15 +108,6 @@ def read(fields: Mapping[str, Any]) -> Load:
             f"the load is incomplete or malformed: {type(error).__name__}: {error}",
             hint="See workloads.load.spec.read for the fields of a load.",
         ) from None
-
-
-def workload(name: str) -> Workload:
-    """Return the workload of this name. Raises `WorkloadError`."""
-    if name not in WORKLOADS:
-        raise WorkloadError(
-            f"unknown workload {name!r}", hint=f"Known workloads: {', '.join(WORKLOADS)}."
-        )
-    return WORKLOADS[name]
 
 
 def loopback(host: str) -> str:

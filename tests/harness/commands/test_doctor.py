@@ -2,8 +2,10 @@
 
 import importlib.util
 import json
+import math
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from harness import cli
 from harness.commands import doctor
 from harness.commands.doctor import Diagnosis
 from harness.errors import Caution
+from harness.host.speed import Speeds
 from tests.harness.live import Isobench, needs_root, trials_in, until
 
 pytestmark = needs_root
@@ -27,7 +30,7 @@ def line_of(mode: str, text: str) -> str:
 
 
 def test_it_lists_every_mode_and_leaves_nothing(isobench: Isobench) -> None:
-    ended = isobench.call("doctor")
+    ended = isobench.call("doctor", "--watch", "0")
     assert (ended.code, ended.err) == (0, "")
     assert "identities  root: any uid" in ended.out
     for mode in ("cgi", "dso", "harache", "ruid2"):
@@ -46,7 +49,7 @@ def test_it_names_what_harms_and_what_helps(
         identities="root",
     )
     monkeypatch.setattr(doctor, "diagnose", lambda _: found)
-    monkeypatch.setattr(sys, "argv", ["isobench", "doctor", "--modes", "dso"])
+    monkeypatch.setattr(sys, "argv", ["isobench", "doctor", "--modes", "dso", "--watch", "0"])
     assert cli.main() == 0
     out = "\n".join(line.rstrip() for line in capsys.readouterr().out.splitlines())
     assert "harms measurements here\n- the clock [creeps]\n  remedy: echo 1 > /sys/[clock]" in out
@@ -54,15 +57,53 @@ def test_it_names_what_harms_and_what_helps(
 
 
 def test_it_looks_at_the_chosen_modes_only(isobench: Isobench) -> None:
-    ended = isobench.call("doctor", "--modes", "dso")
+    ended = isobench.call("doctor", "--watch", "0", "--modes", "dso")
     assert "available" in line_of("dso", ended.out)
     assert "ruid2" not in ended.out
+    assert "speed" not in ended.out
+
+
+def test_it_watches_the_speed_for_as_long_as_it_is_told(isobench: Isobench) -> None:
+    ended = isobench.call("doctor", "--watch", "0.2", "--modes", "dso,harache")
+    assert (ended.code, ended.err) == (0, "")
+    said = " ".join(ended.out.split())
+    assert "the speed of the server's processor" in said
+    assert "To know one ratio to ±5% takes, of load:" in said
+    assert "For 1 ratio and both kinds of connection" in said
+
+
+RESTLESS = Speeds(
+    seconds=10.0, ratio=1.78, slow_share=0.35, changes=21, dwell_fast_s=0.62, dwell_slow_s=0.33,
+    scatter=0.02, sample_s=0.0005, away=0.01,
+)  # fmt: skip
+
+
+def test_a_restless_host_is_told_in_numbers() -> None:
+    first, a_ratio, a_run = doctor.of_speed(RESTLESS, 14)
+    assert first == (
+        "It has two speeds: work takes 1.8 times as long for 35% of the time. In 10 s there were "
+        "21 changes; it stays for 620 ms at the fast, for 330 ms at the slow one, on average."
+    )
+    assert "in slices of 20 ms; " in a_ratio
+    assert "at the least" in a_run
+
+
+def test_a_level_that_was_never_left_has_no_length() -> None:
+    first, *_ = doctor.of_speed(replace(RESTLESS, changes=1, dwell_slow_s=math.nan), 0)
+    assert first.endswith("there was 1 change; it stays for 620 ms at the fast one, on average.")
+
+
+def test_a_steady_host_that_others_use_is_told_so() -> None:
+    steady = replace(RESTLESS, ratio=1.0, changes=0, slow_share=0.0, away=0.3)
+    one, others = doctor.of_speed(steady, 0)
+    assert one.startswith("It kept one speed for 10 s")
+    assert "Others had this processor for 30% of the time" in others
 
 
 @without_zig
 def test_without_a_compiler_it_says_what_suexec_lacks(isobench: Isobench) -> None:
     isobench.environment = {"PATH": "/nowhere"}
-    ended = isobench.call("doctor")
+    ended = isobench.call("doctor", "--watch", "0")
     assert ended.code == 0, ended.err
     assert "missing" in line_of("suexec", ended.out)
     assert "there is no C compiler" in ended.out
@@ -72,7 +113,7 @@ def test_without_a_compiler_it_says_what_suexec_lacks(isobench: Isobench) -> Non
 
 def test_without_raw_sockets_nobody_can_be_suzukis_client(isobench: Isobench) -> None:
     isobench.prefix = ("setpriv", "--bounding-set", "-net_raw")
-    ended = isobench.call("doctor", "--modes", "suzuki,dso")
+    ended = isobench.call("doctor", "--watch", "0", "--modes", "suzuki,dso")
     assert "missing" in line_of("suzuki", ended.out)
     assert "clients' credentials needs CAP_NET_RAW" in ended.out
     assert "available" in line_of("dso", ended.out)
@@ -137,5 +178,5 @@ def test_a_nosuid_place_is_no_obstacle(isobench: Isobench) -> None:
     # The server mounts a file system of its own over its private directory.
     script = 'mount -t tmpfs -o nosuid none "$0" && "$@"'
     isobench.prefix = ("unshare", "--mount", "sh", "-c", script, isobench.temporary)
-    ended = isobench.call("doctor", "--modes", "suexec")
+    ended = isobench.call("doctor", "--watch", "0", "--modes", "suexec")
     assert "available" in line_of("suexec", ended.out)

@@ -87,7 +87,7 @@ def test_a_user_with_a_range_of_ids_measures_with_real_tenants(user: Isobench) -
     assert {path.stat().st_uid for path in out.iterdir()} == {UID}
     assert user.lasting_traces() == []
 
-    doctor = user.call("doctor", "--modes", "ruid2")
+    doctor = user.call("doctor", "--watch", "0", "--modes", "ruid2")
     assert "a user namespace with a range of /etc/subuid" in doctor.out
     assert "available" in doctor.out
 
@@ -107,7 +107,7 @@ def test_a_user_without_one_measures_what_needs_no_identities(user: Isobench) ->
         assert "run isobench as root" in skipped[name]["hint"]
     assert user.lasting_traces() == []
 
-    doctor = user.call("doctor", "--modes", "dso,ruid2")
+    doctor = user.call("doctor", "--watch", "0", "--modes", "dso,ruid2")
     assert "identities  only your own: " in doctor.out
     assert doctor.code == 0
 

@@ -14,6 +14,8 @@ from harness.errors import IsobenchError
 from harness.plan.plan import (
     CONNECTIONS,
     MOST_TOGETHER,
+    PAGE,
+    PAGE_TARGETS,
     SCHEDULES,
     Closed,
     Open,
@@ -239,3 +241,38 @@ def test_slices_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(IsobenchError, match=r"slices|interleaved") as caught:
         replace(SLICED, **changes)
     assert "--slices" in caught.value.hint
+
+
+ALL = ("cgi", "dso", "fastcgi", "harache", "ruid2", "suexec")
+
+
+def test_a_page_is_measured_beside_for_a_few_targets_in_the_first_blocks() -> None:
+    plan = Plan(targets=ALL, connections=("keep-alive", "close"), blocks=7, page=PAGE)
+    pages = [spec for spec in plan.trials() if spec.workload == PAGE]
+    assert {spec.target for spec in pages} == set(PAGE_TARGETS)
+    assert {spec.connection for spec in pages} == {"close"}
+    assert {spec.block for spec in pages} == {1, 2, 3, 4, 5}
+    assert len(pages) == 5 * len(PAGE_TARGETS)
+    others = [spec for spec in plan.trials() if spec.workload != PAGE]
+    assert len(others) == 7 * 2 * len(ALL)
+    assert plan.every_workload == ("hello", PAGE)
+    assert plan.times(pages[0])[1] < plan.times(others[0])[1]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"targets": ("dso", "ruid2")},
+        {"targets": ("harache", "suexec")},
+        {"loads": (Open(50),)},
+        {"page": None},
+    ],
+)
+def test_a_page_with_nothing_to_compare_is_left_out(changes: dict[str, Any]) -> None:
+    plan = Plan(**{"targets": ALL, "page": PAGE, **changes})
+    assert {spec.workload for spec in plan.trials()} == {"hello"}
+
+
+def test_a_plan_with_a_page_is_read_back() -> None:
+    plan = Plan(targets=ALL, page=PAGE, page_pace=190)
+    assert Plan.from_json(plan.to_json()) == plan

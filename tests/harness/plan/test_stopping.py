@@ -55,6 +55,14 @@ def test_one_wide_interval_keeps_it_going() -> None:
     assert decide(PLAN, blocks(7, LOOSE)) is None
 
 
+def test_a_page_that_is_measured_beside_keeps_nothing_going() -> None:
+    pages = blocks(FIRST_LOOK, LOOSE).assign(workload="page:5ms")
+    both = pd.concat([blocks(FIRST_LOOK), pages.assign(trial=pages["trial"] + "/page")])
+    stop = decide(replace(PLAN, page="page:5ms"), both)
+    assert stop is not None
+    assert (stop.by, stop.wanting) == (End.PRECISION, ())
+
+
 def test_the_budget_ends_it_before_a_block_that_would_not_fit() -> None:
     plan = replace(PLAN, budget_s=31.0)
     assert decide(plan, blocks(6, LOOSE)) is None

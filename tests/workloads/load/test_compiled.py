@@ -327,7 +327,24 @@ def test_nothing_is_right_that_is_wrong_to_the_reference(
     for _ in range(changes.draw(st.integers(1, 3))):
         at = changes.draw(st.integers(0, len(damaged) - 1))
         damaged[at : at + changes.draw(st.integers(0, 4))] = changes.draw(
-            st.sampled_from([b"", b"\r\n", b"\r", b"\n", b":", b" ", b"0", b"9", b"\0", b"\x01", b"f", b",", b";", b"\t"])
+            st.sampled_from(
+                [
+                    b"",
+                    b"\r\n",
+                    b"\r",
+                    b"\n",
+                    b":",
+                    b" ",
+                    b"0",
+                    b"9",
+                    b"\0",
+                    b"\x01",
+                    b"f",
+                    b",",
+                    b";",
+                    b"\t",
+                ]
+            )
         )
     data = bytes(damaged)
     seen = parse(data, len(data) or 1)
