@@ -30,6 +30,7 @@ from reports.sections.explained import Explained
 from reports.sections.findings import Findings
 from reports.sections.measured import Measured, NotMeasured
 from reports.sections.numbers import Numbers
+from reports.sections.pages import Pages
 from reports.sections.profiles import Profiles
 from reports.sections.sweep import Sweep
 from reports.sections.targets import Targets
@@ -42,6 +43,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     Rates,
     Findings,
     Sweep,
+    Pages,
     Expenses,
     Matrix,
     Profiles,

@@ -47,7 +47,7 @@ def test_everything_is_written(report: Path) -> None:
     folder = report.parent
     assert report == folder / "report.html"
     targets = (f"target-{name}" for name in ("cgi", "suexec", "dso", "harache", "ruid2"))
-    names = ("throughput", "latency", "cpu", "memory", *targets)
+    names = ("throughput", "latency", "cpu", "memory", "pages", *targets)
     written = sorted(file.name for file in (folder / "figures").iterdir())
     assert written == sorted(f"{name}.{kind}" for name in names for kind in ("svg", "png"))
     assert (folder / "summary.csv").exists()
@@ -246,7 +246,7 @@ def test_a_browser_shows_it_without_complaint(report: Path, tmp_path: Path) -> N
     )
     assert "CONSOLE" not in shown.stderr
     assert "<td>1,050</td>" in shown.stdout
-    assert shown.stdout.count("<svg") == 4 + 5  # of the whole run, and of each target
+    assert shown.stdout.count("<svg") == 5 + 5  # of the whole run, and of each target
 
 
 def test_only_columns_that_are_there_are_explained(make_folder: MakeFolder) -> None:
