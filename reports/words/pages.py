@@ -24,31 +24,27 @@ _LITTLE = 0.01
 
 def sentences(pages: Sequence[PageCosts], baseline: str = BASELINE) -> list[str]:
     """Return what isolation costs a page, and whether measured pages bear it out."""
+    several = len(pages) > 1
     return [
         sentence
         for one in pages
-        for sentence in (*_costs(one, baseline), *_checks(one), *_failed(one))
+        for sentence in (*_costs(one, baseline, several), *_checks(one), *_failed(one))
     ]
 
 
-def _costs(pages: PageCosts, baseline: str) -> Iterator[str]:
+def _costs(pages: PageCosts, baseline: str, several: bool) -> Iterator[str]:
     place = PAGES_US.index(TELLING_US)
     others = [cost for cost in pages.costs if cost.target != baseline]
     named = [cost for cost in others if cost.target in _NAMED] or others[:3]
-    of_page = f"Of {baseline}'s capacity for a page of {duration(TELLING_US)}"
-    told = [f"{cost.target} costs {_cost(cost.shares[place])}" for cost in named]
-    yield f"{of_page}, {join(told)} ({_where(pages)})."
+    first, *rest = [(cost.target, _cost(cost.shares[place])) for cost in named]
+    told = [f"{first[0]} costs {first[1]} of {baseline}'s capacity"]
+    told += [f"{target} {cost}" for target, cost in rest]
+    words = f"or a page of {duration(TELLING_US)} of CPU time, {join(told)}."
+    yield f"With {pages.condition.parts()[2]}, f{words}" if several else f"F{words}"
     little = [cost.target for cost in others if 1 - cost.shares[place].mid < _LITTLE]
     if little:
-        yield f"Less than {percent(_LITTLE)} of it {_verb(little)} {join(little)}."
-
-
-def _verb(targets: Sequence[str]) -> str:
-    return "costs" if len(targets) == 1 else "cost"
-
-
-def _where(pages: PageCosts) -> str:
-    return pages.condition.parts()[2]
+        costs = "costs" if len(little) == 1 else "cost"
+        yield f"Less than {_LITTLE:.0%} of it {costs} {join(little)}."
 
 
 def _cost(share: Interval) -> str:
@@ -123,7 +119,9 @@ def _verdict(check: Check) -> str:
 
 
 def _share(share: Interval) -> str:
+    """Return a share with one decimal, since those near 100% differ in it, and its interval."""
     if not math.isfinite(share.mid):
         return NONE
-    known = percent_range(share.low, share.high) if share.low < share.high else ""
-    return percent(share.mid) + (f" ({known})" if known else "")
+    known = math.isfinite(share.low) and share.low < share.high
+    interval = f" ({100 * share.low:.1f}\N{EN DASH}{100 * share.high:.1f}%)" if known else ""
+    return f"{100 * share.mid:.1f}%{interval}"

@@ -25,16 +25,20 @@ def _pages() -> list[PageCosts]:
 
 def test_the_sentence_is_about_a_page_of_fifty_milliseconds(pages: list[PageCosts]) -> None:
     first, checked = sentences(pages)
-    assert first.startswith("Of dso's capacity for a page of 50 ms, harache costs 2.6% (")
-    assert " and suexec costs 22% (" in first
-    assert first.endswith(" (one connection per request).")
+    assert first.startswith("For a page of 50 ms of CPU time, harache costs 2.6% (")
+    assert ") of dso's capacity and suexec 22% (" in first
     assert checked.startswith("Of 2 shares that were measured, 2 lie within 10% of")
+
+
+def test_of_several_conditions_each_is_named(pages: list[PageCosts]) -> None:
+    said = sentences([*pages, *pages])
+    assert said[0].startswith("With one connection per request, for a page of 50 ms")
 
 
 def test_targets_that_cost_next_to_nothing_are_named() -> None:
     frame = trials()
     frame.loc[frame["target"] == "harache", "server_cpu_us_per_request"] = 80.0
-    assert "Less than 1.0% of it costs harache." in sentences(page_costs(frame))
+    assert "Less than 1% of it costs harache." in sentences(page_costs(frame))
 
 
 def test_a_page_that_was_not_predicted_is_told_in_words() -> None:
@@ -53,7 +57,7 @@ def test_a_row_a_target_and_a_column_a_page(pages: list[PageCosts]) -> None:
     rows = table(pages[0])
     assert rows["target"].tolist() == list(OVERHEADS)
     assert list(rows.columns[2:]) == ["1 ms", "5 ms", "20 ms", "50 ms", "200 ms"]
-    assert rows.iloc[0, 2:].tolist() == ["100%"] * len(PAGES_US)
+    assert rows.iloc[0, 2:].tolist() == ["100.0%"] * len(PAGES_US)
 
 
 def test_the_figure_has_a_panel_a_page_for_each_condition(pages: list[PageCosts]) -> None:
