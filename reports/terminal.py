@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.results.format import readable
 from harness.results.summary import BASELINE, by_condition
-from reports.sections.costs import creation_table, heap_table, launch_table
+from reports.words.costs import creation_table, heap_table, launch_table
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = (

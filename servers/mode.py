@@ -101,7 +101,7 @@ class IsolationMode(ABC):
     recipe: ClassVar[tuple[str, ...] | None] = None
     """What a request costs beyond one in `dso`: the names of bare costs that a report adds up.
 
-    The names are those of `reports/sections/explained.py`; None: the cost is not modelled.
+    The names are those of `reports/words/explained.py`; None: the cost is not modelled.
     """
     prelude: str = ""
     """Statements that an interpreter started by the mode runs before its program.

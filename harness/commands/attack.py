@@ -44,7 +44,7 @@ from harness.target.run_resources import Belongings
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, choose
 from harness.terminal import Terminal
-from reports.sections.attacks import terminal_matrix
+from reports.words.attacks import terminal_matrix
 from workloads import tenants
 from workloads.attacks import Attack, every
 

@@ -40,8 +40,8 @@ from harness.terminal import styled
 from harness.trial import ceiling, crosscheck, knee, page_pace, runner
 from harness.trial.assess import Trial
 from harness.trial.bench import Bench, Laboratory
-from reports.sections import certainty
 from reports.terminal import render_table
+from reports.words import certainty
 from workloads import catalog, popularity, tenants
 from workloads.errors import WorkloadError
 from workloads.load import library

@@ -9,10 +9,13 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results.format import count, duration, percent
 from harness.results.summary import Condition
+from reports.figures import labels
 from reports.figures.throughput import (
     COLOURS,
     FAINT,
@@ -21,14 +24,18 @@ from reports.figures.throughput import (
     WIDTH_IN,
     log_ticks,
     looks,
-    spread,
+    panels_of,
+    settle,
 )
-from reports.sections import attacks as hostility
-from reports.sections.attacks import Place
+from reports.words import attacks as hostility
+from reports.words.attacks import Place
 
 _GOOD, _BAD = COLOURS[2], COLOURS[3]
 _ROW_IN = 0.155
 _TOP = 1.03
+_NAME_PT, _RADIUS_PT = 7.2, 3.75
+# A panel has room for a few names; each more makes it higher.
+_PANEL_IN, _NAME_IN, _FEW = 3.0, 0.06, 8
 _MARKERS = {"succeeded": ("s", _BAD), "blocked": (".", _GOOD), "error": ("X", INK)}
 
 
@@ -83,24 +90,22 @@ def matrix(attacks: pd.DataFrame) -> Figure:
     return figure
 
 
-def frontier(attacks: pd.DataFrame, summary: pd.DataFrame) -> Figure | None:
-    """Draw the share of attacks stopped against rate and p99, a line of panels a condition.
-
-    None where no target was both attacked and measured.
-    """
-    found = [
-        (condition, placed)
-        for condition, rows in hostility.conditions(summary)
-        if (placed := hostility.places(attacks, rows))
-    ]
-    if not found:
-        return None
+def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:
+    """Draw the share of attacks stopped against rate and p99, two panels a condition."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN, 4.3 * len(found)), layout="constrained")
-        grid = figure.subplots(len(found), 2, squeeze=False, sharey=True)
-        for (against_rate, against_p99), (condition, placed) in zip(grid, found, strict=True):
-            _against_rate(against_rate, condition, placed)
-            _against_p99(against_p99, placed)
+        heights = [
+            _PANEL_IN + _NAME_IN * max(len(placed) - _FEW, 0) for _, placed in found for _ in "rp"
+        ]
+        figure, panels = panels_of(heights)
+        named = []
+        for number, (condition, placed) in enumerate(found):
+            against_rate, against_p99 = panels[2 * number : 2 * number + 2]
+            named += [_against_rate(against_rate, condition, placed)]
+            named += [_against_p99(against_p99, placed)]
+        settle(figure)
+        # Only now is it known where the points are.
+        for panel, (points, edge) in zip(panels, named, strict=True):
+            _name(panel, points, edge)
     return figure
 
 
@@ -122,31 +127,38 @@ class _Point:
         return self.place.share
 
 
-def _against_rate(panel: Axes, condition: Condition, placed: Sequence[Place]) -> None:
+_Named = tuple[Sequence[_Point], Sequence[str]]
+"""The points of a panel, and the names of those that no other one beats."""
+
+
+def _against_rate(panel: Axes, condition: Condition, placed: Sequence[Place]) -> _Named:
     edge = hostility.undominated([(one.target, one.rate, one.share) for one in placed])
-    _points(panel, [_Point(one, one.rate) for one in placed], edge)
+    points = [_Point(one, one.rate) for one in placed]
+    _points(panel, points, edge)
     panel.set_title(condition.words())
     panel.set_xlabel("requests per second (log scale): right is better")
-    panel.set_ylabel("attacks stopped, mean over families: up is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    return points, edge
 
 
-def _against_p99(panel: Axes, placed: Sequence[Place]) -> None:
+def _against_p99(panel: Axes, placed: Sequence[Place]) -> _Named:
     known = [one for one in placed if one.p99_ms > 0]
     if not known:
         panel.set_axis_off()
-        return
+        return [], []
     edge = hostility.undominated([(one.target, -one.p99_ms, one.share) for one in known])
-    _points(panel, [_Point(one, one.p99_ms) for one in known], edge)
+    points = [_Point(one, one.p99_ms) for one in known]
+    _points(panel, points, edge)
     panel.set_xlabel("p99 latency (log scale): left is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
+    return points, edge
 
 
 def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
     style = looks([point.name for point in points])
-    joined = sorted((point for point in points if point.name in edge), key=lambda point: point.x)
+    joined = _joined(points, edge)
     panel.set_xscale("log")
-    panel.plot([point.x for point in joined], [point.y for point in joined], color=INK, lw=1.1)
+    panel.plot(*zip(*joined, strict=True), color=INK, lw=1.1, zorder=1.5)
     for point in points:
         on_edge = point.name in edge
         panel.plot(
@@ -156,31 +168,76 @@ def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
             alpha=1.0 if on_edge else 0.6,
         )
     low, high = min(point.x for point in points), max(point.x for point in points)
-    bottom = min(0.3, min(point.y for point in points) - 0.05)
-    panel.set_xlim(low / 1.6, high * 1.6)
-    panel.set_ylim(bottom, _TOP)
-    _name(panel, points, edge, (low * high) ** 0.5, bottom)
+    panel.set_xlim(low / 1.9, high * 1.9)
+    panel.set_ylim(max(min(point.y for point in points) - 0.1, -0.05), _TOP)
+    panel.set_ylabel("attacks stopped, mean over\nfamilies: up is better")
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
 
 
-def _name(
-    panel: Axes, points: Sequence[_Point], edge: Sequence[str], middle: float, bottom: float
-) -> None:
-    """Write each name and its counts beside its point, leaning inwards, pushed apart."""
-    step = (_TOP - bottom) * 0.036
-    places = spread([point.y + step / 2 for point in points], step, bottom, _TOP - step / 2)
-    for point, place in zip(points, places, strict=True):
-        right = point.x > middle
-        panel.annotate(
-            f"{point.name} {point.place.stopped}",
-            (point.x, point.y),
-            xytext=(point.x / 1.25 if right else point.x * 1.25, place),
-            textcoords="data",
-            ha="right" if right else "left",
-            va="center",
-            fontsize=7.2,
-            fontweight="bold" if point.name in edge else "normal",
-            arrowprops={"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 3},
+def _joined(points: Sequence[_Point], edge: Sequence[str]) -> list[tuple[float, float]]:
+    return sorted((point.x, point.y) for point in points if point.name in edge)
+
+
+def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
+    """Write each name and its counts beside its point, over nothing that is drawn."""
+    pixel = panel.figure.dpi / 72
+    texts = [
+        Text(
+            text=f"{point.name} {point.place.stopped}",
+            size=_NAME_PT,
+            weight="bold" if point.name in edge else "normal",
         )
+        for point in points
+    ]
+    pixels = [_pixels(panel, (point.x, point.y)) for point in points]
+    frame = panel.get_window_extent()
+    boxes = labels.place(
+        pixels,
+        [_size(text, pixel) for text in texts],
+        [_pixels(panel, place) for place in _joined(points, edge)],
+        labels.Box(frame.x0, frame.y0, frame.x1, frame.y1),
+        _RADIUS_PT * pixel,
+    )
+    for point, text, box in zip(points, texts, boxes, strict=True):
+        panel.annotate(
+            text.get_text(),
+            (point.x, point.y),
+            xytext=_data(panel, box.middle),
+            textcoords="data",
+            ha="center",
+            va="center",
+            fontsize=_NAME_PT,
+            fontweight=text.get_fontweight(),
+            arrowprops={
+                "arrowstyle": "-", "color": COLOURS[-1], "lw": 0.6, "shrinkA": 0, "shrinkB": 3.5,
+                "relpos": _towards(box, _pixels(panel, (point.x, point.y))),
+            },
+            bbox={"boxstyle": "square,pad=0", "fc": "none", "ec": "none"},
+        )  # fmt: skip
+
+
+def _pixels(panel: Axes, place: tuple[float, float]) -> tuple[float, float]:
+    x, y = panel.transData.transform(place)
+    return float(x), float(y)
+
+
+def _data(panel: Axes, pixels: tuple[float, float]) -> tuple[float, float]:
+    x, y = panel.transData.inverted().transform(pixels)
+    return float(x), float(y)
+
+
+def _size(text: Text, pixel: float) -> tuple[float, float]:
+    """Return width and height of a text in pixels, with a little air around."""
+    width, _, _ = TextToPath().get_text_width_height_descent(  # in points
+        text.get_text(), text.get_fontproperties(), ismath=False
+    )
+    return (width + 3) * pixel, (_NAME_PT * 1.25) * pixel
+
+
+def _towards(box: labels.Box, point: tuple[float, float]) -> tuple[float, float]:
+    """Return where on a name its leader begins, as shares of its width and height."""
+    x = (point[0] - box.left) / (box.right - box.left)
+    y = (point[1] - box.bottom) / (box.top - box.bottom)
+    return min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)

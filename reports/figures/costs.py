@@ -27,7 +27,7 @@ from reports.figures.throughput import (
     log_ticks,
     panels_of,
 )
-from reports.sections import costs as words
+from reports.words import costs as words
 
 Row = Mapping[Any, Any]
 

@@ -19,6 +19,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from harness.results.format import connection_words, count, duration, percent
@@ -115,11 +116,16 @@ class _Measure:
     label: Callable[[Row], str]
     tick: Callable[[float], str]
     log: bool = True
+    hollow: Callable[[Row], float] | None = None
+    """What else is known of a row, drawn as a hollow mark; NaN where nothing is."""
+    hollow_words: str = ""
 
 
 # How far beyond the outermost points an interval is drawn, as a factor: one that is wider would
 # leave no room for the points. Its end is then cut off, without the mark of an end.
 _BEYOND = 3.0
+
+_MARK: dict[str, Any] = {"marker": "o", "ls": "", "color": INK, "markersize": 6}
 
 _BESIDE = (
     _Measure(
@@ -172,7 +178,9 @@ def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
     def label(row: Row) -> str:
         rate = count(row["requests_per_second"])
         if row["verdict"] == "generator-bound":
-            return f"at least {rate}"
+            capacity = by_cpu(row)
+            known = f"; {count(capacity)} by CPU time" if np.isfinite(capacity) else ""
+            return f"at least {rate}{known}"
         if _overloaded(row):
             return f"{rate} of {count(row['offered_per_second'])}"
         ratio = row[f"ratio_to_{baseline}"]
@@ -180,8 +188,21 @@ def throughput(summary: pd.DataFrame, baseline: str = BASELINE) -> Figure:
         return f"{rate}  {percent(ratio)} of {baseline}" if said else rate
 
     axis = "requests per second (log scale)"
-    measure = _Measure("requests_per_second", axis, "higher is better", label, count)
+    measure = _Measure(
+        *("requests_per_second", axis, "higher is better", label, count),
+        hollow=by_cpu,
+        hollow_words="the load generator was the limit: what one core could serve, by its CPU time",
+    )
     return _points(summary, measure)
+
+
+def by_cpu(row: Row) -> float:
+    """Return what a core of the server could serve, where the generator was the limit; else NaN.
+
+    That is a second of a core divided by the CPU time of a request.
+    """
+    bound = row["verdict"] == "generator-bound"
+    return float(row["capacity_per_core"]) if bound else float("nan")
 
 
 def cpu(summary: pd.DataFrame) -> Figure:
@@ -335,7 +356,7 @@ def to_svg(figure: Figure) -> str:
     """Return the figure as SVG, the same text each time."""
     buffer = io.StringIO()
     with mpl.rc_context(STYLE):
-        _settle(figure)
+        settle(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
 
@@ -344,12 +365,12 @@ def to_png(figure: Figure) -> bytes:
     """Return the figure as PNG at 160 dots an inch."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE):
-        _settle(figure)
+        settle(figure)
         figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
 
 
-def _settle(figure: Figure) -> None:
+def settle(figure: Figure) -> None:
     """Lay a figure out once: to do it each time that it is saved would take as long as drawing."""
     layout = figure.get_layout_engine()
     if layout is not None:
@@ -367,7 +388,8 @@ def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
     if not conditions:
         return _nothing()
     style = looks(summary["target"].tolist())
-    reach = _reach(summary, measure)
+    every = [row for _, rows in conditions for row in rows]
+    reach = _with_hollow(_reach(summary, measure), every, measure)
     with mpl.rc_context(STYLE):
         figure, panels = panels_of([ROW_IN * len(rows) + 0.1 for _, rows in conditions])
         for panel, (condition, rows) in zip(panels, conditions, strict=True):
@@ -377,7 +399,26 @@ def _points(summary: pd.DataFrame, measure: _Measure) -> Figure:
             _name_rows(panel, rows)
         _share_x(panels, reach, measure)
         panels[-1].set_xlabel(f"{measure.axis}: {measure.note}")
+        if any(np.isfinite(_hollow(row, measure)) for row in every):
+            marks = [
+                Line2D([], [], **_MARK, markerfacecolor=INK, label="measured"),
+                Line2D([], [], **_MARK, markerfacecolor="none", label=measure.hollow_words),
+            ]
+            figure.legend(
+                handles=marks, loc="outside lower left", ncols=2, frameon=False, fontsize=8.5
+            )
     return figure
+
+
+def _hollow(row: Row, measure: _Measure) -> float:
+    return measure.hollow(row) if measure.hollow else float("nan")
+
+
+def _with_hollow(
+    reach: tuple[float, float], rows: Sequence[Row], measure: _Measure
+) -> tuple[float, float]:
+    known = [value for row in rows if np.isfinite(value := _hollow(row, measure))]
+    return min([reach[0], *known]), max([reach[1], *known])
 
 
 def _condition(row: Row) -> Condition:
@@ -431,9 +472,20 @@ def _point(
     panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3)
     marked = [end for end, whole in zip(shown, ends, strict=True) if end == whole]
     panel.plot(marked, [place] * len(marked), "|", color=INK, mew=1.2, markersize=9, zorder=3)
+    hollow = _hollow(row, measure)
+    if np.isfinite(hollow):
+        panel.plot([value, hollow], [place] * 2, color=look.colour, lw=1, ls=":", zorder=1)
+        panel.plot(
+            *(hollow, place, "o"),
+            markerfacecolor="none",
+            color=look.colour,
+            markersize=7,
+            mew=1.5,
+            zorder=2,
+        )
     panel.annotate(
         measure.label(row),
-        (high if np.isfinite(high) else value, place),
+        (np.nanmax([value, high, hollow]), place),
         xytext=(9, 0),
         textcoords="offset points",
         va="center",

@@ -1,1 +1,1 @@
-"""What the report says, section by section: tables in, words out."""
+"""The parts of the page: one module each, with its HTML fragment beside it where it needs one."""

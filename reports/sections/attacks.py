@@ -1,331 +1,88 @@
-"""What the attacks showed: counts, shares, who is dominated, and the same in words. Pure.
-
-An attack counts as stopped where it was blocked. It does not count where it had no object
-(not-applicable); where it gave no result (error), that is counted by itself. A family's share is of
-its attacks that count; a target's share is the mean over its families, each with the same weight,
-since a family is one kind of harm however many attacks show it.
-"""
+"""What each target stops: against its speed, at a glance, and with the evidence."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import ClassVar, Self
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
-from harness.results.format import count, percent
-from harness.results.summary import BASELINE, Condition, by_condition
-
-SAFE = "harache"
-"""The target that the others' safety is compared with; `BASELINE` is the one for speed."""
-
-AS_FAST = 0.97
-"""From this share of the baseline's rate on a target is as fast as it."""
-
-_ROOM_FOR_COUNTS = 110
-
-MARKS: Mapping[str, str] = {
-    "succeeded": "\N{MULTIPLICATION SIGN}",
-    "blocked": "\N{MIDDLE DOT}",
-    "not-applicable": "",
-    "not-made": "",
-    "error": "?",
-}
-"""How outcomes are shown, in the order in which a reader wants to hear of them."""
+from reports.figures import attacks as figures
+from reports.section import Results, Section, Shown
+from reports.words import attacks as words
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """How many attacks were stopped: `blocked` of `counted`; `errors` more gave no result."""
-
-    blocked: int
-    counted: int
-    errors: int = 0
+@dataclass(frozen=True, kw_only=True)
+class Frontier(Section):
+    """Security against speed, of targets that were both attacked and measured."""
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> Stopped:
-        """Count rows of attacks.parquet."""
-        blocked = int((rows["outcome"] == "blocked").sum())
-        counted = blocked + int((rows["outcome"] == "succeeded").sum())
-        return cls(blocked, counted, int((rows["outcome"] == "error").sum()))
+    def read(cls, results: Results) -> Self | None:
+        """Gather it; None where no target was both."""
+        placed = words.placed(results.table("attacks"), results.common)
+        if not placed:
+            return None
+        shown = Shown(
+            "frontier",
+            "Security against speed",
+            "The line joins the targets that no other one beats in both. A target below or "
+            "behind it gives up something for nothing.",
+            partial(figures.frontier, placed),
+        )
+        return cls(figures=[shown])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix(Section):
+    """All attacks on all targets at a glance."""
+
+    @classmethod
+    def read(cls, results: Results) -> Self | None:
+        """Gather it; None where no attack was made."""
+        attacks = results.table("attacks")
+        if attacks.empty:
+            return None
+        shown = Shown(
+            "attacks",
+            "Attacks",
+            "A square: the attack succeeded. A dot: it was blocked. Nothing: there was nothing to "
+            "attack. The target that stops the largest share is on the left.",
+            partial(figures.matrix, attacks),
+        )
+        return cls(figures=[shown])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attacks(Section):
+    """Each attack on each target, with its evidence."""
+
+    template: ClassVar[str] = "attacks.html.j2"
+    standings: Sequence[words.Standing]
+    shown: Mapping[str, Sequence[words.Shown]]
+
+    @classmethod
+    def read(cls, results: Results) -> Self | None:
+        """Gather it; None where no attack was made."""
+        attacks = results.table("attacks")
+        return None if attacks.empty else cls._of(attacks, results)
+
+    @classmethod
+    def _of(cls, attacks: pd.DataFrame, results: Results) -> Self:
+        standings = words.standings(attacks)
+        return cls(
+            title=words.sentences(attacks, results.common)[0].removesuffix("."),
+            standings=standings,
+            shown=words.shown(attacks, [one.target for one in standings]),
+        )
 
     @property
-    def share(self) -> float:
-        """The share that was stopped; NaN where nothing counts."""
-        return self.blocked / self.counted if self.counted else math.nan
-
-    def __str__(self) -> str:
-        return self._with_errors(f"{self.blocked}/{self.counted}")
+    def families(self) -> list[str]:
+        """The families of the attacks, in their order."""
+        return list(self.shown)
 
     @property
-    def percent(self) -> str:
-        """The share in percent, and how many gave no result."""
-        return self._with_errors(percent(self.share))
-
-    def _with_errors(self, text: str) -> str:
-        said = [text] if self.counted else []
-        said += [f"{self.errors}{MARKS['error']}"] if self.errors else []
-        return " ".join(said) or "\N{EN DASH}"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What one target stopped, by family and in all."""
-
-    target: str
-    families: Mapping[str, Stopped]
-    total: Stopped
-
-    @property
-    def share(self) -> float:
-        """The mean over families that have attacks which count."""
-        shares = [found.share for found in self.families.values() if found.counted]
-        return sum(shares) / len(shares) if shares else math.nan
-
-    @property
-    def percent(self) -> str:
-        """The same in percent; a question mark where errors are all there is."""
-        return (
-            MARKS["error"] if self.total.errors and not self.total.counted else percent(self.share)
-        )
-
-
-def standings(attacks: pd.DataFrame) -> list[Standing]:
-    """Return what each target stopped, the one that stopped most first."""
-    families = [str(name) for name in attacks["family"].unique()]
-    found = [
-        Standing(
-            str(target),
-            {family: Stopped.of(rows[rows["family"] == family]) for family in families},
-            Stopped.of(rows),
-        )
-        for target, rows in attacks.groupby("target")
-    ]
-    # Those of which nothing counts are last.
-    return sorted(found, key=lambda one: (math.isnan(one.share), -one.share, one.target))
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a target stands between security and speed, under one condition."""
-
-    target: str
-    share: float
-    stopped: Stopped
-    rate: float
-    p99_ms: float
-    ratio: float
-    verdict: str
-
-
-def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
-    """Return the places of the targets that were both attacked and measured, the fastest first.
-
-    One of which no attack counts has none.
-    """
-    of_target = {one.target: one for one in standings(attacks)}
-    found = [
-        Place(
-            row["target"],
-            of_target[row["target"]].share,
-            of_target[row["target"]].total,
-            row["requests_per_second"],
-            row["p99_ms"],
-            1.0 if row["target"] == BASELINE else row[f"ratio_to_{BASELINE}"],
-            row["verdict"],
-        )
-        for row in rows.to_dict("records")
-        if row["target"] in of_target and row["trials"] > 0
-        if of_target[row["target"]].total.counted
-    ]
-    return sorted(found, key=lambda place: -place.rate)
-
-
-def undominated(points: Sequence[tuple[str, float, float]]) -> list[str]:
-    """Return the names that no other is at least as good as in both, and better in one.
-
-    A point is a name and two numbers, of which more is better. In descending order of the first.
-    """
-    kept = [
-        (name, first, second)
-        for name, first, second in points
-        if not any(
-            (other[1] >= first and other[2] >= second) and (other[1], other[2]) != (first, second)
-            for other in points
-        )
-    ]
-    return [name for name, _, _ in sorted(kept, key=lambda point: (-point[1], point[2]))]
-
-
-def conditions(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]]:
-    """Yield what security can be set against: conditions whose rates are results, with a rate."""
-    if summary.empty:
-        return
-    for condition, rows in by_condition(summary):
-        if not condition.is_open and (rows["trials"] > 0).any():
-            yield condition, rows
-
-
-def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    """Return what the attacks say, and what security costs where speed was measured as well."""
-    said = [_overview(attacks), *_without_result(attacks)]
-    for condition, rows in conditions(summary):
-        found = places(attacks, rows)
-        if {BASELINE, SAFE} <= {place.target for place in found}:
-            return [*said, *_answer(found, condition)]
-    return said
-
-
-def _overview(attacks: pd.DataFrame) -> str:
-    found = [one for one in standings(attacks) if one.total.counted]
-    number = attacks["attack"].nunique()
-    if not found:
-        return f"Of {number} attacks none counts on any target."
-    best, worst = found[0], found[-1]
-    if len(found) == 1:
-        return (
-            f"Of {number} attacks {best.total.counted} applied to {best.target}, which stopped "
-            f"{best.total.blocked}."
-        )
-    return (
-        f"Of {number} attacks in {attacks['family'].nunique()} families, {best.target} stopped the "
-        f"largest share, {percent(best.share)} ({best.total} that apply to it), and {worst.target} "
-        f"the smallest, {percent(worst.share)} ({worst.total})."
-    )
-
-
-def _without_result(attacks: pd.DataFrame) -> Iterator[str]:
-    errors = attacks[attacks["outcome"] == "error"]
-    if len(errors):
-        what, where = (_names(list(errors[column].unique())) for column in ("attack", "target"))
-        yield (
-            f"{len(errors)} of {len(attacks)} tries gave no result and count nowhere: {what} on "
-            f"{where}."
-        )
-
-
-def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
-    """Answer in two sentences whether one can be as fast as the baseline and as safe as harache."""
-    by_name = {place.target: place for place in found}
-    safe, baseline = by_name[SAFE], by_name[BASELINE]
-    as_safe = [place for place in found if place.share >= safe.share and place is not baseline]
-    both = [place for place in as_safe if place.ratio >= AS_FAST]
-    at_least = "at least " if baseline.verdict == "generator-bound" else ""
-    if both:
-        first = (
-            f"A target can be as fast as {BASELINE} and stop as large a share of the attacks as "
-            f"{SAFE} ({percent(safe.share)}): {_names([place.target for place in both])}."
-        )
-    else:
-        fastest = max(as_safe, key=lambda place: place.rate)
-        first = (
-            f"No target here is as fast as {BASELINE} ({at_least}{count(baseline.rate)} requests "
-            f"per second, {percent(baseline.share)} of the attacks stopped) and stops as large a "
-            f"share as {SAFE} ({count(safe.rate)}, {percent(safe.share)}): the fastest that does "
-            f"is {fastest.target}, with {count(fastest.rate)} requests per second, "
-            f"{percent(fastest.ratio)} of {BASELINE}, and {percent(fastest.share)} stopped."
-        )
-    edge = undominated([(place.target, place.rate, place.share) for place in found])
-    second = (
-        f"The targets that no other one beats in both are {_names(edge)}; each of the rest is "
-        f"slower than one of them that stops no less ({condition.words()})."
-    )
-    return [first, second]
-
-
-def _names(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-@dataclass(frozen=True)
-class Cell:
-    """An attack on one target, as the page shows it."""
-
-    target: str
-    outcome: str
-    mark: str
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An attack, as the page shows it: a line of the matrix, and the evidence behind it.
-
-    `evidence` has for each different outcome and evidence the targets that it is of.
-    """
-
-    name: str
-    title: str
-    control: str
-    cells: Sequence[Cell]
-    evidence: Sequence[tuple[str, str, str]]
-
-
-def shown(attacks: pd.DataFrame, targets: Sequence[str]) -> dict[str, list[Shown]]:
-    """Return all attacks by family, each with its cells in the order of `targets`."""
-    found: dict[str, list[Shown]] = {}
-    for (family, name), rows in attacks.groupby(["family", "attack"], sort=False):
-        of_target: dict[str, dict[Any, Any]] = {
-            row["target"]: row for row in rows.to_dict("records")
-        }
-        cells = [
-            Cell(target, outcome, MARKS[outcome])
-            for target in targets
-            for outcome in [of_target[target]["outcome"] if target in of_target else "not-made"]
-        ]
-        groups: dict[tuple[str, str], list[str]] = {}
-        for target in targets:
-            if target in of_target:
-                row = of_target[target]
-                groups.setdefault((row["outcome"], row["evidence"]), []).append(target)
-        evidence = sorted(
-            ((", ".join(names), outcome, text) for (outcome, text), names in groups.items()),
-            key=lambda one: list(MARKS).index(one[1]),
-        )
-        first = next(iter(of_target.values()))
-        control = first["control"] if isinstance(first["control"], str) else ""
-        found.setdefault(str(family), []).append(
-            Shown(str(name), str(first["title"]), control, cells, evidence)
-        )
-    return found
-
-
-def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
-    """Return for each target how many attacks of each family it stopped, best first.
-
-    In percent where `width`, in columns, has no room for counts.
-    """
-    narrow = width < _ROOM_FOR_COUNTS
-    found = standings(attacks)
-    families = list(found[0].families)
-    table = Table(
-        title="attacks stopped, of those that apply",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1 if narrow else 2, 0, 0),
-    )
-    table.add_column("target", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    for family in families:
-        table.add_column(family[:4] if narrow else family, justify="right", no_wrap=True)
-    for one in found:
-        cells = [
-            Text(part.percent if narrow else str(part), style=_style(part))
-            for part in one.families.values()
-        ]
-        table.add_row(Text(one.target), Text(one.percent), *cells)
-    return table
-
-
-def _style(found: Stopped) -> str:
-    if found.errors:
-        return "magenta"
-    if not found.counted:
-        return "dim"
-    return "green" if found.blocked == found.counted else "red" if not found.blocked else "yellow"
+    def targets(self) -> list[str]:
+        """The targets, the safest first."""
+        return [one.target for one in self.standings]

@@ -1,247 +1,54 @@
-"""The findings in plain sentences. Pure: a summary in, sentences out."""
+"""What was found beyond the answer, in sentences; what they have in common is said once."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
-import pandas as pd
-
-from harness.results.format import count, duration, load_words, milliseconds, percent, percent_range
-from harness.results.overload import overloaded
-from harness.results.summary import BASELINE, Condition, by_condition
 from reports.scope import Scope
-from reports.sections import certainty
-
-Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
-
-IDENTITIES = {
-    "server": "the server itself",
-    "owner": "the owner of the site",
-    "client": "the client",
-}
+from reports.section import Results, Section
+from reports.sections.answer import Answer
+from reports.words import attacks, certainty, findings, loads
 
 
-def findings(summary: pd.DataFrame, baseline: str = BASELINE) -> list[str]:
-    """Return what the summary says: speed, cost, identity, then what could not be measured.
+@dataclass(frozen=True, kw_only=True)
+class Findings(Section):
+    """The findings of trials, of loads and of attacks.
 
-    What all conditions have in common is left out: `Scope.common` says it.
+    `measured` is what all conditions have in common, "" where nothing is.
     """
-    measured = summary[summary["trials"] > 0]
-    scope = Scope.of(summary)
+
+    template: ClassVar[str] = "findings.html.j2"
+    measured: str
+
+    @classmethod
+    def read(cls, results: Results) -> Self | None:
+        """Gather them; None where there are none, or the answer has said them all."""
+        answer = Answer.read(results)
+        said = set(answer.sentences if answer else ())
+        every = [
+            *_of_attacks(results),
+            *findings.findings(results.common),
+            *_of_load(results),
+            *certainty.stopping(results.manifest.stopped),
+        ]
+        more = [sentence for sentence in every if sentence not in said]
+        measured = Scope.of(results.common).common
+        return cls(sentences=more, measured=measured) if more else None
+
+
+def _of_attacks(results: Results) -> list[str]:
+    made = results.table("attacks")
+    return [] if made.empty else attacks.sentences(made, results.common)
+
+
+def _of_load(results: Results) -> list[str]:
     sentences = [
-        _of_condition(condition, scope.within(condition), rows.to_dict("records"), baseline)
-        for condition, rows in by_condition(measured)
+        *loads.sweeps(results.swept),
+        *loads.ceilings(results.common),
+        *loads.cross_check(results.table("crosscheck")),
     ]
-    return [*sentences, *identities(measured), *_unmeasured(summary)]
-
-
-def beside(
-    summary: pd.DataFrame, target: str, references: Sequence[str], baseline: str = BASELINE
-) -> list[str]:
-    """Return a sentence for each condition that sets a target beside others in its blocks."""
-    scope = Scope.of(summary)
-    return [
-        sentence
-        for condition, rows in by_condition(summary[summary["trials"] > 0])
-        for sentence in _beside(
-            scope.within(condition), rows.to_dict("records"), target, references, baseline
-        )
-    ]
-
-
-def title(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
-    """Return the one line that a reader should remember.
-
-    It is from the first condition under which owners' scripts can be set beside the baseline, else
-    from the first of all.
-    """
-    measured = summary[summary["trials"] > 0]
-    if measured.empty:
-        return "Nothing could be measured"
-    conditions = [(one, rows.to_dict("records")) for one, rows in by_condition(measured)]
-    condition, first = conditions[0]
-    if condition.is_open:
-        return _open_title(condition, first, baseline)
-    for one, rows in conditions:
-        if said := _owners(rows, baseline):
-            return said if one == condition else f"{said}{Scope.of(measured).after(one)}"
-    bound = first[0]["verdict"] == "generator-bound"
-    fastest = "" if len(first) == 1 or bound else "Fastest: "
-    return f"{fastest}{first[0]['target']}, {_rate(first[0])} requests per second"
-
-
-def _owners(rows: Sequence[Row], baseline: str) -> str:
-    """Return what the fastest target that runs scripts as their owners comes to; "" if unknown."""
-    base = _named(rows, baseline)
-    owner = next((row for row in rows if row["runs_as"] == "owner"), None)
-    if base is None or owner is None or not _comparable(owner, base, baseline):
-        return ""
-    ratio = percent(owner[f"ratio_to_{baseline}"])
-    return f"Fastest with scripts run as their owners: {owner['target']}, {ratio} of {baseline}"
-
-
-def _open_title(condition: Condition, rows: Sequence[Row], baseline: str) -> str:
-    load = load_words(condition.load)
-    keeping = [row for row in rows if not _overloaded(row)]
-    if not keeping:
-        return f"No target kept up with {load}"
-    # No "fastest": which p99 is the shortest is not tested, and among equals it is chance.
-    owner = next((row for row in keeping if row["runs_as"] == "owner"), None)
-    chosen = [row for row in (owner, _named(keeping, baseline)) if row is not None]
-    shown = [f"{row['target']} {_p99(row)}" for row in chosen or keeping[:1]]
-    return f"p99 with {load}: {', '.join(shown)}"
-
-
-def _of_condition(condition: Condition, within: str, rows: Sequence[Row], baseline: str) -> str:
-    of_rates = _waiting(within, rows) if condition.is_open else _speed(within, rows, baseline)
-    return " ".join([of_rates, *_cost(rows)])
-
-
-def _waiting(within: str, rows: Sequence[Row]) -> str:
-    """Return what an open load shows: how long requests took, and who could not keep up."""
-    keeping = [row for row in rows if not _overloaded(row)]
-    sentences = []
-    if keeping:
-        lead, *others = _telling(keeping)
-        the = "the" if within else "The"
-        parts = [f"{_p99(lead)} with {lead['target']}"]
-        parts += [f"{_p99(row)} with {row['target']}" for row in others]
-        sentences.append(f"{within}{the} 99th percentile of response times was {_join(parts)}.")
-    if behind := [
-        f"{row['target']} ({count(row['requests_per_second'])} of "
-        f"{count(row['offered_per_second'])} requests per second)"
-        for row in rows
-        if _overloaded(row)
-    ]:
-        sentences.append(f"{'' if keeping else within}{_join(behind)} could not keep up.")
-    return " ".join(sentences)
-
-
-def _speed(within: str, rows: Sequence[Row], baseline: str) -> str:
-    base = _named(rows, baseline)
-    others = [row for row in rows if row is not base]
-    lead = base or rows[0]
-    if base is None:
-        others = list(rows[1:])
-    opening = f"{within}{lead['target']} answered {_rate(lead)} requests per second"
-    can_show = certainty.can_show(rows)
-    compared = [_compared(row, base, baseline, can_show) for row in _telling(others)]
-    return f"{opening}; {_join(compared)}." if compared else f"{opening}."
-
-
-def _beside(
-    within: str, rows: Sequence[Row], target: str, references: Sequence[str], baseline: str
-) -> Iterator[str]:
-    row = _named(rows, target)
-    if row is None:
-        return
-    others = [other for name in references if (other := _named(rows, name)) and other is not row]
-    if math.isfinite(row["offered_per_second"]):
-        rate = f"{count(row['requests_per_second'])} of {count(row['offered_per_second'])}"
-        said = f"{rate} requests per second" if _overloaded(row) else f"p99 {_p99(row)}"
-        yield f"{within}{said}."
-        return
-    ratios = [
-        _times(row, other) for other in others if "generator-bound" not in _verdicts(row, other)
-    ]
-    said = f": {_join(ratios)}" if ratios else ""
-    yield f"{within}{_rate(row)} requests per second{said}."
-
-
-def _verdicts(*rows: Row) -> set[str]:
-    return {str(row["verdict"]) for row in rows}
-
-
-def _times(row: Row, other: Row) -> str:
-    ratio = row["requests_per_second"] / other["requests_per_second"]
-    if ratio > 2:
-        return f"{count(ratio)} times {other['target']}"
-    return f"{percent(ratio)} of {other['target']}"
-
-
-def _telling(rows: Sequence[Row]) -> list[Row]:
-    """Choose whom to name, in order: all of a few, else each identity's best and worst."""
-    if len(rows) <= 5:
-        return list(rows)
-    chosen: list[Row] = []
-    for identity in IDENTITIES:
-        same = [row for row in rows if row["runs_as"] == identity]
-        chosen += same[:1] + same[1:][-1:]
-    return [row for row in rows if any(row is one for one in chosen)]
-
-
-def _compared(row: Row, base: Row | None, baseline: str, can_show: bool) -> str:
-    text = f"{row['target']} {_rate(row)}"
-    if base is None or not _comparable(row, base, baseline):
-        return text
-    ratio = f"ratio_to_{baseline}"
-    interval = percent_range(row[f"{ratio}_low"], row[f"{ratio}_high"])
-    within = f", interval {interval}" if interval else ""
-    shown = certainty.difference(row, can_show=can_show)
-    return f"{text} ({percent(row[ratio])} of {baseline}{within}{shown})"
-
-
-def _cost(rows: Sequence[Row]) -> Iterator[str]:
-    known = [row for row in rows if math.isfinite(row["server_cpu_us_per_request"])]
-    if not known:
-        return
-    low, high = (f(known, key=_cpu) for f in (min, max))
-    if low is high:
-        yield f"A request cost {duration(_cpu(low))} of server CPU time ({low['target']})."
-        return
-    yield (
-        f"A request cost from {duration(_cpu(low))} of server CPU time ({low['target']}) "
-        f"to {duration(_cpu(high))} ({high['target']})."
-    )
-
-
-def identities(measured: pd.DataFrame) -> Iterator[str]:
-    """Yield the sentence that says whose identity ran the scripts."""
-    parts = []
-    for identity, who in IDENTITIES.items():
-        names = list(dict.fromkeys(measured[measured["runs_as"] == identity]["target"]))
-        if names:
-            parts.append(f"{who} in {_join(names)}")
-    if parts:
-        yield f"Every response counted proved whose identity ran the script: {'; '.join(parts)}."
-
-
-def _unmeasured(summary: pd.DataFrame) -> Iterator[str]:
-    void = summary[summary["trials"] == 0]
-    for (target, verdict), _ in void.groupby(["target", "verdict"], sort=False):
-        yield f"{target} could not be measured ({verdict})."
-
-
-def _named(rows: Sequence[Row], name: str) -> Row | None:
-    return next((row for row in rows if row["target"] == name), None)
-
-
-def _comparable(row: Row, base: Row, baseline: str) -> bool:
-    """Tell whether the ratio says something of the targets, and not of the generator."""
-    bound = "generator-bound" in (row["verdict"], base["verdict"])
-    return not bound and math.isfinite(row[f"ratio_to_{baseline}"])
-
-
-def _rate(row: Row) -> str:
-    at_least = "at least " if row["verdict"] == "generator-bound" else ""
-    return at_least + count(row["requests_per_second"])
-
-
-def _overloaded(row: Row) -> bool:
-    return overloaded(row["requests_per_second"], row["offered_per_second"])
-
-
-def _p99(row: Row) -> str:
-    return milliseconds(row["p99_ms"])
-
-
-def _cpu(row: Row) -> float:
-    return float(row["server_cpu_us_per_request"])
-
-
-def _join(parts: Sequence[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if results.common.empty:
+        measured = results.summary[results.summary["trials"] > 0]
+        sentences += findings.identities(measured)
+    return sentences

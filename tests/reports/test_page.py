@@ -18,8 +18,10 @@ import reports
 from harness.errors import Caution, IsobenchError
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest, Skipped
-from reports import page
-from tests.reports.sections.test_attacks import attacks
+from reports import markup, page
+from reports.section import Results
+from reports.sections import measured, numbers
+from tests.reports.words.test_attacks import attacks
 
 MakeFolder = Callable[..., Path]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -45,7 +47,7 @@ def test_everything_is_written(report: Path) -> None:
     folder = report.parent
     assert report == folder / "report.html"
     targets = (f"target-{name}" for name in ("cgi", "suexec", "dso", "harache", "ruid2"))
-    names = ("throughput", "latency", "cpu", "memory", *targets)
+    names = ("throughput", "latency", "cpu", "memory", "pages", *targets)
     written = sorted(file.name for file in (folder / "figures").iterdir())
     assert written == sorted(f"{name}.{kind}" for name in names for kind in ("svg", "png"))
     assert (folder / "summary.csv").exists()
@@ -72,7 +74,7 @@ def test_the_page_loads_nothing(report: Path) -> None:
 def test_the_page_says_what_a_reader_needs(report: Path) -> None:
     text = report.read_text()
     for needed in (
-        "Fastest with scripts run as their owners: ruid2, 68% of dso",
+        "<h1>Fastest with scripts run as their owners: ruid2, 68% of dso (95% interval 66",
         "The governor is powersave.",
         "suzuki",
         "run as root",
@@ -91,7 +93,7 @@ def test_the_page_says_what_a_reader_needs(report: Path) -> None:
 
 def test_each_measured_target_has_a_section_beside_the_references(make_folder: MakeFolder) -> None:
     folder = make_folder(blocks=1, void_targets=("suexec",))
-    text = reports.make(folder).read_text()
+    text = page.without_figures(folder)
     sections = re.findall(r'<section id="target-(.+?)".*?</section>', text, re.DOTALL)
     assert sections == ["cgi", "dso", "harache", "ruid2"]
     assert "Precedent: precedent of ruid2. what ruid2 does Scripts run as the owner" in text
@@ -99,9 +101,44 @@ def test_each_measured_target_has_a_section_beside_the_references(make_folder: M
     assert 'aria-label="dso beside harache"' in text
 
 
+def test_the_answer_and_its_figure_come_first_and_one_line_says_what_weakens_it(
+    make_folder: MakeFolder,
+) -> None:
+    folder = with_attacks(make_folder(blocks=2))
+    with ResultsFolder.open(folder, writable=True) as results:
+        results.update(warnings=(*results.manifest.warnings, Caution("x", "y")))
+    text = page.without_figures(folder)
+    places = [
+        text.index(mark)
+        for mark in (
+            "<h1>Fastest with scripts run as their owners",
+            '<p class="answer">dso, which runs every script',
+            '<p class="answer">No target here is as fast as dso',
+            "<summary><b>2 things weaken this result.</b> Gravest: The governor is powersave.",
+            "<li><b>The governor is powersave.</b>",
+            "</details>",
+            "<h2>Security against speed</h2>",
+            "<h2>Throughput</h2>",
+            'id="findings"',
+        )
+    ]
+    assert places == sorted(places)
+    assert text.count("No target here is as fast as dso") == 1
+    assert text.count('class="caution"') == 1
+
+
+def test_what_was_fine_is_not_listed(make_folder: MakeFolder) -> None:
+    folder = make_folder(connections=("close",))
+    with ResultsFolder.open(folder, writable=True) as results:
+        results.update(warnings=())
+    text = page.without_figures(folder)
+    assert "Self-checks" not in text
+    assert 'class="caution"' not in text
+
+
 def test_an_unfinished_run_says_so_first(make_folder: MakeFolder) -> None:
     folder = make_folder(blocks=1, targets=("dso",), finished=False)
-    text = reports.make(folder).read_text()
+    text = page.without_figures(folder)
     assert text.index("This run has not finished") < text.index("The governor is powersave")
 
 
@@ -115,7 +152,7 @@ def test_an_unfinished_run_says_so_first(make_folder: MakeFolder) -> None:
     ],
 )
 def test_every_shape_of_result(make_folder: MakeFolder, shape: dict[str, object]) -> None:
-    assert "nan" not in reports.make(make_folder(**shape)).read_text().lower().split()
+    assert "nan" not in page.without_figures(make_folder(**shape)).lower().split()
 
 
 def test_names_and_reasons_are_not_markup(make_folder: MakeFolder) -> None:
@@ -125,15 +162,15 @@ def test_names_and_reasons_are_not_markup(make_folder: MakeFolder) -> None:
             skipped=(Skipped("<b>x</b>", "<script>alert(1)</script>", "&"),),
             warnings=(Caution("<i>w</i>", "a"),),
         )
-    text = reports.make(folder).read_text()
+    text = page.without_figures(folder)
     assert "<script" not in text
     assert "<i>" not in text
 
 
 def test_the_command_has_the_seed(manifest: Manifest) -> None:
-    assert page.command(manifest).endswith("--seed 7")
+    assert measured.command(manifest).endswith("--seed 7")
     given = replace(manifest, argv=("isobench", "run", "--seed=9", "--out", "a b"))
-    assert page.command(given) == "isobench run --seed=9 --out 'a b'"
+    assert measured.command(given) == "isobench run --seed=9 --out 'a b'"
 
 
 def test_who_made_it_and_when(manifest: Manifest) -> None:
@@ -156,7 +193,7 @@ def test_who_made_it_and_when(manifest: Manifest) -> None:
     ],
 )
 def test_what_stands_between_backticks_is_code(text: str, html: str) -> None:
-    assert str(page.code(text)) == html
+    assert str(markup.code(text)) == html
 
 
 def test_the_verdict_comes_early_and_empty_columns_not_at_all() -> None:
@@ -164,8 +201,8 @@ def test_the_verdict_comes_early_and_empty_columns_not_at_all() -> None:
         [["dso", "server", "9", "0", "\N{EN DASH}", "ok"], ["cgi", "server", "1", "0", "0", "ok"]],
         columns=["target", "runs as", "req/s", "errors", "p99.9", "verdict"],
     )
-    assert list(page.telling(table).columns) == ["target", "verdict", "runs as", "req/s"]
-    assert "errors" in page.telling(table.assign(errors="2"))
+    assert list(numbers.telling(table).columns) == ["target", "verdict", "runs as", "req/s"]
+    assert "errors" in numbers.telling(table.assign(errors="2"))
 
 
 def test_no_results_folder(tmp_path: Path) -> None:
@@ -209,11 +246,11 @@ def test_a_browser_shows_it_without_complaint(report: Path, tmp_path: Path) -> N
     )
     assert "CONSOLE" not in shown.stderr
     assert "<td>1,050</td>" in shown.stdout
-    assert shown.stdout.count("<svg") == 4 + 5  # of the whole run, and of each target
+    assert shown.stdout.count("<svg") == 5 + 5  # of the whole run, and of each target
 
 
 def test_only_columns_that_are_there_are_explained(make_folder: MakeFolder) -> None:
-    text = reports.make(make_folder(blocks=2, targets=("dso", "cgi"))).read_text()
+    text = page.without_figures(make_folder(blocks=2, targets=("dso", "cgi")))
     for shown in ("difference, p", "p50, p90, p99", "verdict"):
         assert f"<dt>{shown}</dt>" in text
     for absent in ("bootstrap", "late, dropped"):
@@ -221,9 +258,15 @@ def test_only_columns_that_are_there_are_explained(make_folder: MakeFolder) -> N
 
 
 def test_many_blocks_have_a_bootstrap(make_folder: MakeFolder) -> None:
-    text = reports.make(make_folder(blocks=20, targets=("dso", "cgi"))).read_text()
+    text = page.without_figures(make_folder(blocks=20, targets=("dso", "cgi")))
     assert "<dt>bootstrap</dt>" in text
     assert "<th>bootstrap</th>" in text
+
+
+def figures_of(folder: Path) -> set[str]:
+    """Return the names of the figures that the page of a folder has."""
+    sections = page.read(Results.open(folder))
+    return {shown.name for section in sections for shown in section.figures}
 
 
 def with_attacks(folder: Path) -> Path:
@@ -238,23 +281,23 @@ def with_attacks(folder: Path) -> Path:
 
 
 def test_each_cell_of_the_matrix_leads_to_its_evidence(make_folder: MakeFolder) -> None:
-    page = reports.make(with_attacks(make_folder(blocks=2)))
+    folder = with_attacks(make_folder(blocks=2))
+    text = page.without_figures(folder)
     parser = Links()
-    parser.feed(page.read_text())
+    parser.feed(text)
     anchors = {link for link in parser.links if link.startswith("#attack-")}
     assert anchors == {"#attack-one", "#attack-two", "#attack-three", "#attack-four"}
     assert {anchor[1:] for anchor in anchors} <= set(parser.ids)
-    assert "evidence of succeeded" in page.read_text()
-    assert (page.parent / "figures" / "frontier.png").exists()
-    assert (page.parent / "figures" / "attacks.svg").exists()
+    assert "evidence of succeeded" in text
+    assert {"frontier", "attacks"} <= figures_of(folder)
 
 
 def test_attacks_alone_make_a_page(make_folder: MakeFolder) -> None:
-    page = reports.make(with_attacks(make_folder(blocks=0)))
-    text = page.read_text()
+    folder = with_attacks(make_folder(blocks=0))
+    text = page.without_figures(folder)
     assert "<h1>Of 4 attacks in 2 families, harache stopped" in text
     assert "no trial has ended" not in text.lower()
-    assert not (page.parent / "figures" / "frontier.png").exists()
+    assert figures_of(folder) == {"attacks"}
 
 
 def test_without_attacks_the_page_does_not_speak_of_them(report: Path) -> None:

@@ -63,7 +63,7 @@ import sys
 from pathlib import Path
 from harness.results.folder import ResultsFolder
 from harness.target.targets import choose
-from tests.reports.sections.test_explained import run_of
+from tests.reports.words.test_explained import run_of
 
 path = run_of(Path(sys.argv[1]), {"dso": 100.0, "trivial": 108.0})
 with ResultsFolder.open(path, writable=True) as folder:

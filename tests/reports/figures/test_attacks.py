@@ -8,7 +8,8 @@ from pathlib import Path
 from harness.results.folder import ResultsFolder
 from reports.figures import attacks as attack_figures
 from reports.figures import throughput
-from tests.reports.sections.test_attacks import attacks
+from reports.words.attacks import placed
+from tests.reports.words.test_attacks import attacks
 
 MakeFolder = Callable[..., Path]
 
@@ -24,8 +25,8 @@ def test_the_matrix_names_families_attacks_and_targets() -> None:
 
 def test_the_frontier_sets_security_against_rate_and_p99(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder()).summary()
-    figure = attack_figures.frontier(attacks(dso="xxxx", harache="....", ruid2="x..."), summary)
-    assert figure is not None
+    made = attacks(dso="xxxx", harache="....", ruid2="x...")
+    figure = attack_figures.frontier(placed(made, summary))
     assert len(figure.axes) == 4  # two conditions
     names = {text.get_text() for text in figure.axes[0].texts}
     assert names == {"dso 0/4", "harache 4/4", "ruid2 3/4"}
@@ -33,4 +34,4 @@ def test_the_frontier_sets_security_against_rate_and_p99(make_folder: MakeFolder
 
 def test_without_measurements_there_is_no_frontier(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder(targets=("cgi",), blocks=1)).summary()
-    assert attack_figures.frontier(attacks(dso="xxxx"), summary) is None
+    assert placed(attacks(dso="xxxx"), summary) == []

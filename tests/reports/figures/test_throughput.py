@@ -50,9 +50,16 @@ def test_the_ratio_stands_beside_the_point(make_folder: MakeFolder) -> None:
 def test_no_ratio_to_a_baseline_that_the_generator_held_back(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
     summary.loc[summary["target"] == "dso", "verdict"] = "generator-bound"
-    shown = texts(throughput.throughput(summary))
-    assert "at least 14,200" in shown
+    figure = throughput.throughput(summary)
+    shown = texts(figure)
+    assert "at least 14,200; 17,200 by CPU time" in shown
     assert not any("of dso" in text for text in shown)
+    (legend,) = figure.legends
+    assert "what one core could serve" in legend.get_texts()[1].get_text()
+    unknown = summary.assign(capacity_per_core=float("nan"))
+    figure = throughput.throughput(unknown)
+    assert "at least 14,200" in texts(figure)
+    assert not figure.legends
 
 
 def test_a_rate_that_was_given_is_not_drawn_as_a_result(make_folder: MakeFolder) -> None:

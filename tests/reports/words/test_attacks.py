@@ -11,8 +11,8 @@ from rich.console import Console
 
 from harness.results.folder import ResultsFolder
 from reports.figures import attacks as attack_figures
-from reports.sections import attacks as hostility
-from reports.sections.attacks import Stopped
+from reports.words import attacks as hostility
+from reports.words.attacks import Stopped
 
 MakeFolder = Callable[..., Path]
 OUTCOMES = {"x": "succeeded", ".": "blocked", " ": "not-applicable", "?": "error"}
@@ -72,9 +72,8 @@ def test_a_target_of_which_nothing_counts_is_last_and_has_no_place(
     rows = attacks(harache=letters, dso="xxxx", ruid2="x...")
     assert [one.target for one in hostility.standings(rows)] == ["ruid2", "dso", "harache"]
     assert hostility.sentences(rows, summary)[0].startswith("Of 4 attacks in 2 families, ruid2")
-    figure = attack_figures.frontier(rows, summary)
-    assert figure is not None
-    assert not any("harache" in text.get_text() for text in figure.axes[0].texts)
+    ((_, places), *_) = hostility.placed(rows, summary)
+    assert {place.target for place in places} == {"dso", "ruid2"}
 
 
 def test_where_nothing_counts_at_all_that_is_said() -> None:

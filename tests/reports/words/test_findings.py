@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.results.folder import ResultsFolder
-from reports.sections import findings
+from reports.words import findings
 
 MakeFolder = Callable[..., Path]
 
@@ -26,11 +26,6 @@ def test_findings_name_rates_ratios_costs_and_identities(make_folder: MakeFolder
     assert "the server itself in dso and cgi; the owner of the site in" in text
 
 
-def test_title_names_the_fastest_that_runs_as_owner(make_folder: MakeFolder) -> None:
-    title = findings.title(summary_of(make_folder()))
-    assert title == "Fastest with scripts run as their owners: ruid2, 68% of dso"
-
-
 def test_without_dso_no_ratio_is_claimed(make_folder: MakeFolder) -> None:
     summary = summary_of(make_folder(targets=("cgi", "harache")))
     text = "\n".join([findings.title(summary), *findings.findings(summary)])
@@ -44,17 +39,6 @@ def test_a_generator_bound_rate_is_a_lower_bound_without_a_ratio(make_folder: Ma
     text = "\n".join([findings.title(summary), *findings.findings(summary)])
     assert "dso answered at least 14,200" in text
     assert "of dso" not in text
-
-
-def test_the_title_is_of_a_condition_that_tells_something(make_folder: MakeFolder) -> None:
-    summary = summary_of(make_folder())
-    held_back = (summary["target"] == "dso") & (summary["connection"] == "close")
-    summary.loc[held_back, "verdict"] = "generator-bound"
-    assert findings.title(summary) == (
-        "Fastest with scripts run as their owners: ruid2, 62% of dso with connections kept alive"
-    )
-    summary.loc[summary["target"] == "dso", "verdict"] = "generator-bound"
-    assert findings.title(summary) == "dso, at least 14,400 requests per second"
 
 
 def test_one_block_gives_no_interval(make_folder: MakeFolder) -> None:

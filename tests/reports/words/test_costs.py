@@ -14,8 +14,9 @@ from harness.costs.lines import fit
 from harness.costs.samples import Facts, Sample, Subject, rows
 from harness.results.folder import ResultsFolder
 from reports.figures import costs as cost_figures
-from reports.sections import costs
+from reports.page import without_figures
 from reports.terminal import render_costs
+from reports.words import costs
 from tests.harness.live import MANIFEST
 
 SIZES = (2, 100, 400)
@@ -208,13 +209,13 @@ def test_a_run_with_costs_shows_both(make_folder: Callable[..., Path]) -> None:
     with ResultsFolder.open(path, writable=True) as folder:
         samples = loads()
         folder.append_table("costs", [asdict(cost.row()) for cost in rows(samples)])
-    text = reports.make(path).read_text()
+    text = without_figures(path)
     assert "What processes and interpreters cost by themselves" in text
     assert "<h2>Every number</h2>" in text
 
 
-def test_a_run_without_costs_says_nothing_of_them(report: Path) -> None:
-    assert "cost by themselves" not in report.read_text()
+def test_a_run_without_costs_says_nothing_of_them(make_folder: Callable[..., Path]) -> None:
+    assert "cost by themselves" not in without_figures(make_folder(blocks=1, targets=("dso",)))
 
 
 def test_the_terminal_gets_no_more_than_fits(table: pd.DataFrame) -> None:

@@ -8,16 +8,16 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import reports
 from harness.costs.samples import Facts, Sample, Subject, rows
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Target
-from reports.sections.explained import INGREDIENTS, Part, dearest_phases, explain, findings, table
+from reports.page import without_figures
+from reports.words.explained import INGREDIENTS, Part, dearest_phases, explain, findings, table
 from servers import modes
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 from tests.reports.profiled import PHASES, PROFILES
-from tests.reports.sections.test_costs import OWN, creations, heaps, imports, loads
+from tests.reports.words.test_costs import OWN, creations, heaps, imports, loads
 
 # By hand from the bare costs of test_costs, all 0.1% to 0.2% up: what dso takes is 100 us.
 # harache: 4,000 fork + (570 - 70 faults) * (40,000 - 4,000 - 6,000) / 10,000 + 8 identity.
@@ -133,7 +133,7 @@ def test_what_is_unexplained_is_looked_for_in_the_profile(tmp_path: Path) -> Non
     with ResultsFolder.open(path, writable=True) as folder:
         for name, made in {"phases": PHASES, "profiles": PROFILES}.items():
             folder.replace_targets(name, made.to_dict("records"))  # type: ignore[arg-type]
-    text = reports.make(path).read_text()
+    text = without_figures(path)
     assert "ruid2 takes longer than dso most of all in credential change (45 µs) and" in text
     assert "cgi takes longer" not in text
 
@@ -147,7 +147,7 @@ def test_a_sum_that_is_too_high_is_no_work_of_the_mode(tmp_path: Path) -> None:
 
 
 def test_the_page_has_the_table(tmp_path: Path) -> None:
-    text = reports.make(run_of(tmp_path, {"dso": 100.0, "cgi": 3 * CGI_US})).read_text()
+    text = without_figures(run_of(tmp_path, {"dso": 100.0, "cgi": 3 * CGI_US}))
     assert "What explains the modes" in text
     assert "Bare costs do not explain cgi (+67%)" in text
 

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.results.folder import ResultsFolder
-from reports.page import write
-from reports.sections import profiles
-from reports.sections.profiles import NONE, OfProfiles
+from reports.page import without_figures
+from reports.section import Results
+from reports.sections.profiles import Profiles
+from reports.words import profiles
 from tests.reports.conftest import manifest
 from tests.reports.profiled import CALLS, PHASES, PROFILES
 
@@ -75,14 +76,13 @@ def folder_with(path: Path, **changes: object) -> Path:
 
 def test_a_page_of_profiles_alone_has_their_title_and_no_complaint(tmp_path: Path) -> None:
     path = folder_with(tmp_path / "profile", plan={}, finished_at="2026-03-01")
-    page = write(path).read_text()
+    page = without_figures(path)
     assert f"<h1>{profiles.HEADING}</h1>" in page
     assert "No trial has ended" not in page
     assert "<code>ruid2</code> took 150 µs a request" in page
-    assert (path / "figures" / "waterfall.png").exists()
 
 
 def test_a_folder_without_profiles_has_no_such_part(tmp_path: Path) -> None:
-    with ResultsFolder.create(tmp_path / "run", manifest()) as folder:
-        assert OfProfiles.read(folder) is NONE
-    assert profiles.HEADING not in write(tmp_path / "run").read_text()
+    ResultsFolder.create(tmp_path / "run", manifest()).close()
+    assert Profiles.read(Results.open(tmp_path / "run")) is None
+    assert profiles.HEADING not in without_figures(tmp_path / "run")
