@@ -20,6 +20,8 @@ TELLING_US = 50_000
 _NAMED = ("fastcgi", "harache", "suexec")
 """A worker that is there already, one that is forked, one that is executed."""
 _LITTLE = 0.01
+_FAR_FETCHED = 4.0
+"""How many times the lower end the upper one may be: from half to twice the middle."""
 
 
 def sentences(pages: Sequence[PageCosts], baseline: str = BASELINE) -> list[str]:
@@ -60,10 +62,13 @@ def _checks(pages: PageCosts) -> Iterator[str]:
     if not pages.checks:
         return
     held = sum(check.holds for check in pages.checks)
+    unsure = sum(not check.sure for check in pages.checks)
+    of_these = f" (of {unsure} the interval reaches across that limit)" if unsure else ""
     worst = max(pages.checks, key=lambda check: abs(check.ratio.mid - 1))
+    furthest = f"{worst.target} with {worst.workload}"
     yield (
-        f"Of {len(pages.checks)} shares that were measured, {held} lie within {percent(LIMIT)} of "
-        f"what hello's CPU times predict; the furthest, {worst.target} with {worst.workload}, is "
+        f"Of {len(pages.checks)} measured shares, those within {percent(LIMIT)} of what hello's "
+        f"CPU times predict are {held}{of_these}; the furthest, {furthest}, is "
         f"{_share(worst.measured)} and {percent(worst.predicted.mid)} were predicted."
     )
 
@@ -123,5 +128,7 @@ def _share(share: Interval) -> str:
     if not math.isfinite(share.mid):
         return NONE
     known = math.isfinite(share.low) and share.low < share.high
+    if known and share.high > _FAR_FETCHED * share.low:
+        return f"{100 * share.mid:.1f}% (>\N{PLUS-MINUS SIGN}100%)"
     interval = f" ({100 * share.low:.1f}\N{EN DASH}{100 * share.high:.1f}%)" if known else ""
     return f"{100 * share.mid:.1f}%{interval}"

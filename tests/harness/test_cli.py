@@ -62,6 +62,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("run --modes cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "it has cgi:spawn="),
         ("run --modes ,", "no targets are chosen", "name at least one, or omit the option"),
         ("run --workload hallo", "unknown workload 'hallo'", "known workloads: hello"),
+        ("run --workload page:5", "'page:5' does not say how much CPU time", "write it like page:"),
         ("run --client curl", "unknown client 'curl'", "choose one of compiled, lean, fasthttp"),
         ("run --load half", "'half' is not a load", "write closed:N"),
         ("run --load open:5:daily", "unknown schedule 'daily'", "poisson, uniform"),

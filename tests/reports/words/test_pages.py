@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,8 @@ def test_the_sentence_is_about_a_page_of_fifty_milliseconds(pages: list[PageCost
     first, checked = sentences(pages)
     assert first.startswith("For a page of 50 ms of CPU time, harache costs 2.6% (")
     assert ") of dso's capacity and suexec 22% (" in first
-    assert checked.startswith("Of 2 shares that were measured, 2 lie within 10% of")
+    assert checked.startswith("Of 2 measured shares, those within 10% of what hello's CPU times")
+    assert " predict are 2; the furthest, " in checked
 
 
 def test_of_several_conditions_each_is_named(pages: list[PageCosts]) -> None:
@@ -51,6 +53,12 @@ def test_a_page_that_was_not_predicted_is_told_in_words() -> None:
 def test_an_uncertain_verdict_says_so() -> None:
     (one,) = page_costs(trials(pages_us=[5_000], scatter=0.2))
     assert set(checks_table(one)["within 10%"]) <= {"yes, not surely", "no, not surely"}
+    assert "(of 2 the interval reaches across that limit)" in sentences([one])[-1]
+
+
+def test_an_interval_that_says_nothing_is_not_spelt_out() -> None:
+    (one,) = page_costs(trials(pages_us=[5_000], scatter=1.0))
+    assert any("(>±100%)" in text for text in checks_table(one)["measured"])
 
 
 def test_a_row_a_target_and_a_column_a_page(pages: list[PageCosts]) -> None:
@@ -70,7 +78,9 @@ def test_the_figure_has_a_panel_a_page_for_each_condition(pages: list[PageCosts]
 def test_a_folder_with_hello_gets_the_section(tmp_path: Path) -> None:
     with ResultsFolder.create(tmp_path, manifest()) as folder:
         for fields in trials(pages_us=[5_000]).astype(object).to_dict("records"):
-            known = {str(name): None if value != value else value for name, value in fields.items()}
+            known: dict[str, Any] = {
+                str(name): None if value != value else value for name, value in fields.items()
+            }
             folder.append_trial(TrialRow(**known))
         folder.finish()
     written = page.without_figures(tmp_path)
