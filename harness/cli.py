@@ -180,13 +180,14 @@ def run(
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.results import thresholds
+    from harness.trial.generator import usual_client
     from workloads import catalog
 
     if resume is not None:
         session.resume(resume, Terminal())
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
-    usual, cautions = session.usual_client() if client is None else (client, ())
+    usual, cautions = usual_client() if client is None else (client, ())
     chosen = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
         workloads=tuple(dict.fromkeys(catalog.find(name).name for name in _split(workload))),

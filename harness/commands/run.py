@@ -49,15 +49,6 @@ from workloads.load import library
 _STOP_S = 10.0
 
 
-def usual_client() -> tuple[str, tuple[Caution, ...]]:
-    """Return the client that generates the load unless told otherwise, and what is to be said."""
-    reason = library.obstacle()
-    if reason is None:
-        return "compiled", ()
-    about = f"the load comes from the client in Python, which is slower: {reason}"
-    return "lean", (Caution(about, library.REMEDY),)
-
-
 def start(
     plan: Plan,
     chosen: bool,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from harness.target.run_resources import Belongings
 from harness.target.targets import Target, choose
 from harness.trial import runner, selftest_verdict
 from harness.trial.bench import Laboratory
+from harness.trial.generator import usual_client
 from harness.trial.selftest_verdict import BASELINE, VARIANTS, Outcome, Procedure, Share
 
 FILE: Final = "selftest.json"
@@ -71,15 +73,17 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
     host = Host.examine()
     cores = divide(probes.usable_cpus(), fingerprint.siblings())
     console.print(announcement(procedure), highlight=False)
-    plan = procedure.plan(seed)
+    client, cautions = usual_client()
+    plan = replace(procedure.plan(seed), client=client)
     # What run.json says of the variants does not depend on how much time their plants take.
     ground = Ground(selftest_verdict.targets(dso, 0.0), (), cores, host)
     manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
+    manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
     with ExitStack() as stack:
         # Where the generator is, as in a run: the harness's own work must not slow the server down.
         stack.enter_context(running_on(cores.generator))
         folder = stack.enter_context(ResultsFolder.create(path, manifest))
-        service, pilots_us = _service_us(procedure.pilot(seed), dso, cores)
+        service, pilots_us = _service_us(replace(procedure.pilot(seed), client=client), dso, cores)
         targets = selftest_verdict.targets(dso, service)
         laboratory = stack.enter_context(_laboratory(plan, targets, cores))
         folder.update(versions={**manifest.versions, **laboratory.generator_versions})

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.errors import IsobenchError
+from harness.errors import Caution, IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.targets import folder_of
@@ -28,6 +28,15 @@ _BUILDING = threading.Lock()
 
 
 _NEEDED = ("locust", "gevent", "numpy", "httptools")
+
+
+def usual_client() -> tuple[str, tuple[Caution, ...]]:
+    """Return the client that generates the load unless told otherwise, and what is to be said."""
+    reason = library.obstacle()
+    if reason is None:
+        return "compiled", ()
+    about = f"the load comes from the client in Python, which is slower: {reason}"
+    return "lean", (Caution(about, library.REMEDY),)
 
 
 class GeneratorFailed(IsobenchError):
