@@ -65,11 +65,11 @@ def _checks(pages: PageCosts) -> Iterator[str]:
     unsure = sum(not check.sure for check in pages.checks)
     of_these = f" (of {unsure} the interval reaches across that limit)" if unsure else ""
     worst = max(pages.checks, key=lambda check: abs(check.ratio.mid - 1))
-    furthest = f"{worst.target} with {worst.workload}"
+    furthest = f"{worst.target} with {worst.workload}, is {_share(worst.measured)}"
     yield (
-        f"Of {len(pages.checks)} measured shares, those within {percent(LIMIT)} of what hello's "
-        f"CPU times predict are {held}{of_these}; the furthest, {furthest}, is "
-        f"{_share(worst.measured)} and {percent(worst.predicted.mid)} were predicted."
+        f"Of {len(pages.checks)} measured shares, {held} {'lies' if held == 1 else 'lie'} within "
+        f"{percent(LIMIT)} of what hello's CPU times predict{of_these}; the furthest, "
+        f"{furthest} and {percent(worst.predicted.mid)} were predicted."
     )
 
 

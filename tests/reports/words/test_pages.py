@@ -28,8 +28,8 @@ def test_the_sentence_is_about_a_page_of_fifty_milliseconds(pages: list[PageCost
     first, checked = sentences(pages)
     assert first.startswith("For a page of 50 ms of CPU time, harache costs 2.6% (")
     assert ") of dso's capacity and suexec 22% (" in first
-    assert checked.startswith("Of 2 measured shares, those within 10% of what hello's CPU times")
-    assert " predict are 2; the furthest, " in checked
+    assert checked.startswith("Of 2 measured shares, 2 lie within 10% of what hello's CPU times")
+    assert " predict; the furthest, " in checked
 
 
 def test_of_several_conditions_each_is_named(pages: list[PageCosts]) -> None:
