@@ -255,9 +255,7 @@ def profile(
     seed: Annotated[
         int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="About half a minute, less precise.")
-    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less precise.")] = False,
     out: Annotated[
         Path | None,
         typer.Option(
