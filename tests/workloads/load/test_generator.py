@@ -297,9 +297,10 @@ def test_a_trial_in_turns_sends_within_its_slices_only(
         "measured_from": 0.15,
         "measured_to": 0.6,
     }
+    (asked,) = generator.ask(trial(stub("hello"), client=client, turns=fields))
+    assert asked["event"] == "standing by"
     epoch = time.monotonic() + 0.3
-    command = trial(stub("hello"), client=client, turns=fields)
-    begun, ended, done = in_turns(generator, command, epoch)
+    begun, ended, done = generator.ask(json.dumps({"epoch": epoch}))
     timetable = Timetable.read(fields, epoch)
     assert begun["at"] >= timetable.window[0]
     assert ended["at"] >= timetable.window[1]
