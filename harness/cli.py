@@ -123,7 +123,7 @@ def run(
         float | None,
         typer.Option(
             metavar="S",
-            help="Measured time of each target in a block. Default: 0.6; with --slices off 1.",
+            help="Measured time of each target in a block. Default: 0.45; with --slices off 1.",
         ),
     ] = None,
     tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 10,
@@ -149,7 +149,7 @@ def run(
         typer.Option(
             metavar="TIME",
             help="Interleave the targets of a closed load in slices of this length, longer for "
-            "slow targets. off: one target after the other. Default: 20ms.",
+            "slow targets. off: one target after the other. Default: 30ms.",
         ),
     ] = None,
     cross_check: Annotated[

@@ -9,14 +9,15 @@ meet different hosts, however long each is measured. Loaded in turn, a few hundr
 each, they share it.
 
 **Slices** are as short as the target allows: a *pilot* (the target alone, for a moment) tells how
-quickly it answers, and a slice has time for some sixteen requests, and for two of each user, but is
-never shorter than 20 ms. After a slice nobody sends for as long as requests on their way may need.
+quickly it answers, and a slice has time for twelve requests, or one and a half of each user, but is
+never shorter than 30 ms: on such a host `dso` takes some 10 ms after a switch until all of its
+workers have warm caches. After a slice nobody sends for as long as requests on their way may need.
 
 **Order.** The time that a target gets is divided among its slices, which are spread over the whole
 stretch: each falls at random within its own part of it (stratified sampling; Cochran 1977, chapter
 5), so a slow target with few slices and a quick one with many meet the same host.
 
-**Flanks.** A slice of the baseline stands before and after each group of slices that takes 60 ms or
+**Flanks.** A slice of the baseline stands before and after each group of slices that takes 75 ms or
 longer, so that each target has the baseline's rate from the same fraction of a second; oftener,
 where the baseline would have less time than the others by that. Beside a
 long slice the flanks are longer, since so few requests have to stand for it. How ratios are formed
@@ -31,12 +32,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SHORTEST_S = 0.02
+SHORTEST_S = 0.03
 LONGEST_S = 2.0
-FLANKED_S = 0.06
+FLANKED_S = 0.075
 """How long slices of other targets may take between two of the baseline."""
-_REQUESTS = 16
-_REQUESTS_OF_A_USER = 2
+_REQUESTS = 12
+_REQUESTS_OF_A_USER = 1.5
 _LEAST_SLICES = 3
 _LEAST_GAP_S = 0.002
 _LONGEST_GAP_S = 1.0
@@ -117,7 +118,7 @@ def interleave(
         flanks = max(_LEAST_SLICES, math.ceil(seconds / paces[baseline].slice_s))
         placed = list(_flanked(own, paces, baseline, flanks)) if own else []
         placed = placed or [(baseline, paces[baseline].slice_s)] * flanks
-    warming = [(place, paces[place].slice_s) for place in warm]
+    warming = [(place, min(paces[place].slice_s, max(warmup_s, SHORTEST_S))) for place in warm]
     slices = tuple(_laid_out([*warming, *placed], paces))
     first = slices[len(warming)]
     last = slices[-1]

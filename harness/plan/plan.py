@@ -30,9 +30,10 @@ MOST_TOGETHER = 24
 """How many servers live at once: each takes memory, and has a generator of some 60 MiB."""
 HELLO = "hello"
 PAGE = "page:5ms"
-PAGE_TARGETS = ("dso", "fastcgi", "harache", "suexec")
+PAGE_TARGETS = ("dso", "fastcgi", "harache")
 """The targets with which a page shows whether overheads carry over to it: the baseline, a worker of
-the tenant's that is there already, one that is forked, and a program that is executed."""
+the tenant's that is there already, and a process that is forked. A program that is executed takes
+slices of two seconds for such a page."""
 PAGE_BLOCKS = 5
 PAGE_SHARE = 0.5
 """Of the seconds of other trials. Its slices are long, and an agreement within 10% needs few."""

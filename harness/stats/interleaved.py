@@ -47,8 +47,9 @@ class Portions:
     """What counts of each slice that has anything: from when to when (s), and the completions.
 
     The arrays have one entry a slice, in the order of time. `sending_s` is how much of that time
-    all users sent, in all; `left_out_s` what was left out at the beginning of each slice; `counted`
-    says of each request whether it is one of these completions.
+    all users sent, in all; `left_out_s` what was left out at the beginning of each slice. `counted`
+    says of each request whether its latency counts: those sent after that, however long they took
+    (whoever counts what was completed in time only misses the longest).
     """
 
     begin: Numbers
@@ -94,11 +95,11 @@ def portions(
             from_s, to_s = _between_completions(done, first + left_out_s, last)
         else:
             from_s, to_s = first, float(done.max())
-        inside = (done > from_s) & (done <= to_s)
-        if not inside.any():
+        inside = np.count_nonzero((done > from_s) & (done <= to_s))
+        if not inside:
             continue
-        counted[mine[inside]] = True
-        found.append((from_s, to_s, int(np.count_nonzero(inside))))
+        counted[mine[sent[mine] >= first + left_out_s]] = True
+        found.append((from_s, to_s, int(inside)))
         sending_s += min(to_s, last) - from_s
     columns = np.array(found, dtype=np.float64).reshape(-1, 3).T
     return Portions(columns[0], columns[1], columns[2], sending_s, left_out_s, counted)

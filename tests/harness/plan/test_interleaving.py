@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.plan.interleaving import FLANKED_S, LONGEST_S, Pace, interleave, pace
+from harness.plan.interleaving import FLANKED_S, LONGEST_S, SHORTEST_S, Pace, interleave, pace
 
 FAST, SLOW = pace(5000, 8), pace(40, 8)
 PACES = [FAST, pace(3000, 8), pace(400, 8), SLOW]
 
 
 def test_a_slice_has_time_for_some_requests_and_is_no_shorter_than_asked() -> None:
-    assert FAST.slice_s == 0.02
-    assert SLOW.slice_s == pytest.approx(16 / 40)
+    assert FAST.slice_s == SHORTEST_S
+    assert SLOW.slice_s == pytest.approx(12 / 40)
     assert pace(5000, 8, shortest_s=0.1).slice_s == 0.1
-    assert pace(100, 64).slice_s == pytest.approx(1.28)
+    assert pace(100, 64).slice_s == pytest.approx(0.96)
 
 
 def test_what_is_on_its_way_is_waited_for() -> None:

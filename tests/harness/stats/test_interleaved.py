@@ -41,7 +41,6 @@ def test_the_rate_is_the_servers_however_many_requests_a_slice_has(service_s: fl
     sent, completed = closed_loop(begins, length_s, service_s)
     found = portions(sent, completed, begins, [length_s] * 20, USERS)
     assert found.per_second == pytest.approx(1 / service_s, rel=0.01)
-    assert found.counted.sum() == found.requests.sum()
     assert len(found.begin) == 20
 
 
