@@ -284,18 +284,17 @@ class Plan:
         return interleaved and isinstance(spec.load, Closed)
 
     def together(self, specs: Sequence[Spec]) -> Iterator[list[Spec]]:
-        """Divide the trials of a block into those that are made at the same time, in their order.
+        """Divide the trials of a block into those whose servers live at the same time.
 
-        All servers of a group are there at once, so there are no more than `MOST_TOGETHER`.
+        One server of each target serves all its interleaved trials, one condition after the other.
+        There are no more than `MOST_TOGETHER` servers.
         """
-        groups: dict[object, list[Spec]] = {}
-        for spec in specs:
-            condition = (spec.workload, str(spec.load), spec.connection)
-            interleaved = self.is_interleaved(spec)
-            groups.setdefault(condition if interleaved else spec.trial, []).append(spec)
-        for group in groups.values():
-            count = math.ceil(len(group) / MOST_TOGETHER)
-            yield from (group[number::count] for number in range(count))
+        shared = [spec for spec in specs if self.is_interleaved(spec)]
+        yield from ([spec] for spec in specs if not self.is_interleaved(spec))
+        targets = list(dict.fromkeys(spec.target for spec in shared))
+        count = math.ceil(len(targets) / MOST_TOGETHER)
+        for number in range(count):
+            yield [spec for spec in shared if spec.target in targets[number::count]]
 
     def _combinations(self) -> Iterator[tuple[str, str, Load, str]]:
         for workload in self.workloads:

@@ -46,18 +46,22 @@ _MOST_LEFT_OUT = 0.5
 class Portions:
     """What counts of each slice that has anything: from when to when (s), and the completions.
 
-    The arrays have one entry a slice, in the order of time. `sending_s` is how much of that time
-    all users sent, in all; `left_out_s` what was left out at the beginning of each slice. `counted`
-    says of each request whether its latency counts: those sent after that, however long they took
-    (whoever counts what was completed in time only misses the longest).
+    The arrays have one entry a slice, in the order of time. `left_out_s` is what was left out at
+    the beginning of each slice. `counted` says of each request whether its latency counts: those
+    sent after that, however long they took (whoever counts what was completed in time only misses
+    the longest). Of everything that was sent in slices, `whole` marks the requests; `occupied_s` is
+    the time from the first sending of each slice to its last completion, in all, and `sending_s`
+    that in which users sent.
     """
 
     begin: Numbers
     end: Numbers
     requests: Numbers
-    sending_s: float
     left_out_s: float
     counted: NDArray[np.bool_]
+    whole: NDArray[np.bool_]
+    occupied_s: float
+    sending_s: float
 
     @property
     def seconds(self) -> float:
@@ -82,8 +86,8 @@ def portions(
     quick = len(begins) > 0 and np.count_nonzero(own >= 0) >= _QUICK * users * len(begins)
     left_out_s = _left_out_s(sent, completed, own, lengths) if quick else 0.0
     found: list[tuple[float, float, int]] = []
-    counted = np.zeros(len(sent), dtype=bool)
-    sending_s = 0.0
+    counted, whole = (np.zeros(len(sent), dtype=bool) for _ in range(2))
+    occupied_s = sending_s = 0.0
     for number in range(len(begins)):
         mine = np.flatnonzero(own == number)
         if not len(mine):
@@ -98,11 +102,15 @@ def portions(
         inside = np.count_nonzero((done > from_s) & (done <= to_s))
         if not inside:
             continue
-        counted[mine[sent[mine] >= first + left_out_s]] = True
         found.append((from_s, to_s, int(inside)))
-        sending_s += min(to_s, last) - from_s
+        counted[mine[sent[mine] >= first + left_out_s]] = True
+        whole[mine] = True
+        occupied_s += float(done.max()) - first
+        sending_s += last - first
     columns = np.array(found, dtype=np.float64).reshape(-1, 3).T
-    return Portions(columns[0], columns[1], columns[2], sending_s, left_out_s, counted)
+    return Portions(
+        columns[0], columns[1], columns[2], left_out_s, counted, whole, occupied_s, sending_s
+    )
 
 
 def _between_completions(done: Numbers, earliest: float, latest: float) -> tuple[float, float]:

@@ -45,8 +45,8 @@ class Seen:
 
     `row` has no numbers, `done` is what the generator says, `rows` has a line a request (see
     `assess`), `first` and `last` are the readings at both ends of the window. `slices` are those of
-    an interleaved trial, on CLOCK_MONOTONIC; None of one that had the time for itself. `pilot` are
-    the requests of an earlier load on the same server.
+    an interleaved trial, on CLOCK_MONOTONIC; None of one that had the time for itself. `earlier` is
+    what the generator said of earlier loads on the same server.
     """
 
     spec: Spec
@@ -56,7 +56,7 @@ class Seen:
     first: probes.Reading
     last: probes.Reading
     slices: tuple[Slice, ...] | None = None
-    pilot: Mapping[str, Any] | None = None
+    earlier: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,16 +219,22 @@ def assess_interleaved(
         **_used(seen.first, seen.last, whole),
         generator_cpu_share=done["generator_cpu_s"] / own.seconds,
     )
-    closed = self_checks.Closed(
-        users=getattr(seen.spec.load, "users", 0),
-        per_second=own.per_second,
-        mean_latency_s=float(inside.mean()) / 1e6,
-        longest_s=float(inside.max()) / 1e6,
-        client_s=_client_s(done),
-        window_s=own.seconds,
-        sending_share=own.sending_s / own.seconds,
+    return Trial(row, inside), _closed_in_slices(seen, own)
+
+
+def _closed_in_slices(seen: Seen, own: interleaved.Portions) -> self_checks.Closed:
+    """Return what Little's law needs: of all that was sent in slices, until the last completion."""
+    assert isinstance(seen.spec.load, Closed)
+    latency_us = seen.rows[own.whole, 1]
+    return self_checks.Closed(
+        users=seen.spec.load.users,
+        per_second=len(latency_us) / own.occupied_s,
+        mean_latency_s=float(latency_us.mean()) / 1e6,
+        longest_s=0.0,  # no latency is cut at an edge
+        client_s=_client_s(seen.done),
+        window_s=own.occupied_s,
+        sending_share=own.sending_s / own.occupied_s,
     )
-    return Trial(row, inside), closed
 
 
 def _used(first: probes.Reading, last: probes.Reading, requests: int) -> dict[str, Any]:
@@ -315,7 +321,7 @@ def least_served(asked: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _counts(seen: Seen, served: int) -> self_checks.Counts:
-    loads = [seen.done] if seen.pilot is None else [seen.pilot, seen.done]
+    loads = [*seen.earlier, seen.done]
     again = [one["retries"] for one in loads]
     verified = [one["verified"] for one in loads]
     return self_checks.Counts(
@@ -325,7 +331,7 @@ def _counts(seen: Seen, served: int) -> self_checks.Counts:
         sent=sum(one["sent"] for one in loads),
         sent_again=None if None in again else sum(again),
         verified=None if None in verified else sum(verified),
-        wrong=0 if seen.pilot is None else int(seen.pilot["errors"]),
+        wrong=sum(int(one["errors"]) for one in seen.earlier),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -62,21 +62,13 @@ class _Seat:
 
 
 @dataclass
-class _Group:
-    """Trials that are made together: who waits for whom, and what their pilots showed."""
+class _Condition:
+    """Trials under one condition, made together: who waits for whom, what their pilots showed."""
 
     prepared: Sequence[Prepared]
     everybody: Rendezvous
-    paces: dict[int, Pace]
+    paces: dict[str, Pace] = field(default_factory=dict)
     alone: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A trial's part in a group, as number `place`."""
-
-    group: _Group
-    place: int
 
 
 @dataclass
@@ -151,31 +143,38 @@ class Laboratory:
     def measure_interleaved(self, specs: Sequence[Spec]) -> list[Trial]:
         """Make trials of closed loads together, each in slices of time of its own.
 
-        Where the baseline is one of the targets and not among the trials, it is there all the same.
+        The server of a target serves all its trials, one condition after the other. Where the
+        baseline is one of the targets and not among the trials, it is there all the same.
         """
-        together = [*specs, *self._companion(specs)]
+        conditions = [self._condition(group) for group in _by_condition(specs)]
+        targets = list(dict.fromkeys(one.target.name for c in conditions for one in c.prepared))
         # In this thread, as a generator ends with the one that started it.
-        while len(self._seats) < len(together):
+        while len(self._seats) < len(targets):
             self._seats.append(self._another_seat(len(self._seats)))
         for seat in self._seats:
             seat.generator.wait()
-        prepared = [self._preparation.prepare(spec) for spec in together]
-        group = _Group(prepared, Rendezvous(len(together)), {})
-
-        def attempt(place: int) -> Seen | Trial:
-            try:
-                return self._attempt(prepared[place], self._seats[place], _Part(group, place))
-            finally:
-                group.everybody.leave()
-
         before = self._witness()
-        executor = ThreadPoolExecutor(len(together))
+        executor = ThreadPoolExecutor(len(targets))
         try:
-            attempts = list(executor.map(attempt, range(len(together))))
+            jobs = [
+                executor.submit(self._attempts, target, conditions, seat)
+                for target, seat in zip(targets, self._seats, strict=False)
+            ]
+            attempts = [attempt for job in jobs for attempt in job.result()]
         finally:
             # When interrupted, they end as soon as their generators do.
             executor.shutdown(wait=False)
-        return judge(attempts, self._surroundings(before), BASELINE)[: len(specs)]
+        surroundings = self._surroundings(before)
+        judged = {
+            trial.row.trial: trial
+            for condition in conditions
+            for trial in judge(_under(condition, attempts), surroundings, BASELINE)
+        }
+        return [judged[spec.trial] for spec in specs]
+
+    def _condition(self, specs: Sequence[Spec]) -> _Condition:
+        prepared = [self._preparation.prepare(one) for one in (*specs, *self._companion(specs))]
+        return _Condition(prepared, Rendezvous(len(prepared)))
 
     def _companion(self, specs: Sequence[Spec]) -> list[Spec]:
         """Return the baseline's trial, for others to be compared with, if it is not there."""
@@ -199,18 +198,42 @@ class Laboratory:
             output=self._belongings.scratch / f"trial-{place}.npy",
         )
 
-    def _attempt(self, prepared: Prepared, seat: _Seat, part: _Part | None = None) -> Seen | Trial:
+    def _attempt(self, prepared: Prepared, seat: _Seat) -> Seen | Trial:
         """Return what was seen of a trial, or the void trial that came of it."""
         try:
             with self._server(prepared, seat) as server:
-                if part is None:
-                    return self._seen(prepared, server, seat)
-                return self._seen_interleaved(prepared, server, seat, part)
-        except LoadFailed as error:
-            evidence = json.dumps({"reason": str(error), **(error.evidence or {})})
-            return void(prepared.row, str(error), evidence)
-        except ServerFailed as error:
-            return void(prepared.row, str(error), error.evidence)
+                return self._seen(prepared, server, seat)
+        except (LoadFailed, ServerFailed) as error:
+            return _failed(prepared, error)
+
+    def _attempts(
+        self, target: str, conditions: Sequence[_Condition], seat: _Seat
+    ) -> list[Seen | Trial]:
+        """Return what was seen of all trials of a target, on one server, or what came of them."""
+        parts = [
+            (one, condition)
+            for condition in conditions
+            for one in condition.prepared
+            if one.target.name == target
+        ]
+        found: list[Seen | Trial] = []
+        left = 0
+        try:
+            with self._server(parts[0][0], seat) as server:
+                earlier: tuple[Mapping[str, Any], ...] = ()
+                for prepared, condition in parts:
+                    seen = self._seen_interleaved(prepared, server, seat, condition, earlier)
+                    found.append(seen)
+                    earlier = (*seen.earlier, seen.done)
+                    condition.everybody.leave()
+                    left += 1
+        except (LoadFailed, ServerFailed) as error:
+            # What comes after has no server that could be believed.
+            found += [_failed(prepared, error) for prepared, _ in parts[len(found) :]]
+        finally:
+            for _, condition in parts[left:]:
+                condition.everybody.leave()
+        return found
 
     def _seen(self, prepared: Prepared, server: Server, seat: _Seat) -> Seen:
         """Load a server that has the time for itself."""
@@ -224,71 +247,77 @@ class Laboratory:
         return Seen(prepared.spec, row, done, _rows_of(done), first, last)
 
     def _seen_interleaved(
-        self, prepared: Prepared, server: Server, seat: _Seat, part: _Part
+        self,
+        prepared: Prepared,
+        server: Server,
+        seat: _Seat,
+        condition: _Condition,
+        earlier: tuple[Mapping[str, Any], ...],
     ) -> Seen:
-        """Load a server in its slices: after a pilot, when all others are ready as well."""
-        group, place = part.group, part.place
+        """Load a server in its slices: after a pilot, when all others are ready as well.
+
+        `earlier` is what the generator said of earlier loads on the same server.
+        """
+        place = condition.prepared.index(prepared)
         command = prepared.addressed(server.host, server.port, seat.output)
-        group.everybody.meet()  # servers that start would be in the pilots' way
-        pilot = self._pilot(prepared, server, seat, group, place)
-        group.everybody.meet()
-        interleaving = self._interleaving(group)
+        condition.everybody.meet()  # servers that start would be in the pilots' way
+        earlier = (*earlier, *self._pilot(prepared, server, seat, condition))
+        condition.everybody.meet()
+        interleaving = self._interleaving(condition)
         epoch = 0.0
         window = _Window()
 
         def on_event(event: str, _at: float) -> None:
             nonlocal epoch
             if event == STANDING_BY:
-                epoch = group.everybody.meet() + LEAD_S
+                epoch = condition.everybody.meet() + LEAD_S
                 seat.generator.begin(epoch)
             else:
-                self._look(server, seat, window, group.everybody)
+                self._look(server, seat, window, condition.everybody)
 
         done = _loaded(server, seat, command | {"turns": interleaving.fields(place)}, on_event)
-        loads = [done] if pilot is None else [pilot, done]
-        row = _row_of(prepared, server, window, least_served(loads))
+        row = _row_of(prepared, server, window, least_served([*earlier, done]))
         slices = tuple(
             replace(one, begin_s=epoch + one.begin_s)
             for one in interleaving.of(place)
             if one.begin_s >= interleaving.measured_from_s
         )
         first, last = window.readings
-        return Seen(prepared.spec, row, done, _rows_of(done), first, last, slices, pilot)
+        return Seen(prepared.spec, row, done, _rows_of(done), first, last, slices, earlier)
 
     def _pilot(
-        self, prepared: Prepared, server: Server, seat: _Seat, group: _Group, place: int
-    ) -> Mapping[str, Any] | None:
-        """Find the pace of a target, alone; None where an earlier block has found it."""
+        self, prepared: Prepared, server: Server, seat: _Seat, condition: _Condition
+    ) -> Iterator[Mapping[str, Any]]:
+        """Find the pace of a target, alone, unless an earlier block has; yield what was loaded."""
         spec = prepared.spec
         key = (spec.target, spec.workload, str(spec.load), spec.connection)
-        done = None
         if key not in self._paces:
             assert isinstance(spec.load, Closed)
             command = prepared.addressed(server.host, server.port, seat.output)
             command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
-            with group.alone:
+            with condition.alone:
                 done = _loaded(server, seat, command, lambda _event, _at: None)
             begin, end = done["window"]
             Path(done["file"]).unlink()
             shortest_s = self._plan.slice_s or SHORTEST_S
             self._paces[key] = pace(done["requests"] / (end - begin), spec.load.users, shortest_s)
-        group.paces[place] = self._paces[key]
-        return done
+            yield done
+        condition.paces[spec.target] = self._paces[key]
 
-    def _interleaving(self, group: _Group) -> Interleaving:
-        """Return the slices of a group: the same to all who ask.
+    def _interleaving(self, condition: _Condition) -> Interleaving:
+        """Return the slices of a condition's trials: the same to all who ask.
 
         One that has failed before its pace was known has no slice that anybody needs.
         """
-        specs = [one.spec for one in group.prepared]
+        specs = [one.spec for one in condition.prepared]
         unknown = Pace(SHORTEST_S, 0.0)
         names = [spec.target for spec in specs]
         return interleave(
-            [group.paces.get(place, unknown) for place in range(len(specs))],
+            [condition.paces.get(name, unknown) for name in names],
             names.index(BASELINE) if BASELINE in names else None,
             self._plan.seconds_of(specs[0].workload),
             self._plan.warmup_s,
-            f"{self._plan.seed}/{specs[0].block}/{specs[0].connection}",
+            f"{self._plan.seed}/{specs[0].block}/{specs[0].workload}/{specs[0].connection}",
         )
 
     def _look(
@@ -359,6 +388,32 @@ class Laboratory:
         begin, end = done["window"]
         inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
         return crosscheck.own(inside, end - begin, users)
+
+
+def _by_condition(specs: Sequence[Spec]) -> list[list[Spec]]:
+    groups: dict[tuple[str, ...], list[Spec]] = {}
+    for spec in specs:
+        key = (spec.workload, str(spec.load), spec.connection)
+        groups.setdefault(key, []).append(spec)
+    return list(groups.values())
+
+
+def _under(condition: _Condition, attempts: Sequence[Seen | Trial]) -> list[Seen | Trial]:
+    """Return those of the attempts that are of a condition."""
+    names = {one.spec.trial for one in condition.prepared}
+    return [
+        one
+        for one in attempts
+        if (one.spec.trial if isinstance(one, Seen) else one.row.trial) in names
+    ]
+
+
+def _failed(prepared: Prepared, error: LoadFailed | ServerFailed) -> Trial:
+    """Return the void trial that comes of a failure."""
+    if isinstance(error, ServerFailed):
+        return void(prepared.row, str(error), error.evidence)
+    evidence = json.dumps({"reason": str(error), **(error.evidence or {})})
+    return void(prepared.row, str(error), evidence)
 
 
 def _loaded(

@@ -30,6 +30,7 @@ REQUEST_SCATTER = 0.5
 """The standard deviation of a service time, as a share of it."""
 
 CONDITION = Condition("hello", "closed:8", "close", 10, "uniform")
+NOBODY = np.empty(0, dtype=bool)
 KEYS: dict[str, Key] = {name: (name, CONDITION) for name in RATES}
 PACES = [pace(rate, users=8) for rate in RATES.values()]
 TIMETABLES = [interleave(PACES, 0, 0.6, 0.1, str(seed)) for seed in range(25)]
@@ -65,7 +66,7 @@ def block(timetable: Interleaving, random: np.random.Generator) -> dict[str, flo
         ends = begins + [one.length_s for one in own]
         mean = rate * np.exp(random.normal(0, START_SCATTER)) * host.work(begins, ends)
         done = np.maximum(1.0, random.normal(mean, REQUEST_SCATTER * np.sqrt(mean)))
-        seen[name] = Portions(begins, ends, done, 0.0, 0.0, np.empty(0, dtype=bool))
+        seen[name] = Portions(begins, ends, done, 0.0, NOBODY, NOBODY, 0.0, 0.0)
     return {name: local_ratio(one, seen["dso"]) for name, one in seen.items() if name != "dso"}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.stats.interleaved import Portions, local_ratio, mser, portions
 
 USERS = 8
+NOBODY = np.empty(0, dtype=bool)
 
 
 def closed_loop(
@@ -69,12 +70,13 @@ def test_users_send_for_the_length_of_a_slice_only() -> None:
     sent, completed = closed_loop([0.0], 0.16, 0.01)
     found = portions(sent, completed, [0.0], [0.16], USERS)
     assert found.sending_s == pytest.approx(0.16)
-    assert found.seconds == pytest.approx(0.24, abs=0.011)
+    assert found.occupied_s == pytest.approx(0.24, abs=0.011)
+    assert found.whole.all()
 
 
 def of(*slices: tuple[float, float, float]) -> Portions:
     begin, end, requests = np.array(slices, dtype=np.float64).reshape(-1, 3).T
-    return Portions(begin, end, requests, 0.0, 0.0, np.empty(0, dtype=bool))
+    return Portions(begin, end, requests, 0.0, NOBODY, NOBODY, 0.0, 0.0)
 
 
 def test_a_ratio_is_to_the_baselines_rate_at_the_same_time() -> None:
