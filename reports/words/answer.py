@@ -2,7 +2,8 @@
 
 The question is what it costs to run each script as its owner. It is answered from one condition:
 the first whose interval is narrow enough, or else the first in which owners' scripts can be set
-beside the baseline.
+beside the baseline. A condition under which few of the targets were measured, as a page is beside
+`hello`, answers nothing for the rest.
 """
 
 from __future__ import annotations
@@ -69,6 +70,8 @@ def find(summary: pd.DataFrame) -> Answer | None:
         if (base := _first(rows, "target", BASELINE))
         and (owner := _first(rows, "runs_as", "owner"))
     ]
+    most = max((len(answer.rows) for answer in found), default=0)
+    found = [answer for answer in found if 2 * len(answer.rows) > most]
     # One that the generator did not touch says more, sure or not, than one that it did.
     found.sort(key=lambda answer: (not answer.is_sure, bool(answer.bound)))
     return found[0] if found else None

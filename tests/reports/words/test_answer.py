@@ -79,6 +79,12 @@ def test_the_first_condition_with_an_answer_gives_it(summary: pd.DataFrame, trou
     )
 
 
+def test_a_page_that_few_targets_were_measured_with_answers_nothing(summary: pd.DataFrame) -> None:
+    page = summary[summary["target"].isin(("dso", "harache"))].assign(workload="page:5ms")
+    both = pd.concat([widened(summary), page], ignore_index=True)
+    assert title(both).startswith("No answer from this host in 5 blocks: ruid2")
+
+
 @pytest.mark.parametrize("missing", ["dso", "owner"])
 def test_without_two_sides_there_is_no_answer(summary: pd.DataFrame, missing: str) -> None:
     rest = summary[(summary["target"] != missing) & (summary["runs_as"] != missing)]
