@@ -209,7 +209,7 @@ def assess_interleaved(
         row,
         verdict="ok",
         measured_s=own.seconds,
-        requests=int(own.requests.sum()),
+        requests=len(inside),
         requests_per_second=own.per_second,
         interleaved_ratio=None if np.isnan(ratio) else ratio,
         slices=len(own.begin),

@@ -47,7 +47,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     directory = tmp_path_factory.mktemp("whole")
     isobench = Isobench(directory)
     folder = directory / "results"
-    arguments = ("--quick", "--modes", "dso,ruid2", "--seed", "11", "--out", folder)
+    short = ("--quick", "--blocks", "2")
+    arguments = (*short, "--modes", "dso,ruid2", "--seed", "11", "--out", folder)
     return Whole(isobench, folder, isobench.call("run", *arguments))
 
 
