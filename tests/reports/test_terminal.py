@@ -28,7 +28,7 @@ def test_a_block_for_each_condition(make_folder: MakeFolder) -> None:
     assert "hello, 8 users, connections kept alive, 10 tenants" in text
     assert "vs dso" in text
     harache = next(line for line in text.splitlines() if line.startswith("harache"))
-    assert harache.split()[:5] == ["harache", "owner", "1,050", "±1.6%", "7.3%"]
+    assert harache.split()[:5] == ["harache", "owner", "1,050", "7.3%", "±4.5%"]
 
 
 def test_long_names_and_reasons_fit_and_are_not_markup(make_folder: MakeFolder) -> None:

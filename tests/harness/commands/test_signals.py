@@ -97,7 +97,7 @@ def test_a_killed_generator_ends_the_run_with_a_reason(isobench: Isobench, tmp_p
     out = tmp_path / "results"
     with isobench.started(*RUN, "--out", out) as process:
         until(lambda: trials_in(out))
-        (generator,) = children(process.pid, "workloads.load.generator")
+        generator, *_ = children(process.pid, "workloads.load.generator")
         os.kill(generator, signal.SIGKILL)
         ended = isobench.end_of(process)
     assert ended.code == 2

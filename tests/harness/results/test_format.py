@@ -119,7 +119,7 @@ def test_the_bootstrap_is_shown_where_there_are_blocks_enough() -> None:
     assert r.readable(many, "dso")["bootstrap"].tolist() == ["100\N{EN DASH}100%"]
 
 
-@pytest.mark.parametrize(("trials", "shown"), [(5, "too few blocks"), (6, "not shown")])
-def test_no_difference_is_another_thing_than_too_few_blocks(trials: int, shown: str) -> None:
-    row = {**ROW, "difference": "not shown", "p_adjusted": 0.3, "trials": trials}
-    assert r.readable(pd.DataFrame([row]), "dso")["difference"].tolist() == [shown]
+def test_a_ratio_has_its_own_interval_and_the_baseline_none() -> None:
+    ratio = {"ratio_to_dso": 0.5, "ratio_to_dso_low": 0.45, "ratio_to_dso_high": 0.55}
+    rows = [{**ROW, **ratio, "target": "cgi"}, {**ROW, "target": "dso"}]
+    assert r.readable(pd.DataFrame(rows), "dso")["±"].tolist() == ["±11%", r.NONE]

@@ -37,6 +37,7 @@ COLUMNS = {
         steady_from_s:float? discarded_s:float? disturbed:text? foreign_cpu_share:float?
         pressure_share:float? spin_before:float? spin_after:float? runnable_before:int?
         runnable_after:int? env_bytes:int? hash_seed:int? port:int? tenant_order:text?
+        interleaved_ratio:float? slices:int? slice_s:float?
     """,
     "latency": """
         trial:text target:text workload:text load:text connection:text block:int clock:text

@@ -40,7 +40,7 @@ def test_four_findings() -> None:
     summary = summarise(run(8, dso=1000, cgi=100, twin=1001, near=1020), NO_LATENCY)
     found = summary.set_index("target")["difference"].to_dict()
     assert found == {"dso": "", "cgi": "lower", "twin": "same", "near": "same"}
-    assert only(summary, "cgi")["p_value"] == pytest.approx(2 / 2**8)
+    assert only(summary, "cgi")["p_value"] < 1e-6
     assert only(summary, "cgi")["p_adjusted"] >= only(summary, "cgi")["p_value"]
     assert math.isnan(only(summary, "dso")["p_value"])
 
@@ -52,10 +52,8 @@ def test_the_smallest_effect_is_the_users_to_say() -> None:
     assert only(strict, "near")["difference"] == "higher"
 
 
-def test_five_blocks_show_nothing() -> None:
-    assert only(summarise(run(5, dso=1000, cgi=100), NO_LATENCY), "cgi")["difference"] == (
-        "not shown"
-    )
+def test_five_blocks_show_a_difference() -> None:
+    assert only(summarise(run(5, dso=1000, cgi=100), NO_LATENCY), "cgi")["difference"] == "lower"
 
 
 def test_without_the_baseline_nothing_is_compared() -> None:
