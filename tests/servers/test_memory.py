@@ -37,9 +37,11 @@ def own_bytes(server: Server) -> int:
 def test_answers_with_large_headers_do_not_stay(sites: Sites, mode: str) -> None:
     sites.put("big.py", BIG_HEADER)
     with Server(mode, sites) as server:
-        assert server.get("/big.py?0").status == 500
+        # malloc keeps what one answer takes for the next (mallopt(3), M_MMAP_THRESHOLD).
+        for number in range(3):
+            assert server.get(f"/big.py?{number}").status == 500
         before = own_bytes(server)
-        for number in range(1, 4):
+        for number in range(3, 7):
             assert server.get(f"/big.py?{number}").status == 500
         server.wait_for(lambda: own_bytes(server) < before + 20 * MIB)  # programs end after it
 
