@@ -41,9 +41,10 @@ def test_answers_with_large_headers_do_not_stay(sites: Sites, mode: str) -> None
         for number in range(3):
             assert server.get(f"/big.py?{number}").status == 500
         before = own_bytes(server)
-        for number in range(3, 7):
+        for number in range(3, 12):
             assert server.get(f"/big.py?{number}").status == 500
-        server.wait_for(lambda: own_bytes(server) < before + 20 * MIB)  # programs end after it
+        # Nine headers of 14 MiB; a program that still ends, or what malloc keeps, is a third of it.
+        server.wait_for(lambda: own_bytes(server) < before + 45 * MIB)
 
 
 @pytest.mark.parametrize("mode", ["dso", "harache", "zygote", "sandbox"])
