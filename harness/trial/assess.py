@@ -80,25 +80,28 @@ def judge(
     """
     seen = [one for one in attempts if isinstance(one, Seen)]
     own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
-    interleaved_ones = [one for one in seen if one.slices is not None]
-    beside = next((_portions(one) for one in interleaved_ones if one.spec.target == baseline), None)
+    counted = [None if isinstance(one, Trial) else _portions(one) for one in attempts]
+    pairs = list(zip(attempts, counted, strict=True))
+    beside = next(
+        (own for one, own in pairs if own is not None and one.row.target == baseline), None
+    )
 
-    def judged(one: Seen | Trial) -> Trial:
+    def judged(one: Seen | Trial, own: interleaved.Portions | None) -> Trial:
         if isinstance(one, Trial):
             return one
-        if one.slices is None:
+        if own is None:
             trial = assess(one.row, one.done, one.rows, one.first, one.last)
             failed = None
         else:
             is_baseline = one.spec.target == baseline
-            trial, failed = assess_interleaved(one, None if is_baseline else beside)
+            trial, failed = assess_interleaved(one, own, None if is_baseline else beside)
         trial = checked(one, trial, failed)
         noise = _noise(one, surroundings.server_cores, own_cpu_s)
         return witnessed(
-            trial, noise, surroundings.before, surroundings.after, alike=one.slices is not None
+            trial, noise, surroundings.before, surroundings.after, alike=own is not None
         )
 
-    return [judged(one) for one in attempts]
+    return [judged(one, own) for one, own in pairs]
 
 
 def _noise(one: Seen, server_cores: tuple[int, ...], own_cpu_s: float) -> interference.Noise:
@@ -170,9 +173,10 @@ def assess(
     return _from_intended(trial, account, end - begin)
 
 
-def _portions(seen: Seen) -> interleaved.Portions:
-    """Return what counts of each slice of an interleaved trial."""
-    assert seen.slices is not None
+def _portions(seen: Seen) -> interleaved.Portions | None:
+    """Return what counts of each slice of an interleaved trial; None of one that had none."""
+    if seen.slices is None:
+        return None
     assert isinstance(seen.spec.load, Closed)
     completed, latency_us = seen.rows[:, 0], seen.rows[:, 1]
     return interleaved.portions(
@@ -185,19 +189,18 @@ def _portions(seen: Seen) -> interleaved.Portions:
 
 
 def assess_interleaved(
-    seen: Seen, beside: interleaved.Portions | None
+    seen: Seen, own: interleaved.Portions, beside: interleaved.Portions | None
 ) -> tuple[Trial, self_checks.Closed | None]:
     """Turn what was seen in a trial's slices into its row, and what Little's law needs. Pure.
 
-    `beside` is what counts of the baseline; the baseline itself has none. Rates and times are those
-    of what counts of each slice (`harness.stats.interleaved`). CPU time and all that the kernel
-    counts are of the whole window, in which the server does nothing outside of its slices, divided
-    by all its requests.
+    `own` is what counts of its slices, `beside` what counts of the baseline's; the baseline itself
+    has none beside it. Rates and times are those of what counts (`harness.stats.interleaved`). CPU
+    time and all that the kernel counts are of the whole window, in which the server does nothing
+    outside of its slices, divided by all its requests.
     """
     row, done = _counted(seen.row, seen.done), seen.done
     if trial := _wrong(row, done):
         return trial, None
-    own = _portions(seen)
     completed, latency_us = seen.rows[:, 0], seen.rows[:, 1]
     begin, end = done["window"]
     whole = int(np.count_nonzero((completed >= begin) & (completed < end)))
