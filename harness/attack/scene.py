@@ -436,15 +436,16 @@ class Scene:
         """Ask for a script of the attacker's."""
         return self._get(self._planted.attacker, f"/{script}", {})
 
-    def outage(self) -> str | None:
+    def outage(self, watched_s: float = 0.0) -> str | None:
         """Return evidence if the server has ended, or serves the neighbour no more."""
-        deadline = time.monotonic() + SERVED_WITHIN_S
+        began = time.monotonic()
+        deadline = began + watched_s + SERVED_WITHIN_S
         while (left_s := deadline - time.monotonic()) > 0:
             if self._server.has_ended():
                 return f"the server has ended: {self._server.last_words() or 'without a word'}"
             neighbour = self._planted.neighbour
             last = self._get(neighbour, "/witness.py", {}, patience_s=left_s).status
-            if last == _SERVED:
+            if last == _SERVED and time.monotonic() - began >= watched_s:
                 return None
             time.sleep(EVERY_S)
         return f"the neighbour was not served within {SERVED_WITHIN_S:g} s: {last or 'no answer'}"

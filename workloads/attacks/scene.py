@@ -133,11 +133,12 @@ class Scene(Protocol):
     def visit(self, script: str = "witness.py", **headers: str) -> Reply:
         """Ask for a script of the neighbour's, as anybody might next."""
 
-    def outage(self) -> str | None:
+    def outage(self, watched_s: float = 0.0) -> str | None:
         """Return evidence if the server has ended, or if it serves the neighbour no more.
 
         It is asked until it does, or until all is over that a server may need for it: a script's
-        time limit, and what follows that. So this is for the end of an attack, in `proof`.
+        time limit, and what follows that. So this is for the end of an attack, in `proof`. Where
+        the harm comes only after the script's answer, it is asked for at least `watched_s`.
         """
 
     def fetch(self, script: str) -> Reply:

@@ -358,6 +358,22 @@ def outage(scene: Scene) -> str | None:
     return scene.outage()
 
 
+ENDS_SERVER_LATER = """import os, signal, time
+if os.fork() == 0:
+    time.sleep(0.4)
+    os.kill(given.master, signal.SIGTERM)
+    os._exit(0)"""
+
+
+def test_an_outage_that_begins_after_the_answer_is_seen(seat: Seat, tmp_path: Path) -> None:
+    late = made_of(tmp_path, ENDS_SERVER_LATER, "late", proof=late_outage)
+    assert [one.outcome for one in made(seat, "careless", late)] == [Outcome.SUCCEEDED]
+
+
+def late_outage(scene: Scene) -> str | None:
+    return scene.outage(watched_s=2.0)
+
+
 def test_the_order_is_the_seeds() -> None:
     first, again, other = (attacks.in_random_order(every(), "dso", seed) for seed in (1, 1, 2))
     assert first == again != other

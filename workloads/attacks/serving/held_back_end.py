@@ -43,4 +43,4 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    return scene.outage()
+    return scene.outage(watched_s=1.0)
