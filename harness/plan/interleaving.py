@@ -8,10 +8,11 @@ on the virtual machines that this was written on). Two servers that are measured
 meet different hosts, however long each is measured. Loaded in turn, a few hundredths of a second
 each, they share it.
 
-**Slices** are as short as the target allows: a *pilot* (the target alone, for a moment) tells how
-quickly it answers, and a slice has time for twelve requests, or one and a half of each user, but is
-never shorter than 30 ms: on such a host `dso` takes some 10 ms after a switch until all of its
-workers have warm caches. After a slice nobody sends for as long as requests on their way may need.
+**Slices** are as short as the target allows: a *pilot* (the target alone, for a moment), and then
+the block before, tell how quickly it answers. A slice has time for twelve requests, or one and a
+half of each user, but is never shorter than 30 ms: on such a host `dso` takes some 10 ms after a
+switch until all of its workers have warm caches. After a slice nobody sends for as long as requests
+on their way may need.
 
 **Order.** The time that a target gets is divided among its slices, which are spread over the whole
 stretch: each falls at random within its own part of it (stratified sampling; Cochran 1977, chapter

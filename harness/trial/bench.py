@@ -170,7 +170,20 @@ class Laboratory:
             for condition in conditions
             for trial in judge(_under(condition, attempts), surroundings, BASELINE)
         }
+        self._learn_paces(conditions, judged)
         return [judged[spec.trial] for spec in specs]
+
+    def _learn_paces(self, conditions: Sequence[_Condition], judged: Mapping[str, Trial]) -> None:
+        """Set the paces of the next block: a pilot is short, and may have met a slow moment."""
+        for condition in conditions:
+            for spec in (one.spec for one in condition.prepared):
+                per_second = judged[spec.trial].row.requests_per_second
+                if per_second:
+                    self._paces[_pace_key(spec)] = self._pace(spec, per_second)
+
+    def _pace(self, spec: Spec, per_second: float) -> Pace:
+        assert isinstance(spec.load, Closed)
+        return pace(per_second, spec.load.users, self._plan.slice_s or SHORTEST_S)
 
     def _condition(self, specs: Sequence[Spec]) -> _Condition:
         prepared = [self._preparation.prepare(one) for one in (*specs, *self._companion(specs))]
@@ -290,17 +303,13 @@ class Laboratory:
     ) -> Iterator[Mapping[str, Any]]:
         """Find the pace of a target, alone, unless an earlier block has; yield what was loaded."""
         spec = prepared.spec
-        key = (spec.target, spec.workload, str(spec.load), spec.connection)
+        key = _pace_key(spec)
         if key not in self._paces:
-            assert isinstance(spec.load, Closed)
             command = prepared.addressed(server.host, server.port, seat.output)
             command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
             with condition.alone:
                 done = _loaded(server, seat, command, lambda _event, _at: None)
-            begin, end = done["window"]
-            Path(done["file"]).unlink()
-            shortest_s = self._plan.slice_s or SHORTEST_S
-            self._paces[key] = pace(done["requests"] / (end - begin), spec.load.users, shortest_s)
+            self._paces[key] = self._pace(spec, _rate_of(_rows_of(done)))
             yield done
         condition.paces[spec.target] = self._paces[key]
 
@@ -398,6 +407,10 @@ def _by_condition(specs: Sequence[Spec]) -> list[list[Spec]]:
     return list(groups.values())
 
 
+def _pace_key(spec: Spec) -> tuple[str, ...]:
+    return spec.target, spec.workload, str(spec.load), spec.connection
+
+
 def _under(condition: _Condition, attempts: Sequence[Seen | Trial]) -> list[Seen | Trial]:
     """Return those of the attempts that are of a condition."""
     names = {one.spec.trial for one in condition.prepared}
@@ -440,6 +453,17 @@ def _row_of(prepared: Prepared, server: Server, window: _Window, least: int) -> 
         port=server.port,
         tenant_order=prepared.setup.order_seed,
     )
+
+
+def _rate_of(rows: Latencies) -> float:
+    """Return the requests that were answered in a second, from the first sent to the last answered.
+
+    A count in a window would find hardly any of a target that needs as long as that for one.
+    """
+    if not len(rows):
+        return 0.0
+    completed, latency_s = rows[:, 0], rows[:, 1] / 1e6
+    return float(len(rows) / (completed.max() - (completed - latency_s).min()))
 
 
 def _rows_of(done: Mapping[str, Any]) -> Latencies:

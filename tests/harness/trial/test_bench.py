@@ -20,6 +20,7 @@ from harness.target.probes import Reading
 from harness.target.run_resources import Belongings
 from harness.target.server import Server
 from harness.target.targets import Target, choose
+from harness.trial import bench
 from harness.trial.assess import Trial
 from harness.trial.bench import Laboratory
 from harness.trial.generator import GeneratorFailed
@@ -207,6 +208,21 @@ def test_interleaved_servers_live_together(place: Path) -> None:
         assert row.answered == row.verified
         assert 0 <= row.sent - row.answered <= 2  # users that were stopped while they waited
     assert set(place.iterdir()) == before
+
+
+@needs_root
+def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = replace(INTERLEAVED, targets=("dso",), connections=("close",), slice_s=0.03, blocks=2)
+    monkeypatch.setattr(bench, "_rate_of", lambda _rows: 30.0)
+    with opened(plan) as laboratory:
+        lengths = [
+            trial.row.slice_s
+            for spec in plan.trials()
+            for trial in laboratory.measure_interleaved([spec])
+        ]
+    assert lengths == [pytest.approx(0.4), pytest.approx(0.03)]
 
 
 @needs_root
