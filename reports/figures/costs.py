@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results.format import count, duration
-from reports.figures.throughput import (
+from reports.figures.curves import label_ends
+from reports.figures.style import (
     COLOURS,
     DASHES,
     FAINT,
@@ -23,7 +24,6 @@ from reports.figures.throughput import (
     ROW_IN,
     STYLE,
     Look,
-    label_ends,
     log_ticks,
     panels_of,
 )

@@ -1,26 +1,31 @@
 """Latency as curves: by percentile, and against the offered load."""
 
 from __future__ import annotations
-import io
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from collections.abc import Mapping, Sequence
 from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from harness.results.format import connection_words, count, duration, percent
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from harness.results.format import connection_words, count, duration
 from harness.results.load_curve import Place, Swept
-from harness.results.overload import overloaded
-from harness.results.summary import BASELINE, Condition, by_condition
+from harness.results.summary import Condition, by_condition
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import quantile_ranks
-from reports.figures.style import Look, STYLE, log_ticks, looks, nothing_measured, panels_of, short_name
+from reports.figures.style import (
+    STYLE,
+    Look,
+    log_ticks,
+    looks,
+    nothing_measured,
+    panels_of,
+    short_name,
+)
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Histograms = Mapping[tuple[str, Condition], Histogram]

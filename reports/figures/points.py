@@ -6,26 +6,31 @@ such an axis does not have.
 """
 
 from __future__ import annotations
-import io
-import zlib
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from harness.results.format import connection_words, count, duration, percent
-from harness.results.load_curve import Place, Swept
-from harness.results.overload import overloaded
-from harness.results.summary import BASELINE, Condition, by_condition
-from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
-from reports.figures.style import INK, Look, ROW_IN, STYLE, log_ticks, looks, nothing_measured, panels_of, short_name
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from harness.results.summary import by_condition
+from reports.figures.style import (
+    INK,
+    ROW_IN,
+    STYLE,
+    Look,
+    log_ticks,
+    looks,
+    nothing_measured,
+    panels_of,
+    short_name,
+)
 
 Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
 
@@ -43,6 +48,8 @@ class Measure:
     hollow: Callable[[Row], float] | None = None
     """What else is known of a row, drawn as a hollow mark; NaN where nothing is."""
     hollow_words: str = ""
+
+
 # How far beyond the outermost points an interval is drawn, as a factor: one that is wider would
 # leave no room for the points. Its end is then cut off, without the mark of an end.
 _BEYOND = 3.0
@@ -50,6 +57,7 @@ _MARK: dict[str, Any] = {"marker": "o", "ls": "", "color": INK, "markersize": 6}
 
 
 def points(summary: pd.DataFrame, measure: Measure) -> Figure:
+    """Draw a column: a panel a condition, a point for each target of it."""
     conditions = [
         (condition, rows[np.isfinite(rows[measure.column])].to_dict("records"))
         for condition, rows in by_condition(summary)
@@ -112,6 +120,7 @@ def draw_point(
     look: Look,
     reach: tuple[float, float],
 ) -> None:
+    """Draw a row of a panel: its point, its interval, and its label."""
     value = float(row[measure.column])
     ends = [float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high")]
     low, high = shown = [float(np.clip(end, *reach)) for end in ends]
@@ -144,6 +153,7 @@ def draw_point(
 
 
 def name_rows(panel: Axes, rows: Sequence[Row]) -> None:
+    """Write the targets' names beside their rows."""
     panel.set_yticks(range(len(rows)), [short_name(row["target"]) for row in rows])
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.grid(visible=False, axis="y")

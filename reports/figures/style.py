@@ -1,26 +1,17 @@
 """How every figure looks: colours, a look for each target, sizes, axes, and saving it."""
 
 from __future__ import annotations
+
 import io
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
 import matplotlib as mpl
-import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from harness.results.format import connection_words, count, duration, percent
-from harness.results.load_curve import Place, Swept
-from harness.results.overload import overloaded
-from harness.results.summary import BASELINE, Condition, by_condition
-from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
-
+from matplotlib.ticker import LogLocator
 
 # Colours of the drawing itself; the page replaces them by those of its theme.
 INK = "#22272e"
@@ -131,6 +122,7 @@ def panels_of(heights_in: Sequence[float]) -> tuple[Figure, list[Axes]]:
 
 
 def nothing_measured() -> Figure:
+    """Return a figure that says that there is nothing to draw."""
     figure = Figure(figsize=(WIDTH_IN, 1))
     figure.text(0.5, 0.5, "nothing was measured", ha="center", va="center")
     return figure
@@ -143,4 +135,5 @@ def log_ticks(limits: tuple[float, float]) -> LogLocator:
 
 
 def short_name(name: str) -> str:
+    """Return a target's name, cut to 28 characters."""
     return name if len(name) <= 28 else f"{name[:27]}…"

@@ -1,27 +1,21 @@
 """Figures of a summary: requests per second, CPU, memory, and a few targets side by side."""
 
 from __future__ import annotations
-import io
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+
+from collections.abc import Mapping, Sequence
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from harness.results.format import connection_words, count, duration, percent
-from harness.results.load_curve import Place, Swept
+
+from harness.results.format import count, duration, percent
 from harness.results.overload import overloaded
 from harness.results.summary import BASELINE, Condition, by_condition
-from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
 from reports.figures.points import Measure, Row, draw_point, name_rows, points, reach_of, share_x
-from reports.figures.style import FAINT, Look, ROW_IN, STYLE, WIDTH_IN, looks, nothing_measured
+from reports.figures.style import FAINT, ROW_IN, STYLE, WIDTH_IN, Look, looks, nothing_measured
 
 _BESIDE = (
     Measure(
