@@ -111,7 +111,7 @@ def of_speed(found: Speeds, ratios: int) -> Iterator[str]:
 
 def _steadiness(found: Speeds) -> Iterator[str]:
     watched = span(found.seconds)
-    if not found.restless:
+    if not found.noisy:
         yield (
             f"It kept one speed for {watched}; one calculation differs from the next by "
             f"{percent(found.scatter)}. Changes that are rarer than that are not seen."
