@@ -23,7 +23,7 @@ ALSO = {
 }
 # A minute or so for all modes: what a long one adds is a little less scatter.
 ALWAYS_QUICK = {"profile"}
-# 1: the phases of a mode do not add up, as on a restless host. The report says which.
+# 1: the phases of a mode do not add up, as on a noisy host. The report says which.
 PROFILED = (0, 1)
 
 

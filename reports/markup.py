@@ -7,7 +7,7 @@ from itertools import chain, zip_longest
 
 from markupsafe import Markup, escape
 
-from reports.figures import throughput
+from reports.figures import style
 
 
 def code(text: str) -> Markup:
@@ -28,5 +28,5 @@ def inline(svg: str, name: str) -> str:
     svg = re.sub(r'href="#', f'href="#{name}-', svg)
     svg = re.sub(r"url\(#", f"url(#{name}-", svg)
     for colour, variable in (("INK", "ink"), ("FAINT", "faint"), ("PAPER", "paper")):
-        svg = svg.replace(getattr(throughput, colour), f"var(--{variable})")
+        svg = svg.replace(getattr(style, colour), f"var(--{variable})")
     return svg

@@ -18,7 +18,7 @@ from harness.errors import IsobenchError
 from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
-from reports.figures.throughput import to_png, to_svg
+from reports.figures.style import to_png, to_svg
 from reports.markup import code, inline
 from reports.section import Results, Section
 from reports.sections.answer import Answer

@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--phases", metavar="FILE", type=Path, help="record each request's phase timestamps in FILE"
     )
-    add("--plant-us", type=_microseconds, help=argparse.SUPPRESS)
+    add("--slowdown-us", type=_microseconds, help=argparse.SUPPRESS)
     return parser
 
 
@@ -254,7 +254,7 @@ def _in_containment(
         ready=json.dumps(ready),
         control=arguments.control,
         journal=journal,
-        plant_us=arguments.plant_us,
+        slowdown_us=arguments.slowdown_us,
         log_limit=arguments.log_mib * 1024 * 1024,
     )
     return execute(orders)

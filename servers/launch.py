@@ -47,7 +47,7 @@ class Orders(NamedTuple):
     control: bool = False
     """Whether commands come through the standard input, at whose end the server stops."""
     journal: int | None = None
-    plant_us: float | None = None
+    slowdown_us: float | None = None
     log_limit: int = 0
     """The most bytes that the standard error's file may have; 0: any number."""
 

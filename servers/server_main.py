@@ -41,7 +41,7 @@ def main() -> NoReturn:
     sites = Sites(orders.setting.sites)
     if inheritance:
         os.close(int(file))
-        _plant(mode, orders.plant_us)
+        _slow_down(mode, orders.slowdown_us)
         serve_as_executed(mode, listener, sites, Inheritance.parse(*inheritance))
     sys.exit(_serve(mode, listener, sites, orders, int(file)))
 
@@ -58,7 +58,7 @@ def _serve(
     control = _STANDARD_INPUT if orders.control else None
     try:
         mode.master_init()
-        _plant(mode, orders.plant_us)
+        _slow_down(mode, orders.slowdown_us)
         pool = Pool(mode, listener, sites, orders.workers, command, control, orders.log_limit)
         pool.run(orders.ready)
     except (Unavailable, WorkersFail) as error:
@@ -74,7 +74,7 @@ def _profile(mode: IsolationMode, journal: int) -> None:
     timelines.install(mode, phases.Journal(journal))
 
 
-def _plant(mode: IsolationMode, microseconds: float | None) -> None:
+def _slow_down(mode: IsolationMode, microseconds: float | None) -> None:
     """Slow the mode down, if asked to. It is what `isobench selftest` looks for."""
     if microseconds is not None:
         from servers.profiling import slowdown  # here, since no other server has any use for it

@@ -25,7 +25,8 @@ from threading import Thread
 from typing import TypeVar
 
 from harness.attack import controls, scene
-from harness.attack.scene import NothingToAttack, Scene, SceneFailed, Seat
+from harness.attack.errors import NothingToAttack, SceneFailed
+from harness.attack.scene import Scene, Seat
 from harness.errors import IsobenchError
 from harness.target.server import Server
 from harness.target.targets import Target

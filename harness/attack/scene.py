@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
-import socket
-import sqlite3
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from harness.attack import wrapper
+from harness.attack.errors import NothingToAttack, SceneFailed
+from harness.attack.neighbour import NeighbourAtWork
 from harness.attack.operator import Terminal, launcher
 from harness.attack.operator import planted as key_of
 from harness.attack.raw_http import PATIENCE_S, Door, Reply, first_of, request, rest_of
+from harness.attack.secrets import BEGUN, Planted
 from harness.host import proc
 from harness.host.cgroup import ProcessGroup
 from harness.host.polling import EVERY_S, wait_until
@@ -34,7 +34,7 @@ from harness.profile.journal import JournalReader
 from harness.target import probes
 from harness.target.server import Server, Site
 from harness.target.targets import Target, python
-from workloads import attacks, tenants
+from workloads import tenants
 from workloads.attacks import Attack
 from workloads.proof import Identity
 from workloads.tenants import Tenant
@@ -51,12 +51,8 @@ SERVED_WITHIN_S = 9.0
 Thrice a script's: it takes that and two seconds to end a script, its children and its worker.
 """
 
-_COMING_S = 5.0
 _DYING_S = 0.4
 _SERVED = 200
-_BEGUN = "begun"
-"""The directory of the attacker's site in which scripts say that they have begun."""
-_PRIVATE = 0o600
 
 
 UNCONTAINED: Final = (
@@ -68,14 +64,6 @@ UNFIT: Final = {
     UNSEEN: "allow isobench CAP_SYS_PTRACE",
 }
 """Why a host is no place for some attacks, each with what would change that."""
-
-
-class NothingToAttack(Exception):
-    """What an attack is about is not there, as seen from outside."""
-
-
-class SceneFailed(Exception):
-    """The scene is not as it has to be, so that an attack on it would show nothing."""
 
 
 @dataclass(frozen=True)
@@ -143,63 +131,6 @@ def opened(
         shutil.rmtree(place)
 
 
-@dataclass(frozen=True)
-class Planted:
-    """The two tenants, and the secret words by the place where they were put."""
-
-    attacker: Tenant
-    neighbour: Tenant
-    words: dict[str, str]
-
-    @classmethod
-    def on(cls, site: Site, www: Identity, attacker: Tenant, neighbour: Tenant) -> Planted:
-        """Plant everything on the sites."""
-        words = {
-            place: secrets.token_hex(12)
-            for place in (
-                *("source", "listing", "environment", "request", "group", "database"),
-                *("key", "typed"),
-            )
-        }
-        words["file"] = (neighbour.site / "config.secret").read_text().split()[-1]
-        planted = cls(attacker, neighbour, words)
-        with closing(sqlite3.connect(neighbour.site / "data" / "app.db")) as database, database:
-            database.execute("INSERT INTO articles (title) VALUES (?)", (words["database"],))
-        witness = attacks.WITNESS.read_text().replace("@source@", words["source"])
-        planted.script(neighbour, "witness.py", witness, www)
-        # Its name is what a listing and a command line give away.
-        planted.script(neighbour, planted.linger, attacks.LINGER.read_text(), www)
-        # As its owner may do: what runs as others shall be able to bring something here.
-        attacker.site.chmod(0o751)
-        for name in ("drop", _BEGUN):
-            directory = attacker.site / name
-            directory.mkdir()
-            os.chown(directory, attacker.uid, www.gid)
-            directory.chmod(0o777)
-        for_www = attacker.site / "group.secret"
-        for_www.write_text(words["group"])
-        os.chown(for_www, 0, www.gid)
-        for_www.chmod(0o040)
-        setuid = attacker.site / "setuid"
-        shutil.copy(shutil.which("touch") or "/usr/bin/touch", setuid)
-        os.chown(setuid, 0, 0)
-        setuid.chmod(0o4755)
-        return planted
-
-    @property
-    def linger(self) -> str:
-        """The name of the script that runs while an attack is made."""
-        return f"q{self.words['listing']}.py"
-
-    def script(self, tenant: Tenant, name: str, source: str, www: Identity) -> Path:
-        """Write a script as hosting practice has it."""
-        path = tenant.site / name
-        path.write_text(f"#!{python()} -IS\n{source}")
-        os.chown(path, tenant.uid, www.gid)
-        path.chmod(0o750)
-        return path
-
-
 class Scene:
     """A server with an attacker and a neighbour, ready for one attack after the other.
 
@@ -217,7 +148,6 @@ class Scene:
         terminal: Terminal,
     ) -> None:
         self._seat = seat
-        self._site = site
         self._planted = planted
         self._server = server
         self.terminal = terminal
@@ -226,7 +156,7 @@ class Scene:
         key = site.credential_key if target.by_client else None
         self._door = Door.of(server.host, server.port, key)
         self._replies: list[Reply] = []
-        self._lingering: socket.socket | None = None
+        self._at_work = NeighbourAtWork(self._door, planted, cast, self.processes)
         self._pids: dict[str, int] = {}
         self.token = ""
         self.site = planted.attacker.site
@@ -241,7 +171,7 @@ class Scene:
         self.own_uid = tenants.script_identity(target.runs_as, seat.www.uid, planted.attacker.uid)
         self.secret = planted.words["file"]
         self.secrets = planted.words
-        self.wrapper = self._find_wrapper()
+        self.wrapper = wrapper.find(self.cast, site.private)
         self.user_namespaces = set(self._find_user_namespaces())
 
     # An attack, from beginning to end
@@ -282,7 +212,7 @@ class Scene:
         self._planted.script(self._planted.attacker, name, program, self._seat.www)
         try:
             if attack.neighbour_at_work:
-                self._put_neighbour_to_work()
+                self._pids = self._at_work.start()
             if attack.missing and (reason := attack.missing(self)):
                 raise NothingToAttack(reason)
             if attack.instead is not None:
@@ -290,7 +220,7 @@ class Scene:
                 return attack.proof(self)
             return self._ask(attack, name) or attack.proof(self)
         finally:
-            self._dismiss()
+            self._at_work.dismiss()
 
     def _act_as_a_worker(self, act: Callable[[Scene], str]) -> None:
         (self.site / "program.py").unlink(missing_ok=True)
@@ -316,7 +246,7 @@ class Scene:
         return {
             "site": str(self.site),
             "drop": str(self.drop),
-            "begun": str(self.site / _BEGUN / self.token),
+            "begun": str(self.site / BEGUN / self.token),
             "neighbour": str(self.neighbour),
             "uid": self._planted.attacker.uid,
             "neighbour_uid": self.neighbour_uid,
@@ -363,66 +293,15 @@ class Scene:
         except OSError:
             return Reply()  # nobody listens any more, or nobody reads
 
-    # The neighbour at work
-
-    def _put_neighbour_to_work(self) -> None:
-        neighbour = self._planted.neighbour
-        self._lingering = self._door.connect(neighbour)
-        planted = {"X-Planted": self.secrets["request"]}
-        self._lingering.sendall(request(neighbour, f"/{self._planted.linger}", planted))
-        victim = self._await_victim()
-        self._pids = {"victim": victim, "sibling": self._worker_of(self._lingering) or victim}
-
-    def _await_victim(self) -> int:
-        """Return the process that has the neighbour's secret open, which is its script's."""
-        if found := wait_until(self._who_has_the_secret_open, _COMING_S):
-            return found[0]
-        raise SceneFailed("the neighbour's script did not start")
-
-    def _who_has_the_secret_open(self) -> list[int]:
-        status = (self.neighbour / "config.secret").stat()
-        wanted = (status.st_dev, status.st_ino)
-        return [pid for pid in self.processes() if wanted in proc.open_files(pid)]
-
-    def _worker_of(self, connection: socket.socket) -> int:
-        """Return the worker that holds the other end of a connection, 0 if none is found."""
-        port = connection.getsockname()[1]
-        inodes = {
-            fields[9]
-            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
-            if (fields := line.split())[2].endswith(f":{port:04X}")
-        }
-        for worker in self.cast.workers:
-            links = Path(f"/proc/{worker.pid}/fd")
-            with contextlib.suppress(OSError):
-                for link in links.iterdir():
-                    name = str(link.readlink())
-                    if name.startswith("socket:[") and name[8:-1] in inodes:
-                        return worker.pid
-        return 0
-
     def released(self) -> Reply:
         """Let the neighbour's script come to its end, and return what its client gets."""
-        if self._lingering is None:
-            return Reply()
-        (self.neighbour / "data" / "go").touch()
-        with self._lingering as connection:
-            self._lingering = None
-            return rest_of(connection)
-
-    def _dismiss(self) -> None:
-        """Let the neighbour's script come to its end, whether it still can or not."""
-        if self._lingering is not None:
-            (self.neighbour / "data" / "go").touch()
-            self._lingering.close()
-            self._lingering = None
-            wait_until(lambda: not self._who_has_the_secret_open(), _DYING_S)
+        return self._at_work.release()
 
     # Looking, after the attack
 
     def began(self) -> bool:
         """Return whether a script of the attack has come as far as to the attack itself."""
-        return any((self.site / _BEGUN).glob(f"{self.token}-*"))
+        return any((self.site / BEGUN).glob(f"{self.token}-*"))
 
     def replies(self) -> Sequence[Reply]:
         """Return what the attack's requests were answered."""
@@ -568,11 +447,8 @@ class Scene:
         self, directory: Path, name: str = "program.py", owner: int | None = None, mode: int = 0o750
     ) -> Path:
         """Write a program that tells the token and its uid."""
-        path = directory / name
-        path.write_text(f"#!{python()} -IS\nimport os\nprint({self.token!r}, os.getuid())\n")
-        os.chown(path, self._planted.attacker.uid if owner is None else owner, self.www_gid)
-        path.chmod(mode)
-        return path
+        uid = self._planted.attacker.uid if owner is None else owner
+        return wrapper.write_program(directory / name, self.token, uid, self.www_gid, mode)
 
     def call_wrapper(
         self,
@@ -585,38 +461,17 @@ class Scene:
         """Call the wrapper as www in the server's namespaces, and tell what came of it."""
         own = self._planted.attacker.uid
         ids = [str(own if number is None else number) for number in (uid, gid)]
-        result = subprocess.run(
-            [*self._as_a_worker(directory or self.site), self.wrapper, *ids, program, *more],
-            env={},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=_COMING_S,
-            cwd=self.inside(directory or self.site),
+        return wrapper.call(
+            self.cast,
+            self._seat.www,
+            directory or self.site,
+            [self.wrapper, *ids, program, *more],
+            self.token,
         )
-        if result.stderr.startswith(("nsenter: ", "setpriv: ")):
-            raise SceneFailed(result.stderr.strip())
-        said = " ".join((result.stdout + result.stderr).split())
-        told = "done" if self.token in said else f"refused exit {result.returncode}: {said}"
-        return f"isobench-attack {told}\n{said}"
 
     def inside(self, path: Path) -> Path:
         """Return where a path of the server's own root, which may differ from ours, is found."""
-        root = Path(f"/proc/{self.cast.master.pid}/root" if self.cast.contained else "/")
-        return root / path.relative_to("/")
-
-    def _as_a_worker(self, directory: Path) -> list[str]:
-        """Return the command before which a program runs as www, in the server's namespaces.
-
-        Where there are none, it runs where it is called.
-        """
-        if not self.cast.contained:
-            identity = [f"--reuid={self.www_uid}", f"--regid={self.www_gid}", "--clear-groups"]
-            return ["setpriv", *identity, "--"]
-        identity = [f"--setuid={self.www_uid}", f"--setgid={self.www_gid}"]
-        target = f"--target={self.cast.master.pid}"
-        return ["nsenter", target, "--mount", "--pid", *identity, f"--wdns={directory}", "--"]
+        return wrapper.inside(self.cast, path)
 
     def program_ran(self) -> str | None:
         """Return evidence if a planted program has run."""
@@ -625,14 +480,6 @@ class Scene:
             if found:
                 return f"the program ran as uid {rest.split()[0]}"
         return None
-
-    def _find_wrapper(self) -> str:
-        """Return the path of a setuid program in the server's private directory, "" for none."""
-        private = self.inside(self._site.private)
-        for entry in private.rglob("*"):
-            if entry.is_file() and entry.stat().st_mode & 0o4000:
-                return str(self._site.private / entry.relative_to(private))
-        return ""
 
     def _find_user_namespaces(self) -> Iterator[str]:
         for one in (self.cast.master, *self.cast.workers, *self.cast.helpers):

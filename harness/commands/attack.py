@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Event, Lock
-from typing import Final, TypeVar
+from threading import Lock
+from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import reports
-from harness.attack import attempt as attacks
 from harness.attack.attempt import Attempt, Outcome
-from harness.attack.bystander import Canary
-from harness.attack.scene import IDS_OF_A_SEAT, UNFIT, Seat
+from harness.attack.campaign import carry_out
+from harness.attack.findings import Assault, Findings, cautions, must_be_believed
 from harness.commands.doctor import sort_out
 from harness.commands.folder import (
     Ground,
@@ -35,9 +31,8 @@ from harness.commands.folder import (
     report_refused,
     warn_of_change,
 )
-from harness.errors import Caution, IsobenchError
-from harness.host import fingerprint, proc, user_namespace
-from harness.progress import live_line
+from harness.errors import IsobenchError
+from harness.host import fingerprint, user_namespace
 from harness.results.folder import ResultsFolder
 from harness.results.rows import AttackRow
 from harness.target.run_resources import Belongings
@@ -45,98 +40,11 @@ from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, choose
 from harness.terminal import Terminal
 from reports.words.attacks import terminal_matrix
-from workloads import tenants
 from workloads.attacks import Attack, every
 
 COMMAND: Final = "attack"
-
-One = TypeVar("One")
-
-SEATS = 3
-"""How many targets are attacked at the same time. Most of an attack is waiting."""
-
-MOST_LISTED = 10
-"""How many names a sentence has, before it counts the rest."""
-
 QUICK_TARGETS = ("dso", "harache", "ruid2")
 """What `--quick` attacks: no isolation, a child for each request, a change that is taken back."""
-
-
-class Abandoned(BaseException):
-    """The command was interrupted: a thread that attacks has to end its server, and itself."""
-
-
-@dataclass(frozen=True)
-class Assault:
-    """What is to be done: these attacks on these targets, in an order drawn by the seed.
-
-    `made` are those, by target and attack, that an interrupted command has already made.
-    """
-
-    targets: tuple[Target, ...]
-    attacks: tuple[Attack, ...]
-    seed: int
-    made: frozenset[tuple[str, str]] = frozenset()
-
-    def left(self, target: Target) -> list[Attack]:
-        """Return what is still to be made on a target, in this target's order."""
-        order = attacks.in_random_order(self.attacks, target.name, self.seed)
-        return [one for one in order if (target.name, one.name) not in self.made]
-
-
-Keep = Callable[[Sequence[Attempt]], None]
-"""Writes down what became of attacks on one target."""
-
-
-@dataclass
-class Findings:
-    """What came of it, as the threads that attack report it.
-
-    `controls` has for each attack where it succeeded; `failed` are those that did not even where
-    they must.
-    """
-
-    attempts: list[Attempt] = field(default_factory=list)
-    controls: dict[str, str] = field(default_factory=dict)
-    failed: list[Attempt] = field(default_factory=list)
-    harm: list[str] = field(default_factory=list)
-    _lock: Lock = field(default_factory=Lock)
-
-    def note(self, attempt: Attempt) -> None:
-        """Keep an attempt."""
-        with self._lock:
-            self.attempts.append(attempt)
-            if attempt.outcome is Outcome.SUCCEEDED:
-                self.controls.setdefault(attempt.attack.name, attempt.target)
-
-    def note_control(self, attempt: Attempt) -> None:
-        """Keep what became of an attack where it must succeed."""
-        with self._lock:
-            if attempt.outcome is Outcome.SUCCEEDED:
-                self.controls[attempt.attack.name] = attempt.target
-            else:
-                self.failed.append(attempt)
-
-    def note_harm(self, harm: Iterable[str]) -> None:
-        """Keep what was done to bystanders."""
-        with self._lock:
-            self.harm += map(attacks.presentable, harm)
-
-    def errors(self) -> list[Attempt]:
-        """Return the attacks that gave no result."""
-        return [one for one in self.attempts if one.outcome is Outcome.ERROR]
-
-    def unshown(self) -> list[Attempt]:
-        """Return the controls that failed, of attacks whose being blocked they were to support.
-
-        Where an attack can be made nowhere on this host, nothing is claimed of it.
-        """
-        blocked = {one.attack.name for one in self.attempts if one.outcome is Outcome.BLOCKED}
-        return [
-            one
-            for one in self.failed
-            if one.outcome is not Outcome.NOT_APPLICABLE or one.attack.name in blocked
-        ]
 
 
 def start(
@@ -308,119 +216,6 @@ def _must_have_room(path: Path) -> None:
         )
 
 
-def carry_out(
-    assault: Assault, belongings: Belongings, console: Console, findings: Findings, keep: Keep
-) -> None:
-    """Make all attacks, and the controls of those that no target let succeed.
-
-    What was found out about a target is kept as soon as its attacks are over, or broken off.
-    """
-    with ExitStack() as stack:
-        seats = list(_seats(belongings, stack, min(SEATS, len(assault.targets))))
-        free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
-        for seat in seats:
-            free.put(seat)
-        display = stack.enter_context(_progress(console))
-        total = sum(len(assault.left(target)) for target in assault.targets)
-        task = display.add_task("attacks", total=total)
-        executor = stack.enter_context(ThreadPoolExecutor(len(seats)))
-        stop = Event()
-        stack.callback(stop.set)
-
-        def attack(target: Target) -> None:
-            made: list[Attempt] = []
-
-            def watch(attempt: Attempt) -> None:
-                if stop.is_set():
-                    raise Abandoned
-                made.append(attempt)
-                findings.note(attempt)
-                display.update(task, advance=1, description=f"{attempt.target:<24}")
-
-            try:
-                _attack_from(free, target, assault.left(target), watch, findings)
-            finally:
-                keep(made)
-
-        def control(wanted: Attack) -> None:
-            seat, canary = free.get()
-            try:
-                findings.note_control(attacks.control(seat, wanted))
-                findings.note_harm(_harm(seat, canary))
-            finally:
-                free.put((seat, canary))
-            display.update(task, advance=1)
-
-        _on_each(executor, attack, assault.targets, stop)
-        weak = [one for one in assault.attacks if one.name not in findings.controls]
-        display.update(task, description="controls", total=len(weak), completed=0)
-        _on_each(executor, control, weak, stop)
-
-
-def _on_each(
-    executor: ThreadPoolExecutor, act: Callable[[One], None], things: Iterable[One], stop: Event
-) -> None:
-    def unless_stopped(thing: One) -> None:
-        if not stop.is_set():
-            act(thing)
-
-    list(executor.map(unless_stopped, things))
-
-
-def _attack_from(
-    free: SimpleQueue[tuple[Seat, Canary]],
-    target: Target,
-    order: Sequence[Attack],
-    watch: attacks.Watch,
-    findings: Findings,
-) -> None:
-    """Attack a target from the next seat that is free. What cannot be cleared away is harm."""
-    seat, canary = free.get()
-    left = {one.name: one for one in order}
-
-    def count(attempt: Attempt) -> None:
-        del left[attempt.attack.name]
-        watch(attempt)
-
-    try:
-        attacks.attack_all(seat, target, order, count)
-        findings.note_harm(_harm(seat, canary))
-    except Exception as error:
-        findings.note_harm([f"what it left on {target.name} could not be cleared away: {error}"])
-        for one in list(left.values()):
-            reason = attacks.presentable(f"not made: {error}")
-            count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0))
-    finally:
-        free.put((seat, canary))
-
-
-def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
-    base = tenants.free_uid_base(count * IDS_OF_A_SEAT - 1)
-    for number in range(count):
-        directory = belongings.scratch / f"seat-{number}"
-        directory.mkdir(mode=0o755)
-        first = base + number * IDS_OF_A_SEAT
-        seat = Seat(directory, belongings.another_group(number), first)
-        yield seat, stack.enter_context(Canary(directory, first + 1))
-
-
-def _harm(seat: Seat, canary: Canary) -> Iterator[str]:
-    """Yield what attacks did beyond their scenes, once these are over."""
-    yield from canary.harm()
-    for pid in seat.processes.pids() or ():
-        yield f"process {pid} was left behind: {proc.status_of(pid).get('Name', 'ended')}"
-
-
-def _progress(console: Console) -> Progress:
-    return live_line(
-        console,
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-
-
 def _rows(
     assault: Assault, attempts: Iterable[Attempt], controls: Mapping[str, str]
 ) -> list[dict[str, object]]:
@@ -445,44 +240,6 @@ def _rows(
     ]
 
 
-def cautions(assault: Assault, findings: Findings) -> Iterator[Caution]:
-    """Yield what weakens the results, in words, with what to do about it."""
-    for evidence, errors in _by_evidence(findings.errors()):
-        yield Caution(
-            f"no result of {_listed(one.attack.name for one in errors)} on "
-            f"{_listed(one.target for one in errors)}: {evidence}",
-            "fix the attack, or what it ran into: docs/adding-an-attack.md",
-        )
-    if unshown := findings.unshown():
-        yield Caution(
-            'these attacks succeeded nowhere, not even on their control, so "blocked" proves '
-            "nothing: "
-            + ", ".join(f"{one.attack.name} (on {one.target}: {one.evidence})" for one in unshown),
-            "check whether they work on this host: docs/adding-an-attack.md",
-        )
-    for reason, remedy in UNFIT.items():
-        if unmade := {one.attack.name for one in findings.attempts if one.evidence == reason}:
-            yield Caution(
-                f"{len(unmade)} of {len(assault.attacks)} attacks were not run: {reason}",
-                f"{remedy}; until then the shares count the other attacks only",
-            )
-
-
-def _by_evidence(attempts: Iterable[Attempt]) -> Iterable[tuple[str, list[Attempt]]]:
-    found: dict[str, list[Attempt]] = {}
-    for one in attempts:
-        found.setdefault(one.evidence, []).append(one)
-    return found.items()
-
-
-def _listed(names: Iterable[str]) -> str:
-    """Return different names in their order, the first few of many."""
-    different = list(dict.fromkeys(names))
-    if len(different) <= MOST_LISTED:
-        return ", ".join(different)
-    return f"{', '.join(different[:MOST_LISTED])} and {len(different) - MOST_LISTED} more"
-
-
 def _conclude(path: Path, assault: Assault, findings: Findings, console: Console) -> None:
     """Make the report, show the matrix, and fail where the attacks cannot be believed."""
     page = reports.make(path)
@@ -497,34 +254,3 @@ def _conclude(path: Path, assault: Assault, findings: Findings, console: Console
         console.print(f"{caution.about}\n  remedy: {caution.advice}")
     console.print(f"\nreport: {page}", soft_wrap=True)
     must_be_believed(findings)
-
-
-def must_be_believed(findings: Findings) -> None:
-    """Raise IsobenchError where attacks did harm, gave no result, or show nothing."""
-    if findings.harm:
-        raise IsobenchError(
-            f"an attack affected something outside its scene: {findings.harm[0]}",
-            hint="this is a fault of isobench: do not use these results, and please report it",
-            exit_code=1,
-        )
-    if errors := findings.errors():
-        names = _listed(one.attack.name for one in errors)
-        raise IsobenchError(
-            f"{len(errors)} of {len(findings.attempts)} attempts gave no result: {names}",
-            hint="each is listed above and in the report: docs/adding-an-attack.md",
-            exit_code=1,
-        )
-    if unshown := findings.unshown():
-        raise IsobenchError(
-            'these attacks succeeded nowhere, not even on their control, so "blocked" proves '
-            f"nothing: {', '.join(one.attack.name for one in unshown)}",
-            hint="check whether they work on this host: docs/adding-an-attack.md",
-            exit_code=1,
-        )
-    reasons = {one.evidence for one in findings.attempts}
-    if reasons and reasons <= UNFIT.keys():
-        raise IsobenchError(
-            f"none of these attacks can be run here: {', '.join(sorted(reasons))}",
-            hint=f"{' and '.join(UNFIT[reason] for reason in sorted(reasons))}, or choose others",
-            exit_code=1,
-        )

@@ -11,6 +11,7 @@ from typing import Final
 from harness.errors import Caution
 from harness.host import fingerprint, settings, speed, user_namespace
 from harness.host.cores import divide
+from harness.host.settings import contention
 from harness.host.speed import Speeds
 from harness.plan.plan import CONNECTIONS
 from harness.results.format import duration, percent, span
@@ -69,7 +70,7 @@ def _out_of_reach(target: Target, client: str) -> Refusal | None:
 
 def diagnose(targets: Sequence[Target]) -> Diagnosis:
     """Examine the host, with tenants that are made for it and removed again."""
-    others = tuple(settings.watch_processes())  # before there are processes of ours
+    others = tuple(contention.watch_processes())  # before there are processes of ours
     with Belongings() as belongings:
         usable, refused = sort_out(targets, settle(belongings, 2, None))
     return Diagnosis(
@@ -110,7 +111,7 @@ def of_speed(found: Speeds, ratios: int) -> Iterator[str]:
 
 def _steadiness(found: Speeds) -> Iterator[str]:
     watched = span(found.seconds)
-    if not found.restless:
+    if not found.noisy:
         yield (
             f"It kept one speed for {watched}; one calculation differs from the next by "
             f"{percent(found.scatter)}. Changes that are rarer than that are not seen."

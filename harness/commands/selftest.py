@@ -75,7 +75,7 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
     console.print(announcement(procedure), highlight=False)
     client, cautions = usual_client()
     plan = replace(procedure.plan(seed), client=client)
-    # What run.json says of the variants does not depend on how much time their plants take.
+    # What run.json says of the variants does not depend on how much time their slowdowns take.
     ground = Ground(selftest_verdict.targets(dso, 0.0), (), cores, host)
     manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
     manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))

@@ -12,14 +12,9 @@ from pathlib import Path
 import cpuinfo
 import psutil
 
-from harness.host.settings import (
-    CPU,
-    CURRENT_CLOCKSOURCE,
-    VULNERABILITIES,
-    View,
-    cgroup_cpu_limit,
-    cgroup_memory_limit_mib,
-)
+from harness.host.settings.cpu import CURRENT_CLOCKSOURCE, VULNERABILITIES
+from harness.host.settings.limits import cgroup_cpu_limit, cgroup_memory_limit_mib
+from harness.host.settings.view import CPU, View
 
 _LIBRARIES = (
     *("locust", "gevent", "httptools", "hdrhistogram", "numpy", "pandas", "scipy"),

@@ -89,7 +89,7 @@ class Speeds:
     away: float
 
     @property
-    def restless(self) -> bool:
+    def noisy(self) -> bool:
         """Whether the processor was seen to change its speed."""
         return self.changes > 0
 
@@ -205,7 +205,7 @@ def effort(found: Speeds, width: float, slice_s: float, *, in_turn: bool = True)
 
 def _telegraph_variance(found: Speeds, slice_s: float, *, in_turn: bool) -> float:
     """Return the variance of a pair's log ratio that comes from the changes of speed."""
-    if not found.restless:
+    if not found.noisy:
         return 0.0
     of_logs = found.slow_share * (1 - found.slow_share) * math.log(found.ratio) ** 2
     # A level that was never left lasts longer than was watched; what is known is a lower bound.

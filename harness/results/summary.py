@@ -114,7 +114,7 @@ def summarise(
         for key, group in _groups(trials)
     ]
     for row in rows:
-        if is_open(row["load"]):  # rates that were given say nothing of the targets
+        if is_open(row["load"]):  # where the rate is given, it does not depend on the target
             row |= _named(f"ratio_to_{baseline}", NOTHING)
             row |= verdicts.tested((), baseline, is_baseline=False)
         if row["ceiling_share"] > GENERATOR_SHARE:

@@ -66,8 +66,8 @@ class Site:
             arguments += ["--credential-key", str(credential.make_key(self.credential_key))]
         for option, value in target.options.items():
             arguments += ["--option", f"{option}={value}"]
-        if target.plant_us is not None:
-            arguments += ["--plant-us", f"{target.plant_us:.3f}"]
+        if target.slowdown_us is not None:
+            arguments += ["--slowdown-us", f"{target.slowdown_us:.3f}"]
         if target.stamps is not None:
             arguments += ["--phases", str(target.stamps)]
         return arguments

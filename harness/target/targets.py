@@ -27,7 +27,7 @@ from harness.results import manifest
 class Target:
     """A mode with its factors chosen; `options` maps the factors that differ from the default.
 
-    `plant_us` is the CPU time that each request costs more, where it is a server of `selftest`;
+    `slowdown_us` is the CPU time that each request costs more, where it is a server of `selftest`;
     `stamps` is the file into which it stamps when a request passes what, where it is profiled.
     `recipe` names the bare costs that a mode adds to `dso`, with every factor at its default.
     """
@@ -39,7 +39,7 @@ class Target:
     summary: str
     options: Mapping[str, str]
     kind: str = "mode"
-    plant_us: float | None = None
+    slowdown_us: float | None = None
     stamps: Path | None = None
     recipe: tuple[str, ...] | None = None
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Rendezvous:
+class Barrier:
     """A meeting point of some threads, any of which may leave for good.
 
     Unlike `threading.Barrier`, a thread that fails neither blocks nor breaks it for the others.

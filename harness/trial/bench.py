@@ -32,7 +32,7 @@ from harness.target.sites import settle
 from harness.target.targets import Target
 from harness.trial import ceiling, crosscheck
 from harness.trial.assess import Latencies, Seen, Surroundings, Trial, judge, least_served, void
-from harness.trial.barrier import Rendezvous
+from harness.trial.barrier import Barrier
 from harness.trial.generator import Generator, LoadFailed
 from harness.trial.prepare import Preparation, Prepared
 from workloads import tenants
@@ -66,7 +66,7 @@ class _Condition:
     """Trials under one condition, made together: who waits for whom, what their pilots showed."""
 
     prepared: Sequence[Prepared]
-    everybody: Rendezvous
+    everybody: Barrier
     paces: dict[str, Pace] = field(default_factory=dict)
     alone: threading.Lock = field(default_factory=threading.Lock)
 
@@ -187,7 +187,7 @@ class Laboratory:
 
     def _condition(self, specs: Sequence[Spec]) -> _Condition:
         prepared = [self._preparation.prepare(one) for one in (*specs, *self._companion(specs))]
-        return _Condition(prepared, Rendezvous(len(prepared)))
+        return _Condition(prepared, Barrier(len(prepared)))
 
     def _companion(self, specs: Sequence[Spec]) -> list[Spec]:
         """Return the baseline's trial, for others to be compared with, if it is not there."""
@@ -330,7 +330,7 @@ class Laboratory:
         )
 
     def _look(
-        self, server: Server, seat: _Seat, window: _Window, everybody: Rendezvous | None
+        self, server: Server, seat: _Seat, window: _Window, everybody: Barrier | None
     ) -> None:
         """Read the probes at an end of the measured window."""
         window.readings.append(probes.read(server, seat.processes))

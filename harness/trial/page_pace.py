@@ -5,7 +5,7 @@ shows in its time. How many of its rounds take a millisecond is found out once i
 server's processor and with the tenants' interpreter, and stands in the plan: a resumed run asks for
 the same work.
 
-**At the host's best.** A restless host has two speeds, and which one a short look meets is chance;
+**At the host's best.** A noisy host has two speeds, and which one a short look meets is chance;
 the best of many looks, over half a second, is mostly the higher one. So `page:5ms` takes 5 ms at
 the host's best and more on average; reports say what it took.
 """

@@ -11,7 +11,7 @@ is looked at before the last block has ended, and the number of comparisons is f
 
 **Interleaved.** The four servers of a block run at the same time and are loaded for 10 ms each, in
 turn (`workloads.load.timetable`). Measured one after the other for as long, seven blocks found a
-plant of 5% in half of the comparisons on a virtual machine whose speed varies by a tenth from
+slowdown of 5% in half of the comparisons on a virtual machine whose speed varies by a tenth from
 second to second, and its effect with an error as large as itself. In slices of 20 ms they found it
 in 26 of 40 in a bad hour of that machine, in slices of 10 ms in 39 of 40.
 
@@ -27,8 +27,8 @@ judged the same way and shown; no goal depends on them.
 **Two users, connections kept alive, two workers.** The server is the bottleneck: it is busy all the
 time, and the generator half of it. With a connection for each request the two are nearly even, and
 a server that is slowed lets the generator fall idle; to wake an idle processor costs a virtual
-machine more than the plant (seen: 8 us planted, 20 us more a request). The harness would find that,
-and rightly, but it is not what was planted.
+machine more than the slowdown (seen: 8 us added, 20 us more a request). The harness would find
+that, and rightly, but it is not what was added.
 """
 
 from __future__ import annotations
@@ -61,20 +61,20 @@ _COSTLIER = {CPU: Finding.HIGHER, RATE: Finding.LOWER}
 class Variant:
     """`dso` with a share of its own CPU time added, and how often that is to be called different.
 
-    `goal` is a share of the comparisons: at most so many where nothing was planted, else at least.
+    `goal` is a share of the comparisons: at most so many without a slowdown, else at least.
     """
 
     name: str
-    plant: float
+    slowdown: float
     goal: float
 
     def meets(self, share: float) -> bool:
         """Return whether a share of comparisons called different is good enough."""
-        return share >= self.goal if self.plant else share <= self.goal
+        return share >= self.goal if self.slowdown else share <= self.goal
 
     def calls(self, metric: str, finding: Finding) -> bool:
-        """Return whether a finding counts: any difference, or that which was planted."""
-        if self.plant:
+        """Return whether a finding counts: any difference, or that of the slowdown."""
+        if self.slowdown:
             return finding is _COSTLIER[metric]
         return finding in (Finding.HIGHER, Finding.LOWER)
 
@@ -189,7 +189,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a selftest found. `service_us` is the CPU time per request that plants are shares of."""
+    """What a selftest found. `service_us` is the CPU time per request: slowdowns are its shares."""
 
     procedure: Procedure
     seed: int
@@ -220,7 +220,7 @@ class Outcome:
             "judged_metric": JUDGED,
             "smallest_effect": SMALLEST_EFFECT,
             "few": self.few,
-            "planted_us": {one.name: one.plant * self.service_us for one in VARIANTS},
+            "planted_us": {one.name: one.slowdown * self.service_us for one in VARIANTS},
             **asdict(self),
         }
         return _without_nan(content)  # type: ignore[no-any-return]
@@ -245,8 +245,8 @@ def service_us(rows: Iterable[TrialRow]) -> tuple[float, tuple[float, ...]]:
 def targets(baseline: Target, service: float) -> tuple[Target, ...]:
     """Return the baseline and its variants; `service` is its CPU time per request in us."""
     return (
-        replace(baseline, plant_us=0.0),
-        *(replace(baseline, name=one.name, plant_us=one.plant * service) for one in VARIANTS),
+        replace(baseline, slowdown_us=0.0),
+        *(replace(baseline, name=one.name, slowdown_us=one.slowdown * service) for one in VARIANTS),
     )
 
 
@@ -339,8 +339,8 @@ def _share(variant: Variant, metric: str, made: list[Compared], found: Interval)
     low, high = _binomial(called, len(made))
     near = called / max(1, len(made))
     if len(made) < ENOUGH:  # the end of the interval that is nearer to the goal
-        near = high if variant.plant else low
-    planted = 1 + variant.plant
+        near = high if variant.slowdown else low
+    planted = 1 + variant.slowdown
     return Share(
         variant=variant.name,
         metric=metric,

@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from harness.results.format import count, duration, percent
 from harness.results.summary import Condition
 from reports.figures import labels
-from reports.figures.throughput import (
+from reports.figures.style import (
     COLOURS,
     FAINT,
     INK,

@@ -14,7 +14,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results.format import count, duration
-from reports.figures.throughput import (
+from reports.figures.curves import label_ends
+from reports.figures.style import (
     COLOURS,
     DASHES,
     FAINT,
@@ -23,7 +24,6 @@ from reports.figures.throughput import (
     ROW_IN,
     STYLE,
     Look,
-    label_ends,
     log_ticks,
     panels_of,
 )
@@ -34,7 +34,7 @@ Row = Mapping[Any, Any]
 _NAMED = 10
 _LAYER_IN = 0.19
 _LIST_IN = 1.45
-"""Room for the list of the dearest."""
+"""Room for the list of the most expensive."""
 
 
 def creation(costs: pd.DataFrame) -> Figure:
@@ -198,7 +198,7 @@ def _depth(tree: Sequence[Row]) -> int:
 
 
 def _tree(panel: Axes, tree: Sequence[Row], started: set[str], height_in: float) -> None:
-    """Draw a tree of boxes, as wide as the time they and all below them take; name the dearest."""
+    """Draw a tree of boxes, as wide as the time they and their children take; name the costliest."""
     own = [row for row in tree if row["name"] not in started]
     named = {
         id(row): number

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from harness.results.format import duration, percent
 from harness.results.page_cost import PAGES_US, PageCosts
-from reports.figures.throughput import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks
+from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks
 
 _MIDDLE = 0.5
 """From here on a label has more room on the left of its point."""

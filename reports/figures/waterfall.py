@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.results.format import duration
 from reports.figures.phase_groups import ORDER, group_of
-from reports.figures.throughput import COLOURS, INK, PAPER, STYLE
+from reports.figures.style import COLOURS, INK, PAPER, STYLE
 
 _WIDTH_IN: Final = 7.6
 _BAR_IN: Final = 0.30

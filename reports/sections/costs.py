@@ -49,7 +49,7 @@ def _tables(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         ("Making and reaping a process", words.creation_table(rows)),
         ("CPython processes and their children", words.heap_table(rows)),
         ("Starting an interpreter", words.launch_table(rows)),
-        ("The dearest imports", words.dearest(rows)),
+        ("The most expensive imports", words.most_expensive(rows)),
     ]
 
 
@@ -76,7 +76,7 @@ def _figures(rows: pd.DataFrame) -> Iterator[Shown]:
             "costs-imports",
             "What each workload imports",
             "By CPython's own -X importtime, whose clock makes each import a little longer. Grey "
-            "is what the interpreter imports before any script; the ten dearest of the rest are "
-            "numbered, each by the time of its own code. Each tree has its own scale.",
+            "is what the interpreter imports before any script; the ten most expensive of the rest "
+            "are numbered, each by the time of its own code. Each tree has its own scale.",
             partial(figures.imports, rows),
         )

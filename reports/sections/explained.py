@@ -37,9 +37,11 @@ class Explained(Section):
         if found is None:
             return None
         condition, explanations = found
-        dearest = words.dearest_phases(results.table("phases"), results.table("profiles"))
+        most_expensive = words.most_expensive_phases(
+            results.table("phases"), results.table("profiles")
+        )
         return cls(
             condition=condition.words(),
-            sentences=words.findings(explanations, dearest),
+            sentences=words.findings(explanations, most_expensive),
             table=words.table(explanations),
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from reports.figures import throughput
+from reports.figures import curves
 from reports.section import Results, Section, Shown
 
 
@@ -25,6 +25,6 @@ class Sweep(Section):
             "Requests are sent at their times, whether others were answered or not, and latency "
             "counts from these times. The thick line is p99, the thin one p50; a line without "
             "p99 had too few requests for it. Each target is loaded up to 95% of its own knee.",
-            partial(throughput.sweep, results.swept),
+            partial(curves.sweep, results.swept),
         )
         return cls(figures=[shown])

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Self
 
 from harness.results.summary import histograms
-from reports.figures import throughput
+from reports.figures import curves, throughput
 from reports.section import Results, Section, Shown
 
 
@@ -52,7 +52,7 @@ def _figures(results: Results) -> Iterator[Shown]:
             "latency",
             "Latency",
             "Each line ends where the number of requests no longer supports a percentile.",
-            partial(throughput.latency, summary, merged),
+            partial(curves.latency, summary, merged),
         )
     if summary["server_cpu_us_per_request"].notna().any():
         yield Shown(

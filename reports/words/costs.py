@@ -226,10 +226,11 @@ def copy_us(costs: pd.DataFrame) -> float | None:
 
 
 def _imports(costs: pd.DataFrame) -> Iterator[str]:
-    table = dearest(costs)
+    table = most_expensive(costs)
     if not table.empty:
         parts = [f"{row['module']} {row['own code']}" for row in table.to_dict("records")]
-        yield f"The {len(parts)} dearest imports of the workloads, each by itself: {join(parts)}."
+        most = f"The {len(parts)} most expensive imports"
+        yield f"{most} of the workloads, each by itself: {join(parts)}."
 
 
 def launches(costs: pd.DataFrame) -> pd.DataFrame:
@@ -318,8 +319,8 @@ def heap_table(costs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def dearest(costs: pd.DataFrame) -> pd.DataFrame:
-    """Return the dearest imports of all workloads by the time of their own code, as texts.
+def most_expensive(costs: pd.DataFrame) -> pd.DataFrame:
+    """Return the most expensive imports of all workloads by the time of their own code, as texts.
 
     What the interpreter imports before any script is left out. A module counts once, with the mean
     of the workloads that import it.

@@ -255,7 +255,7 @@ def table(explanations: Sequence[Explanation]) -> pd.DataFrame:
     )
 
 
-def dearest_phases(phases: pd.DataFrame, profiles: pd.DataFrame) -> dict[str, list[Part]]:
+def most_expensive_phases(phases: pd.DataFrame, profiles: pd.DataFrame) -> dict[str, list[Part]]:
     """Return the phases in which each target takes longest beyond the baseline, longest first.
 
     From phases.parquet and profiles.parquet. A phase that the baseline has not counts in full.
@@ -279,11 +279,12 @@ def dearest_phases(phases: pd.DataFrame, profiles: pd.DataFrame) -> dict[str, li
 
 
 def findings(
-    explanations: Sequence[Explanation], dearest: Mapping[str, Sequence[Part]] | None = None
+    explanations: Sequence[Explanation], most_expensive: Mapping[str, Sequence[Part]] | None = None
 ) -> list[str]:
     """Return what makes each explained mode dear, and which are not explained.
 
-    Of the latter also what `dearest` knows: by target, where its time goes that others do not take.
+    Of the latter also what `most_expensive` knows: by target, where its time goes that others do
+    not take.
     """
     sentences = [
         f"{one.target} costs {duration(one.measured_us)} of CPU time a request, which comes from "
@@ -297,7 +298,7 @@ def findings(
             f"Bare costs do not explain {less}: these do something that no bare cost stands for, "
             "or waste something."
         )
-        sentences += _where(explanations, dearest or {})
+        sentences += _where(explanations, most_expensive or {})
     if more := _off(explanations, -1):
         sentences.append(
             f"Bare costs come to more than {more}: the host was slower when they were measured, or "
@@ -306,13 +307,15 @@ def findings(
     return sentences
 
 
-def _where(explanations: Sequence[Explanation], dearest: Mapping[str, Sequence[Part]]) -> list[str]:
+def _where(
+    explanations: Sequence[Explanation], most_expensive: Mapping[str, Sequence[Part]]
+) -> list[str]:
     """Return a sentence for each target that costs more than its parts: in which phases."""
     return [
         f"By its profile, {one.target} takes longer than {BASELINE} "
         f"most of all in {bare_costs.join(_with_times(parts))}."
         for one in explanations
-        if not one.explained and one.difference > 0 and (parts := dearest.get(one.target))
+        if not one.explained and one.difference > 0 and (parts := most_expensive.get(one.target))
     ]
 
 
@@ -332,7 +335,7 @@ def _off(explanations: Sequence[Explanation], sign: int) -> str:
 
 
 def _telling(one: Explanation) -> list[Part]:
-    """Return the parts that are more than a hundredth of the sum, the dearest first."""
+    """Return the parts that are more than a hundredth of the sum, the most expensive first."""
     telling = [part for part in one.parts if part.us > one.predicted_us / 100]
     return sorted(telling, key=lambda part: -part.us)
 

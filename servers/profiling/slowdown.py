@@ -1,4 +1,4 @@
-"""A slowdown of known size, planted in a server for `isobench selftest` to find.
+"""An intentional slowdown of known size, made in a server for `isobench selftest` to find.
 
 Strategy: before the mode handles a request, its worker looks at its own CPU clock until the wished
 time is over. It never sleeps.
@@ -10,7 +10,7 @@ else in a request waits for memory and the kernel, and slows down far less.
 **Why the CPU clock?** By any other, time in which another worker has the processor passes for busy.
 Of 40 us asked for, 27 were spent with two workers, and all 40 by this one.
 
-**What is claimed is what is planted.** Reading that clock is a system call. A call without any time
+**What is claimed is what is added.** Reading that clock is a system call. A call without any time
 to wait makes some, which take 0.5 us in a loop and 2 us in a request, where nothing of them is in
 the processor's caches: of 3.5 us asked for, 5.7 were seen. So every server of a selftest is slowed,
 the baseline by 0, and they differ only by the turns of the loop. These come in whole numbers: what

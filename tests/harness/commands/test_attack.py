@@ -10,9 +10,9 @@ import pytest
 import reports
 from harness.attack import attempt
 from harness.attack.attempt import Attempt, Outcome, Watch
+from harness.attack.findings import Assault, Findings, cautions, must_be_believed
 from harness.attack.scene import UNCONTAINED, Seat
 from harness.commands import attack as attack_run
-from harness.commands.attack import Assault, Findings
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
@@ -190,9 +190,9 @@ def test_where_no_attack_can_be_made_that_is_no_success() -> None:
     with pytest.raises(
         IsobenchError, match="none of these attacks can be run here: this"
     ) as caught:
-        attack_run.must_be_believed(findings)
+        must_be_believed(findings)
     assert caught.value.exit_code == 1
-    (caution,) = attack_run.cautions(Assault((target,), (attack,), 1), findings)
+    (caution,) = cautions(Assault((target,), (attack,), 1), findings)
     assert caution.about.startswith("1 of 1 attacks were not run: this host allows no pid names")
 
 

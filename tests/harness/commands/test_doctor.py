@@ -78,7 +78,7 @@ RESTLESS = Speeds(
 )  # fmt: skip
 
 
-def test_a_restless_host_is_told_in_numbers() -> None:
+def test_a_noisy_host_is_told_in_numbers() -> None:
     first, a_ratio, a_run = doctor.of_speed(RESTLESS, 14)
     assert first == (
         "It has two speeds: work takes 1.8 times as long for 35% of the time. In 10 s there were "

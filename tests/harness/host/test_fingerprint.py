@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.host import fingerprint
-from harness.host.settings import View
+from harness.host.settings.view import View
 
 
 @pytest.mark.parametrize(

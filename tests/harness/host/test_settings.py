@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from harness.host import settings
-from harness.host.settings import HARMFUL, WORTH_KNOWING, Check, View
+from harness.host.settings import (
+    HARMFUL,
+    WORTH_KNOWING,
+    contention,
+    cpu,
+    limits,
+    memory,
+    network,
+    observation,
+)
+from harness.host.settings.view import Check, View
 from tests.harness.live import needs_root
 
 Made = Callable[..., View]
@@ -126,7 +136,7 @@ def test_files_that_may_not_be_read_raise_nothing(
         "there is no cgroup v2: CPU time comes from rusage, in coarser steps"
     ]
     assert list(settings.worth_knowing(view)) == []
-    assert list(settings.watch_processes(0.01)) == []
+    assert list(contention.watch_processes(0.01)) == []
 
 
 @needs_root
@@ -134,7 +144,7 @@ def test_an_ordinary_user_can_look_at_this_host() -> None:
     os.seteuid(65534)
     try:
         look_at_all_of(View.of_this_host())
-        list(settings.watch_processes(0.01))
+        list(contention.watch_processes(0.01))
     finally:
         os.seteuid(0)
 
@@ -143,123 +153,123 @@ def look_at_all_of(view: View) -> None:
     """Have every check look, and the fingerprint's two."""
     found = [*settings.harmful_settings(view), *settings.worth_knowing(view)]
     assert all(caution.about and caution.advice for caution in found)
-    settings.cgroup_cpu_limit(view)
-    settings.cgroup_memory_limit_mib(view)
+    limits.cgroup_cpu_limit(view)
+    limits.cgroup_memory_limit_mib(view)
 
 
 @pytest.mark.parametrize(
     ("check", "files", "about", "advice"),
     [
         (
-            settings.one_core,
+            cpu.one_core,
             {f"{CPU}/cpu{cpu}/topology/thread_siblings_list": "0-1" for cpu in (0, 1)},
             "0, 1 are threads of one core",
             "taskset",
         ),
         (
-            settings.governor,
+            cpu.governor,
             {f"{CPU}/cpu1/cpufreq/scaling_governor": "powersave"},
             "governor is performance, powersave",
             "cpupower frequency-set -g performance",
         ),
         (
-            settings.turbo,
+            cpu.turbo,
             {f"{CPU}/cpufreq/boost": "1"},
             "turbo is on",
             "echo 0 > /sys/devices/system/cpu/cpufreq/boost",
         ),
         (
-            settings.turbo,
+            cpu.turbo,
             {f"{CPU}/intel_pstate/no_turbo": "0"},
             "turbo is on",
             "echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo",
         ),
         (
-            settings.battery,
+            cpu.battery,
             {"sys/class/power_supply/BAT0/status": "Discharging"},
             "on battery",
             "plug it in",
         ),
         (
-            settings.hypervisor,
+            cpu.hypervisor,
             {"proc/cpuinfo": "flags\t\t: fpu hypervisor sse2"},
             "virtual machine",
             "ratios",
         ),
         (
-            settings.steal,
+            cpu.steal,
             {"proc/stat": "cpu  10 0 10 100 0 0 0"},
             "does not report steal",
             "ratios only",
         ),
         (
-            settings.cpu_limit,
+            cpu.cpu_limit,
             {"sys/fs/cgroup/ours/cpu.max": "150000 100000"},
             "to 1.5 processors",
             "--cpuset-cpus",
         ),
         (
-            settings.clocksource,
+            cpu.clocksource,
             {f"{CLOCK}/current_clocksource": "hpet"},
             "clock source is hpet",
             "echo tsc > /sys/devices/system/clocksource/clocksource0/current_clocksource",
         ),
         (
-            settings.clocksource,
+            cpu.clocksource,
             {f"{CLOCK}/current_clocksource": "xen", f"{CLOCK}/available_clocksource": "xen"},
             "clock source is xen",
             "tsc=reliable",
         ),
         (
-            settings.swap,
+            memory.swap,
             {"proc/meminfo": "SwapTotal:  4096 kB\nSwapFree:  1024 kB"},
             "3 MiB of memory is swapped out",
             "swapoff -a && swapon -a",
         ),
         (
-            settings.huge_pages,
+            memory.huge_pages,
             {"sys/kernel/mm/transparent_hugepage/enabled": "[always] madvise never"},
             "always on",
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
         ),
         (
-            settings.aslr,
+            memory.aslr,
             {"proc/sys/kernel/randomize_va_space": "0"},
             "not fully randomised",
             "sysctl -w kernel.randomize_va_space=2",
         ),
         (
-            settings.load,
+            contention.load,
             {"proc/loadavg": "3.20 0.50 0.90 1/200 4711"},
             "3.2 runnable tasks",
             "stop other work",
         ),
         (
-            settings.control_groups,
+            observation.control_groups,
             {"proc/self/cgroup": "1:name=systemd:/"},
             "no cgroup v2",
             "mount -t cgroup2",
         ),
         (
-            settings.pressure,
+            observation.pressure,
             {"proc/pressure/cpu": None},
             "does not report pressure",
             "psi=1",
         ),
         (
-            settings.ports,
+            network.ports,
             {f"{NET}/ipv4/ip_local_port_range": "40000\t40999"},
             "1000 ports",
             "sysctl -w net.ipv4.ip_local_port_range='32768 60999'",
         ),
         (
-            settings.reused_ports,
+            network.reused_ports,
             {f"{NET}/ipv4/tcp_tw_reuse": "0"},
             "tcp_tw_reuse is 0",
             "sysctl -w net.ipv4.tcp_tw_reuse=2",
         ),
         (
-            settings.connection_tracking,
+            network.connection_tracking,
             {
                 f"{NET}/netfilter/nf_conntrack_count": "17",
                 f"{NET}/netfilter/nf_conntrack_max": "65536",
@@ -268,25 +278,25 @@ def look_at_all_of(view: View) -> None:
             "CT --notrack",
         ),
         (
-            settings.mitigations,
+            cpu.mitigations,
             {f"{CPU}/vulnerabilities/meltdown": "Mitigation: PTI"},
             "mitigates meltdown",
             "mitigations=off",
         ),
         (
-            settings.cpu_controller,
+            observation.cpu_controller,
             {"sys/fs/cgroup/ours/cgroup.controllers": "memory"},
             "no cpu controller",
             "echo +cpu",
         ),
         (
-            settings.profiling,
+            observation.profiling,
             {"sys/kernel/tracing/README": None, "sys/kernel/tracing/.there": ""},
             "tracefs is not mounted",
             "mount -t tracefs",
         ),
         (
-            settings.old_kernel,
+            observation.old_kernel,
             {"proc/sys/kernel/osrelease": "5.10.0-21-amd64"},
             "Linux 5.10.0-21-amd64 has no cgroup.kill",
             "5.14",
@@ -303,17 +313,17 @@ def test_a_bad_setting_is_named_with_its_remedy(
 
 
 def test_one_processor(host: Made) -> None:
-    (caution,) = settings.one_processor(host({}, cpus=(3,)))
+    (caution,) = cpu.one_processor(host({}, cpus=(3,)))
     assert "one processor" in caution.about
     siblings = {f"{CPU}/cpu0/topology/thread_siblings_list": "0-1"}
-    assert not list(settings.one_core(host(siblings, cpus=(0,))))
+    assert not list(cpu.one_core(host(siblings, cpus=(0,))))
 
 
 def test_few_open_files(host: Made) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     try:
-        (caution,) = settings.open_files(host({}))
+        (caution,) = network.open_files(host({}))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert "256 files" in caution.about
@@ -323,7 +333,7 @@ def test_few_open_files(host: Made) -> None:
 def test_a_cgroup_that_is_not_ours(host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     view = host({})
     monkeypatch.setattr(os, "access", lambda *_: False)
-    (caution,) = settings.control_groups(view)
+    (caution,) = observation.control_groups(view)
     assert "cannot create a cgroup" in caution.about
     assert "Delegate=yes" in caution.advice
 
@@ -331,17 +341,17 @@ def test_a_cgroup_that_is_not_ours(host: Made, monkeypatch: pytest.MonkeyPatch) 
 def test_perf_is_for_root_or_a_lower_level(host: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     view = host({"proc/sys/kernel/perf_event_paranoid": "3"})
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    (caution,) = settings.profiling(view)
+    (caution,) = observation.profiling(view)
     assert "perf_event_paranoid is 3" in caution.about
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert list(settings.profiling(view)) == []
+    assert list(observation.profiling(view)) == []
 
 
 def test_the_least_limit_of_all_cgroups_around_counts(host: Made) -> None:
     view = host(
         {"sys/fs/cgroup/ours/cpu.max": "300000 100000", "sys/fs/cgroup/cpu.max": "50000 100000"}
     )
-    assert settings.cgroup_cpu_limit(view) == 0.5
+    assert limits.cgroup_cpu_limit(view) == 0.5
 
 
 def test_limits_of_version_1_count_too(host: Made) -> None:
@@ -352,30 +362,30 @@ def test_limits_of_version_1_count_too(host: Made) -> None:
             "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
         }
     )
-    assert settings.cgroup_cpu_limit(view) == 1.5
+    assert limits.cgroup_cpu_limit(view) == 1.5
 
 
 def test_no_limit_is_none(host: Made) -> None:
-    assert settings.cgroup_cpu_limit(host({})) is None
-    assert settings.cgroup_memory_limit_mib(host({})) is None
+    assert limits.cgroup_cpu_limit(host({})) is None
+    assert limits.cgroup_memory_limit_mib(host({})) is None
 
 
 def test_a_memory_limit(host: Made) -> None:
     view = host({"sys/fs/cgroup/ours/memory.max": str(512 * 2**20)})
-    assert settings.cgroup_memory_limit_mib(view) == 512
+    assert limits.cgroup_memory_limit_mib(view) == 512
 
 
 def test_busy_processes_are_named_the_busiest_first() -> None:
     before = {1: ("init", 9.0), 7: ("make", 1.0), 8: ("cc", 2.0)}
     after = {1: ("init", 9.0), 7: ("make", 1.1), 8: ("cc", 2.9), 9: ("new", 5.0)}
-    (caution,) = settings.busy_processes(before, after, 1.0)
+    (caution,) = contention.busy_processes(before, after, 1.0)
     assert "cc (8) 90%, make (7) 10%" in caution.about
     assert "ps -fp 8,7" in caution.advice
-    assert not list(settings.busy_processes(before, before, 1.0))
+    assert not list(contention.busy_processes(before, before, 1.0))
 
 
 def test_watching_real_processes_takes_a_moment_and_no_more() -> None:
-    for caution in settings.watch_processes(0.01):
+    for caution in contention.watch_processes(0.01):
         assert caution.about
         assert caution.advice
 

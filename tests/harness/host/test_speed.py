@@ -69,7 +69,7 @@ def test_scatter_and_interruptions_are_no_second_speed(scatter: float, spikes: f
 
 
 def test_speeds_that_nearly_agree_are_one() -> None:
-    assert not speeds(seen(telegraph(5, 0.2, 0.2, 1), 1.05, 0.01)).restless
+    assert not speeds(seen(telegraph(5, 0.2, 0.2, 1), 1.05, 0.01)).noisy
 
 
 def test_one_change_is_seen_and_one_of_the_dwell_times_is_unknown() -> None:

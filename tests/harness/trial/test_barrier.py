@@ -3,12 +3,12 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from harness.trial.barrier import Rendezvous
+from harness.trial.barrier import Barrier
 from tests.harness.live import PATIENCE
 
 
 def test_all_hear_the_same_moment() -> None:
-    point = Rendezvous(3)
+    point = Barrier(3)
     with ThreadPoolExecutor(3) as executor:
         first = list(executor.map(lambda _: point.meet(), range(3)))
         second = list(executor.map(lambda _: point.meet(), range(3)))
@@ -17,7 +17,7 @@ def test_all_hear_the_same_moment() -> None:
 
 
 def test_nobody_waits_for_who_has_left() -> None:
-    point = Rendezvous(3)
+    point = Barrier(3)
     met = threading.Event()
 
     def meet() -> None:
@@ -33,6 +33,6 @@ def test_nobody_waits_for_who_has_left() -> None:
 
 
 def test_the_last_may_leave() -> None:
-    point = Rendezvous(1)
+    point = Barrier(1)
     assert point.meet() > 0
     point.leave()

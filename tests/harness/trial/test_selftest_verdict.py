@@ -214,6 +214,6 @@ def test_variants_are_the_same_server_but_for_the_plant() -> None:
     dso, again, slow, slower = targets(DSO, 80.0)
     assert dso.name == DSO.name
     # The baseline has the plant's own overhead, too: they differ in nothing but its time.
-    assert [one.plant_us for one in (dso, again, slow, slower)] == pytest.approx([0, 0, 4, 8])
+    assert [one.slowdown_us for one in (dso, again, slow, slower)] == pytest.approx([0, 0, 4, 8])
     assert {one.mode for one in (again, slow, slower)} == {"dso"}
     assert again.options == slower.options == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness.results.folder import ResultsFolder
 from reports.figures import attacks as attack_figures
-from reports.figures import throughput
+from reports.figures import style
 from reports.words.attacks import placed
 from tests.reports.words.test_attacks import attacks
 
@@ -20,7 +20,7 @@ def test_the_matrix_names_families_attacks_and_targets() -> None:
     assert [label.get_text() for label in panel.get_xticklabels()] == ["b", "a"]
     names = [label.get_text() for label in panel.get_yticklabels()]
     assert names == ["reading", "one", "two", "three", "writing", "four"]
-    assert throughput.to_png(figure).startswith(b"\x89PNG")
+    assert style.to_png(figure).startswith(b"\x89PNG")
 
 
 def test_the_frontier_sets_security_against_rate_and_p99(make_folder: MakeFolder) -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from harness.results.folder import ResultsFolder
 from harness.results.summary import histograms
-from reports.figures import throughput
+from reports.figures import curves, style, throughput
 
 MakeFolder = Callable[..., Path]
 
@@ -28,7 +28,7 @@ def all_figures(path: Path) -> list[Figure]:
         throughput.throughput(summary),
         throughput.cpu(summary),
         throughput.memory(summary),
-        throughput.latency(summary, merged),
+        curves.latency(summary, merged),
         throughput.beside(summary, ["harache", "dso"]),
     ]
 
@@ -108,7 +108,7 @@ def test_a_target_comes_before_those_it_is_set_beside(make_folder: MakeFolder) -
 )
 def test_every_shape_of_result(make_folder: MakeFolder, shape: dict[str, object]) -> None:
     for figure in all_figures(make_folder(**shape)):
-        ElementTree.fromstring(throughput.to_svg(figure))
+        ElementTree.fromstring(style.to_svg(figure))
 
 
 def test_25_targets_with_long_names(make_folder: MakeFolder) -> None:
@@ -120,33 +120,33 @@ def test_25_targets_with_long_names(make_folder: MakeFolder) -> None:
     }
     path = make_folder(numbers=numbers, targets=tuple(numbers), connections=("close",), blocks=1)
     for figure in all_figures(path):
-        assert throughput.to_png(figure).startswith(b"\x89PNG")
+        assert style.to_png(figure).startswith(b"\x89PNG")
 
 
 def test_the_same_svg_each_time(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder(blocks=2)).summary()
-    one, two = (throughput.to_svg(throughput.cpu(summary)) for _ in range(2))
+    one, two = (style.to_svg(throughput.cpu(summary)) for _ in range(2))
     assert one == two
     assert "<text" not in one
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=25, unique=True))
 def test_each_target_has_a_look_of_its_own(names: list[str]) -> None:
-    looks = throughput.looks(names)
+    looks = style.looks(names)
     assert set(looks) == set(names)
     assert len({(look.colour, look.dash) for look in looks.values()}) == len(names)
-    if len(names) <= len(throughput.COLOURS):
+    if len(names) <= len(style.COLOURS):
         assert len({look.colour for look in looks.values()}) == len(names)
 
 
 def test_looks_do_not_depend_on_order() -> None:
-    assert throughput.looks(["dso", "cgi", "dso"]) == throughput.looks(["cgi", "dso"])
+    assert style.looks(["dso", "cgi", "dso"]) == style.looks(["cgi", "dso"])
 
 
 @given(st.lists(st.floats(0, 10), min_size=1, max_size=25))
 def test_labels_are_pushed_apart_and_stay_inside(wanted: list[float]) -> None:
     step = 10 / 25
-    places = throughput.spread(wanted, step, 0, 10)
+    places = curves.spread(wanted, step, 0, 10)
     assert all(b - a >= step - 1e-9 for a, b in pairwise(sorted(places)))
     assert min(places) >= 0
     assert max(places) <= 10 + 1e-9

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures import throughput
+from reports.figures import style
 from reports.figures.phase_groups import GROUPS, ORDER, OTHER, group_of
 from reports.figures.waterfall import bars, magnitudes, waterfall
 from tests.reports.profiled import PHASES, PROFILES
@@ -47,7 +47,7 @@ def test_the_matrix_names_every_group_that_took_time(drawn: Figure) -> None:
 
 
 def test_it_can_be_written(drawn: Figure) -> None:
-    assert throughput.to_svg(drawn).startswith("<?xml")
+    assert style.to_svg(drawn).startswith("<?xml")
 
 
 def test_each_phase_is_in_one_group_and_a_new_one_in_the_last() -> None:

@@ -12,7 +12,14 @@ from harness.costs.samples import Facts, Sample, Subject, rows
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Target
 from reports.page import without_figures
-from reports.words.explained import INGREDIENTS, Part, dearest_phases, explain, findings, table
+from reports.words.explained import (
+    INGREDIENTS,
+    Part,
+    explain,
+    findings,
+    most_expensive_phases,
+    table,
+)
 from servers import modes
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
@@ -107,8 +114,8 @@ def test_the_words_name_what_a_mode_is_made_of(tmp_path: Path) -> None:
     assert "comes from the interpreter, from exec to exit (8.21 ms), the script's imports" in said
 
 
-def test_the_dearest_phases_are_those_beyond_dso() -> None:
-    found = dearest_phases(PHASES, PROFILES)
+def test_the_most_expensive_phases_are_those_beyond_dso() -> None:
+    found = most_expensive_phases(PHASES, PROFILES)
     # Of 80 us beyond dso; the 5 us more for opening the script are less than a tenth.
     assert found["ruid2"] == [Part("credential change", 45.0), Part("switch back", 30.0)]
     # dso takes 25 us to open the script and to deliver; exit, 400 us, is the fourth.
@@ -125,7 +132,7 @@ def test_the_dearest_phases_are_those_beyond_dso() -> None:
     ids=["none", "without dso", "another workload"],
 )
 def test_without_a_profile_to_set_beside_no_phases_are_named(profiles: pd.DataFrame) -> None:
-    assert dearest_phases(PHASES, profiles) == {}
+    assert most_expensive_phases(PHASES, profiles) == {}
 
 
 def test_what_is_unexplained_is_looked_for_in_the_profile(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from harness.results.folder import ResultsFolder
 from harness.results.load_curve import Place, Point, Swept
 from harness.results.rows import CrosscheckRow
-from reports.figures import throughput
+from reports.figures import curves, style
 from reports.page import without_figures
 from reports.words import loads
 from tests.reports.conftest import MakeFolder
@@ -161,11 +161,11 @@ def test_its_table_keeps_what_could_not_be_compared() -> None:
 
 @pytest.mark.parametrize("found", [FOUND, {}])
 def test_a_sweep_is_drawn(found: Mapping[Place, list[Swept]]) -> None:
-    figure = throughput.sweep(found)
+    figure = curves.sweep(found)
     assert len(figure.axes) == len(found)
     for panel in figure.axes:
         assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
-    assert "<svg" in throughput.to_svg(figure)
+    assert "<svg" in style.to_svg(figure)
 
 
 def test_the_page_shows_the_comparison(make_folder: MakeFolder) -> None:

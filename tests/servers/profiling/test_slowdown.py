@@ -56,7 +56,7 @@ def test_one_object_is_slowed_and_its_class_is_not(tmp_path: Path) -> None:
 @needs_root
 @pytest.mark.parametrize("text", ["-1", "nan", "soon"])
 def test_what_is_no_time(text: str) -> None:
-    ended = command("dso", f"--plant-us={text}")
+    ended = command("dso", f"--slowdown-us={text}")
     assert ended.status == 2
     assert f"not a time in microseconds: {text}" in ended.stderr
 

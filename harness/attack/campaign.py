@@ -1,0 +1,150 @@
+"""Every attack on every target, several targets at a time, and then the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from queue import SimpleQueue
+from threading import Event
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.attack import attempt as attacks
+from harness.attack.attempt import Attempt, Outcome
+from harness.attack.bystander import Canary
+from harness.attack.findings import Assault, Findings
+from harness.attack.scene import IDS_OF_A_SEAT, Seat
+from harness.host import proc
+from harness.progress import live_line
+from harness.target.run_resources import Belongings
+from harness.target.targets import Target
+from workloads import tenants
+from workloads.attacks import Attack
+
+One = TypeVar("One")
+SEATS = 3
+"""How many targets are attacked at the same time. Most of an attack is waiting."""
+
+
+class Abandoned(BaseException):
+    """The command was interrupted: a thread that attacks has to end its server, and itself."""
+
+
+Keep = Callable[[Sequence[Attempt]], None]
+"""Writes down what became of attacks on one target."""
+
+
+def carry_out(
+    assault: Assault, belongings: Belongings, console: Console, findings: Findings, keep: Keep
+) -> None:
+    """Make all attacks, and the controls of those that no target let succeed.
+
+    What was found out about a target is kept as soon as its attacks are over, or broken off.
+    """
+    with ExitStack() as stack:
+        seats = list(_seats(belongings, stack, min(SEATS, len(assault.targets))))
+        free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
+        for seat in seats:
+            free.put(seat)
+        display = stack.enter_context(_progress(console))
+        total = sum(len(assault.left(target)) for target in assault.targets)
+        task = display.add_task("attacks", total=total)
+        executor = stack.enter_context(ThreadPoolExecutor(len(seats)))
+        stop = Event()
+        stack.callback(stop.set)
+
+        def attack(target: Target) -> None:
+            made: list[Attempt] = []
+
+            def watch(attempt: Attempt) -> None:
+                if stop.is_set():
+                    raise Abandoned
+                made.append(attempt)
+                findings.note(attempt)
+                display.update(task, advance=1, description=f"{attempt.target:<24}")
+
+            try:
+                _attack_from(free, target, assault.left(target), watch, findings)
+            finally:
+                keep(made)
+
+        def control(wanted: Attack) -> None:
+            seat, canary = free.get()
+            try:
+                findings.note_control(attacks.control(seat, wanted))
+                findings.note_harm(_harm(seat, canary))
+            finally:
+                free.put((seat, canary))
+            display.update(task, advance=1)
+
+        _on_each(executor, attack, assault.targets, stop)
+        weak = [one for one in assault.attacks if one.name not in findings.controls]
+        display.update(task, description="controls", total=len(weak), completed=0)
+        _on_each(executor, control, weak, stop)
+
+
+def _on_each(
+    executor: ThreadPoolExecutor, act: Callable[[One], None], things: Iterable[One], stop: Event
+) -> None:
+    def unless_stopped(thing: One) -> None:
+        if not stop.is_set():
+            act(thing)
+
+    list(executor.map(unless_stopped, things))
+
+
+def _attack_from(
+    free: SimpleQueue[tuple[Seat, Canary]],
+    target: Target,
+    order: Sequence[Attack],
+    watch: attacks.Watch,
+    findings: Findings,
+) -> None:
+    """Attack a target from the next seat that is free. What cannot be cleared away is harm."""
+    seat, canary = free.get()
+    left = {one.name: one for one in order}
+
+    def count(attempt: Attempt) -> None:
+        del left[attempt.attack.name]
+        watch(attempt)
+
+    try:
+        attacks.attack_all(seat, target, order, count)
+        findings.note_harm(_harm(seat, canary))
+    except Exception as error:
+        findings.note_harm([f"what it left on {target.name} could not be cleared away: {error}"])
+        for one in list(left.values()):
+            reason = attacks.presentable(f"not made: {error}")
+            count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0))
+    finally:
+        free.put((seat, canary))
+
+
+def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
+    base = tenants.free_uid_base(count * IDS_OF_A_SEAT - 1)
+    for number in range(count):
+        directory = belongings.scratch / f"seat-{number}"
+        directory.mkdir(mode=0o755)
+        first = base + number * IDS_OF_A_SEAT
+        seat = Seat(directory, belongings.another_group(number), first)
+        yield seat, stack.enter_context(Canary(directory, first + 1))
+
+
+def _harm(seat: Seat, canary: Canary) -> Iterator[str]:
+    """Yield what attacks did beyond their scenes, once these are over."""
+    yield from canary.harm()
+    for pid in seat.processes.pids() or ():
+        yield f"process {pid} was left behind: {proc.status_of(pid).get('Name', 'ended')}"
+
+
+def _progress(console: Console) -> Progress:
+    return live_line(
+        console,
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )

@@ -1,0 +1,95 @@
+"""The neighbour at work: a script of the neighbour's that runs while an attack is made."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from harness.attack.errors import SceneFailed
+from harness.attack.raw_http import Door, Reply, request, rest_of
+from harness.attack.secrets import Planted
+from harness.host import proc
+from harness.host.polling import wait_until
+from harness.host.proc import Cast
+
+_COMING_S = 5.0
+_DYING_S = 0.4
+
+
+class NeighbourAtWork:
+    """The neighbour's script, with a client that waits for it, from `start` to `dismiss`.
+
+    `processes` returns the ids of the server's processes.
+    """
+
+    def __init__(
+        self, door: Door, planted: Planted, cast: Cast, processes: Callable[[], Iterable[int]]
+    ) -> None:
+        self._door = door
+        self._planted = planted
+        self._site = planted.neighbour.site
+        self._cast = cast
+        self._processes = processes
+        self._client: socket.socket | None = None
+
+    def start(self) -> dict[str, int]:
+        """Request the script; return its process (`victim`) and its worker (`sibling`).
+
+        Raises SceneFailed where it does not start.
+        """
+        neighbour = self._planted.neighbour
+        self._client = self._door.connect(neighbour)
+        planted = {"X-Planted": self._planted.words["request"]}
+        self._client.sendall(request(neighbour, f"/{self._planted.linger}", planted))
+        victim = self._await_victim()
+        return {"victim": victim, "sibling": self._worker_of(self._client) or victim}
+
+    def release(self) -> Reply:
+        """Let the script come to its end, and return what its client gets."""
+        if self._client is None:
+            return Reply()
+        self._let_go()
+        with self._client as connection:
+            self._client = None
+            return rest_of(connection)
+
+    def dismiss(self) -> None:
+        """Let the script come to its end, whether it still can or not."""
+        if self._client is not None:
+            self._let_go()
+            self._client.close()
+            self._client = None
+            wait_until(lambda: not self._who_has_the_secret_open(), _DYING_S)
+
+    def _let_go(self) -> None:
+        (self._site / "data" / "go").touch()
+
+    def _await_victim(self) -> int:
+        """Return the process that has the neighbour's secret open, which is its script's."""
+        if found := wait_until(self._who_has_the_secret_open, _COMING_S):
+            return found[0]
+        raise SceneFailed("the neighbour's script did not start")
+
+    def _who_has_the_secret_open(self) -> list[int]:
+        status = (self._site / "config.secret").stat()
+        wanted = (status.st_dev, status.st_ino)
+        return [pid for pid in self._processes() if wanted in proc.open_files(pid)]
+
+    def _worker_of(self, connection: socket.socket) -> int:
+        """Return the worker that holds the other end of a connection, 0 if none is found."""
+        port = connection.getsockname()[1]
+        inodes = {
+            fields[9]
+            for line in Path("/proc/net/tcp").read_text().splitlines()[1:]
+            if (fields := line.split())[2].endswith(f":{port:04X}")
+        }
+        for worker in self._cast.workers:
+            links = Path(f"/proc/{worker.pid}/fd")
+            with contextlib.suppress(OSError):
+                for link in links.iterdir():
+                    name = str(link.readlink())
+                    if name.startswith("socket:[") and name[8:-1] in inodes:
+                        return worker.pid
+        return 0

@@ -1,0 +1,177 @@
+"""A point for each target, with its interval: how `throughput` and `beside` draw a column.
+
+Rates and costs of isolation modes lie up to three decades apart, so they are drawn on
+logarithmic axes, as points with stems rather than as bars: a bar's length claims a zero that
+such an axis does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from harness.results.summary import by_condition
+from reports.figures.style import (
+    INK,
+    ROW_IN,
+    STYLE,
+    Look,
+    log_ticks,
+    looks,
+    nothing_measured,
+    panels_of,
+    short_name,
+)
+
+Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column drawn as a point for each target."""
+
+    column: str
+    axis: str
+    note: str
+    label: Callable[[Row], str]
+    tick: Callable[[float], str]
+    log: bool = True
+    hollow: Callable[[Row], float] | None = None
+    """What else is known of a row, drawn as a hollow mark; NaN where nothing is."""
+    hollow_words: str = ""
+
+
+# How far beyond the outermost points an interval is drawn, as a factor: one that is wider would
+# leave no room for the points. Its end is then cut off, without the mark of an end.
+_BEYOND = 3.0
+_MARK: dict[str, Any] = {"marker": "o", "ls": "", "color": INK, "markersize": 6}
+
+
+def points(summary: pd.DataFrame, measure: Measure) -> Figure:
+    """Draw a column: a panel a condition, a point for each target of it."""
+    conditions = [
+        (condition, rows[np.isfinite(rows[measure.column])].to_dict("records"))
+        for condition, rows in by_condition(summary)
+    ]
+    conditions = [(condition, rows) for condition, rows in conditions if rows]
+    if not conditions:
+        return nothing_measured()
+    style = looks(summary["target"].tolist())
+    every = [row for _, rows in conditions for row in rows]
+    reach = _with_hollow(reach_of(summary, measure), every, measure)
+    with mpl.rc_context(STYLE):
+        figure, panels = panels_of([ROW_IN * len(rows) + 0.1 for _, rows in conditions])
+        for panel, (condition, rows) in zip(panels, conditions, strict=True):
+            panel.set_title(condition.words())
+            for place, row in enumerate(rows):
+                draw_point(panel, place, row, measure, style[row["target"]], reach)
+            name_rows(panel, rows)
+        share_x(panels, reach, measure)
+        panels[-1].set_xlabel(f"{measure.axis}: {measure.note}")
+        if any(np.isfinite(_hollow(row, measure)) for row in every):
+            marks = [
+                Line2D([], [], **_MARK, markerfacecolor=INK, label="measured"),
+                Line2D([], [], **_MARK, markerfacecolor="none", label=measure.hollow_words),
+            ]
+            figure.legend(
+                handles=marks, loc="outside lower left", ncols=2, frameon=False, fontsize=8.5
+            )
+    return figure
+
+
+def _hollow(row: Row, measure: Measure) -> float:
+    return measure.hollow(row) if measure.hollow else float("nan")
+
+
+def _with_hollow(
+    reach: tuple[float, float], rows: Sequence[Row], measure: Measure
+) -> tuple[float, float]:
+    known = [value for row in rows if np.isfinite(value := _hollow(row, measure))]
+    return min([reach[0], *known]), max([reach[1], *known])
+
+
+def reach_of(rows: pd.DataFrame, measure: Measure) -> tuple[float, float]:
+    """Return the least and the greatest value to be drawn, intervals included, within reason."""
+    known = rows[rows[measure.column].notna()]
+    values = known[measure.column].astype(float)
+    lows, highs = (
+        known.get(f"{measure.column}_{end}", values).fillna(values) for end in ("low", "high")
+    )
+    return (
+        max(float(lows.min()), float(values.min()) / _BEYOND),
+        min(float(highs.max()), float(values.max()) * _BEYOND),
+    )
+
+
+def draw_point(
+    panel: Axes,
+    place: int,
+    row: Row,
+    measure: Measure,
+    look: Look,
+    reach: tuple[float, float],
+) -> None:
+    """Draw a row of a panel: its point, its interval, and its label."""
+    value = float(row[measure.column])
+    ends = [float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high")]
+    low, high = shown = [float(np.clip(end, *reach)) for end in ends]
+    start = value / 1e9 if measure.log else 0
+    panel.plot([start, value], [place] * 2, color=look.colour, lw=6, alpha=0.3, ls="-", zorder=1)
+    panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2)
+    # Over the point and with ends of its own: an interval of 1% is narrower than the point.
+    panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3)
+    marked = [end for end, whole in zip(shown, ends, strict=True) if end == whole]
+    panel.plot(marked, [place] * len(marked), "|", color=INK, mew=1.2, markersize=9, zorder=3)
+    hollow = _hollow(row, measure)
+    if np.isfinite(hollow):
+        panel.plot([value, hollow], [place] * 2, color=look.colour, lw=1, ls=":", zorder=1)
+        panel.plot(
+            *(hollow, place, "o"),
+            markerfacecolor="none",
+            color=look.colour,
+            markersize=7,
+            mew=1.5,
+            zorder=2,
+        )
+    panel.annotate(
+        measure.label(row),
+        (np.nanmax([value, high, hollow]), place),
+        xytext=(9, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+    )
+
+
+def name_rows(panel: Axes, rows: Sequence[Row]) -> None:
+    """Write the targets' names beside their rows."""
+    panel.set_yticks(range(len(rows)), [short_name(row["target"]) for row in rows])
+    panel.set_ylim(len(rows) - 0.4, -0.6)
+    panel.grid(visible=False, axis="y")
+    panel.spines["left"].set_visible(False)
+
+
+def share_x(
+    panels: Sequence[Axes], reach: tuple[float, float], measure: Measure, room: float = 0.42
+) -> None:
+    """Give panels one scale; `room` is what the labels need on the right, as a share of it."""
+    smallest, largest = reach
+    for panel in panels:
+        if measure.log:
+            panel.set_xscale("log")
+            decades = max(np.log10(largest / smallest), 1)
+            panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (room * decades))
+            panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
+            panel.xaxis.set_minor_locator(NullLocator())
+        else:
+            panel.set_xlim(0, largest * (0.8 + room) or 1)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
