@@ -59,12 +59,12 @@ def run(code, environ):
         os.environ[name] = str(environ.get(name, ""))
     usual = sys.stdout, sys.stdin
     output = io.BytesIO()
-    sys.stdout = io.TextIOWrapper(output, "utf-8", write_through=True)
+    sys.stdout = text = io.TextIOWrapper(output, "utf-8")
     length = int(environ.get("CONTENT_LENGTH") or 0)
     sys.stdin = io.TextIOWrapper(io.BytesIO(environ["wsgi.input"].read(length) if length else b""))
     try:
         exec(code, {"__name__": "__main__", "__builtins__": __builtins__})
-        sys.stdout.flush()
+        text.flush()
     finally:
         sys.stdout, sys.stdin = usual
     head, _, body = output.getvalue().partition(b"\\n\\n")

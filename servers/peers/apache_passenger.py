@@ -62,7 +62,7 @@ class Product(Peer):
             f'PassengerInstanceRegistryDir "{self.setting.run}/passenger"',
             "PassengerDisableSecurityUpdateCheck On",
             "PassengerDisableAnonymousTelemetry On",
-            "PassengerLogLevel 0",
+            "PassengerLogLevel 3",
             "PassengerLogFile /dev/stderr",
             "PassengerPoolIdleTime 0",
             f"PassengerMaxPoolSize {2 * len(self.setting.tenants)}",
@@ -71,9 +71,7 @@ class Product(Peer):
 
     def _host(self, tenant: Tenant) -> str:
         lines = [
-            f'PassengerAppRoot "{tenant.own}"',
             "PassengerAppType wsgi",
-            "PassengerStartupFile passenger_wsgi.py",
             f"PassengerUser {tenant.name}",
             f"PassengerGroup {tenant.name}",
         ]
