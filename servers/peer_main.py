@@ -68,7 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--workers", type=count, default=4, help="(default: %(default)s)")
     add("--www", metavar="UID:GID", help="the server's own identity")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="a peer's factor")
-    add("--module", type=Path, metavar="FILE", help="the module, where no package has it")
+    add(
+        "--module",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="the module of this name, where no package has it",
+    )
     add("--cgroup", type=Path, help="join this cgroup (v2) first")
     add("--cpus", metavar="N,N", help="run on these processors only")
     add("--control", action="store_true", help="read commands from stdin, and stop at its end")
@@ -95,7 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     take_place(arguments)
     kind = _kind(arguments.peer)
-    module = _module(arguments.module)
+    module = _module(kind, arguments.module)
     kind.check(module)
     if os.geteuid() != 0:
         raise Unavailable(
@@ -145,12 +152,15 @@ def _kind(name: str | None) -> type[Peer]:
         raise UsageError(f"unknown peer {name!r}", f"choose one of: {known}") from None
 
 
-def _module(path: Path | None) -> str:
-    if path is None:
-        return ""
-    if not path.is_file():
-        raise UsageError(f"{path} is not a file", "name the module's .so file with --module FILE")
-    return str(path.resolve())
+def _module(kind: type[Peer], paths: Sequence[Path]) -> str:
+    """Return the one of the files that the peer needs, by its name; "" for none."""
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(
+                f"{path} is not a file", "name the module's .so file with --module FILE"
+            )
+    names = {os.path.basename(need.pattern) for need in kind.needs if not need.package}
+    return next((str(path.resolve()) for path in paths if path.name in names), "")
 
 
 def _options(kind: type[Peer], texts: Sequence[str]) -> dict[str, str]:
