@@ -124,7 +124,7 @@ class Peer(ABC):
         """Return the commands that serve, in order; each stays in the foreground."""
 
     def sockets(self) -> Sequence[str]:
-        """Return the sockets that have to be there before the product is ready."""
+        """Return the sockets that have to be there before the product is ready, as patterns."""
         return ()
 
     def directories(self) -> Sequence[tuple[str, Identity]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import json
 import math
 import os
@@ -215,9 +216,7 @@ def _in_containment(peer: Peer, arguments: argparse.Namespace, visible: Sequence
         say = {"ready": True, "peer": arguments.peer, "host": peer.setting.host}
         print(json.dumps({**say, "port": peer.setting.port}), flush=True)
         return _watch(signals, servers, arguments.control)
-    raise Unavailable(
-        f"{arguments.peer} did not become ready", "read what the product wrote above"
-    )
+    raise Unavailable(f"{arguments.peer} did not become ready", "read what the product wrote above")
 
 
 def _signals_as_a_file() -> int:
@@ -255,7 +254,7 @@ def _wait_until_ready(peer: Peer, servers: Mapping[int, str]) -> bool:
     while time.monotonic() < deadline:
         if _ended(servers):
             return False
-        if all(map(os.path.exists, peer.sockets())) and _listens(peer.setting):
+        if all(map(glob.glob, peer.sockets())) and _listens(peer.setting):
             return True
         time.sleep(_EVERY_SECONDS)
     return False

@@ -171,8 +171,9 @@ class Server:
     def served(self, least: int = 0) -> int | None:
         """Return how many requests it has served, once that is `least` or 5 s have passed.
 
-        None where it does not tell. A server counts a request when it has tidied up after the answer, so a client who has the
-        answer may be ahead of it. Raises ServerFailed when it is gone.
+        None where it does not tell. A server counts a request when it has tidied up after the
+        answer, so a client who has the answer may be ahead of it. Raises ServerFailed when it is
+        gone.
         """
         return wait_until(
             lambda: self.usage().served,

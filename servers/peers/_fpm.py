@@ -1,4 +1,4 @@
-"""php-fpm with a pool a tenant: processes that are the tenant's, started when they are asked for."""
+"""php-fpm with a pool a tenant: processes that are the tenant's, started when asked for."""
 
 from __future__ import annotations
 

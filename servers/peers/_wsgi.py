@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_APPLICATION: Final = '''
+_APPLICATION: Final = """
 import io
 import os
 import sys
@@ -45,7 +45,8 @@ def application(environ, start_response):
         return answer(start_response, "403 Forbidden", b"forbidden")
     with alone:
         head, body = run(code, environ)
-    start_response(head.pop("status", "200 OK"), [*head.items(), ("Content-Length", str(len(body)))])
+    length = ("Content-Length", str(len(body)))
+    start_response(head.pop("status", "200 OK"), [*head.items(), length])
     return [body]
 
 
@@ -70,7 +71,7 @@ def run(code, environ):
     head, _, body = output.getvalue().partition(b"\\n\\n")
     fields = (line.partition(": ") for line in head.decode("latin-1").splitlines())
     return {name: value for name, _, value in fields}, body
-'''
+"""
 
 
 def application(root: str) -> str:

@@ -76,6 +76,4 @@ class Product(Peer):
             "AddHandler fcgid-script .php",
             f'FcgidWrapper "{tenant.own}/{_WRAPPER}" .php',
         ]
-        return _apache.host(
-            self.setting, tenant, tenant.own, [_suexec.line(tenant.name)], inside
-        )
+        return _apache.host(self.setting, tenant, tenant.own, [_suexec.line(tenant.name)], inside)

@@ -50,6 +50,10 @@ class Product(Peer):
         """Return httpd's command."""
         return (_apache.command(self.setting),)
 
+    def sockets(self) -> Sequence[str]:
+        """Return where Passenger's core listens: until then httpd finds nothing but files."""
+        return (f"{self.setting.run}/passenger/passenger.*/agents.s/core",)
+
     def directories(self) -> Sequence[tuple[str, Identity]]:
         """Return where it keeps its registry."""
         return (("passenger", Identity(0, self.setting.www.gid)),)
@@ -62,7 +66,7 @@ class Product(Peer):
             f'PassengerInstanceRegistryDir "{self.setting.run}/passenger"',
             "PassengerDisableSecurityUpdateCheck On",
             "PassengerDisableAnonymousTelemetry On",
-            "PassengerLogLevel 3",
+            "PassengerLogLevel 0",
             "PassengerLogFile /dev/stderr",
             "PassengerPoolIdleTime 0",
             f"PassengerMaxPoolSize {2 * len(self.setting.tenants)}",

@@ -33,7 +33,9 @@ class Product(Peer):
         ]
         modules = [("perl_module", _apache.module_file("perl"))]
         common = [_REGISTRY, "PerlModule ModPerl::Registry"]
-        return {"httpd.conf": _apache.configuration(self.setting, "prefork", modules, hosts, common)}
+        return {
+            "httpd.conf": _apache.configuration(self.setting, "prefork", modules, hosts, common)
+        }
 
     def commands(self) -> Sequence[Sequence[str]]:
         """Return httpd's command."""

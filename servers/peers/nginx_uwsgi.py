@@ -37,7 +37,12 @@ class Product(Peer):
 
     def commands(self) -> Sequence[Sequence[str]]:
         """Return the commands of both."""
-        emperor = ("/usr/bin/uwsgi-core", "--die-on-term", "--ini", f"{self.setting.run}/emperor.ini")
+        emperor = (
+            "/usr/bin/uwsgi-core",
+            "--die-on-term",
+            "--ini",
+            f"{self.setting.run}/emperor.ini",
+        )
         return (emperor, _nginx.command(self.setting))
 
     def sockets(self) -> Sequence[str]:

@@ -83,8 +83,8 @@ def read(fields: Mapping[str, Any]) -> Load:
     Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, `connection`,
     `client`, `popularity`, `seed`, `server` (`{"uid", ...}`),
     `credential_key` (the path of the key with which clients prove who they are), `library` (the
-    path of the compiled client), `language` (of the scripts: python, php or perl). The client `compiled` leaves open loads, and targets that go by
-    the client's identity, to `lean`.
+    path of the compiled client), `language` (of the scripts: python, php or perl). The client
+    `compiled` leaves open loads, and targets that go by the client's identity, to `lean`.
     """
     try:
         client = _client(fields)
