@@ -1,7 +1,7 @@
 """The ground that a product stands on: namespaces' own passwd, group, /tmp, and a tree of files.
 
-All of it lies in the server's private directory or is mounted in its own mount namespace, so that
-it ends with the server. The host's files of the same names are not touched.
+All of it is mounted in the server's own mount namespace, so that it ends with the server. The
+host's files of the same names are not touched.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from servers.kernel import syscalls
 from servers.kernel.credentials import Identity
 from servers.peer import Peer, Setting, Tenant
 
+RUN: Final = "/tmp/peer"
+"""Where a product's own files are, in its namespace's own /tmp. Short, since the path of a Unix
+socket has 107 bytes at most (unix(7)), and products make theirs far below."""
+
 _SUEXEC: Final = Path("/usr/lib/apache2/suexec")
 _SUEXEC_SETTINGS: Final = Path("/etc/apache2/suexec")
 _OWN: Final = "own"
 _DATA: Final = "data"
 
 
-def tenants_of(sites: Path, run: str) -> tuple[Tenant, ...]:
+def tenants_of(sites: Path) -> tuple[Tenant, ...]:
     """Return the tenants whose sites are in a directory, by name; a tenant's gid is its uid."""
     found = (path for path in sorted(sites.iterdir()) if path.is_dir())
     return tuple(
-        Tenant(path.name, uid, uid, str(path), f"{run}/{_OWN}/{path.name}")
+        Tenant(path.name, uid, uid, str(path), f"{RUN}/{_OWN}/{path.name}")
         for path in found
         for uid in [path.stat().st_uid]
     )
@@ -39,7 +43,10 @@ def lay(peer: Peer, visible: Sequence[Path]) -> None:
     `visible` are paths that stay what they are, whatever is mounted above them.
     """
     setting = peer.setting
+    for place in ("/tmp", "/var/tmp"):
+        containment.hide(Path(place), visible)
     run = Path(setting.run)
+    run.mkdir()
     syscalls.mount("isobench", str(run), "tmpfs", syscalls.MS_NODEV, "mode=0755,size=1g")
     (run / "nothing").mkdir(mode=0o755)
     for name, identity in peer.directories():
@@ -49,8 +56,6 @@ def lay(peer: Peer, visible: Sequence[Path]) -> None:
             _copy(tenant)
     for name, text in peer.files().items():
         _write(setting, name, text)
-    for place in (Path("/tmp"), Path("/var/tmp")):
-        containment.hide(place, [*visible, run])
     _name_everybody(setting)
     if peer.wants_suexec:
         _put_up_wrapper(setting)

@@ -123,12 +123,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     with private_directory(arguments.private) as private:
         began = time.time()
         setting = Setting(
-            tenants=peer_ground.tenants_of(sites.resolve(), str(private)),
+            tenants=peer_ground.tenants_of(sites.resolve()),
             sites=str(sites.resolve()),
             www=www,
             host="127.0.0.1",
             port=arguments.port or _free_port(),
-            run=str(private),
+            run=peer_ground.RUN,
             processes=arguments.workers,
             module=module,
             options=_options(kind, arguments.option),

@@ -87,7 +87,7 @@ def _of(condition: Condition, rows: pd.DataFrame, beside: Mapping[str, str]) -> 
     )
     if condition.is_open:  # rates that were given say nothing of targets
         return BesidePeers(condition, (), NOTHING, 0, ())
-    logs = np.log(rates)
+    logs = rates.map(math.log, na_action="ignore")
     order = _Order(pairs, logs.mean())
     return BesidePeers(
         condition, pairs, _tau(pairs, logs), order.couples, tuple(order.inversions())
@@ -146,8 +146,9 @@ class _Order:
 
 def _tau(pairs: Sequence[Pair], logs: pd.DataFrame) -> Interval:
     """Return Kendall's tau of the pairs' order, with the interval of resampled blocks."""
-    modes = [logs.columns.get_loc(pair.mode) for pair in pairs]
-    peers = [logs.columns.get_loc(pair.peer) for pair in pairs]
+    names = list(logs.columns)
+    modes = [names.index(pair.mode) for pair in pairs]
+    peers = [names.index(pair.peer) for pair in pairs]
     values = logs.to_numpy(dtype=float)
     mid = _tau_of(_means(values), modes, peers)
     if math.isnan(mid) or len(values) < 2:
@@ -167,7 +168,8 @@ def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = ~np.isnan(values)
     counts = known.sum(axis=0)
     sums = np.where(known, values, 0.0).sum(axis=0)
-    return np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
+    means: NDArray[np.float64] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+    return means
 
 
 def _tau_of(means: NDArray[np.float64], modes: Sequence[int], peers: Sequence[int]) -> float:

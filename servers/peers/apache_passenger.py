@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from servers.kernel.credentials import Identity
 from servers.peer import Need, Peer, Tenant
 from servers.peers import _apache, _wsgi
 
@@ -44,6 +43,7 @@ class Product(Peer):
             ),
             **applications,
             **keep,
+            "passenger/.keep": "",  # its registry, which applications have to reach
         }
 
     def commands(self) -> Sequence[Sequence[str]]:
@@ -53,10 +53,6 @@ class Product(Peer):
     def sockets(self) -> Sequence[str]:
         """Return where Passenger's core listens: until then httpd finds nothing but files."""
         return (f"{self.setting.run}/passenger/passenger.*/agents.s/core",)
-
-    def directories(self) -> Sequence[tuple[str, Identity]]:
-        """Return where it keeps its registry."""
-        return (("passenger", Identity(0, self.setting.www.gid)),)
 
     def _common(self) -> Sequence[str]:
         return (
@@ -75,7 +71,9 @@ class Product(Peer):
 
     def _host(self, tenant: Tenant) -> str:
         lines = [
+            f'PassengerAppRoot "{tenant.own}"',
             "PassengerAppType wsgi",
+            "PassengerStartupFile passenger_wsgi.py",
             f"PassengerUser {tenant.name}",
             f"PassengerGroup {tenant.name}",
         ]
