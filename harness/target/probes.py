@@ -129,7 +129,7 @@ def processes_of(server: Server, processes: ProcessGroup) -> list[int]:
     pids = processes.pids()
     if pids is None:
         pids = _descendants(server.pid)
-    watchers = server.watchers()
+    watchers = server.watchers() if pids else set()
     alone = [pid for pid in pids if pid not in watchers]
     return alone or pids
 

@@ -165,7 +165,10 @@ class Server:
 
     def watchers(self) -> set[int]:
         """Return its processes that do no work: the parent, and what watches a real product."""
-        children = psutil.Process(self.pid).children() if self._target.is_peer else []
+        try:
+            children = psutil.Process(self.pid).children() if self._target.is_peer else []
+        except psutil.NoSuchProcess:
+            children = []  # it has just ended, as whoever asks it next will notice
         return {self.pid, *(child.pid for child in children)}
 
     def served(self, least: int = 0) -> int | None:

@@ -20,6 +20,7 @@ from tests.servers.live import FIRST_UID, PATIENCE, PYTHON, ROOT, WWW, needs_roo
 from workloads import catalog, tenants
 from workloads.catalog import Workload
 from workloads.proof import Identity, Proof
+from workloads.tenants import Tenant
 
 pytestmark = needs_root
 
@@ -56,10 +57,10 @@ class Running:
     kind: type[Peer]
     process: subprocess.Popen[str]
     sites: Path
-    tenants: Sequence[tenants.Tenant]
+    tenants: Sequence[Tenant]
     port: int
 
-    def expected(self, tenant: tenants.Tenant) -> Proof:
+    def expected(self, tenant: Tenant) -> Proof:
         who = WWW if self.kind.runs_as == "server" else tenant.identity
         groups = (who.gid,) if self.kind.in_own_group else ()
         return Proof(tenant.name, Identity(who.uid, who.gid, groups))
@@ -71,7 +72,7 @@ class Running:
             with client.makefile("rb") as stream:
                 return _reply(stream)
 
-    def problem(self, workload: Workload, tenant: tenants.Tenant) -> str | None:
+    def problem(self, workload: Workload, tenant: Tenant) -> str | None:
         status, body = self.ask(workload.request(tenant.name, "close"))
         return workload.check(self.expected(tenant))(status, body)
 
@@ -120,7 +121,7 @@ def _start(name: str, directory: Path) -> Running:
     return Running(name, kind, process, sites, settled, port)
 
 
-def _put(tenant: tenants.Tenant, name: str, text: str) -> None:
+def _put(tenant: Tenant, name: str, text: str) -> None:
     path = tenant.site / name
     path.write_text(text)
     os.chown(path, tenant.uid, WWW.gid)
