@@ -52,6 +52,21 @@ Modes = Annotated[
 ]
 
 
+Peers = Annotated[
+    bool,
+    typer.Option(
+        "--peers",
+        help="Also the real products that stand beside these modes, as far as they are installed.",
+    ),
+]
+Module = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE", help="A module of Apache's that no package has, such as mod_ruid2.so."
+    ),
+]
+
+
 @app.callback()
 def isobench(
     version: Annotated[
@@ -65,6 +80,8 @@ def isobench(
 @app.command(cls=Recorded)
 def run(
     modes: Modes = None,
+    peers: Peers = False,
+    module: Module = None,
     workload: Annotated[
         str,
         typer.Option(
@@ -213,7 +230,8 @@ def run(
         alone=slices == "off",
     )
     plan = extent.of(chosen, wanted, quick=quick)
-    session.start(plan, modes is not None, out, Terminal(), cautions)
+    products = session.Products(peers, tuple(path.resolve() for path in module or ()))
+    session.start(plan, modes is not None, out, Terminal(), cautions, products)
 
 
 @app.command(cls=Recorded)
@@ -302,6 +320,7 @@ def serve(
 @app.command()
 def doctor(
     modes: Modes = None,
+    module: Module = None,
     watch: Annotated[
         float,
         typer.Option(
@@ -313,7 +332,10 @@ def doctor(
     from harness.commands.doctor import diagnose, of_speed, watch_speed
     from harness.target import targets
 
-    chosen = targets.available() if modes is None else targets.choose(_split(modes))
+    names = [one.name for one in targets.available()] if modes is None else _split(modes)
+    names = [*names, *(one.name for one in targets.peers_beside(names) if modes is None)]
+    modules = [path.resolve() for path in module or ()]
+    chosen = targets.choose(names, peers=True, modules=modules)
     found = diagnose(chosen)
     console = Terminal()
     console.print(styled(("identities", "bold"), f"  {found.identities}\n"))

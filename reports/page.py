@@ -31,6 +31,7 @@ from reports.sections.findings import Findings
 from reports.sections.measured import Measured, NotMeasured
 from reports.sections.numbers import Numbers
 from reports.sections.pages import Pages
+from reports.sections.peers import Peers
 from reports.sections.profiles import Profiles
 from reports.sections.sweep import Sweep
 from reports.sections.targets import Targets
@@ -44,6 +45,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     Findings,
     Sweep,
     Pages,
+    Peers,
     Expenses,
     Matrix,
     Profiles,

@@ -11,31 +11,25 @@ import json
 import os
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httptools
-
-import servers
 from servers import host_checks, modes
-from servers.errors import Unavailable
+from servers.command_line import (
+    UsageError,
+    count,
+    explained,
+    identity,
+    own_files,
+    private_directory,
+    take_place,
+)
 from servers.front import clean_start, containment
 from servers.front.worker import BACKLOG
 from servers.kernel import leftovers
-from servers.kernel.credentials import Identity, current
-from servers.launch import Orders, execute, refuse
+from servers.launch import Orders, execute
 from servers.mode import IsolationMode, Limits, Setting
 from servers.sites import Sites
-
-
-class UsageError(Exception):
-    """The command cannot be carried out as given; `hint` says what to do."""
-
-    def __init__(self, reason: str, hint: str) -> None:
-        super().__init__(reason)
-        self.hint = hint
 
 
 def main() -> int:
@@ -44,15 +38,7 @@ def main() -> int:
     if arguments.list:
         print(json.dumps([describe(name) for name in modes.names()]))
         return 0
-    return _explained(lambda: _serve(arguments), arguments.control)
-
-
-def _explained(action: Callable[[], int], control: bool) -> int:
-    """Return what `action` returns; turn its refusal into a message and the exit status 2."""
-    try:
-        return action()
-    except (UsageError, Unavailable) as error:
-        return refuse(error, control)
+    return explained(lambda: _serve(arguments), arguments.control)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
     add("--sites", type=Path, help="the directory of the tenants' sites")
     add("--private", type=Path, help="where to make a directory for the server's own files")
-    add("--workers", type=_count, default=4, help="(default: %(default)s)")
+    add("--workers", type=count, default=4, help="(default: %(default)s)")
     add("--www", metavar="UID:GID", help="the server's own identity, if started as root")
     add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
     add("--credential-key", type=Path, help="a file with the key of clients' credentials")
@@ -87,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--control", action="store_true", help="read commands from stdin, and stop at its end")
     add(
         "--log-mib",
-        type=_count,
+        type=count,
         default=0,
         help="truncate the standard error's file beyond this size",
     )
@@ -117,7 +103,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     if not arguments.control:
         os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
-    _take_place(arguments)
+    take_place(arguments)
     mode_class = _mode_class(arguments.mode)
     sites = arguments.sites
     if sites is None or not sites.is_dir():
@@ -126,15 +112,15 @@ def _serve(arguments: argparse.Namespace) -> int:
             "`isobench serve MODE` makes some; or name one with --sites DIR",
         )
     journal = _journal(arguments)
-    with _private_directory(arguments.private) as private:
+    with private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
         began = time.time()
         status = containment.run_contained(
-            lambda: _explained(
+            lambda: explained(
                 lambda: _in_containment(mode, arguments, journal, own_keyring),
                 arguments.control,
             ),
-            [*_own_files(), Path(mode.setting.sites), private],
+            [*own_files(), Path(mode.setting.sites), private],
             private,
         )
         if not arguments.check:
@@ -173,51 +159,13 @@ def _setting(
 ) -> Setting:
     return Setting(
         sites=str(arguments.sites.resolve()),
-        www=_identity(arguments.www),
+        www=identity(arguments.www),
         private=str(private),
         code_cache=not arguments.no_code_cache,
         limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
         options=_options(mode_class, arguments.option),
         credential_key=_key(arguments.credential_key),
     )
-
-
-def _own_files() -> list[Path]:
-    """Return where the interpreter and the server itself are, which a closed home may hold."""
-    given = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    packages = [Path(str(module.__file__)).resolve().parent for module in (servers, httptools)]
-    prefixes = Path(sys.base_prefix), Path(sys.base_exec_prefix)
-    return [*prefixes, *packages, *filter(Path.is_dir, given)]
-
-
-@contextlib.contextmanager
-def _private_directory(given: Path | None) -> Iterator[Path]:
-    """Provide a new directory, in `given` if that is named; it is removed afterwards.
-
-    New each time: where no namespace hides it, what an earlier server left in `given` is neither
-    in the way nor to be trusted.
-    """
-    if given is not None and not given.is_dir():
-        raise UsageError(f"{given} is not a directory", "create it, or omit --private")
-    with tempfile.TemporaryDirectory(
-        prefix="isobench-private-", dir=given and given.resolve(), ignore_cleanup_errors=True
-    ) as made:
-        os.chmod(made, 0o711)  # www passes through it to the setuid wrapper
-        yield Path(made).resolve()
-
-
-def _take_place(arguments: argparse.Namespace) -> None:
-    """Go where the harness wants to measure us, before there are children to leave behind."""
-    try:
-        if arguments.cgroup:
-            (arguments.cgroup / "cgroup.procs").write_text("0")
-        if arguments.cpus:
-            os.sched_setaffinity(0, {int(number) for number in arguments.cpus.split(",")})
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"cannot run there: {error}",
-            "--cgroup takes a directory of a cgroup2 file system, --cpus numbers such as 0,1",
-        ) from error
 
 
 def _in_containment(
@@ -279,37 +227,6 @@ def _options(mode: type[IsolationMode], texts: list[str]) -> dict[str, str]:
             raise UsageError(f"unknown option: {text}", f"this mode's options: {known or 'none'}")
         chosen[name] = value
     return chosen
-
-
-def _identity(text: str | None) -> Identity:
-    """Return www's identity: as given, or that of an ordinary user who runs the server."""
-    if text is None:
-        if os.geteuid() == 0:
-            raise UsageError(
-                "as root, the server needs an identity to run as",
-                "give --www UID:GID, two numbers that no user of this host has",
-            )
-        return current()
-    uid, colon, gid = text.partition(":")
-    if not (colon and _is_id(uid) and _is_id(gid)):
-        raise UsageError(f"not an identity: {text}", "give --www UID:GID, two numbers, not 0")
-    if os.geteuid() == 0:
-        return Identity(int(uid), int(gid))
-    if (int(uid), int(gid)) != (os.geteuid(), os.getegid()):
-        raise UsageError("only root can serve as another user", "leave out --www")
-    return current()
-
-
-def _is_id(text: str) -> bool:
-    """Say whether `text` is a uid or gid for www: not root's, nor -1, which means "no change"."""
-    return text.isascii() and text.isdecimal() and 0 < int(text) < 2**32 - 1
-
-
-def _count(text: str) -> int:
-    """Return the number that `text` says, at least one. Raises ArgumentTypeError."""
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError("at least one is needed")
-    return int(text)
 
 
 def _seconds(text: str) -> float:

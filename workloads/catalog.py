@@ -7,7 +7,7 @@ reply under load is a comparison of bytes. Only a wrong reply is looked at close
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -30,6 +30,9 @@ SHORTEST_PAGE_US, LONGEST_PAGE_US = 50, 10_000_000
 
 _PAGE = re.compile(r"page:(\d+(?:\.\d+)?)(us|ms|s)")
 _MICROSECONDS = {"us": 1, "ms": 1_000, "s": 1_000_000}
+
+SUFFIXES = {"python": ".py", "php": ".php", "perl": ".pl"}
+"""How the names of scripts end, by their language."""
 
 Connection = Literal["close", "keep-alive"]
 """What becomes of a connection after a reply."""
@@ -73,6 +76,20 @@ class Workload:
     def path(self) -> str:
         """The request target: the same path in each tenant's site."""
         return f"/{self.script}?{self.query}" if self.query else f"/{self.script}"
+
+    def written_in(self, language: str) -> "Workload":
+        """Return the workload with its script in another language, whose answers are the same.
+
+        Raises `WorkloadError` where there is no such script.
+        """
+        workload = replace(self, script=Path(self.script).stem + SUFFIXES[language])
+        if not workload.source.exists():
+            there = sorted(path.stem for path in SITES.glob(f"*{SUFFIXES[language]}"))
+            raise WorkloadError(
+                f"there is no script for {self.name} in {language}",
+                hint=f"in {language} there are: {', '.join(there)}",
+            )
+        return workload
 
     def headers(self, tenant: str, connection: Connection) -> dict[str, str]:
         """Return the header fields of a request to a tenant; the Host field names the tenant."""
@@ -203,3 +220,10 @@ def find(name: str) -> Workload:
             f"from {SHORTEST_PAGE_US} us to {LONGEST_PAGE_US // 1_000_000} s",
         )
     return page(microseconds)
+
+
+def scripts(language: str) -> list[Workload]:
+    """Return the workloads that have a script in a language, with it."""
+    known = (workload for workload in WORKLOADS.values())
+    in_language = (replace(one, script=Path(one.script).stem + SUFFIXES[language]) for one in known)
+    return [workload for workload in in_language if workload.source.exists()]

@@ -399,7 +399,7 @@ class Scene:
 
     def served(self) -> int:
         """Return how many requests the server says that it has served."""
-        return self._server.usage().served
+        return self._server.usage().served or 0
 
     def stamp(self, point: str) -> int:
         """Return when a request last passed a point, 0 for never."""

@@ -24,7 +24,10 @@ def given(arguments: Mapping[str, object]) -> Iterator[None]:
 
 def arguments() -> dict[str, object]:
     """Return the arguments by name, as JSON takes them; none where no command is carried out."""
-    return {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in _given.get().items()
-    }
+    return {name: _as_json(value) for name, value in _given.get().items()}
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_json(one) for one in value]
+    return str(value) if isinstance(value, Path) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from harness.errors import Caution
@@ -17,7 +17,7 @@ from harness.plan.plan import CONNECTIONS
 from harness.results.format import duration, percent, span
 from harness.target import probes
 from harness.target.run_resources import Belongings
-from harness.target.server import Site, check
+from harness.target.server import Site, examine
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target
 from workloads import credential
@@ -49,11 +49,14 @@ def sort_out(
 
     `client` is what the load is generated with: it must be able to ask the target.
     """
-    refusals = {
-        target.name: _out_of_reach(target, client) or check(target, site) for target in targets
-    }
-    usable = [target for target in targets if refusals[target.name] is None]
-    return usable, [refusal for refusal in refusals.values() if refusal is not None]
+    usable, refused = [], []
+    for target in targets:
+        found = _out_of_reach(target, client) or examine(target, site)
+        if isinstance(found, Refusal):
+            refused.append(found)
+        else:
+            usable.append(replace(target, interpreter=found.interpreter))
+    return usable, refused
 
 
 def _out_of_reach(target: Target, client: str) -> Refusal | None:

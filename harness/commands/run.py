@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -35,7 +35,18 @@ from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.server import Site
 from harness.target.sites import settle
-from harness.target.targets import Target, available, choose, server_command
+from harness.target.targets import (
+    SYSTEM_PYTHON,
+    Target,
+    available,
+    choose,
+    peers_beside,
+    python,
+    run_on,
+    server_command,
+    shared_python,
+    version_of,
+)
 from harness.terminal import styled
 from harness.trial import ceiling, crosscheck, knee, page_pace, runner
 from harness.trial.assess import Trial
@@ -49,17 +60,33 @@ from workloads.load import library
 _STOP_S = 10.0
 
 
+@dataclass(frozen=True)
+class Products:
+    """Which real products are measured beside the targets that were named.
+
+    `modules` are files of modules that no package has.
+    """
+
+    all_peers: bool = False
+    modules: tuple[Path, ...] = ()
+
+
+NO_PRODUCTS = Products()
+
+
 def start(
     plan: Plan,
     chosen: bool,
     out: Path | None,
     console: Console,
     cautions: Sequence[Caution] = (),
+    products: Products = NO_PRODUCTS,
 ) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
-    skipped. `cautions` are written down beside those that concern the host. Raises IsobenchError.
+    skipped, and so are the peers of `products`. `cautions` are written down beside those that
+    concern the host. Raises IsobenchError.
     """
     _check_words(plan)
     run_id = new_run_id()
@@ -68,7 +95,14 @@ def start(
     for caution in cautions:
         console.print(styled(("warning", "yellow"), f": {caution.about}"))
         console.print(f"  remedy: {caution.advice}")
-    targets = choose(plan.targets)
+    named = set(plan.targets)
+    targets = choose(plan.targets, peers=True, modules=products.modules)
+    if products.all_peers:
+        beside = peers_beside(plan.targets)
+        names = [*plan.targets, *(peer.name for peer in beside if peer.name not in named)]
+        targets = choose(names, peers=True, modules=products.modules)
+    _check_scripts(plan, targets)
+    cautions = (*cautions, *_share_interpreter(targets))
     plan = _with_ceilings(plan, targets)
     host = Host.examine()
     with ExitStack() as stack:
@@ -84,11 +118,12 @@ def start(
                 "none of the targets can run on this host",
                 hint=refused[0].hint if refused else "see isobench doctor",
             )
-        must_run(usable, refused, chosen)
+        must_run(usable, [one for one in refused if one.target.name in named], chosen)
         plan = _with_ceilings(replace(plan, targets=tuple(t.name for t in usable)), usable)
         ground = Ground(tuple(usable), tuple(refused), cores, host)
         manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
-        used = {**laboratory.generator_versions, **_tool_versions(plan)}
+        on = {one.name: one.interpreter for one in usable if one.interpreter}
+        used = {**laboratory.generator_versions, **_tool_versions(plan), **on}
         manifest = replace(manifest, versions={**manifest.versions, **used})
         manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
@@ -114,7 +149,9 @@ def resume(path: Path, console: Console) -> None:
             host = Host.examine()
             belongings = stack.enter_context(Belongings())
             cores = divide(probes.usable_cpus(), machine.siblings())
-            targets = choose(plan.targets)
+            modules = folder.manifest.arguments.get("module") or ()
+            targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
+            _share_interpreter(targets)
             laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
             _, refused = sort_out(targets, laboratory.site, plan.client)
             if refused:
@@ -129,10 +166,10 @@ def resume(path: Path, console: Console) -> None:
 
 def serve(name: str, port: int, tenants: int, workers: int, console: Console) -> None:
     """Serve a target in the foreground until a signal ends it. Raises IsobenchError."""
-    (target,) = choose([name])
+    (target,) = choose([name], peers=True)
     with Belongings() as belongings:
-        site = settle(belongings, tenants, None)
-        command, environment = server_command()
+        site = settle(belongings, tenants, None, languages=["python", target.language])
+        command, environment = server_command(target)
         # It stops at the end of its control stream, which our own end is, SIGKILL included.
         command += [*site.arguments(target), "--control"]
         command += ["--port", str(port), "--workers", str(workers)]
@@ -176,17 +213,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _invite(target: Target, base_url: str, site: Site, console: Console) -> None:
     """Say what can be done with a server that is ready."""
     manifest = site.sites.parent / "tenants.json"
-    attempt = f"curl -H 'Host: t0001.localhost' {base_url}/hello.py"
+    script = catalog.find("hello").written_in(target.language).script
+    attempt = f"curl -H 'Host: t0001.localhost' {base_url}/{script}"
     settings = f"ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as}"
     if target.by_client:  # curl cannot send a credential in its packets
         key, uid = site.credential_key, tenants.Manifest.read(manifest).tenants[0].uid
         url = base_url.replace("127.0.0.1", "t0001.localhost")
         attempt = f"{sys.executable} -m workloads.credential --key {key} --uid {uid} {url}/hello.py"
         settings += f" ISOBENCH_CREDENTIAL_KEY={key}"
+    load_it = f"load it:  {settings} locust -f {_locustfile()} --host {base_url}\n"
     console.print(
         f"{target.name} ({target.precedent}), on the loopback address only: it runs tenants' code\n"
         f"try it:   {attempt}\n"
-        f"load it:  {settings} locust -f {_locustfile()} --host {base_url}\n"
+        f"{'' if target.is_peer else load_it}"
         "stop it:  Ctrl-C",
         soft_wrap=True,
         highlight=False,
@@ -219,6 +258,35 @@ def _check_words(plan: Plan) -> None:
         popularity.parse(plan.popularity)
     except WorkloadError as error:
         raise IsobenchError(str(error), hint=error.hint) from error
+
+
+def _check_scripts(plan: Plan, targets: Sequence[Target]) -> None:
+    """Refuse workloads that a peer has no script for, in its language."""
+    for target in targets:
+        for name in plan.workloads:
+            try:
+                catalog.find(name).written_in(target.language)
+            except WorkloadError as error:
+                raise IsobenchError(f"{target.name}: {error}", hint=error.hint) from error
+
+
+def _share_interpreter(targets: Sequence[Target]) -> list[Caution]:
+    """Have modes run on the interpreter of the products that bring their own; say where not.
+
+    What a mode does depends as much on the build of the interpreter as on the mode.
+    """
+    if not any(target.is_peer for target in targets):
+        return []
+    if shared := shared_python():
+        run_on(shared)
+        return []
+    return [
+        Caution(
+            f"modes run on {python()} ({version_of(python())}), and peers with Python on "
+            f"{SYSTEM_PYTHON}",
+            f"install isobench for a Python of the same version as {SYSTEM_PYTHON}",
+        )
+    ]
 
 
 def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:

@@ -18,7 +18,8 @@ Facts = Mapping[str, Any]
 class Target:
     """A target of the run. `kind`: mode or peer; `runs_as`: server, owner or client.
 
-    `recipe`: the bare costs that it adds to `dso`, None if unknown.
+    `recipe`: the bare costs that it adds to `dso`, None if unknown. `beside`: the mode that
+    re-enacts a peer.
     """
 
     name: str
@@ -27,10 +28,11 @@ class Target:
     runs_as: str
     summary: str
     recipe: tuple[str, ...] | None = None
+    beside: str | None = None
 
     @classmethod
     def from_json(cls, row: Facts) -> Target:
-        """Read an entry of run.json, where earlier versions wrote no recipe. Raises TypeError."""
+        """Read an entry of run.json, where earlier versions wrote less. Raises TypeError."""
         given = {"recipe": None, **row}
         recipe = given["recipe"]
         return cls(**{**given, "recipe": None if recipe is None else tuple(recipe)})

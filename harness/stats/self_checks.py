@@ -46,11 +46,12 @@ TOLERANCE = 0.05
 class Counts:
     """The counts of one trial's requests, by server and client; see the module's docstring.
 
-    `sent_again` is None if the client does not report it: then there is no upper bound. `verified`
-    is None for a client that does not count them.
+    `served` is None for a real product, which does not tell. `sent_again` is None if the client
+    does not report it: then there is no upper bound. `verified` is None for a client that does not
+    count them.
     """
 
-    served: int
+    served: int | None
     asked_first: int
     answered: int
     sent: int
@@ -85,9 +86,9 @@ def least_served(asked_first: int, answered: int) -> int:
 def miscounts(counts: Counts) -> Iterator[str]:
     """Describe each identity of counts that does not hold."""
     least = least_served(counts.asked_first, counts.answered)
-    if counts.served < least:
+    if counts.served is not None and counts.served < least:
         yield f"the client has {least} answers, but the server served {counts.served} requests"
-    if counts.sent_again is not None:
+    if counts.served is not None and counts.sent_again is not None:
         most = counts.asked_first + counts.sent + counts.sent_again
         if counts.served > most:
             yield f"the server served {counts.served} requests, but the client sent {most}"

@@ -125,11 +125,12 @@ def memory_mib(pids: Iterable[int]) -> float:
 
 
 def processes_of(server: Server, processes: ProcessGroup) -> list[int]:
-    """Return the processes of a server, without the parent that only waits for it."""
+    """Return the processes of a server, without those that only watch it."""
     pids = processes.pids()
     if pids is None:
         pids = _descendants(server.pid)
-    alone = [pid for pid in pids if pid != server.pid]
+    watchers = server.watchers() if pids else set()
+    alone = [pid for pid in pids if pid not in watchers]
     return alone or pids
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
+
 from harness.errors import IsobenchError
 from harness.host.cgroup import ProcessGroup
 from harness.host.polling import wait_until
@@ -66,6 +68,8 @@ class Site:
             arguments += ["--credential-key", str(credential.make_key(self.credential_key))]
         for option, value in target.options.items():
             arguments += ["--option", f"{option}={value}"]
+        for module in target.modules:
+            arguments += ["--module", str(module)]
         if target.slowdown_us is not None:
             arguments += ["--slowdown-us", f"{target.slowdown_us:.3f}"]
         if target.stamps is not None:
@@ -77,10 +81,11 @@ class Site:
 class ServerUsage:
     """What a server says of itself since its start; see `servers.front.pool`.
 
-    `processes_made` is None where the server has no pid namespace of its own.
+    `processes_made` is None where the server has no pid namespace of its own. A real product does
+    not tell how many requests it has `served` (None), nor its context switches (NaN).
     """
 
-    served: int
+    served: int | None
     cpu_s: float
     page_faults: float
     context_switches: float
@@ -139,8 +144,9 @@ class Server:
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Return the command that starts the server, and its whole environment."""
-        command, environment = server_command()
-        command += [*self._site.arguments(self._target), "--control", "--log-mib", "64"]
+        command, environment = server_command(self._target)
+        command += [*self._site.arguments(self._target), "--control"]
+        command += [] if self._target.is_peer else ["--log-mib", "64"]
         command += self._arguments
         return command, {**environment, **self._environment}
 
@@ -157,14 +163,25 @@ class Server:
         """Return the last line that the server, or a script, wrote to its log; "" for none."""
         return self._process.last_line()
 
-    def served(self, least: int = 0) -> int:
+    def watchers(self) -> set[int]:
+        """Return its processes that do no work: the parent, and what watches a real product."""
+        try:
+            children = psutil.Process(self.pid).children() if self._target.is_peer else []
+        except psutil.NoSuchProcess:
+            children = []  # it has just ended, as whoever asks it next will notice
+        return {self.pid, *(child.pid for child in children)}
+
+    def served(self, least: int = 0) -> int | None:
         """Return how many requests it has served, once that is `least` or 5 s have passed.
 
-        A server counts a request when it has tidied up after the answer, so a client who has the
-        answer may be ahead of it. Raises ServerFailed when it is gone.
+        None where it does not tell. A server counts a request when it has tidied up after the
+        answer, so a client who has the answer may be ahead of it. Raises ServerFailed when it is
+        gone.
         """
         return wait_until(
-            lambda: self.usage().served, _COUNTED_S, enough=lambda served: served >= least
+            lambda: self.usage().served,
+            _COUNTED_S,
+            enough=lambda served: served is None or served >= least,
         )
 
     def must_be_there(self) -> None:
@@ -228,9 +245,16 @@ def free_port(candidates: Iterable[int]) -> int:
     return 0
 
 
-def check(target: Target, site: Site) -> Refusal | None:
-    """Ask a server whether this host can run it; None if it can."""
-    command, environment = server_command()
+@dataclass(frozen=True)
+class Runnable:
+    """That this host can run a target; `interpreter` is what a real product's scripts run on."""
+
+    interpreter: str | None = None
+
+
+def examine(target: Target, site: Site) -> Refusal | Runnable:
+    """Ask a server whether this host can run it, and on what its scripts run."""
+    command, environment = server_command(target)
     result = subprocess.run(
         [*command, *site.arguments(target), "--control", "--check"],
         env=environment,
@@ -241,10 +265,16 @@ def check(target: Target, site: Site) -> Refusal | None:
         stdin=subprocess.DEVNULL,
     )
     if result.returncode == 0:
-        return None
+        return Runnable(json.loads(result.stdout)["interpreter"] if result.stdout else None)
     try:
         answer = json.loads(result.stdout)
         return Refusal(target, answer["reason"], answer["hint"])
     except (ValueError, KeyError):
         words = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
         return Refusal(target, words[-1], f"try it by hand: isobench serve {target.name}")
+
+
+def check(target: Target, site: Site) -> Refusal | None:
+    """Ask a server whether this host can run it; None if it can."""
+    found = examine(target, site)
+    return found if isinstance(found, Refusal) else None

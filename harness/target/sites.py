@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Iterable
 
 from harness.host.cores import Cores
 from harness.target.run_resources import Belongings
 from harness.target.server import Site
-from harness.target.targets import python
+from harness.target.targets import python, version_of
 from workloads import tenants
-from workloads.catalog import WORKLOADS
+from workloads.catalog import scripts
 from workloads.proof import Identity
 
 
 def settle(
-    belongings: Belongings, count: int, cores: Cores | None, page_pace: int | None = None
+    belongings: Belongings,
+    count: int,
+    cores: Cores | None,
+    page_pace: int | None = None,
+    languages: Iterable[str] = ("python",),
 ) -> Site:
     """Create tenants in the run's scratch directory and return where servers find them.
 
     `page_pace` is what `harness.trial.page_pace.measure` returns; None where no page is measured.
+    `languages` are those in which the targets' scripts are.
     """
     private = belongings.scratch / "private"
     private.mkdir(mode=0o711)
@@ -37,7 +42,7 @@ def settle(
         www=www,
         first_uid=first,
         interpreter=f"{python()} -IS",
-        workloads=WORKLOADS.values(),
+        workloads=[one for language in dict.fromkeys(languages) for one in scripts(language)],
         own=privileged,
         pace=page_pace or tenants.USUAL_PACE,
     )
@@ -54,4 +59,4 @@ def settle(
 
 def interpreter() -> dict[str, str]:
     """Return which interpreter serves and runs the scripts, for the record."""
-    return {"path": str(python()), "version": sys.version.split()[0], "flags": "-IS"}
+    return {"path": str(python()), "version": version_of(python()), "flags": "-IS"}

@@ -1,7 +1,7 @@
-"""What there is to measure: the modes that `servers` lists, asked of it as a process.
+"""What there is to measure: the modes and peers that `servers` lists, asked of it as a process.
 
-A target is written as a mode's name, with chosen factors after a colon:
-`cgi`, `cgi:spawn=fork`, `suid2:worker_start=exec+other=value`.
+A target is written as a mode's or a peer's name, with chosen factors after a colon:
+`cgi`, `cgi:spawn=fork`, `suid2:worker_start=exec+other=value`, `apache-php:opcache=checked`.
 """
 
 from __future__ import annotations
@@ -12,15 +12,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from harness.errors import IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.results import manifest
+
+PEER: Final = "peer"
+"""The kind of targets that are real products."""
+
+PEER_PROGRAM: Final = "servers.peer_main"
+"""The module that runs one."""
+
+SYSTEM_PYTHON: Final = Path("/usr/bin/python3")
+"""What a distribution's own products, such as mod_wsgi and uWSGI, run Python scripts on."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,9 @@ class Target:
     `slowdown_us` is the CPU time that each request costs more, where it is a server of `selftest`;
     `stamps` is the file into which it stamps when a request passes what, where it is profiled.
     `recipe` names the bare costs that a mode adds to `dso`, with every factor at its default.
+    Of a peer, `beside` is the mode that re-enacts it, `language` that of its scripts, `modules` are
+    files that the user has named, `interpreter` names what runs its scripts once the host was
+    asked, and `in_own_group` says whether a script's gid is among its supplementary groups, too.
     """
 
     name: str
@@ -42,6 +55,16 @@ class Target:
     slowdown_us: float | None = None
     stamps: Path | None = None
     recipe: tuple[str, ...] | None = None
+    beside: str | None = None
+    language: str = "python"
+    in_own_group: bool = False
+    modules: tuple[Path, ...] = ()
+    interpreter: str | None = None
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it is a real product, which `servers.peer_main` runs."""
+        return self.kind == PEER
 
     @property
     def by_client(self) -> bool:
@@ -52,7 +75,8 @@ class Target:
     def record(self) -> manifest.Target:
         """What run.json says of it."""
         return manifest.Target(
-            self.name, self.kind, self.precedent, self.runs_as, self.summary, self.recipe
+            *(self.name, self.kind, self.precedent, self.runs_as, self.summary),
+            *(self.recipe, self.beside),
         )
 
 
@@ -70,17 +94,64 @@ class Refusal:
         return manifest.Skipped(self.target.name, self.reason, self.hint)
 
 
+_instead: list[Path] = []
+
+
+def run_on(interpreter: Path | None) -> None:
+    """Have servers and scripts run on an interpreter from now on; None for the usual one."""
+    _instead[:] = [] if interpreter is None else [interpreter]
+
+
+def shared_python() -> Path | None:
+    """Return the system's interpreter, where it can run modes too; None where it cannot.
+
+    It can where it is of the same minor version, for which httptools is compiled.
+    """
+    program = Path(os.path.realpath(SYSTEM_PYTHON))
+    question = "import sys, httptools; print(sys.version_info[:2])"
+    environment = clean_environment({"PYTHONPATH": str(folder_of("httptools"))})
+    try:
+        result = subprocess.run(
+            [program, "-S", "-s", "-P", "-c", question],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return None
+    same = result.stdout.strip() == str(sys.version_info[:2])
+    return program if result.returncode == 0 and same else None
+
+
+@cache
+def version_of(interpreter: Path) -> str:
+    """Return the version of a Python, such as 3.11.2."""
+    result = subprocess.run(
+        [interpreter, "-IS", "-c", "import sys; print(sys.version.split()[0])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.stdout.strip() or "unknown"
+
+
 def python() -> Path:
     """Return the interpreter that servers and scripts run on: that of the environment's base.
 
     A virtual environment's own link would make each script look for the environment's packages.
+    `run_on` names another.
     """
+    if _instead:
+        return _instead[0]
     base = getattr(sys, "_base_executable", None) or sys.executable
     return Path(os.path.realpath(base))
 
 
-def server_command() -> tuple[list[str], dict[str, str]]:
+def server_command(target: Target | None = None) -> tuple[list[str], dict[str, str]]:
     """Return the command and the whole environment of a server, lean and free of the caller's.
+
+    `target` tells whether it is a mode's or a peer's.
 
     `-S` leaves out the site module and with it the environment's packages, of which a server needs
     one; what a server has loaded is what each fork copies.
@@ -90,7 +161,8 @@ def server_command() -> tuple[list[str], dict[str, str]]:
     environment = clean_environment(
         {"PYTHONPATH": os.pathsep.join(dict.fromkeys(folders)), "PYTHONDONTWRITEBYTECODE": "1"}
     )
-    return [str(python()), "-S", "-s", "-P", "-m", "servers"], environment
+    program = PEER_PROGRAM if target is not None and target.is_peer else "servers"
+    return [str(python()), "-S", "-s", "-P", "-m", program], environment
 
 
 @cache
@@ -124,10 +196,33 @@ def available() -> list[Target]:
     return [_target(mode, mode["name"], {}) for mode in _modes()]
 
 
-def choose(names: Sequence[str]) -> list[Target]:
-    """Return the targets with these names. Raises IsobenchError for one that does not exist."""
+def peers_beside(modes: Iterable[str]) -> list[Target]:
+    """Return the peers that stand beside one of these modes, with their factors at defaults."""
+    chosen = {name.partition(":")[0] for name in modes}
+    return [_target(peer, peer["name"], {}) for peer in _peers() if peer["beside"] in chosen]
+
+
+def choose(
+    names: Sequence[str], *, peers: bool = False, modules: Sequence[Path] = ()
+) -> list[Target]:
+    """Return the targets with these names; `peers` says whether they may be real products.
+
+    `modules` are files for peers whose module no package has. Raises IsobenchError for a target
+    that does not exist.
+    """
     known = {str(mode["name"]): mode for mode in _modes()}
-    return [_parse(name, known) for name in dict.fromkeys(names)]
+    products = {str(peer["name"]): peer for peer in _peers()} if _may_be_peers(names, known) else {}
+    if not peers and (named := [name for name in names if name.partition(":")[0] in products]):
+        raise IsobenchError(
+            f"{named[0]} is a real product, which this command has no use for",
+            hint=f"name modes; isobench run --modes dso,{named[0]} measures it",
+        )
+    found = [_parse(name, known | products) for name in dict.fromkeys(names)]
+    return [replace(one, modules=tuple(modules)) if one.is_peer else one for one in found]
+
+
+def _may_be_peers(names: Sequence[str], modes: Mapping[str, object]) -> bool:
+    return any(name.partition(":")[0] not in modes for name in names)
 
 
 def _parse(text: str, known: Mapping[str, dict[str, object]]) -> Target:
@@ -159,7 +254,8 @@ def _parse(text: str, known: Mapping[str, dict[str, object]]) -> Target:
 
 
 def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]) -> Target:
-    recipe = mode["recipe"]
+    recipe = mode.get("recipe")
+    beside = mode.get("beside")
     return Target(
         name=str(name),
         mode=str(mode["name"]),
@@ -169,12 +265,26 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
         options=options,
         # Another factor is another way of doing it, which the recipe may not be true of.
         recipe=tuple(recipe) if isinstance(recipe, list) and not options else None,
+        kind="mode" if beside is None else PEER,
+        beside=None if beside is None else str(beside),
+        language=str(mode.get("language", "python")),
+        in_own_group=bool(mode.get("in_own_group", False)),
     )
 
 
 @cache  # a process of its own each time
 def _modes() -> tuple[dict[str, object], ...]:
-    command, environment = server_command()
+    return _listed("servers")
+
+
+@cache
+def _peers() -> tuple[dict[str, object], ...]:
+    return _listed(PEER_PROGRAM)
+
+
+def _listed(program: str) -> tuple[dict[str, object], ...]:
+    (*interpreter, _usual), environment = server_command()
+    command = [*interpreter, program]
     result = subprocess.run(
         [*command, "--list"], env=environment, cwd="/", capture_output=True, text=True, check=False
     )

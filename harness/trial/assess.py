@@ -20,6 +20,7 @@ from harness.plan.plan import Closed, Spec
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes
+from harness.target.targets import PEER
 from workloads.load import schedule
 
 Latencies = NDArray[np.float64]
@@ -299,7 +300,7 @@ def checked(seen: Seen, trial: Trial, closed: self_checks.Closed | None) -> Tria
     trial that is void already is not looked at.
     """
     row, done = trial.row, seen.done
-    if row.verdict != "ok" or row.served is None:
+    if row.verdict != "ok" or (row.served is None and row.kind != PEER):
         return trial
     if wrong := "; ".join(self_checks.miscounts(_counts(seen, row.served))):
         bare = replace(
@@ -323,7 +324,7 @@ def least_served(asked: Sequence[Mapping[str, Any]]) -> int:
     return sum(self_checks.least_served(one["asked_first"], one["requests_total"]) for one in asked)
 
 
-def _counts(seen: Seen, served: int) -> self_checks.Counts:
+def _counts(seen: Seen, served: int | None) -> self_checks.Counts:
     loads = [*seen.earlier, seen.done]
     again = [one["retries"] for one in loads]
     verified = [one["verified"] for one in loads]

@@ -98,7 +98,11 @@ class Laboratory:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.site = settle(
-                self._belongings, self._plan.tenants, self._cores, self._plan.page_pace
+                self._belongings,
+                self._plan.tenants,
+                self._cores,
+                self._plan.page_pace,
+                ["python", *(target.language for target in self._targets)],
             )
             settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
             key = self.site.credential_key
@@ -360,7 +364,7 @@ class Laboratory:
             return ceiling.NullServer(target, seat.site, seat.processes, answers)
         port = free_port(setup.ports)
         arguments = ["--port", str(port), "--workers", str(self._plan.workers)]
-        if not self._plan.code_cache:
+        if not self._plan.code_cache and not target.is_peer:
             arguments.append("--no-code-cache")
         return Server(target, seat.site, seat.processes, arguments, setup.environment())
 

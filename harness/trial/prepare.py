@@ -6,7 +6,7 @@ The road of a trial: see `assess`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from harness.target.targets import Target
 from harness.trial import ceiling
 from workloads import tenants
 from workloads.load import spec as load
+from workloads.proof import Identity
 
 _NOWHERE = ("127.0.0.1", 1)
 """Stands in for the address of a server that is not started yet."""
@@ -102,13 +103,14 @@ class Preparation:
             "tenants": [
                 {
                     "name": tenant.name,
-                    **vars(tenants.script_identity(target.runs_as, www, tenant.identity)),
+                    **vars(_identity_of_scripts(target, www, tenant)),
                 }
                 for tenant in setup.order(self._asked(target))
             ],
             "server": vars(www),
             "credential_key": str(self._credential_key) if target.by_client else None,
             **self._load(spec),
+            "language": target.language,
             "connection": spec.connection,
             "client": self._plan.client,
             "popularity": self._plan.popularity,
@@ -126,3 +128,9 @@ class Preparation:
             users = self._plan.bound(spec.connection)
             return {"users": users, "rate": spec.load.rate, "schedule": spec.load.schedule}
         return {"users": spec.load.users}
+
+
+def _identity_of_scripts(target: Target, www: Identity, tenant: tenants.Tenant) -> Identity:
+    """Return the identity that a tenant's script must prove; initgroups(3) adds its own gid."""
+    identity = tenants.script_identity(target.runs_as, www, tenant.identity)
+    return replace(identity, groups=(identity.gid,)) if target.in_own_group else identity

@@ -166,16 +166,25 @@ def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
 def _hide_shared_memory(visible: Sequence[Path]) -> None:
     """Cover the host's /dev/shm and /dev/mqueue by ones that end with the server."""
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-    paths = {path.resolve() for path in visible}
-    place = _SHARED_MEMORY.resolve()
-    if place.is_dir() and not any(place.is_relative_to(path) for path in paths):
-        kept = sorted(path for path in paths if path.is_relative_to(place))
-        _cover(place, [(path, _held(path)) for path in kept], flags, "mode=1777,size=64m")
+    hide(_SHARED_MEMORY, visible)
     if _MESSAGE_QUEUES.is_dir():
         try:
             syscalls.mount("isobench", str(_MESSAGE_QUEUES), "mqueue", flags | syscalls.MS_NOEXEC)
         except OSError:
             pass  # the kernel has none, or shows none to this user namespace
+
+
+def hide(place: Path, visible: Sequence[Path]) -> None:
+    """Cover a directory for temporary files by one that ends with this mount namespace.
+
+    What is `visible` in it stays where it is. Does nothing where it is below one of these.
+    """
+    paths = {path.resolve() for path in visible}
+    place = place.resolve()
+    if place.is_dir() and not any(place.is_relative_to(path) for path in paths):
+        kept = sorted(path for path in paths if path.is_relative_to(place))
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        _cover(place, [(path, _held(path)) for path in kept], flags, "mode=1777,size=64m")
 
 
 def make_visible(paths: Sequence[Path]) -> None:

@@ -1,0 +1,106 @@
+"""What the command lines of servers have in common: where to run, as whom, with which files.
+
+For programs that start a server; a running one does not load this.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httptools
+
+import servers
+from servers.errors import Unavailable
+from servers.kernel.credentials import Identity, current
+from servers.launch import refuse
+
+
+class UsageError(Exception):
+    """The command cannot be carried out as given; `hint` says what to do."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
+
+
+def explained(action: Callable[[], int], control: bool) -> int:
+    """Return what `action` returns; turn its refusal into a message and the exit status 2."""
+    try:
+        return action()
+    except (UsageError, Unavailable) as error:
+        return refuse(error, control)
+
+
+def own_files() -> list[Path]:
+    """Return where the interpreter and the server itself are, which a closed home may hold."""
+    given = [Path(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    packages = [Path(str(module.__file__)).resolve().parent for module in (servers, httptools)]
+    prefixes = Path(sys.base_prefix), Path(sys.base_exec_prefix)
+    return [*prefixes, *packages, *filter(Path.is_dir, given)]
+
+
+@contextlib.contextmanager
+def private_directory(given: Path | None) -> Iterator[Path]:
+    """Provide a new directory, in `given` if that is named; it is removed afterwards.
+
+    New each time: where no namespace hides it, what an earlier server left in `given` is neither
+    in the way nor to be trusted.
+    """
+    if given is not None and not given.is_dir():
+        raise UsageError(f"{given} is not a directory", "create it, or omit --private")
+    with tempfile.TemporaryDirectory(
+        prefix="isobench-private-", dir=given and given.resolve(), ignore_cleanup_errors=True
+    ) as made:
+        os.chmod(made, 0o711)  # www passes through it to the setuid wrapper
+        yield Path(made).resolve()
+
+
+def take_place(arguments: argparse.Namespace) -> None:
+    """Go where the harness wants to measure us, before there are children to leave behind."""
+    try:
+        if arguments.cgroup:
+            (arguments.cgroup / "cgroup.procs").write_text("0")
+        if arguments.cpus:
+            os.sched_setaffinity(0, {int(number) for number in arguments.cpus.split(",")})
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"cannot run there: {error}",
+            "--cgroup takes a directory of a cgroup2 file system, --cpus numbers such as 0,1",
+        ) from error
+
+
+def identity(text: str | None) -> Identity:
+    """Return www's identity: as given, or that of an ordinary user who runs the server."""
+    if text is None:
+        if os.geteuid() == 0:
+            raise UsageError(
+                "as root, the server needs an identity to run as",
+                "give --www UID:GID, two numbers that no user of this host has",
+            )
+        return current()
+    uid, colon, gid = text.partition(":")
+    if not (colon and _is_id(uid) and _is_id(gid)):
+        raise UsageError(f"not an identity: {text}", "give --www UID:GID, two numbers, not 0")
+    if os.geteuid() == 0:
+        return Identity(int(uid), int(gid))
+    if (int(uid), int(gid)) != (os.geteuid(), os.getegid()):
+        raise UsageError("only root can serve as another user", "leave out --www")
+    return current()
+
+
+def _is_id(text: str) -> bool:
+    """Say whether `text` is a uid or gid for www: not root's, nor -1, which means "no change"."""
+    return text.isascii() and text.isdecimal() and 0 < int(text) < 2**32 - 1
+
+
+def count(text: str) -> int:
+    """Return the number that `text` says, at least one. Raises ArgumentTypeError."""
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError("at least one is needed")
+    return int(text)

@@ -1,0 +1,90 @@
+"""Modes beside their products, from trials made up for it."""
+
+import math
+
+import pandas as pd
+import pytest
+from scipy.stats import kendalltau
+
+from harness.results.peers import BesidePeers, beside_peers
+
+BESIDE = {"php": "dso", "itk": "harache", "mod_cgi": "cgi"}
+
+
+def trials(rates: dict[str, float], blocks: int = 3) -> pd.DataFrame:
+    """Return a line a target and block, in which all rates drift alike."""
+    return pd.DataFrame(
+        {
+            "block": block,
+            "target": target,
+            "verdict": "ok",
+            "workload": "hello",
+            "load": "closed:8",
+            "connection": "close",
+            "tenants": 10,
+            "popularity": "uniform",
+            "requests_per_second": rate * (1 + block),
+            "p99_ms": 10.0,
+            "server_cpu_us_per_request": 1e6 / rate,
+        }
+        for block in range(blocks)
+        for target, rate in rates.items()
+    )
+
+
+def found(rates: dict[str, float], blocks: int = 3) -> BesidePeers:
+    (one,) = beside_peers(trials(rates, blocks), BESIDE)
+    return one
+
+
+def test_a_ratio_is_that_within_blocks_however_the_host_drifts() -> None:
+    one = found({"dso": 1000, "php": 800, "harache": 10, "itk": 5})
+    dso, harache = one.pairs
+    assert (dso.mode, dso.peer) == ("dso", "php")
+    assert dso.rate.mid == pytest.approx(1.25)
+    assert dso.rate.low == pytest.approx(1.25)
+    assert dso.p99.mid == pytest.approx(1.0)
+    assert harache.cpu.mid == pytest.approx(0.5)
+
+
+def test_tau_is_one_where_the_orders_agree() -> None:
+    one = found({"dso": 9, "php": 8, "harache": 5, "itk": 4, "cgi": 2, "mod_cgi": 1})
+    assert one.tau.mid == one.tau.low == one.tau.high == 1.0
+    assert one.couples == 3
+    assert one.inversions == ()
+
+
+def test_an_inversion_is_told_and_lowers_tau() -> None:
+    rates = {"dso": 9, "php": 8, "harache": 5, "itk": 0.5, "cgi": 2, "mod_cgi": 1}
+    one = found(rates)
+    (inversion,) = one.inversions
+    assert (inversion.quicker.mode, inversion.slower.mode) == ("harache", "cgi")
+    expected = kendalltau([9, 5, 2], [8, 0.5, 1]).statistic
+    assert one.tau.mid == pytest.approx(expected)
+
+
+def test_peers_of_one_mode_have_no_order_between_them() -> None:
+    rates = {"dso": 9, "php": 8, "perl": 3, "harache": 5, "itk": 4}
+    (one,) = beside_peers(trials(rates), {**BESIDE, "perl": "dso"})
+    assert one.couples == 2
+    assert one.tau.mid == 0.0
+    assert [inversion.quicker.peer for inversion in one.inversions] == ["perl"]
+
+
+def test_one_pair_has_no_order_and_one_block_no_interval() -> None:
+    one = found({"dso": 9, "php": 8}, blocks=1)
+    assert math.isnan(one.tau.mid)
+    assert math.isnan(one.pairs[0].rate.low)
+
+
+def test_interleaved_rates_are_compared_through_the_baseline() -> None:
+    rows = trials({"dso": 1000, "php": 800})
+    rows["interleaved_ratio"] = [None, 0.5] * 3
+    (one,) = beside_peers(rows, BESIDE)
+    assert one.pairs[0].rate.mid == pytest.approx(2.0)
+
+
+def test_void_trials_and_open_loads_have_no_pairs() -> None:
+    rows = trials({"dso": 1000, "php": 800})
+    assert beside_peers(rows.assign(verdict="void: x"), BESIDE) == []
+    assert beside_peers(rows.assign(load="open:5"), BESIDE) == []
