@@ -14,14 +14,15 @@ is idle, the next that comes free makes room. So no request is lost to that.
 
 from __future__ import annotations
 
-from _collections import deque
-
 from servers.sites import Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable, Iterator
     from typing import Final
+else:  # what the other is made of
+    from _collections import deque
 
 PATIENCE_SECONDS: Final = 0.01
 
@@ -165,9 +166,16 @@ class Dispatch:
         for tenant in tuple(self._crowded):
             if not tenant.waiting:
                 del self._crowded[tenant]
-            elif not tenant.starting and now - tenant.waiting[0].since >= PATIENCE_SECONDS:
-                if tenant.count < self._per_tenant and self._count < self._bound:
-                    self._staff(tenant)
+            elif self._may_have_another(tenant, now):
+                self._staff(tenant)
+
+    def _may_have_another(self, tenant: Tenant, now: float) -> bool:
+        return (
+            not tenant.starting
+            and now - tenant.waiting[0].since >= PATIENCE_SECONDS
+            and tenant.count < self._per_tenant
+            and self._count < self._bound
+        )
 
     def end_idle(self, before: float) -> None:
         """End workers that have had nothing to do since `before`."""

@@ -74,12 +74,12 @@ def frame(data: bytes, longest: int) -> Frame | None:
     host = _only(lowered, head, _HOST)
     if not host or not _is_authority[host]:
         return None
-    keeps: bool | None = True
+    connection = b"keep-alive"
     if _CONNECTION in lowered:
-        keeps = _KEEPS.get(_only(lowered, lowered, _CONNECTION))
-        if keeps is None:
+        connection = _only(lowered, lowered, _CONNECTION)
+        if connection not in _KEEPS:
             return None
-    return Frame(end + 4, host, keeps, data[:1] == b"H")
+    return Frame(end + 4, host, _KEEPS[connection], data[:1] == b"H")
 
 
 def _only(lowered: bytes, head: bytes, name: bytes) -> bytes:

@@ -65,10 +65,39 @@ class Connection(Job):
     """A client's connection, and the request on it that is being served."""
 
     __slots__ = (
-        "attempts", "content", "descriptor", "drained", "ended", "head_only", "keep", "last_words",
-        "limit", "mid", "out", "parser", "readable", "registered", "remote", "requests", "rest",
-        "site", "socket", "stays", "state",
-    )  # fmt: skip
+        "attempts",
+        "content",
+        "descriptor",
+        "drained",
+        "ended",
+        "head_only",
+        "keep",
+        "limit",
+        "mid",
+        "out",
+        "parser",
+        "readable",
+        "registered",
+        "remote",
+        "requests",
+        "rest",
+        "site",
+        "socket",
+        "state",
+        "stays",
+    )
+
+    attempts: int
+    content: bytes
+    drained: int
+    keep: bool
+    """Whether the client wants the connection to stay."""
+    limit: float
+    """For how long to listen to what the client still sends, in seconds."""
+    out: bytes | memoryview
+    site: Site
+    stays: bool
+    """Whether the connection may serve another request."""
 
     def __init__(self, descriptor: int, remote: tuple[str, int], now: float) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
@@ -88,6 +117,9 @@ class Channel(Worker):
     """A tenant's worker, at the other end of its channel; `serial` numbers what it was asked."""
 
     __slots__ = ("serial", "socket")
+
+    serial: int
+    socket: socket.socket
 
 
 class Front(PoolWorker):
@@ -268,7 +300,7 @@ class Front(PoolWorker):
         connection.keep = request.keep_alive
         connection.head_only = request.method == b"HEAD"
         if request.target == b"*":
-            self._answer(connection, options_response(), True)
+            self._reply(connection, options_response(), True)
         else:
             self._route(connection, request.host, canonical(request))
 
@@ -292,11 +324,11 @@ class Front(PoolWorker):
             site = self._sites.find(host)
         except NotFound:
             text = "not found: there is no such tenant or script"
-            self._answer(connection, plain_response(404, text), True)
+            self._reply(connection, plain_response(404, text), True)
             return
         if site.owner.uid == 0:
             self._log(connection, "the site is root's, and content never runs as root")
-            self._answer(connection, plain_response(403, "the script may not be run"), True)
+            self._reply(connection, plain_response(403, "the script may not be run"), True)
             return
         connection.state = _ASKED
         connection.site = site
@@ -409,7 +441,7 @@ class Front(PoolWorker):
         """Answer in a worker's place, and go on."""
         self._log(connection, reason)
         text = "the script failed" if status == 502 else "the server cannot start another process"
-        self._answer(connection, plain_response(status, f"{text}: {reason}"), True)
+        self._reply(connection, plain_response(status, f"{text}: {reason}"), True)
         self._work(connection)
 
     # Answers
@@ -420,9 +452,9 @@ class Front(PoolWorker):
         except ScriptFailed as error:
             self._log(connection, str(error))
             response = plain_response(500, f"the script failed: {error}")
-        self._answer(connection, response, answered.keep_alive)
+        self._reply(connection, response, answered.keep_alive)
 
-    def _answer(self, connection: Connection, response: Response, keep: bool) -> None:
+    def _reply(self, connection: Connection, response: Response, keep: bool) -> None:
         keeps = connection.keep
         keep = keep and keeps and response.status < 500
         connection.content = b""
@@ -466,11 +498,11 @@ class Front(PoolWorker):
         if connection.stays:
             connection.state = _READING
         elif connection.limit:
-            self._see_off(connection)
+            self._begin_to_close(connection)
         else:
             self._close(connection)
 
-    def _see_off(self, connection: Connection) -> None:
+    def _begin_to_close(self, connection: Connection) -> None:
         """End a connection on which the client may still be sending.
 
         Closing with unread data resets the connection and may destroy the answer on its way
@@ -552,7 +584,7 @@ class Front(PoolWorker):
         connection.worker = None
         self._log(connection, "the script exceeded its time limit")
         self._lose(worker)
-        self._answer(connection, plain_response(504, "the script took too long"), True)
+        self._reply(connection, plain_response(504, "the script took too long"), True)
         self._work(connection)
 
     def _log(self, connection: Connection, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a front and a tenant's worker say to each other: one message for a request, one for its answer.
+"""What a front and a tenant's worker say to each other: a message each way for a request.
 
 Each is one packet of a Unix socket without a name (SOCK_SEQPACKET), little-endian:
 

@@ -317,7 +317,7 @@ class _Service:
             kill(process)
 
     def _become_worker(self, site: Site, channel: socket.socket) -> NoReturn:
-        """Serve as the site's owner, with no descriptor but the channel and the standard streams."""
+        """Serve as the owner, with no descriptor but the channel and the standard streams."""
         status = 1
         try:
             os.dup2(channel.detach(), _CHANNEL, inheritable=False)
