@@ -426,7 +426,10 @@ class Front(PoolWorker):
         else:
             connection.worker = None
             self._pass_on(connection, answered)
-            self._dispatch.finished(worker, self._now)
+            if answered.last:
+                self._lose(worker)
+            else:
+                self._dispatch.finished(worker, self._now)
             self._work(connection)
 
     def _lose_with_request(

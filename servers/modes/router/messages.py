@@ -9,7 +9,8 @@ kind    then                                                          content
 ======  ============================================================  ==============================
 ``Q``   the client's port, the server's port (2 bytes each), length   the request, head and body, as
         of the client's address (1 byte), the address                 HTTP has it
-``A``   whether the connection may stay (1 byte)                      what a CGI program prints
+``A``   a sum (1 byte): 1, the connection may stay; 2, this is the    what a CGI program prints
+        worker's last answer
 ======  ============================================================  ==============================
 
 A content of more than `MOST_INSIDE` bytes is in a file in memory instead, whose descriptor comes
@@ -39,7 +40,9 @@ MOST_INSIDE: Final = 64 * 1024
 """The most bytes of a content that goes in the packet itself."""
 
 _ASKED: Final = struct.Struct("<cIHHB")
-_ANSWERED: Final = struct.Struct("<cI?")
+_ANSWERED: Final = struct.Struct("<cIB")
+_STAYS: Final = 1
+_IS_LAST: Final = 2
 _LONGEST_PACKET: Final = MOST_INSIDE + 1024
 _DESCRIPTOR_BYTES: Final = 4
 _ROOM: Final = socket.CMSG_SPACE(_DESCRIPTOR_BYTES)
@@ -71,6 +74,8 @@ class Answered(NamedTuple):
     number: int
     keep_alive: bool
     content: bytes
+    last: bool = False
+    """Whether the worker serves no more."""
 
 
 def ask(channel: socket.socket, asked: Asked, flags: int = 0) -> None:
@@ -83,9 +88,10 @@ def ask(channel: socket.socket, asked: Asked, flags: int = 0) -> None:
 
 def answer(channel: socket.socket, answered: Answered) -> None:
     """Send an answer. Raises OSError."""
-    number, keep_alive, content = answered
+    number, keep_alive, content, last = answered
     kind = b"A" if len(content) <= MOST_INSIDE else b"a"
-    _send(channel, _ANSWERED.pack(kind, number, keep_alive), content, 0)
+    flags = (_STAYS if keep_alive else 0) | (_IS_LAST if last else 0)
+    _send(channel, _ANSWERED.pack(kind, number, flags), content, 0)
 
 
 def take_request(channel: socket.socket) -> Asked | None:
@@ -110,17 +116,18 @@ def take_answer(channel: socket.socket, longest: int) -> Answered | None:
     if not message:
         return None
     try:
-        kind, number, keep_alive = _ANSWERED.unpack_from(message)
+        kind, number, flags = _ANSWERED.unpack_from(message)
     except struct.error:
-        kind = b""
+        kind, number, flags = b"", 0, 0
+    keep_alive, last = bool(flags & _STAYS), bool(flags & _IS_LAST)
     if kind == b"A" and file < 0:
-        return Answered(number, keep_alive, message[_ANSWERED.size :])
+        return Answered(number, keep_alive, message[_ANSWERED.size :], last)
     if file < 0:
         raise Malformed
     content = _content_of(file, longest)
     if kind != b"a" or len(message) != _ANSWERED.size:
         raise Malformed
-    return Answered(number, keep_alive, content)
+    return Answered(number, keep_alive, content, last)
 
 
 def _send(channel: socket.socket, head: bytes, content: bytes, flags: int) -> None:

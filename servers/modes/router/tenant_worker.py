@@ -6,6 +6,7 @@ is the channel, through which nothing comes but requests for its own site.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from servers.front.worker import Unfit, respond
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Run = Callable[[Request], bytes]
 
 _STANDARD_ERROR: Final = 2
+# What says that there is no such script, whoever looks.
+_OF_THE_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # A request that the front has written anew has a few bytes more than what the client sent.
 _ROOM_FOR_REWRITING: Final = 2
 _REHEARSAL: Final = messages.Asked(
@@ -39,6 +42,7 @@ class TenantWorker:
         self._run = run
         self._limits = limits
         self._printed = b""
+        self._fit = True
 
     def rehearse(self) -> None:
         """Answer a request for nothing, until the interpreter has filled its caches."""
@@ -48,22 +52,21 @@ class TenantWorker:
         for _ in range(REHEARSALS):
             self.answer(_REHEARSAL, site)
         os.chdir(here)
+        self._fit = True
 
     def serve(self, channel: socket.socket, site: Site) -> None:
         """Answer requests until the other side is gone, or this process is of no more use.
 
         A script that has closed a standard stream ends it as well: the next file to be opened
-        would take its place, and get what is meant for the log.
+        would take its place, and get what is meant for the log. So does a script that cannot be
+        opened, since that may be the fault of this process, for which an earlier one can have seen.
         """
-        try:
-            while _lowest_free_descriptor(channel) > _STANDARD_ERROR:
-                asked = messages.take_request(channel)
-                if asked is None:
-                    return
-                messages.answer(channel, self.answer(asked, site))
-                reap_ended()  # nobody else would, as long as this worker is kept
-        except Unfit:
-            return
+        while self._fit and _lowest_free_descriptor(channel) > _STANDARD_ERROR:
+            asked = messages.take_request(channel)
+            if asked is None:
+                return
+            messages.answer(channel, self.answer(asked, site))
+            reap_ended()  # nobody else would, as long as this worker is kept
 
     def answer(self, asked: messages.Asked, site: Site) -> messages.Answered:
         """Return the answer to a request, whatever comes of it."""
@@ -77,16 +80,23 @@ class TenantWorker:
             refusal = plain_response(error.status, str(error))
             return messages.Answered(asked.number, False, printed(refusal))
         request.remote, request.port = asked.remote, asked.port
-        response = respond(request, lambda: self._locate_and_run(request, site))
+        try:
+            response = respond(request, lambda: self._locate_and_run(request, site))
+        except Unfit:
+            response = plain_response(503, "the server's process could not serve it")
         if isinstance(response, Response):
             content = printed(response)
         else:
             content, self._printed = self._printed, b""
-        return messages.Answered(asked.number, request.keep_alive, content)
+        return messages.Answered(asked.number, request.keep_alive, content, not self._fit)
 
     def _locate_and_run(self, request: Request, site: Site) -> Answered:
         request.script = site.script(request.target)
-        self._printed = self._run(request)
+        try:
+            self._printed = self._run(request)
+        except OSError as error:
+            self._fit = error.errno in _OF_THE_FILE
+            raise
         return Answered.KEEP
 
 
