@@ -52,6 +52,7 @@ class Mode(IsolationMode):
     precedent = "nginx Unit, LSAPI"
     runs_as = RunsAs.OWNER
     recipe = ()
+    ends_leftovers = True
     pool_worker = Front
     fixed_workers = 1
     options = {  # noqa: RUF012 - read-only, see IsolationMode

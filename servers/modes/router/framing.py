@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _END: Final = b"\r\n\r\n"
 _HEAD_BYTES: Final = TEXT + b"\r\n"
-_PLAIN: Final = (b"GET /", b"HEAD ")
+_GET: Final = b"GET /"
+_HEAD: Final = b"HEAD /"
 _VERSION: Final = b" HTTP/1.1"
 _HOST: Final = b"\r\nhost:"
 _CONNECTION: Final = b"\r\nconnection:"
@@ -52,7 +53,7 @@ def frame(data: bytes, longest: int) -> Frame | None:
     `longest` is the most bytes that a head may have.
     """
     end = data.find(_END)
-    if end < 0 or end + 4 > longest or data[:5] not in _PLAIN:
+    if end < 0 or end + 4 > longest or (data[:5] != _GET and data[:6] != _HEAD):
         return None
     head = data[: end + 2]
     lines = head.count(b"\r\n")

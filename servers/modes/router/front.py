@@ -345,7 +345,9 @@ class Front(PoolWorker):
     def _end(self, worker: Worker) -> None:
         assert isinstance(worker, Channel)
         self._tell(END.pack(ENDING, worker.number))
-        self._handlers.pop(worker.socket.fileno(), None)
+        # Closing would not do: the starter has the same open file (epoll(7)).
+        self._poll.unregister(worker.socket)
+        del self._handlers[worker.socket.fileno()]
         worker.socket.close()
 
     def _tell(self, message: bytes) -> None:

@@ -12,7 +12,7 @@ import os
 from servers.front.worker import Unfit, respond
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
-from servers.kernel.reaping import reap_ended
+from servers.kernel.reaping import kill, reap_ended
 from servers.mode import Answered, Limits
 from servers.modes.router import messages
 from servers.sites import Site
@@ -66,7 +66,7 @@ class TenantWorker:
             if asked is None:
                 return
             messages.answer(channel, self.answer(asked, site))
-            reap_ended()  # nobody else would, as long as this worker is kept
+            _end_leftovers()
 
     def answer(self, asked: messages.Asked, site: Site) -> messages.Answered:
         """Return the answer to a request, whatever comes of it."""
@@ -98,6 +98,24 @@ class TenantWorker:
             self._fit = error.errno in _OF_THE_FILE
             raise
         return Answered.KEEP
+
+
+def _end_leftovers() -> None:
+    """End what the script has left running, where that is known; reap what has ended.
+
+    In a pid namespace of its own this process adopts all others, and may kill them at once. Where
+    there is none, which one wait tells, it costs nothing more.
+    """
+    if os.getpid() != 1:
+        reap_ended()  # nobody else would, as long as this worker is kept
+        return
+    try:
+        if not os.waitpid(-1, os.WNOHANG)[0]:
+            kill(-1)
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        return
 
 
 def printed(response: Response) -> bytes:

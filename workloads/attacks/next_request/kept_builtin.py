@@ -23,7 +23,7 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    found = scene.next_request("print('Content-Type: text/plain\\n')\nprint('page')\n").body
+    found = scene.next_request("print('Content-Type: text/plain\\n\\npage')\n").body
     if scene.token.encode() in found:
         return "the next request printed what a builtin of the first added"
     return None
