@@ -7,11 +7,21 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.servers.live import Reply, Server, Sites, name_of, needs_root, read_reply, request
+from tests.servers.live import (
+    Reply,
+    Server,
+    Sites,
+    name_of,
+    needs_root,
+    read_reply,
+    request,
+    state_of,
+)
 
 pytestmark = needs_root
 
@@ -320,10 +330,31 @@ def test_answer_on_a_connection_that_stays_is_one(server: Server) -> None:
 
 
 def test_worker_that_dies_before_it_reads_costs_no_request(server: Server) -> None:
-    assert_serves(server)
     for _ in range(5):
-        for worker in tenants_workers(server):
+        assert_serves(server)
+        stopped = tenants_workers(server)
+        for worker in stopped:
+            os.kill(worker, signal.SIGSTOP)
+        server.wait_for(lambda: {state_of(pid) for pid in tenants_workers(server)} == {"T"})
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(server.get)
+            time.sleep(0.05)
+            for worker in stopped:
+                os.kill(worker, signal.SIGKILL)
+            assert asked.result().status == 200
+
+
+def are_dead(processes: list[int]) -> bool:
+    return {state_of(pid) for pid in processes} <= {"", "Z"}
+
+
+def test_worker_that_dies_while_it_is_idle_costs_no_request(server: Server) -> None:
+    for _ in range(5):
+        assert_serves(server)
+        dead = tenants_workers(server)
+        for worker in dead:
             os.kill(worker, signal.SIGKILL)
+        server.wait_for(partial(are_dead, dead))
         assert_serves(server)
 
 
