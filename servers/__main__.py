@@ -184,7 +184,7 @@ def _in_containment(
         "mode": arguments.mode,
         "host": host,
         "port": port,
-        "workers": arguments.workers,
+        "workers": mode.fixed_workers or arguments.workers,
         "www": {"uid": setting.www.uid, "gid": setting.www.gid, "groups": setting.www.groups},
         "interpreter": sys.executable,
         "own_pid_namespace": os.getpid() == 1,

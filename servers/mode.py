@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import ClassVar, Final, Literal
 
+    from servers.front.worker import Worker
     from servers.profiling.timelines import Timeline
 
     Identities = Literal["server", "owner", "client"]
@@ -87,6 +88,10 @@ class IsolationMode(ABC):
     """The identity that the script must see."""
     guarded: ClassVar[bool] = False
     """Whether the language itself keeps scripts to their site and from starting processes."""
+    pool_worker: ClassVar[type[Worker] | None] = None
+    """What serves connections in each of the pool's workers, if not `front.worker.Worker`."""
+    fixed_workers: ClassVar[int] = 0
+    """How many workers the pool has, whatever was asked for; 0: as many as that."""
     max_requests: ClassVar[int] = 0
     """How many requests a worker serves before it is replaced; 0: no limit."""
     options: ClassVar[Mapping[str, tuple[str, ...]]] = NO_OPTIONS

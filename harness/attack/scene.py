@@ -329,6 +329,11 @@ class Scene:
             time.sleep(EVERY_S)
         return f"the neighbour was not served within {SERVED_WITHIN_S:g} s: {last or 'no answer'}"
 
+    def next_request(self, source: str, **headers: str) -> Reply:
+        """Write an innocent script of the attacker's own site, and ask for it."""
+        self._planted.script(self._planted.attacker, "next.py", source, self._seat.www)
+        return self._get(self._planted.attacker, "/next.py", headers)
+
     def put(self, name: str, source: str) -> None:
         """Write another script of the neighbour's."""
         self._planted.script(self._planted.neighbour, name, source, self._seat.www)

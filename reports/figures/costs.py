@@ -198,7 +198,7 @@ def _depth(tree: Sequence[Row]) -> int:
 
 
 def _tree(panel: Axes, tree: Sequence[Row], started: set[str], height_in: float) -> None:
-    """Draw a tree of boxes, as wide as the time they and their children take; name the costliest."""
+    """Draw a tree of boxes, as wide as the time they and their children take."""
     own = [row for row in tree if row["name"] not in started]
     named = {
         id(row): number

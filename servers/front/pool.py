@@ -85,7 +85,8 @@ class Pool:
         """
         self._mode = mode
         self._listener = listener
-        self._worker = Worker(os.getpid(), listener, mode, sites)
+        workers = mode.fixed_workers or workers
+        self._worker = (mode.pool_worker or Worker)(os.getpid(), listener, mode, sites)
         self._control = control
         self._log_limit = log_limit
         self._parent = 0

@@ -111,6 +111,10 @@ class Slot:
         values[_SERVED] += 1
         values[_BUSY_SINCE] = 0
 
+    def count(self) -> None:
+        """Note that a request was answered. In a worker that serves many at the same time."""
+        self._values[_SERVED] += 1
+
     def busy_seconds(self) -> float:
         """Return for how long the worker has been handling its request; 0.0 when it is idle."""
         since = self._values[_BUSY_SINCE]

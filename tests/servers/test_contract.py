@@ -27,6 +27,7 @@ from workloads.proof import Identity, Proof
 pytestmark = needs_root
 
 TENANTS = ("t0001", "t0002")
+WAITS = ("inet_csk_accept", "ep_poll", "do_epoll_wait")
 SWITCHING = 1 << 6 | 1 << 7  # CAP_SETGID and CAP_SETUID
 
 
@@ -410,9 +411,9 @@ def settled(server: Server) -> list[int]:
 
 
 def is_accepting(pid: int) -> bool:
-    """Return whether a process sleeps in accept: proc_pid_wchan(5) names the kernel's function."""
+    """Return whether a process waits for clients: proc_pid_wchan(5) names the kernel's function."""
     try:
-        return Path(f"/proc/{pid}/wchan").read_text() == "inet_csk_accept"
+        return Path(f"/proc/{pid}/wchan").read_text() in WAITS
     except OSError:
         return False  # it has ended
 

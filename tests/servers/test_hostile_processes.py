@@ -16,7 +16,7 @@ TENANTS = ("t0001", "t0002")
 WORKERS = 2
 
 
-KINDS = ("cgi", "dso", "harache", "zygote", "fastcgi", "suid2")
+KINDS = ("cgi", "dso", "harache", "zygote", "fastcgi", "router", "suid2")
 """One mode for each kind of parent that a script's process can have."""
 
 
@@ -193,7 +193,7 @@ def test_script_that_dies_of_a_signal(server: Server, number: int) -> None:
 
 # What a script leaves of a worker that will serve again
 
-REUSED = ("dso", "ruid2", "fastcgi")
+REUSED = ("dso", "ruid2", "fastcgi", "router", "router:walls=off")
 """Modes whose scripts run in processes that are used again, made by the master and by others."""
 
 
@@ -201,7 +201,9 @@ REUSED = ("dso", "ruid2", "fastcgi")
 def reused(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Server]:
     """A server that runs scripts in workers that it uses again."""
     limits = ("--script-seconds", "1", "--client-seconds", "1")
-    with Server(request.param, shared_sites, *limits, workers=WORKERS) as running:
+    mode, _, option = request.param.partition(":")
+    options = ("--option", option) if option else ()
+    with Server(mode, shared_sites, *limits, *options, workers=WORKERS) as running:
         yield running
 
 

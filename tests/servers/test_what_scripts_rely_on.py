@@ -290,7 +290,7 @@ def test_exception_is_an_error_unless_a_program_has_printed_before(server: Serve
 def test_end_without_tidying_up_takes_the_process_along(server: Server) -> None:
     server.sites.put("case.py", f"import os\n{HEAD}\nprint('x', flush=True)\nos._exit(0)")
     own_process = dict.fromkeys((*FORKED, "fastcgi"), 500)
-    status = {"cgi": 200, "suexec": 200, **own_process}.get(server.mode, 0)
+    status = {"cgi": 200, "suexec": 200, "router": 502, **own_process}.get(server.mode, 0)
     assert server.get("/case.py").status == status
     assert said(server, "print('served')") == "served"
 

@@ -43,6 +43,7 @@ FAMILIES = (
     "process",
     "serving",
     "persistence",
+    "next_request",
     "traffic",
     "sharing",
     "guard",

@@ -144,6 +144,9 @@ class Scene(Protocol):
     def fetch(self, script: str) -> Reply:
         """Ask for a script of the attacker's, another one than the attack."""
 
+    def next_request(self, source: str, **headers: str) -> Reply:
+        """Write a script of the attacker's own site that means no harm, and ask for it."""
+
     def put(self, name: str, source: str) -> None:
         """Write another script of the neighbour's."""
 

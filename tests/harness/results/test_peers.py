@@ -64,7 +64,7 @@ def test_an_inversion_is_told_and_lowers_tau() -> None:
 
 
 def test_peers_of_one_mode_have_no_order_between_them() -> None:
-    rates = {"dso": 9, "php": 8, "perl": 3, "harache": 5, "itk": 4}
+    rates = {"dso": 9.0, "php": 8.0, "perl": 3.0, "harache": 5.0, "itk": 4.0}
     (one,) = beside_peers(trials(rates), {**BESIDE, "perl": "dso"})
     assert one.couples == 2
     assert one.tau.mid == 0.0

@@ -21,6 +21,7 @@ from servers.kernel import confinement, seccomp, syscalls
 from servers.kernel.credentials import Identity
 from servers.mode import Limits, Setting
 from servers.modes import sandbox
+from servers.modes.sandbox import walls
 from tests.servers.forked import in_child
 from tests.servers.live import WWW, Server, Sites, children, command_line, needs_root
 
@@ -363,7 +364,7 @@ def test_script_does_not_run_with_a_layer_missing(sites: Sites) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "failure"), [(errno.ENOSPC, sandbox.LayerFailed), (errno.EAGAIN, BlockingIOError)]
+    ("number", "failure"), [(errno.ENOSPC, walls.LayerFailed), (errno.EAGAIN, BlockingIOError)]
 )
 def test_namespaces_that_cannot_be_had_are_no_fault_of_the_script(
     number: int, failure: type[Exception], sites: Sites, reachable: Path
@@ -371,10 +372,10 @@ def test_namespaces_that_cannot_be_had_are_no_fault_of_the_script(
     def fork() -> int:
         raise OSError(number, os.strerror(number))
 
-    refused = mode(sites, reachable)
-    refused._fork = fork
+    refused = walls.Walls(mode(sites, reachable).setting, frozenset(), {})
+    refused.fork = fork
     with pytest.raises(failure):
-        refused._make_child()
+        refused.make_child()
 
 
 def test_site_of_root_is_nobodys_to_run(sites: Sites) -> None:
@@ -414,7 +415,7 @@ def test_check_names_the_namespace_that_is_refused(
     unshare = syscalls.unshare
 
     def refuse(flags: int) -> None:
-        if flags == sandbox._NAMESPACES[layer]:
+        if flags == walls.NAMESPACES[layer]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         unshare(flags)
 
@@ -463,20 +464,20 @@ def test_limits_are_what_a_script_finds(server: Server) -> None:
     found = outcome(server, "import resource as r\nfor n in range(16): print(n, *r.getrlimit(n))")
     words = [line.split() for line in found.splitlines()]
     limits = {int(kind): int(soft) for kind, soft, _ in words}
-    for kind, amount in sandbox.resource_limits(2.0).items():
+    for kind, amount in walls.resource_limits(2.0).items():
         assert limits[kind] == amount
 
 
 def test_cpu_limit_comes_after_the_time_limit() -> None:
     for seconds in (0.001, 1.0, 2.5, Limits().script):
-        assert sandbox.resource_limits(seconds)[resource.RLIMIT_CPU] >= seconds + 1
+        assert walls.resource_limits(seconds)[resource.RLIMIT_CPU] >= seconds + 1
 
 
 def test_limits_above_the_present_hard_one_are_lowered(monkeypatch: pytest.MonkeyPatch) -> None:
     present = {resource.RLIMIT_NPROC: 10, resource.RLIMIT_AS: -1}
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (0, present[kind]))
     wanted = {resource.RLIMIT_NPROC: 64, resource.RLIMIT_AS: 512}
-    assert dict(sandbox.feasible(wanted)) == {
+    assert dict(walls.feasible(wanted)) == {
         resource.RLIMIT_NPROC: 10,
         resource.RLIMIT_AS: 512,
     }

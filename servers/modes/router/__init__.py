@@ -1,0 +1,166 @@
+"""`router`: a front without privilege passes each request to a permanent worker of its tenant.
+
+One process, the front, has the listener and all connections, and runs no script. A tenant's worker
+is the tenant for good, behind walls that it has put around itself once, before its first request.
+A request is one message to it, its answer one message back.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from servers import host_checks
+from servers.errors import Unavailable
+from servers.http import Request
+from servers.interpreter.embedded import Embedded, environment_of, server_environment
+from servers.kernel import keyring, syscalls
+from servers.kernel.confinement import SYSTEM, restrain
+from servers.kernel.credentials import become, drop_for_good
+from servers.mode import Answered, IsolationMode, RunsAs, Setting
+from servers.modes.router.front import Front
+from servers.modes.router.starter import Makings, Starter
+from servers.modes.router.tenant_worker import TenantWorker
+from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
+from servers.sites import Site
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import resource
+    import signal
+    import socket
+    from typing import Final
+
+    from servers.profiling.timelines import Timeline
+else:
+    import _signal as signal
+    import resource
+
+_NEEDED: Final = syscalls.capability_mask(
+    syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
+)
+_READ: Final = (
+    syscalls.LANDLOCK_ACCESS_FS_EXECUTE
+    | syscalls.LANDLOCK_ACCESS_FS_READ_FILE
+    | syscalls.LANDLOCK_ACCESS_FS_READ_DIR
+)
+
+
+class Mode(IsolationMode):
+    """Routes each request as one message to a permanent, walled-in worker of its tenant."""
+
+    precedent = "nginx Unit, LSAPI"
+    runs_as = RunsAs.OWNER
+    recipe = ()
+    ends_leftovers = True
+    pool_worker = Front
+    fixed_workers = 1
+    options = {  # noqa: RUF012 - read-only, see IsolationMode
+        "walls": ("on", "off"),
+        "bound": ("256", "1", "2", "4", "16", "64", "1024"),
+        "per_tenant": ("4", "1", "2", "8"),
+        "idle": ("60", "1", "600"),
+    }
+
+    line: socket.socket
+    """The front's line to the starter."""
+    _starter: Starter
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import BACK, EMBEDDED, ProbePoint, Step, Timeline
+
+        front = f"{__name__}.front"
+        return Timeline(
+            (
+                Step("accept", "accepted"),
+                Step("read head", "spawning"),
+                Step("hand over", "taken"),
+                Step("parse and locate", "located"),
+                *EMBEDDED,
+                Step("answer", "answered"),
+                *BACK,
+            ),
+            probes=(
+                ProbePoint(f"{front}:Connection.__init__", "accepted"),
+                ProbePoint(f"{front}:Front._hand_over", "spawning"),
+                ProbePoint(f"{__name__}.tenant_worker:TenantWorker.answer", "taken"),
+                ProbePoint(f"{front}:Front._pass_on", "answered"),
+                ProbePoint(f"{front}:render", end="rendered"),
+            ),
+        )
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        # All but the time of the processor, which adds up over the requests of a worker.
+        limits = resource_limits(setting.limits.script)
+        del limits[resource.RLIMIT_CPU]
+        self._walls = Walls(setting, frozenset(LAYERS), limits)
+
+    @property
+    def _is_walled(self) -> bool:
+        return self.option("walls") == "on"
+
+    def check_host(self) -> None:
+        """Changing identity takes root; the starter watches processes by their pidfds."""
+        host_checks.other_identities(self.setting)
+        try:
+            os.close(os.pidfd_open(os.getpid()))
+        except OSError as error:
+            raise Unavailable(
+                f"pidfds are not available: {error.strerror}",
+                "use Linux 5.3 or newer, and in a container a seccomp profile that allows "
+                "pidfd_open",
+            ) from error
+        if self._is_walled:
+            self._walls.check_host(lambda _: "router:walls=off")
+
+    def master_init(self) -> None:
+        """Start the starter."""
+        self._environment = server_environment()
+        self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
+        self._printed = b""
+        worker = TenantWorker(self._run, self.setting.limits)
+        if self._is_walled:
+            self._walls.prepare()
+            walls = self._walls
+            makings = Makings(walls.enter, walls.make_child, walls.wall_in)
+        else:
+            confine = lambda: restrain(self.setting.sites, _NEEDED)  # noqa: E731
+            makings = Makings(confine, os.fork, _become)
+        self._starter = Starter(self.setting, worker, makings, int(self.option("bound")))
+
+    def child_ended(self, process: int) -> None:
+        """Without its starter the mode cannot serve."""
+        if process == self._starter.process:
+            raise Unavailable(
+                "the starter of tenants' workers has ended", "read what the server wrote above"
+            )
+
+    def child_init(self) -> None:
+        """Open a line to the starter, become www for good, and give up all files but libraries."""
+        self.line = self._starter.register()
+        drop_for_good(self.setting.www)
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        files, ports, scoped = syscalls.landlock_accesses(syscalls.landlock_abi())
+        if syscalls.landlock_abi():
+            readable = [(path, _READ) for path in (*SYSTEM, sys.base_prefix)]
+            syscalls.landlock_restrict(files, readable, ports, scoped)
+        # The change of identity has undone it (prctl(2)), and it will not change again.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def _run(self, request: Request) -> bytes:
+        self.handle(request)
+        return self._printed
+
+    def handle(self, request: Request) -> Answered:
+        """Run the script. In a tenant's worker, which then sends what it printed to the front."""
+        environment = environment_of(request, self._environment)
+        self._printed = self._interpreter.output_of(request, environment)
+        return Answered.KEEP
+
+
+def _become(site: Site) -> None:
+    keyring.join_new()
+    become(site.owner)

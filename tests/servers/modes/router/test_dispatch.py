@@ -1,0 +1,153 @@
+"""The table of a router's workers: who serves whom, who is started, who is ended."""
+
+from typing import cast
+
+from servers.modes.router.dispatch import PATIENCE_SECONDS, Dispatch, Job, Worker
+from servers.sites import Site
+
+A, B, C = (cast("Site", f"site {name}") for name in "abc")
+
+
+class Play:
+    """A table, and what it has asked for."""
+
+    def __init__(self, bound: int = 8, per_tenant: int = 2) -> None:
+        self.asked_for: list[tuple[Site, int]] = []
+        self.ended: list[int] = []
+        self.given: list[tuple[Job, int]] = []
+        self.table = Dispatch(
+            lambda site, number: self.asked_for.append((site, number)),
+            lambda worker: self.ended.append(worker.number),
+            lambda job, worker: self.given.append((job, worker.number)),
+            bound,
+            per_tenant,
+        )
+
+    def ask(self, site: Site, now: float = 0.0) -> Job:
+        job = Job()
+        self.table.ask(job, site, now)
+        return job
+
+    def start(self, number: int, now: float = 0.0) -> Worker:
+        tenant = self.table.tenant_of(number)
+        assert tenant is not None
+        worker = Worker(number, tenant)
+        self.table.started(number, worker, now)
+        return worker
+
+
+def test_a_tenants_first_request_has_a_worker_started_that_serves_all_who_wait() -> None:
+    play = Play()
+    jobs = [play.ask(A), play.ask(A)]
+    assert play.asked_for == [(A, 1)]
+    worker = play.start(1)
+    play.table.finished(worker, 0.0)
+    assert play.given == [(jobs[0], 1), (jobs[1], 1)]
+
+
+def test_the_worker_that_was_busy_last_is_asked_first() -> None:
+    play = Play()
+    play.ask(A)
+    play.ask(A)
+    first = play.start(1)
+    play.table.attend(PATIENCE_SECONDS)
+    second = play.start(2, PATIENCE_SECONDS)
+    play.table.finished(second, 1.0)
+    play.table.finished(first, 2.0)
+    play.ask(A, 3.0)
+    assert play.given[-1][1] == 1
+
+
+def test_another_worker_is_for_those_who_wait_for_long_up_to_a_bound() -> None:
+    play = Play()
+    for _ in range(5):
+        play.ask(A)
+    play.start(1)
+    play.table.attend(PATIENCE_SECONDS / 2)
+    assert len(play.asked_for) == 1
+    for number in (2, 3, 4):
+        play.table.attend(PATIENCE_SECONDS)
+        if number == 2:
+            play.start(number)
+    assert len(play.asked_for) == 2
+
+
+def test_at_the_bound_the_least_recently_used_makes_room() -> None:
+    play = Play(bound=2)
+    play.ask(A)
+    play.ask(B)
+    workers = [play.start(1), play.start(2)]
+    play.table.finished(workers[1], 1.0)
+    play.table.finished(workers[0], 2.0)
+    play.ask(C, 3.0)
+    assert play.ended == [2]
+    assert play.asked_for[-1] == (C, 3)
+
+
+def test_where_none_is_idle_the_next_that_is_free_makes_room() -> None:
+    play = Play(bound=1)
+    play.ask(A, 1.0)
+    worker = play.start(1)
+    play.ask(B, 2.0)
+    play.ask(A, 3.0)
+    assert not play.ended
+    play.table.finished(worker, 4.0)
+    assert play.ended == [1]
+    assert play.asked_for[1] == (B, 2)
+    play.table.finished(play.start(2), 5.0)
+    assert play.asked_for[2] == (A, 3)
+
+
+def test_a_worker_goes_on_with_who_has_waited_for_longer() -> None:
+    play = Play(bound=1)
+    play.ask(A, 1.0)
+    worker = play.start(1)
+    second = play.ask(A, 2.0)
+    play.ask(B, 3.0)
+    play.table.finished(worker, 4.0)
+    assert play.given[-1] == (second, 1)
+    play.table.finished(worker, 5.0)
+    assert play.ended == [1]
+
+
+def test_a_lost_worker_is_replaced_where_somebody_waits() -> None:
+    play = Play()
+    play.ask(A)
+    waiting = play.ask(A)
+    play.table.lost(play.start(1))
+    assert play.asked_for == [(A, 1), (A, 2)]
+    play.start(2)
+    assert play.given[-1] == (waiting, 2)
+
+
+def test_who_gets_no_worker_is_told() -> None:
+    play = Play()
+    jobs = [play.ask(A), play.ask(A)]
+    assert play.table.refused(1) == jobs
+    assert not play.table.has_workers
+    play.ask(A)
+    assert play.asked_for[-1] == (A, 2)
+
+
+def test_idle_workers_end_after_their_time() -> None:
+    play = Play()
+    play.ask(A)
+    worker = play.start(1)
+    play.table.end_idle(9.0)
+    assert not play.ended
+    play.table.finished(worker, 5.0)
+    play.table.end_idle(4.0)
+    assert not play.ended
+    play.table.end_idle(5.0)
+    assert play.ended == [1]
+    assert not play.table.has_workers
+
+
+def test_who_has_given_up_is_not_served() -> None:
+    play = Play()
+    play.ask(A)
+    gone = play.ask(A)
+    play.table.withdraw(gone, A)
+    worker = play.start(1)
+    play.table.finished(worker, 1.0)
+    assert gone not in [job for job, _ in play.given]

@@ -1,0 +1,1 @@
+"""Leave something behind for the same tenant's next request."""
