@@ -24,7 +24,17 @@ from workloads.attacks.scene import Scene
 
 pytestmark = needs_root
 
-SAFE = ("harache", "zygote", "sandbox", "suexec", "fastcgi", "suid2", "ruid2_drop", "hussa")
+SAFE = (
+    "harache",
+    "zygote",
+    "sandbox",
+    "suexec",
+    "fastcgi",
+    "router",
+    "suid2",
+    "ruid2_drop",
+    "hussa",
+)
 
 
 @pytest.fixture(name="seat", scope="module")
@@ -378,6 +388,16 @@ def test_the_order_is_the_seeds() -> None:
     first, again, other = (attacks.in_random_order(every(), "dso", seed) for seed in (1, 1, 2))
     assert first == again != other
     assert sorted(first, key=repr) == sorted(every(), key=repr)
+
+
+LEFT = ("kept_module_state", "kept_builtin", "kept_descriptor", "cached_visitor")
+
+
+@pytest.mark.parametrize("target", ["fastcgi", "router", "harache"])
+def test_who_keeps_a_tenants_process_keeps_what_a_request_left(seat: Seat, target: str) -> None:
+    seen = attempt(seat, target, *LEFT)
+    outcome = Outcome.BLOCKED if target == "harache" else Outcome.SUCCEEDED
+    assert {one.outcome for one in seen.values()} == {outcome}, seen
 
 
 def test_no_double_is_listed_as_a_mode() -> None:
