@@ -41,7 +41,7 @@ pytestmark = needs_root
 
 HEADER = "print('Content-Type: text/plain\\n')\n"
 REUSED = ("dso", "cgi", "ruid2", "hussa", "suzuki")
-FOR_GOOD = ("suexec", "suid2", "ruid2_drop", "harache", "fastcgi", "router", "zygote")
+FOR_GOOD = ("suexec", "suid2", "ruid2_drop", "harache", "fastcgi", "zygote")
 
 
 def printed(server: Server, source: str, tenant: str = "t0001") -> str:
