@@ -360,9 +360,10 @@ def doctor(
             lines.add_row("-", words)
         console.print(lines)
     if watch:
+        modes_here = [target for target in found.usable if not target.is_peer]
         console.print(styled("\n", ("the speed of the server's processor", "bold")))
         lines = Table.grid(padding=(0, 1))
-        for sentence in of_speed(watch_speed(watch), len(found.usable) - 1):
+        for sentence in of_speed(watch_speed(watch), len(modes_here) - 1):
             lines.add_row("-", sentence)
         console.print(lines)
 

@@ -64,3 +64,43 @@ def test_a_server_gets_nothing_of_the_callers_environment(monkeypatch: pytest.Mo
     monkeypatch.setenv("SECRET", "hers")
     _, environment = targets.server_command()
     assert set(environment) == {"PATH", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "LC_ALL"}
+
+
+def test_a_real_product_is_a_target_beside_its_mode() -> None:
+    plain, checked = targets.choose(["apache-php", "apache-php:opcache=checked"], peers=True)
+    assert (plain.kind, plain.beside, plain.language) == ("peer", "dso", "php")
+    assert plain.record.beside == "dso"
+    assert plain.in_own_group
+    assert checked.options == {"opcache": "checked"}
+    command, _ = targets.server_command(plain)
+    assert command[-1] == "servers.peer_main"
+
+
+def test_a_command_that_has_no_use_for_real_products_refuses_them() -> None:
+    with pytest.raises(IsobenchError, match="apache-php is a real product") as caught:
+        targets.choose(["dso", "apache-php"])
+    assert caught.value.hint.endswith("isobench run --modes dso,apache-php measures it")
+
+
+def test_the_peers_of_modes_are_those_that_stand_beside_them() -> None:
+    found = {peer.name for peer in targets.peers_beside(["dso", "cgi:spawn=fork"])}
+    assert found == {"apache-php", "apache-perl", "apache-cgi", "apache-cgid"}
+
+
+def test_a_file_that_was_named_goes_to_peers_only() -> None:
+    dso, ruid2 = targets.choose(
+        ["dso", "apache-ruid2"], peers=True, modules=[Path("/x/mod_ruid2.so")]
+    )
+    assert dso.modules == ()
+    assert ruid2.modules == (Path("/x/mod_ruid2.so"),)
+
+
+def test_modes_can_run_on_the_interpreter_of_the_products() -> None:
+    usual = targets.python()
+    try:
+        targets.run_on(Path("/usr/bin/python3"))
+        assert targets.server_command()[0][0] == "/usr/bin/python3"
+    finally:
+        targets.run_on(None)
+    assert targets.python() == usual
+    assert targets.version_of(usual).startswith("3.")
