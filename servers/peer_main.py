@@ -133,7 +133,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             module=module,
             options=_options(kind, arguments.option),
         )
-        visible = [*own_files(), sites.resolve(), *([Path(module)] if module else [])]
+        visible = [*own_files(), sites.resolve(), private, *([Path(module)] if module else [])]
         status = containment.run_contained(
             lambda: explained(
                 lambda: _in_containment(kind(setting), arguments, visible), arguments.control
