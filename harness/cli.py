@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from typer.core import TyperCommand
 
 from harness.commands.arguments import given
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
 from harness.host import fingerprint, surroundings, user_namespace
-from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable, styled
+from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable
 from workloads.errors import WorkloadError
 
 
@@ -312,9 +311,9 @@ def serve(
     workers: Annotated[int, typer.Option(metavar="N", help="Number of workers.")] = 4,
 ) -> None:
     """Serve temporary tenants on the loopback address until Ctrl-C."""
-    from harness.commands import run as session
+    from harness.commands import serve as command
 
-    session.serve(mode, port, tenants, workers, Terminal())
+    command.serve(mode, port, tenants, workers, Terminal())
 
 
 @app.command()
@@ -329,43 +328,10 @@ def doctor(
     ] = 10,
 ) -> None:
     """Show which modes this host can run, what the others need, and what harms measurements."""
-    from harness.commands.doctor import diagnose, of_speed, watch_speed
-    from harness.target import targets
+    from harness.commands import doctor as command
 
-    names = [one.name for one in targets.available()] if modes is None else _split(modes)
-    names = [*names, *(one.name for one in targets.peers_beside(names) if modes is None)]
     modules = [path.resolve() for path in module or ()]
-    chosen = targets.choose(names, peers=True, modules=modules)
-    found = diagnose(chosen)
-    console = Terminal()
-    console.print(styled(("identities", "bold"), f"  {found.identities}\n"))
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    for heading in ("mode", "", "precedent, or what is missing and how to get it"):
-        table.add_column(heading, overflow="fold")
-    for target in found.usable:
-        table.add_row(target.name, styled(("available", "green")), target.precedent)
-    for refusal in found.refused:
-        words = styled(f"{refusal.reason}\n", ("remedy:", "bold"), f" {refusal.hint}")
-        table.add_row(refusal.target.name, styled(("missing", "yellow")), words)
-    console.print(table)
-    for heading, cautions in (
-        ("harms measurements here", found.cautions),
-        ("worth knowing", found.remarks),
-    ):
-        if cautions:
-            console.print(styled("\n", (heading, "bold")))
-        lines = Table.grid(padding=(0, 1))
-        for caution in cautions:
-            words = styled(f"{caution.about}\n", ("remedy:", "bold"), f" {caution.advice}")
-            lines.add_row("-", words)
-        console.print(lines)
-    if watch:
-        modes_here = [target for target in found.usable if not target.is_peer]
-        console.print(styled("\n", ("the speed of the server's processor", "bold")))
-        lines = Table.grid(padding=(0, 1))
-        for sentence in of_speed(watch_speed(watch), len(modes_here) - 1):
-            lines.add_row("-", sentence)
-        console.print(lines)
+    command.start(None if modes is None else _split(modes), modules, watch, Terminal())
 
 
 @app.command(cls=Recorded)
@@ -443,9 +409,9 @@ def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
 ) -> None:
     """Regenerate the report of a results folder."""
-    import reports
+    from harness.commands import report as command
 
-    Terminal().print(f"report: {reports.make(folder)}", soft_wrap=True)
+    command.start(folder)
 
 
 @app.command()
@@ -485,30 +451,10 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
-    import reports
-    from harness.results import folder as results
-    from harness.results import thresholds
-    from harness.results.compare import COMPARABLE, METRICS, choose_metrics, refuse_broken
-    from harness.results.compare import compare as set_beside
-    from reports.comparison.table import render
+    from harness.commands import compare as command
 
-    writers = reports.comparison_formats()
-    if form not in writers:
-        raise IsobenchError(f"unknown format {form!r}", hint=f"choose one of {', '.join(writers)}")
-    limits = [thresholds.parse_bound(text, COMPARABLE) for text in fail_if or ()]
-    effect = thresholds.parse_share(smallest_effect, "--smallest-effect")
-    metrics = METRICS if metric is None else choose_metrics(_split(metric))
-    columns = tuple(dict.fromkeys([*metrics, *(limit.metric for limit in limits)]))
-    before, after = (results.ResultsFolder.open(path).measured(columns) for path in (base, new))
-    comparison = set_beside(
-        before, after, metrics=columns, bounds=limits, smallest_effect=effect, force=force
-    )
-    if form == "table" and out is None:
-        console = Terminal()
-        console.print(render(comparison, console.width))
-    else:
-        _deliver(writers[form](comparison), out)
-    refuse_broken(comparison)
+    metrics = None if metric is None else _split(metric)
+    command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
 
 
 @app.command()
@@ -525,29 +471,9 @@ def export(
     ] = None,
 ) -> None:
     """Write a run in another tool's format: for pyperf stats and pyperf compare_to."""
-    from harness.results.folder import ResultsFolder
-    from harness.results.pyperf import pyperf_json
+    from harness.commands import export as command
 
-    if form != "pyperf":
-        raise IsobenchError(f"cannot export to the format {form!r}", hint="choose pyperf")
-    _deliver(pyperf_json(ResultsFolder.open(folder), metric), out)
-
-
-def _deliver(text: str, out: Path | None) -> None:
-    """Write text to a file, or to where the output goes."""
-    if out is None:
-        with named_errors():
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        return
-    try:
-        # Not by replacing the file: it may be /dev/stdout or a pipe.
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise IsobenchError(
-            f"cannot write {out}: {error.strerror}", hint="choose another file with --out"
-        ) from error
-    print(printable(f"written: {out}"), file=sys.stderr)
+    command.start(folder, form, metric, out)
 
 
 def _split(text: str) -> tuple[str, ...]:

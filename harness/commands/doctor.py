@@ -1,12 +1,17 @@
-"""What this host can run, and what would make its measurements worse."""
+"""What the command `doctor` does: what this host can run, and what harms measurements here."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from harness.errors import Caution
 from harness.host import fingerprint, settings, speed, user_namespace
@@ -19,7 +24,8 @@ from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.server import Site, examine
 from harness.target.sites import settle
-from harness.target.targets import Refusal, Target
+from harness.target.targets import Refusal, Target, available, choose, peers_beside
+from harness.terminal import styled
 from workloads import credential
 
 WIDTH: Final = 0.05
@@ -40,6 +46,59 @@ class Diagnosis:
     cautions: tuple[Caution, ...]
     remarks: tuple[Caution, ...]
     identities: str
+
+
+def start(
+    names: Sequence[str] | None, modules: Sequence[Path], watch_s: float, console: Console
+) -> None:
+    """Examine the host for these targets and show what was found.
+
+    `names` None stands for all modes and the real products beside them; `modules` are files of
+    modules that no package has. `watch_s` is how long to watch the speed of the server's processor,
+    0 for not at all. Raises IsobenchError.
+    """
+    found = diagnose(choose(_all_names() if names is None else names, peers=True, modules=modules))
+    console.print(styled(("identities", "bold"), f"  {found.identities}\n"))
+    console.print(_modes(found))
+    for heading, cautions in (
+        ("harms measurements here", found.cautions),
+        ("worth knowing", found.remarks),
+    ):
+        if cautions:
+            console.print(styled("\n", (heading, "bold")))
+            console.print(_list(_with_remedy(caution) for caution in cautions))
+    if watch_s:
+        console.print(styled("\n", ("the speed of the server's processor", "bold")))
+        modes = [target for target in found.usable if not target.is_peer]
+        console.print(_list(of_speed(watch_speed(watch_s), len(modes) - 1)))
+
+
+def _all_names() -> list[str]:
+    names = [one.name for one in available()]
+    return [*names, *(one.name for one in peers_beside(names))]
+
+
+def _modes(found: Diagnosis) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for heading in ("mode", "", "precedent, or what is missing and how to get it"):
+        table.add_column(heading, overflow="fold")
+    for target in found.usable:
+        table.add_row(target.name, styled(("available", "green")), target.precedent)
+    for refusal in found.refused:
+        words = styled(f"{refusal.reason}\n", ("remedy:", "bold"), f" {refusal.hint}")
+        table.add_row(refusal.target.name, styled(("missing", "yellow")), words)
+    return table
+
+
+def _with_remedy(caution: Caution) -> Text:
+    return styled(f"{caution.about}\n", ("remedy:", "bold"), f" {caution.advice}")
+
+
+def _list(items: Iterable[str | Text]) -> Table:
+    lines = Table.grid(padding=(0, 1))
+    for item in items:
+        lines.add_row("-", item)
+    return lines
 
 
 def sort_out(

@@ -1,12 +1,14 @@
 """isobench as a command, for tests of what a user meets."""
 
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness.live import Isobench
+from harness import cli
+from tests.harness.live import Isobench, Say
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -21,3 +23,14 @@ def _ctrl_c() -> Iterator[None]:
 def isobench(tmp_path: Path) -> Isobench:
     """The command, with a directory of its own for this test."""
     return Isobench(tmp_path)
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
+    """Calls the command in this process; returns its exit code and what it wrote to stderr."""
+
+    def words(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["isobench", *map(str, arguments)])
+        return cli.main(), capsys.readouterr().err
+
+    return words

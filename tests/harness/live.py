@@ -29,6 +29,9 @@ TRIALS = 2 * BLOCKS
 
 Seen = TypeVar("Seen")
 
+Say = Callable[..., tuple[int, str]]
+"""Calls the command in this process; returns its exit code and what it wrote to stderr."""
+
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become other identities")
 
 MANIFEST = Manifest(

@@ -1,20 +1,9 @@
 """What users get wrong: each time a reason, a remedy and exit code 2, never a traceback."""
 
-import fcntl
 import importlib.metadata
 import json
-import os
-import pty
-import re
-import select
-import signal
-import socket
 import subprocess
 import sys
-import termios
-import urllib.request
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,8 +15,7 @@ from harness.plan.interleaving import SHORTEST_S
 from harness.plan.plan import Plan
 from harness.plan.stopping import MOST_BLOCKS
 from harness.results.folder import ResultsFolder
-from tests.harness import folders
-from tests.harness.live import BLOCKS, MANIFEST, ROOT, RUN, Isobench, needs_root, trials_in, until
+from tests.harness.live import BLOCKS, MANIFEST, ROOT, RUN, Isobench, Say, needs_root, trials_in
 
 # In a mount namespace of its own, so that the host does not see the small disk; `$0` is where.
 SMALL = 'mount -t tmpfs -o size=4k none "$0" && "$@"; code=$?; ls -A "$0/out"; exit $code'
@@ -40,19 +28,6 @@ kill $! || true
 cp -r "$0/results" "$0/.."
 exit $code
 """
-
-Say = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Say:
-    """Calls the command in this process; returns its exit code and what it wrote to stderr."""
-
-    def words(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["isobench", *map(str, arguments)])
-        return cli.main(), capsys.readouterr().err
-
-    return words
 
 
 @pytest.mark.parametrize(
@@ -155,71 +130,6 @@ def test_the_documentation_names_the_lengths_of_today() -> None:
     )
 
 
-@pytest.fixture(name="runs")
-def _runs(tmp_path: Path) -> tuple[Path, Path]:
-    """Two runs of one machine, the second a fifth slower."""
-    slower = {name: 0.8 * rate for name, rate in folders.RATES.items()}
-    return (
-        folders.write_folder(tmp_path / "base", folders.BASE),
-        folders.write_folder(tmp_path / "new", folders.NEW, slower, seed=2),
-    )
-
-
-def test_two_runs_beside_each_other(say: Say, runs: tuple[Path, Path]) -> None:
-    assert say("compare", *runs) == (0, "")
-    assert say("compare", *runs, "--fail-if", "requests_per_second < -30%") == (0, "")
-    code, written = say("compare", *runs, "--fail-if", "cgi: requests_per_second < -5%")
-    assert code == 1
-    error, hint = written.splitlines()
-    assert error.startswith("error: --fail-if holds with confidence: 'cgi: requests_per_second")
-    assert "at cgi -" in error
-    assert hint.startswith("hint: ")
-
-
-def test_a_comparison_is_written_before_it_fails(
-    say: Say, runs: tuple[Path, Path], tmp_path: Path
-) -> None:
-    bound = ("--fail-if", "p99_ms > 10%")
-    for form in ("table", "markdown", "csv", "junit"):
-        out = tmp_path / form
-        code, written = say("compare", *runs, *bound, "--format", form, "--out", out)
-        assert code == 1
-        assert written.startswith(f"written: {out}\nerror: --fail-if holds")
-        assert "dso" in out.read_text()
-    code, written = say("compare", *runs, "--out", tmp_path)
-    assert code == 2
-    assert written.startswith(
-        f"error: cannot write {tmp_path}: Is a directory\nhint: choose another"
-    )
-
-
-def test_runs_of_two_machines(say: Say, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    machine = {**folders.NEW.machine, "cpu": "Another CPU"}
-    other = folders.write_folder(tmp_path / "other", replace(folders.NEW, machine=machine))
-    code, written = say("compare", runs[0], other)
-    assert code == 2
-    assert "made on different machines: machine.cpu is Example CPU and Another CPU" in written
-    assert "add --force" in written
-    assert say("compare", runs[0], other, "--force") == (0, "")
-
-
-def test_damaged_runs_are_not_compared(say: Say, runs: tuple[Path, Path]) -> None:
-    (runs[1] / "trials.parquet").write_bytes(b"nothing")
-    code, written = say("compare", *runs)
-    assert code == 2
-    assert "trials.parquet is damaged" in written
-    (runs[0] / "run.json").write_text("{")
-    code, written = say("compare", *runs)
-    assert code == 2
-    assert "run.json is damaged" in written
-
-
-def test_a_run_for_pyperf(say: Say, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    out = tmp_path / "run.json"
-    assert say("export", runs[0], "--out", out) == (0, f"written: {out}\n")
-    assert len(json.loads(out.read_text())["benchmarks"]) == 2
-
-
 def test_a_folder_that_another_run_writes_to(say: Say, tmp_path: Path) -> None:
     with ResultsFolder.create(tmp_path / "out", MANIFEST):
         code, written = say("run", "--resume", tmp_path / "out")
@@ -270,113 +180,6 @@ def test_a_folder_that_may_not_be_written_to(isobench: Isobench) -> None:
     assert ended.code == 2
     assert ended.err.startswith("error: cannot write /proc/results")
     assert "\nhint: " in ended.err
-    assert isobench.lasting_traces() == []
-
-
-@needs_root
-def test_a_target_is_served_until_it_is_stopped(isobench: Isobench, tmp_path: Path) -> None:
-    def url() -> str:
-        words = (tmp_path / "out").read_text().split()
-        return next((word for word in words if word.endswith("/hello.py")), "")
-
-    with isobench.started("serve", "ruid2", "--port", "0", "--tenants", "1") as process:
-        request = urllib.request.Request(until(url), headers={"Host": "t0001.localhost"})
-        with urllib.request.urlopen(request) as reply:
-            assert reply.read().startswith(b"isobench tenant=t0001 uid=")
-        process.terminate()
-        ended = isobench.end_of(process)
-    assert (ended.code, ended.err) == (0, "")
-    assert isobench.lasting_traces() == []
-    with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(request)
-
-
-@needs_root
-def test_a_target_is_served_in_a_terminal_that_no_script_gets_at(
-    isobench: Isobench, tmp_path: Path
-) -> None:
-    """Ctrl-C ends it; what a script says is shown, without control characters."""
-    operators, programs = pty.openpty()
-
-    def take() -> None:
-        os.setsid()
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-    command = [
-        sys.executable,
-        *(["-m", "harness", "serve", "dso", "--port", "0", "--tenants", "1"]),
-    ]
-    environment = {**os.environ, "TMPDIR": str(isobench.temporary), "COLUMNS": "160"}
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        preexec_fn=take,
-        stdin=programs,
-        stdout=programs,
-        stderr=programs,
-    )
-    shown = b""
-
-    def read_until(word: bytes) -> bytes:
-        nonlocal shown
-        while word not in shown:
-            assert select.select([operators], [], [], 60)[0], shown
-            shown += os.read(operators, 4096)
-        return shown
-
-    try:
-        read_until(b"stop it:")
-        (url,) = re.findall(r"http://127.0.0.1:\d+/hello.py", shown.decode())
-        (script,) = isobench.temporary.glob("*/sites/t0001/hello.py")
-        script.write_text(
-            "import os\nos.write(2, b'said \\x1b[2J\\n')\nprint('Content-Type: text/plain\\n')\n"
-            "print(os.isatty(2), os.path.exists('/proc/self/fd/2'))\n"
-            "try:\n    os.read(2, 1)\nexcept OSError as e:\n    print(e.strerror)\n"
-        )
-        os.write(operators, b"what the operator types\n")
-        request = urllib.request.Request(url, headers={"Host": "t0001.localhost"})
-        with urllib.request.urlopen(request) as reply:
-            assert reply.read() == b"False True\nBad file descriptor\n"
-        assert b"\x1b[2J" not in read_until(b"said \\x1b[2J")
-        os.write(operators, b"\x03")
-        assert process.wait(60) == 128 + signal.SIGINT or process.returncode == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(operators)
-        os.close(programs)
-    assert isobench.lasting_traces() == []
-
-
-@needs_root
-def test_a_target_that_goes_by_its_clients_says_how_to_be_one(
-    isobench: Isobench, tmp_path: Path
-) -> None:
-    def attempt() -> list[str]:
-        lines = (tmp_path / "out").read_text().splitlines()
-        return next((line.split()[2:] for line in lines if line.startswith("try it:")), [])
-
-    with isobench.started("serve", "suzuki", "--port", "0", "--tenants", "1") as process:
-        asked = subprocess.run(until(attempt), cwd=ROOT, capture_output=True, check=True)
-        assert asked.stdout.endswith(b"Hello from t0001\n")
-        process.terminate()
-        ended = isobench.end_of(process)
-    assert (ended.code, ended.err) == (0, "")
-    assert "ISOBENCH_RUNS_AS=client ISOBENCH_CREDENTIAL_KEY=/" in ended.out
-    assert isobench.lasting_traces() == []
-
-
-@needs_root
-def test_a_port_in_use(isobench: Isobench) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        ended = isobench.call("serve", "dso", "--port", str(port))
-    assert ended.code == 2
-    assert f"error: cannot listen on 127.0.0.1:{port}: Address already in use" in ended.err
-    assert "hint: choose another --port" in ended.err
-    assert "Traceback" not in ended.err
-    assert "try it" not in ended.out
     assert isobench.lasting_traces() == []
 
 
