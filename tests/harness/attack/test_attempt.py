@@ -15,7 +15,6 @@ from harness.attack.raw_http import Reply
 from harness.attack.scene import IDS_OF_A_SEAT, Seat
 from harness.target import server
 from harness.target.run_resources import Belongings
-from harness.target.targets import available
 from tests.harness.faulty import made_of
 from tests.harness.live import needs_root
 from workloads import tenants
@@ -398,10 +397,6 @@ def test_who_keeps_a_tenants_process_keeps_what_a_request_left(seat: Seat, targe
     seen = attempt(seat, target, *LEFT)
     outcome = Outcome.BLOCKED if target == "harache" else Outcome.SUCCEEDED
     assert {one.outcome for one in seen.values()} == {outcome}, seen
-
-
-def test_no_double_is_listed_as_a_mode() -> None:
-    assert not {target.name for target in available()} & set(controls.RUNS_AS)
 
 
 SERVING = ("stopped_orphan", "misleading_name", "held_back_end", "unfit_worker", "left_zombies")

@@ -10,13 +10,12 @@ import pytest
 import reports
 from harness.attack import attempt
 from harness.attack.attempt import Attempt, Outcome, Watch
-from harness.attack.findings import Assault, Findings, cautions, must_be_believed
-from harness.attack.scene import UNCONTAINED, Seat
+from harness.attack.scene import Seat
 from harness.commands import attack as attack_run
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
-from harness.target.targets import Target, choose
+from harness.target.targets import Target
 from tests.harness.faulty import made_of
 from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
 from tests.servers.live import where_readable
@@ -180,20 +179,6 @@ def test_without_pid_namespaces_what_leaves_something_behind_is_not_made(
     rows = ResultsFolder.open(out).table("attacks")
     unmade = rows[rows["attack"] == "kill_master"]["evidence"]
     assert unmade.str.contains("no pid namespaces").all()
-
-
-def test_where_no_attack_can_be_made_that_is_no_success() -> None:
-    target, attack = choose(["dso"])[0], load("kill_master")
-    unmade = Attempt("dso", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
-    control = Attempt("careless", attack, Outcome.NOT_APPLICABLE, UNCONTAINED, 0.1)
-    findings = Findings([unmade], failed=[control])
-    with pytest.raises(
-        IsobenchError, match="none of these attacks can be run here: this"
-    ) as caught:
-        must_be_believed(findings)
-    assert caught.value.exit_code == 1
-    (caution,) = cautions(Assault((target,), (attack,), 1), findings)
-    assert caution.about.startswith("1 of 1 attacks were not run: this host allows no pid names")
 
 
 @needs_root

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from harness.results.folder import ResultsFolder
@@ -74,17 +71,6 @@ def test_a_rate_that_was_given_is_not_drawn_as_a_result(make_folder: MakeFolder)
     assert "90" in shown
 
 
-def test_an_interval_too_wide_to_draw_goes_on_beyond_the_figure(make_folder: MakeFolder) -> None:
-    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
-    summary.loc[summary["target"] == "cgi", "requests_per_second_low"] = 0.001
-    summary.loc[summary["target"] == "dso", "requests_per_second_high"] = 1e9
-    figure = throughput.throughput(summary)
-    low, high = figure.axes[0].get_xlim()
-    assert low > 1
-    assert high < 1e6
-    assert "14,200" in texts(figure)
-
-
 def test_a_target_comes_before_those_it_is_set_beside(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
     figure = throughput.beside(summary, ["ruid2", "dso", "harache"])
@@ -121,32 +107,3 @@ def test_25_targets_with_long_names(make_folder: MakeFolder) -> None:
     path = make_folder(numbers=numbers, targets=tuple(numbers), connections=("close",), blocks=1)
     for figure in all_figures(path):
         assert style.to_png(figure).startswith(b"\x89PNG")
-
-
-def test_the_same_svg_each_time(make_folder: MakeFolder) -> None:
-    summary = ResultsFolder.open(make_folder(blocks=2)).summary()
-    one, two = (style.to_svg(throughput.cpu(summary)) for _ in range(2))
-    assert one == two
-    assert "<text" not in one
-
-
-@given(st.lists(st.text(min_size=1), min_size=1, max_size=25, unique=True))
-def test_each_target_has_a_look_of_its_own(names: list[str]) -> None:
-    looks = style.looks(names)
-    assert set(looks) == set(names)
-    assert len({(look.colour, look.dash) for look in looks.values()}) == len(names)
-    if len(names) <= len(style.COLOURS):
-        assert len({look.colour for look in looks.values()}) == len(names)
-
-
-def test_looks_do_not_depend_on_order() -> None:
-    assert style.looks(["dso", "cgi", "dso"]) == style.looks(["cgi", "dso"])
-
-
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=25))
-def test_labels_are_pushed_apart_and_stay_inside(wanted: list[float]) -> None:
-    step = 10 / 25
-    places = curves.spread(wanted, step, 0, 10)
-    assert all(b - a >= step - 1e-9 for a, b in pairwise(sorted(places)))
-    assert min(places) >= 0
-    assert max(places) <= 10 + 1e-9

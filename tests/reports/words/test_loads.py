@@ -6,12 +6,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from harness.results.folder import ResultsFolder
 from harness.results.load_curve import Place, Point, Swept
 from harness.results.rows import CrosscheckRow
-from reports.figures import curves, style
 from reports.page import without_figures
 from reports.words import loads
 from tests.reports.conftest import MakeFolder
@@ -157,15 +155,6 @@ def test_its_table_keeps_what_could_not_be_compared() -> None:
     assert table["target"].tolist() == ["null", "dso", "suzuki"]
     assert table["difference"].tolist() == ["+150%", "+5%", "–"]  # noqa: RUF001
     assert table["remark"].tolist() == ["", "", "wrk cannot"]
-
-
-@pytest.mark.parametrize("found", [FOUND, {}])
-def test_a_sweep_is_drawn(found: Mapping[Place, list[Swept]]) -> None:
-    figure = curves.sweep(found)
-    assert len(figure.axes) == len(found)
-    for panel in figure.axes:
-        assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
-    assert "<svg" in style.to_svg(figure)
 
 
 def test_the_page_shows_the_comparison(make_folder: MakeFolder) -> None:
