@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harness.errors import Caution
 from harness.results import verdicts
 from harness.results.format import connection_words, load_words, readable, table_markdown
-from harness.results.overload import LEAST_SHARE, overloaded
+from harness.results.overload import overloaded
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import (
     NOTHING,
@@ -37,8 +36,6 @@ WIDTH_LIMIT = 0.15
 STEAL_LIMIT = 0.05
 # This share of disturbed blocks, that stayed so when they were made again, is "noisy" too.
 DISTURBED_LIMIT = 0.2
-# How many targets a caution names: at most the first where it means all, else the second.
-_FEW, _MANY = 3, 6
 
 
 class Condition(NamedTuple):
@@ -205,18 +202,6 @@ def by_condition(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFram
     """Split a summary into its conditions, in its order."""
     for key, rows in summary.groupby(_CONDITION, sort=False):
         yield _condition(key), rows.reset_index(drop=True)
-
-
-def cautions(summary: pd.DataFrame, baseline: str = BASELINE) -> list[Caution]:
-    """Return what in the numbers themselves weakens them."""
-    if summary.empty:
-        return [Caution("no trial has ended", "run again with --resume and this folder")]
-    return [
-        *failed_checks(summary),
-        *_missing_baseline(summary, baseline),
-        *_one_block(summary),
-        *_verdicts(summary),
-    ]
 
 
 def markdown(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
@@ -414,107 +399,3 @@ def _best_first(row: dict[str, Any]) -> tuple[float, float]:
 def _natural(text: str) -> list[tuple[int, str]]:
     """Sort key by which closed:8 comes before closed:16."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
-
-
-def failed_checks(summary: pd.DataFrame) -> list[Caution]:
-    """Return what makes all else doubtful, so that it stands first."""
-    failed = summary[summary["failed_checks"] > 0]
-    if failed.empty:
-        return []
-    checks, of_all = failed["failed_checks"].sum(), summary["checked"].sum()
-    return [
-        Caution(
-            f"self-checks failed in {checks} of {of_all} trials: {_list(failed, summary)}",
-            "see self_checks in trials.parquet, and do not use their numbers until the cause is "
-            "known",
-        )
-    ]
-
-
-def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
-    without = [
-        condition.words()
-        for condition, rows in by_condition(summary)
-        if not condition.is_open and not (rows[rows["target"] == baseline]["trials"] > 0).any()
-    ]
-    if not without:
-        return []
-    return [
-        Caution(
-            f"there are no ratios, because {baseline} was not measured: {'; '.join(without)}",
-            f"include {baseline} in --modes",
-        )
-    ]
-
-
-def _one_block(summary: pd.DataFrame) -> list[Caution]:
-    few = summary[summary["trials"] == 1]
-    if few.empty:
-        return []
-    return [
-        Caution(
-            f"only one valid block, so no interval: {_list(few, summary)}",
-            "measure with --blocks 5 or more",
-        )
-    ]
-
-
-def _verdicts(summary: pd.DataFrame) -> Iterator[Caution]:
-    verdict = summary["verdict"].astype(str)
-    for about, advice, rows in (
-        (
-            "these have no valid trial",
-            "see first_error in trials.parquet, fix the cause, and run again",
-            summary[verdict.str.startswith("void")],
-        ),
-        (
-            "these have void trials, which are left out",
-            "see first_error in trials.parquet",
-            summary[~verdict.str.startswith("void") & (summary["errors"] > 0)],
-        ),
-        (
-            "the load generator was near its own limit, so these may be faster than shown",
-            "read their rate as a lower bound, and compare them by CPU per request",
-            summary[verdict == "generator-bound"],
-        ),
-        (
-            "the blocks vary widely, or other work took processor time",
-            "measure on a quieter machine, or with more --blocks and --seconds",
-            summary[verdict == "noisy"],
-        ),
-        (
-            f"in {summary['unsteady'].sum()} of {summary['trials'].sum()} trials the rate was "
-            f"still changing at the end, so there was no steady state",
-            "measure with more --seconds; the column steady of trials.parquet says which trials",
-            summary[summary["unsteady"] > 0],
-        ),
-        (
-            "other work used the server's core in some blocks, even when they were repeated",
-            "stop other work on this host; the column disturbed of trials.parquet says what it was",
-            summary[summary["disturbed"] > 0],
-        ),
-        (
-            "these were overloaded, so their times are those of a growing queue",
-            "read their rate as their capacity, and offer less, such as 80% of it",
-            summary[summary["requests_per_second"] < LEAST_SHARE * summary["offered_per_second"]],
-        ),
-        (
-            "requests were still unanswered 5 s after the window",
-            "read quantiles of five seconds and more as lower bounds",
-            summary[summary["dropped"] > 0],
-        ),
-    ):
-        if not rows.empty:
-            yield Caution(f"{about}: {_list(rows, summary)}", advice)
-
-
-def _list(rows: pd.DataFrame, summary: pd.DataFrame) -> str:
-    """Name the targets of these rows; all of many, or very many, are not named one by one."""
-    names, everyone = (
-        list(dict.fromkeys(frame["target"].astype(str))) for frame in (rows, summary)
-    )
-    if len(names) > _FEW and len(names) == len(everyone):
-        return f"all {len(names)} targets"
-    if len(names) > _MANY:
-        return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more"
-    return ", ".join(names)

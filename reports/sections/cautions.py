@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from harness.errors import Caution
+from harness.results.cautions import cautions, failed_checks
 from harness.results.manifest import Manifest
-from harness.results.summary import cautions, failed_checks
 from reports.section import Results, Section
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from harness.results import schema
+from harness.results.cautions import cautions
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
 from harness.results.summary import (
     Condition,
     by_condition,
-    cautions,
     columns,
     histograms,
     summarise,
@@ -273,26 +273,6 @@ def test_under_an_open_load_the_shortest_p99_comes_first() -> None:
     ]
     summary = summarise(frame(trials), NO_LATENCY)
     assert summary["target"].tolist() == ["quick", "slow", "drowned-less", "drowned"]
-
-
-@pytest.mark.parametrize(
-    ("targets", "named"),
-    [
-        (3, ": t0, t1, t2"),
-        (5, ": all 5 targets"),
-        (9, ": all 9 targets"),
-        (-5, ": t0, t1, t2, t3, t4"),
-        (-9, ": t0, t1, t2, t3, t4, t5 and 3 more"),
-    ],
-)
-def test_a_caution_names_a_few_targets_and_counts_many(targets: int, named: str) -> None:
-    """A negative number: beside one more target, which has what the others lack."""
-    trials = [row(f"t{number}", 1, 100.0 - number) for number in range(abs(targets))]
-    if targets < 0:
-        trials += [row("x", block, 1.0) for block in (1, 2)]
-    summary = summarise(frame(trials), NO_LATENCY)
-    (about,) = (one.about for one in cautions(summary) if "one valid block" in one.about)
-    assert about.endswith(named)
 
 
 def test_a_closed_load_shows_nothing_of_that() -> None:

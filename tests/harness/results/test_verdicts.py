@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from harness.results import schema, verdicts
+from harness.results.cautions import cautions, failed_checks
 from harness.results.rows import TrialRow
-from harness.results.summary import cautions, failed_checks, histograms, summarise
+from harness.results.summary import histograms, summarise
 from harness.stats.significance import Finding
 from tests.harness.results.test_summary import CONDITION, NO_LATENCY, latency_rows, only, row, void
 
