@@ -36,7 +36,7 @@ FILE: Final = "selftest.json"
 _OVERHEAD_S: Final = 0.18
 """What a trial takes besides its load: start the server, verify, stop it, write it down."""
 
-_COLUMNS = ("dso and", "by", "differ in", "share, 95%", "goal", "planted", "found")
+_COLUMNS = ("dso and", "by", "differ in", "share, 95%", "goal", "imposed", "found")
 _METRICS = {selftest_verdict.CPU: "CPU/req", selftest_verdict.RATE: "req/s"}
 
 

@@ -15,7 +15,7 @@ PER_PROCESS, PER_MIB = "per process", "per MiB"
 HUGE = ", huge pages"
 FIRST_LINE, EXIT = "to the first line", "to exit"
 START = "(interpreter start)"
-DEAREST = 10
+MOST_LISTED = 10
 _LOOKING = (
     "child exits",
     "child looks at each object",
@@ -339,7 +339,7 @@ def most_expensive(costs: pd.DataFrame) -> pd.DataFrame:
                 "workloads": ", ".join(sorted(set(workloads))),
                 "own code": duration(us),
             }
-            for us, name, workloads in sorted(found, reverse=True)[:DEAREST]
+            for us, name, workloads in sorted(found, reverse=True)[:MOST_LISTED]
         ]
     )
 

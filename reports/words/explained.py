@@ -281,10 +281,9 @@ def most_expensive_phases(phases: pd.DataFrame, profiles: pd.DataFrame) -> dict[
 def findings(
     explanations: Sequence[Explanation], most_expensive: Mapping[str, Sequence[Part]] | None = None
 ) -> list[str]:
-    """Return what makes each explained mode dear, and which are not explained.
+    """Return what makes each explained mode expensive, and which are not explained.
 
-    Of the latter also what `most_expensive` knows: by target, where its time goes that others do
-    not take.
+    For the latter also, from `most_expensive`, the phases by target that take its additional time.
     """
     sentences = [
         f"{one.target} costs {duration(one.measured_us)} of CPU time a request, which comes from "

@@ -1,9 +1,9 @@
-"""What a server inherits from its caller, and must not pass on to tenants' scripts.
+"""Resets what a server inherits from its caller and must not pass on to tenants' scripts.
 
-Whatever a process can set for its children, it can set before it starts a server: by a shell, a
-terminal, a service manager or a debugger. Here each is put as a server needs it, or the start is
-refused. What stays as the operator has set it, since it is for the operator to choose: processors
-(`taskset`), a nice value above 0, and all resource limits but that of core files.
+A shell, a terminal, a service manager or a debugger can set process attributes that children
+inherit. Each is reset here to what a server needs, or the start is refused. The operator's choice
+of processors (`taskset`), a nice value above 0, and all resource limits but that for core files are
+kept.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _PYTHONS_OWN: Final = (signal.SIGPIPE, signal.SIGXFSZ)  # which it ignores in it
 
 
 def clean() -> bool:
-    """Put this process in order; return whether it has a session keyring of its own now.
+    """Reset what this process has inherited; return whether it now has its own session keyring.
 
-    Raises Unavailable where what was inherited would give scripts the power of root.
+    Raises Unavailable if what was inherited would give scripts root's privileges.
     """
     open_standard_streams()
     heed_signals()
@@ -46,7 +46,7 @@ def clean() -> bool:
 
 
 def open_standard_streams() -> None:
-    """Put /dev/null where a standard stream is closed: a socket would get its number."""
+    """Open /dev/null for each closed standard stream: else a socket would get its number."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -63,10 +63,10 @@ def _text_to(descriptor: int) -> TextIO:
 
 
 def heed_signals(but: tuple[int, ...] = (signal.SIGHUP,)) -> None:
-    """Unblock all signals, and take their default for those that are ignored (signal(7)).
+    """Unblock all signals, and reset ignored ones to their default action (signal(7)).
 
-    With SIGCHLD ignored, nobody could wait for a child. `but` for those that a user of nohup wants
-    ignored; the server itself lets go of these as well.
+    If SIGCHLD stayed ignored, no child could be waited for. Signals in `but` stay ignored, as
+    nohup(1) wants it; the server itself resets these as well.
     """
     for number in signal.valid_signals() - {*_PYTHONS_OWN, *but}:
         if signal.getsignal(number) == signal.SIG_IGN:
@@ -75,7 +75,7 @@ def heed_signals(but: tuple[int, ...] = (signal.SIGHUP,)) -> None:
 
 
 def _be_somewhere() -> None:
-    """Leave a directory that is there no more, in which not even modules can be looked for."""
+    """Change to / if the working directory has been removed: imports would fail there."""
     try:
         os.getcwd()
     except OSError:
@@ -83,7 +83,7 @@ def _be_somewhere() -> None:
 
 
 def _rank_as_others() -> None:
-    """Let go of what would place scripts before the host's other processes."""
+    """Give up any priority over the host's other processes that scripts would inherit."""
     if os.sched_getscheduler(0) != os.SCHED_OTHER:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     if os.getpriority(os.PRIO_PROCESS, 0) < 0:
@@ -100,17 +100,17 @@ def _rank_as_others() -> None:
 
 
 def _leave_no_core_files() -> None:
-    """A worker's memory, and what other tenants have left in it, must not come to lie in a site."""
+    """Disable core files: one in a site would hold data of other tenants from a worker's memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _forget_personality() -> None:
-    """Have the kernel place memory at random again (setarch -R), from the next exec on."""
+    """Turn address randomisation on again (see setarch -R), from the next exec on."""
     ctypes.CDLL(None).personality(ctypes.c_ulong(0))
 
 
 def _keep_no_capability_for_others() -> None:
-    """Whoever becomes a tenant must lose all of root's power by it (capabilities(7))."""
+    """Make sure that becoming a tenant gives up all of root's privileges (capabilities(7))."""
     held = syscalls.capget()
     if held.inheritable:
         syscalls.capset(held._replace(inheritable=0))

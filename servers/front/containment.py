@@ -1,24 +1,24 @@
-"""The namespaces that a server lives and dies in.
+"""The namespaces of a server: when its first process ends, the kernel ends all the others.
 
 A parent-death signal does not reach a process that has changed its credentials (the kernel clears
-it, prctl(2)), and changing credentials is what these servers do. So a server is the first process
-of a pid namespace of its own: when it ends, whatever ends it, the kernel kills all the rest.
+it, prctl(2)), and these servers do change credentials. So a server is the first process of its own
+pid namespace: when that process ends, for whatever reason, the kernel kills all others in it.
 
-Its mount namespace serves two ends, neither of which touches the host:
+The mount namespace has two purposes, neither of which affects the host:
 
-- an interpreter below a closed directory (a home of mode 0700, say) becomes visible to tenants;
+- an interpreter below a private directory (such as a home of mode 0700) becomes visible to tenants;
 - the setuid wrapper gets a file system that honours setuid bits.
 
-Its ipc namespace, and a `/dev/shm` and `/dev/mqueue` of its own, hold what scripts leave there:
-System V objects, message queues and shared memory, which would outlive the server on the host.
+The ipc namespace, with its own `/dev/shm` and `/dev/mqueue`, holds System V objects, message queues
+and shared memory of scripts. On the host these would outlive the server.
 
-And it is a session without a controlling terminal: /dev/tty leads nowhere, and nobody in it can
-type into the operator's terminal (TIOCSTI) or be stopped by it.
+The server is a session without a controlling terminal: opening /dev/tty fails, and no process in it
+can insert input into the operator's terminal (TIOCSTI) or be stopped by that.
 
-Where the host allows no new namespaces the server runs without. Then the master and the process
-that waits for its end, both reapers of orphans, each end all that is below when the other is gone.
-Only killing both at once leaves something: workers that have changed their credentials, and what
-scripts have started.
+If the host allows no new namespaces, the server runs without them. Then the master and the process
+that waits for it are both subreapers, and each kills what is below it when the other is gone. If
+both are killed at once, workers that have changed their credentials and processes that scripts have
+started are left.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ _MESSAGE_QUEUES: Final = Path("/dev/mqueue")
 def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Path) -> int:
     """Run `main` as the first process of new namespaces and return its exit status.
 
-    Each path of `visible` can be reached by every uid in there. `private` is an empty file system
-    in there, and as it was out here. Where the host allows no namespaces, `main` just runs in a
-    process of its own. Ends when `main` does, and all that it has left behind; SIGTERM, SIGINT and
-    SIGHUP are passed on to it, and SIGKILL of this process kills it, or stops a server. What it
-    says on a terminal, it says through a `Relay`.
+    Inside, every uid can reach each path of `visible`, and `private` is an empty file system;
+    outside, neither changes. If the host allows no namespaces, `main` runs in a process of its own.
+    Returns when `main` and every process that it has left behind have ended. SIGTERM, SIGINT and
+    SIGHUP are forwarded to `main`; SIGKILL of this process kills it, or stops a server. Standard
+    error goes through a `Relay` unless it is a file open for writing only.
     """
     contained = _enter_namespaces()
     relay = Relay() if is_needed() else None
@@ -90,7 +90,7 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
 
 
 def _end_what_is_left() -> None:
-    """Kill all that is below this process, which adopts what a killed master leaves behind."""
+    """Kill every process below this one, which is the subreaper of a killed master's processes."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline and (left := descendants(os.getpid())):
         for process in left:
@@ -103,7 +103,7 @@ def _end_what_is_left() -> None:
 
 
 def _leave_the_terminal(relay: Relay | None) -> None:
-    """Begin a session of our own, which never has a controlling terminal (setsid(2))."""
+    """Start a new session, which has no controlling terminal (setsid(2))."""
     os.setsid()
     clean_start.heed_signals(but=())
     if relay:
@@ -111,9 +111,9 @@ def _leave_the_terminal(relay: Relay | None) -> None:
 
 
 def _enter_namespaces() -> bool:
-    """Make the namespaces, and say whether this host allows it.
+    """Enter new namespaces; return whether the host allows it.
 
-    An ordinary user needs a user namespace first, and keeps its uid in there.
+    An ordinary user needs a user namespace as well, in which its uid stays the same.
     """
     flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | _ipc_namespace()
     uid, gid = os.geteuid(), os.getegid()
@@ -134,15 +134,15 @@ def _enter_namespaces() -> bool:
 
 
 def _ipc_namespace() -> int:
-    """Return the flag that asks for one, where the kernel has them (CONFIG_IPC_NS)."""
+    """Return CLONE_NEWIPC, or 0 if the kernel has no ipc namespaces (CONFIG_IPC_NS)."""
     return syscalls.CLONE_NEWIPC if os.path.exists("/proc/self/ns/ipc") else 0
 
 
 def _die_with_parent(alive: int) -> None:
-    """Ask for a signal at the parent's death, then look whether it came too late.
+    """Request SIGKILL at the parent's death, then end at once if the parent is dead already.
 
-    getppid cannot tell: in a new pid namespace it is 0 from the start. The pipe's other end is
-    open in the parent alone.
+    getppid(2) cannot tell: in a new pid namespace it returns 0 from the start. So a pipe tells,
+    whose other end is open in the parent alone.
     """
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     if select.select([alive], [], [], 0)[0]:
@@ -164,7 +164,7 @@ def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
 
 
 def _hide_shared_memory(visible: Sequence[Path]) -> None:
-    """Cover the host's /dev/shm and /dev/mqueue by ones that end with the server."""
+    """Mount a new /dev/shm and /dev/mqueue over the host's, which end with the server."""
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     hide(_SHARED_MEMORY, visible)
     if _MESSAGE_QUEUES.is_dir():
@@ -190,8 +190,8 @@ def hide(place: Path, visible: Sequence[Path]) -> None:
 def make_visible(paths: Sequence[Path]) -> None:
     """Let every uid reach `paths`, in this mount namespace only.
 
-    A closed directory above a path is covered with an empty, open file system of the same name,
-    into which just the path is put back. Names stay the same, so `#!` lines and library search
+    A private directory above a path is covered by an empty file system that all may enter, into
+    which the path alone is bind-mounted. Names stay the same, so `#!` lines and library search
     paths keep working.
     """
     below: dict[Path, list[tuple[Path, int]]] = {}
@@ -208,7 +208,7 @@ def _held(path: Path) -> int:
 
 
 def _cover(place: Path, kept: Sequence[tuple[Path, int]], flags: int, options: str) -> None:
-    """Mount an empty file system on `place`, and put back what is `kept`, with its descriptors."""
+    """Mount an empty file system on `place`, and bind-mount `kept` into it by its descriptors."""
     syscalls.mount("isobench", str(place), "tmpfs", flags, options)
     for path, descriptor in kept:
         if not path.exists():
@@ -219,7 +219,7 @@ def _cover(place: Path, kept: Sequence[tuple[Path, int]], flags: int, options: s
 
 
 def closed_ancestor(path: Path) -> Path | None:
-    """Return the topmost directory above `path` that others may not pass through, or None."""
+    """Return the topmost directory above `path` without search permission for others, or None."""
     for directory in reversed(path.parents):
         if not directory.stat().st_mode & stat.S_IXOTH:
             return directory
@@ -227,7 +227,7 @@ def closed_ancestor(path: Path) -> Path | None:
 
 
 def unreadable_for(identity: Identity, paths: Sequence[str]) -> str | None:
-    """Return the first of `paths` that `identity` cannot read, as the kernel sees it, or None."""
+    """Return the first of `paths` that `identity` cannot read, or None. The kernel decides."""
     child = os.fork()
     if child == 0:
         number = 0

@@ -1,19 +1,19 @@
-"""How the master watches its workers from outside, and replaces those that are lost.
+"""How the master checks its workers from outside, and replaces those that can no longer serve.
 
-A worker whose process runs scripts can be made to look well and to serve nobody; what it says of
-itself is what a script left of it. /proc is the kernel's word. It is read once a second, so that
-neither a request nor a new worker costs any more for it.
+A script can make its worker appear healthy while it serves nobody, so the master does not rely on
+what a worker reports. It reads /proc, once a second, which adds no cost to a request or to the
+start of a worker.
 
 Held back
-    A tracer learns of a process's end before its parent does, and can keep it to itself: the parent
-    waits, however long, and in vain. Such a tracer is killed, if it is one of the server's own
-    processes; an operator's debugger is not.
+    A tracer is notified of a process's end before the parent, and can withhold it: the parent then
+    waits forever. Such a tracer is killed if it is one of the server's own processes; an operator's
+    debugger is not.
 
 Unfit
-    Nothing that a script did to the worker's process for good may keep the next script from being
-    served: a filter of system calls, no_new_privs, lower limits, signals of the server's blocked or
-    ignored, another socket in the listener's place. Where one of these is not as it was in the
-    first worker, the worker is replaced between two requests. So is one that is stopped.
+    A script can change the worker's process permanently and so keep later scripts from being
+    served: by a seccomp filter, no_new_privs, lower resource limits, blocking or ignoring the
+    server's signals, or another socket in the listener's place. If one of these differs from the
+    first worker, the worker is replaced between two requests. So is a worker that is stopped.
 """
 
 from __future__ import annotations
@@ -39,9 +39,8 @@ _LASTING: Final = (b"NoNewPrivs", b"Seccomp", b"Seccomp_filters")
 def status_of(process: int) -> Status:
     """Return the fields of /proc/PID/status, by their names (proc_pid_status(5)).
 
-    Its first line has the process's name, which may hold anything but an unescaped line feed: what
-    looks like another field or another kind of line end. Raises OSError when there is no such
-    process.
+    The first line holds the process's name, which may contain anything but an unescaped line feed,
+    even text that resembles another field. Raises OSError if there is no such process.
     """
     with open(f"/proc/{process}/status", "rb") as file:
         pairs = (line.partition(b":") for line in file.read().split(b"\n"))
@@ -77,12 +76,12 @@ def descendants(ancestor: int) -> list[int]:
 
 
 class Condition:
-    """What of a worker's process lasts from request to request, as the kernel tells."""
+    """The state of a worker's process that persists between requests, as the kernel reports it."""
 
     __slots__ = ("_blocked", "_handled", "_lasting")
 
     def __init__(self, process: int, status: Status, listener: int) -> None:
-        """Read it. `listener` is the descriptor of the listening socket. Raises OSError."""
+        """Read the state. `listener` is the descriptor of the listening socket. Raises OSError."""
         self._handled = int(status[b"SigCgt"], 16)
         self._blocked = int(status[b"SigBlk"], 16)
         with open(f"/proc/{process}/limits", "rb") as file:
@@ -93,7 +92,7 @@ class Condition:
     def is_as_good_as(self, first: Condition) -> bool:
         """Return whether a worker can serve as well as one in the condition `first`.
 
-        Other signals than the server's own are of no consequence.
+        Only the signals that the server itself handles are compared.
         """
         own = first._handled
         return (
@@ -104,7 +103,7 @@ class Condition:
 
 
 def _file_behind(process: int, descriptor: int) -> tuple[int, int] | None:
-    """Return what a process has open under a number, None where nobody may know."""
+    """Return device and inode of a process's descriptor, None where it may not be inspected."""
     try:
         state = os.stat(f"/proc/{process}/fd/{descriptor}")
     except PermissionError:
@@ -115,7 +114,7 @@ def _file_behind(process: int, descriptor: int) -> tuple[int, int] | None:
 
 
 class Oversight:
-    """Looks at workers, one at a time. In the master."""
+    """Checks workers, one at a time. Used in the master."""
 
     def __init__(self, listener: int) -> None:
         """`listener` is the descriptor of the listening socket, in each worker as here."""
@@ -125,16 +124,16 @@ class Oversight:
         self._sees = _sees_our_processes()
 
     def note_first(self, process: int) -> None:
-        """Take a worker that has served nobody yet for what all of them should be like."""
+        """Record the condition of a worker that has served no request, as the reference for all."""
         if self._sees:
             self._first = Condition(process, status_of(process), self._listener)
 
     def finds_fault(self, process: int, progress: object, idle: bool) -> str:
-        """Say why a worker must be replaced: in words, nothing if it need not.
+        """Return why a worker must be replaced, "" if it need not be.
 
-        `progress` changes with each request. A fault counts when it is there between two requests:
-        what a script does to its own process while it runs is its own affair. To be stopped counts
-        at the second look, since whoever stopped the worker may mean to let it go on.
+        `progress` changes with each request. A fault counts only if it is present between two
+        requests: while a script runs, it may do to its process what it likes. A stopped worker is
+        reported at the second check, since whoever stopped it may continue it.
         """
         fault = self._fault(process) if self._sees else ""
         before = self._suspects.pop(process, None)
@@ -161,9 +160,9 @@ class Oversight:
         return "" if now.is_as_good_as(self._first) else _IS_UNFIT
 
     def has_strays(self, process: int) -> bool:
-        """Free a worker and what is below it, where their ends are held back.
+        """Kill tracers that hold back the end of a worker or of a process below it.
 
-        Return whether there is anything below that waits to be reaped.
+        Return whether a process below the worker waits to be reaped.
         """
         return self._sees and self._is_stray(process, depth=2)
 
@@ -179,7 +178,7 @@ class Oversight:
         return any(strays)
 
     def free_all(self, processes: Iterable[int]) -> None:
-        """Kill whoever traces one of these processes, ended or not."""
+        """Kill the tracer of each of these processes, whether the process has ended or not."""
         if self._sees:
             for process in processes:
                 try:
@@ -201,7 +200,7 @@ _IS_UNFIT: Final = "can no longer serve as the others do"
 
 
 def free_held_back(process: int, uid: int) -> None:
-    """Kill what holds back the end of a process, if it is of the same user."""
+    """Kill the tracer that holds back the end of a process, if the tracer runs as `uid`."""
     if not _sees_our_processes():
         return
     try:
@@ -213,7 +212,7 @@ def free_held_back(process: int, uid: int) -> None:
 
 
 def _sees_our_processes() -> bool:
-    """Return whether the numbers in /proc are those of our pid namespace, not of an outer one."""
+    """Return whether /proc shows the pids of our pid namespace rather than of an outer one."""
     return os.readlink("/proc/self") == str(os.getpid())
 
 
@@ -226,13 +225,13 @@ def _children(process: int) -> list[int]:
 
 
 def _is_debugged(status: Status) -> bool:
-    """Return whether somebody outside of the server has stopped a process to look at it."""
+    """Return whether a debugger outside of the server has stopped a process."""
     stopped_by_a_tracer = status[b"State"][:1] == b"t"
     return stopped_by_a_tracer and not _is_ours(int(status[b"TracerPid"]))
 
 
 def _is_ours(process: int) -> bool:
-    """Return whether a process, or a thread, is one of the server's; 0 is beyond our sight."""
+    """Return whether a process or thread is one of the server's; 0 is outside our pid namespace."""
     if process == 0:
         return False
     if os.getpid() == 1:  # all that we can see are

@@ -1,15 +1,15 @@
-"""The prefork master: start workers, watch over their time, replace the dead, stop them all.
+"""The prefork master: starts workers, enforces time limits, replaces ended workers, stops them all.
 
-The master stays privileged and never touches a request. It is the first process of its own pid
-namespace where the host allows that (see `containment`), and the reaper of all orphans otherwise,
-so that whatever a script leaves running ends with the server.
+The master stays privileged and never handles a request. Where the host allows it, the master is the
+first process of its own pid namespace (see `containment`); otherwise it is a subreaper. Either way,
+whatever a script leaves running ends with the server.
 
-When a script's time is up:
+When a script exceeds its time limit:
 
-1. at the limit, its worker gets SIGALRM and gives the client its 504;
-2. one grace period later all descendants of the worker are killed: a program under a tenant's uid
-   can only be killed by the master;
-3. another grace period later the worker is killed as well, and replaced.
+1. at the limit, its worker gets SIGALRM and answers 504;
+2. one grace period later, the master kills all descendants of the worker: it alone can kill a
+   program that runs under a tenant's uid;
+3. another grace period later, the master kills the worker and starts a new one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 
 
 class WorkersFail(RuntimeError):
-    """Worker after worker ended before it was ready to serve; the reason is in the log."""
+    """Several workers in a row ended before they were ready to serve; the log has the reason."""
 
 
 class Pool:
@@ -78,10 +78,10 @@ class Pool:
         control: int | None = None,
         log_limit: int = 0,
     ) -> None:
-        """Prepare a pool, whose workers are executed by `command`, or else forked.
+        """Prepare a pool. Its workers are executed by `command`, or forked where that is None.
 
-        `control` is a descriptor that carries the commands of `_obey`, one a line. `log_limit` is
-        the most bytes that the standard error's file may have, 0 for any number.
+        `control` is a descriptor that commands are read from, one a line (see `_obey`). `log_limit`
+        is the maximum size in bytes of the file that standard error goes to; 0 means no limit.
         """
         self._mode = mode
         self._listener = listener
@@ -108,8 +108,8 @@ class Pool:
     def run(self, ready: str) -> None:
         """Serve until SIGTERM, SIGINT or the end of the control stream.
 
-        Prints the line `ready` once every worker waits for connections. Raises
-        WorkersFail when they do not get that far.
+        Prints the line `ready` once every worker accepts connections. Raises WorkersFail if the
+        workers do not start.
         """
         self._outlive_the_parent()
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
@@ -127,10 +127,10 @@ class Pool:
             self._stop_all()
 
     def _outlive_the_parent(self) -> None:
-        """Notice the parent's death from now on, rather than die of it (see `containment`).
+        """Survive the parent's death, to stop the server then (see `containment`).
 
-        Where this is the first process of a pid namespace the kernel ends the rest with it.
-        Otherwise somebody must be left to end them.
+        If the master is the first process of a pid namespace, the kernel kills all others when it
+        ends. Otherwise the master must survive to kill them.
         """
         self._parent = os.getppid()
         if os.getpid() != 1:
@@ -151,9 +151,10 @@ class Pool:
         return self._stopping or not missing
 
     def _start(self, slot: Slot) -> None:
-        """Put a new worker in the slot; later, if the system has no process to spare now.
+        """Start a worker in the slot, or retry later if the system cannot make a process now.
 
-        What the slot has served is read first: the new worker may be done before we go on.
+        Reads the slot's count of requests first: the new worker may have served one already when
+        the fork returns here.
         """
         served = slot.served()
         try:
@@ -176,9 +177,9 @@ class Pool:
         self._worker.serve(slot)
 
     def _become_worker(self) -> None:
-        """Give up what is the master's: its signals and its streams. Keep what is the worker's.
+        """Give up the master's signal descriptor, signal mask and standard streams.
 
-        A script that could read from the master's pipe would leave it waiting there.
+        A script that could read from the master's pipe would leave the master waiting there.
         """
         self._board.keep_from_children()
         os.close(self._signals)
@@ -191,9 +192,10 @@ class Pool:
     # Watching
 
     def _watch(self, done: Callable[[], bool], seconds: float) -> None:
-        """Replace ended workers and obey commands until `done`, asked every `seconds` or oftener.
+        """Replace ended workers and obey commands until `done`, called at least every `seconds`.
 
-        A worker may end with each request, so what concerns all of them is not done each time.
+        A worker may end after each request, so work that concerns all workers is done only every
+        _WATCH_SECONDS.
         """
         poll = select.poll()
         poll.register(self._signals, select.POLLIN)
@@ -245,9 +247,9 @@ class Pool:
             return
 
     def _oversee(self, process: int, slot: Slot) -> None:
-        """Have children reaped that scripts have left to a worker; kill one that is of no use.
+        """Have a worker reap children that scripts left; kill the worker if it can no longer serve.
 
-        Not one that ends with its request anyway, and has told the client so.
+        A worker that ends after one request anyway is left alone: the client has been told so.
         """
         since, _ = self._begun[process]
         if not slot.started() and time.monotonic() < since + _START_SECONDS:
@@ -262,9 +264,9 @@ class Pool:
             kill(process)
 
     def _obey(self, text: bytes) -> None:
-        """Carry out commands: `usage` prints a line of JSON, the end of the stream stops us.
+        """Obey commands: `usage` prints a line of JSON; the end of the stream stops the server.
 
-        Each line arrives whole: it was written at once, and pipes do not split that (pipe(7)).
+        Each line arrives whole: a write of up to PIPE_BUF bytes is atomic (pipe(7)).
         """
         if not text:
             self._stopping = True
@@ -273,7 +275,7 @@ class Pool:
                 _say(_as_json(self._usage()))
 
     def _usage(self) -> dict[str, float | None]:
-        """Return what all of the server's processes have used and served, since its start."""
+        """Return what all of the server's processes have used and served since its start."""
         awaited = self._ask_for_usage()
         deadline = time.monotonic() + _PUBLISH_SECONDS
         while awaited and time.monotonic() < deadline:
@@ -299,7 +301,7 @@ class Pool:
         }
 
     def _ask_for_usage(self) -> dict[int, int]:
-        """Ask each worker that listens; return how often it has answered before."""
+        """Ask each started worker for its usage; return how often each had published it before."""
         asked = {}
         for process, slot in self._workers.items():
             if slot.started():
@@ -319,12 +321,13 @@ class Pool:
             self._reaped = self._reaped.plus(usage)
 
     def _replace(self, process: int, slot: Slot) -> None:
-        """Start another worker in the slot of one that has ended: at once, if that one served.
+        """Replace a worker that has ended: immediately if it served a request.
 
-        Otherwise at the next look, or what ends each new worker at once would keep us busy.
+        Otherwise at the next look: if each new worker ended at once, the master would do nothing
+        else than fork.
 
-        Raises WorkersFail when one after the other ends before, unless the server has been ready:
-        from then on they are scripts that can make it look so.
+        Raises WorkersFail if several in a row end before they have started, unless the server has
+        been ready: from then on a script can make it appear so.
         """
         _, served = self._begun.pop(process)
         has_served = slot.served() != served or slot.busy_seconds() > 0
@@ -369,9 +372,9 @@ class Pool:
     # Stopping
 
     def _stop_all(self) -> None:
-        """Kill every process below the master, until there is none.
+        """Kill every process below the master until none is left, or _STOP_SECONDS have passed.
 
-        One that the kernel does not let go of is not waited for: it ends when the kernel does.
+        A process that the kernel cannot kill at once (uninterruptible sleep) is not waited for.
         """
         self._listener.close()
         poll = select.poll()
@@ -388,9 +391,10 @@ class Pool:
 
 
 def _signals_as_a_file() -> int:
-    """Block the master's signals, and return the descriptor by which they are read.
+    """Block the master's signals, and return a signalfd(2) to read them from.
 
-    Without handlers a new worker has none to take off, which would cost it a tenth of its pages.
+    The master has no handlers, so a new worker has none to reset: that would copy a tenth of its
+    pages.
     """
     for number in _HEEDED:
         signal.signal(number, signal.SIG_DFL)
@@ -399,7 +403,7 @@ def _signals_as_a_file() -> int:
 
 
 def bound_log(descriptor: int, longest: int) -> None:
-    """Empty a file of more than so many bytes: scripts write to it, without an end."""
+    """Empty a file that exceeds `longest` bytes: scripts write to it without limit."""
     try:
         status = os.fstat(descriptor)
         if stat.S_ISREG(status.st_mode) and status.st_blocks * _BLOCK > longest:
@@ -426,10 +430,10 @@ def _has_children() -> bool:
 
 
 def _ended_children() -> Iterator[tuple[int, int, Usage]]:
-    """Yield processes that have ended, their wait statuses, and what they have used.
+    """Yield each child that has ended, its exit code, and its resource usage.
 
-    One that has made us its tracer and stopped is none of them, and goes on only if we let it, so
-    it is killed (ptrace(2), PTRACE_TRACEME).
+    A child that has made the master its tracer and stopped would wait for it forever, so it is
+    killed (ptrace(2), PTRACE_TRACEME).
     """
     while True:
         try:
@@ -445,9 +449,9 @@ def _ended_children() -> Iterator[tuple[int, int, Usage]]:
 
 
 def _processes_made() -> int | None:
-    """Return the last process id of our pid namespace: a count of processes and threads made.
+    """Return the last process id of our pid namespace, which counts processes and threads made.
 
-    None where the server shares its pid namespace with others, or the kernel does not tell.
+    None if the server shares its pid namespace with others, or the kernel has no ns_last_pid.
     """
     if os.getpid() != 1:
         return None
@@ -477,7 +481,7 @@ def _explain(status: int) -> str:
 
 
 def _as_json(numbers: dict[str, float | None]) -> str:
-    """Return numbers as JSON. The module `json` would bring `re`, for each later fork to copy."""
+    """Return numbers as JSON. The module `json` imports `re`, which each later fork would copy."""
     members = (
         f'"{name}": {"null" if number is None else number}' for name, number in numbers.items()
     )

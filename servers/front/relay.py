@@ -1,11 +1,11 @@
-"""What a server's processes say, passed on to its operator, who may be sitting at a terminal.
+"""Forwards the standard error of a server's processes to the operator, as printable lines.
 
-Scripts write to the server's standard error. Were that the operator's terminal, they could read
-what is typed there, and send it escape sequences. So they get a pipe's end that is for writing
-only, and the process that stays outside of the server passes on what comes through, in lines
-without control characters.
+Scripts inherit the server's standard error. If that were the operator's terminal, a script could
+read what is typed there and send it escape sequences. So scripts get the write end of a pipe, and
+the process outside of the server's namespaces forwards what it reads, line by line, with control
+characters escaped.
 
-A regular file that is open for writing only is left to the server as it is.
+A regular file that is open for writing only needs no relay, and the server gets it directly.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_LEFT: Final = 1024 * 1024
 
 
 def is_needed() -> bool:
-    """Say whether the standard error is anything but a file that can be written to and no more."""
+    """Return whether standard error is anything but a regular file open for writing only."""
     try:
         kind = os.fstat(_STANDARD_ERROR).st_mode
         access = fcntl(_STANDARD_ERROR, F_GETFL) & os.O_ACCMODE
@@ -37,7 +37,7 @@ def is_needed() -> bool:
 
 
 class Relay:
-    """Passes on the standard error of a child of this process."""
+    """Forwards the standard error of a child of this process."""
 
     def __init__(self) -> None:
         self._from, self._to = os.pipe2(os.O_CLOEXEC)
@@ -45,13 +45,13 @@ class Relay:
         self._shown = Shown()
 
     def enter(self) -> None:
-        """Make the relay this process's standard error. In the child."""
+        """Make the pipe this process's standard error. Called in the child."""
         os.dup2(self._to, _STANDARD_ERROR)
         os.close(self._to)
         os.close(self._from)
 
     def wait(self, child: int) -> int:
-        """Pass on what comes until `child` has ended; return its status, as waitpid(2) does."""
+        """Forward output until `child` has ended; return its wait status (waitpid(2))."""
         os.close(self._to)
         os.set_blocking(self._from, False)
         while True:
@@ -81,13 +81,13 @@ class Relay:
 
 
 class Lines:
-    """Makes lines that a terminal may be sent of what comes piece by piece. Pure."""
+    """Assembles chunks of bytes into lines that are safe to send to a terminal. Pure."""
 
     def __init__(self) -> None:
         self._begun = b""
 
     def of(self, chunk: bytes) -> Iterator[str]:
-        """Yield the lines that `chunk` completes; one that grows too long is cut in pieces."""
+        """Yield the lines that `chunk` completes; lines longer than _LONGEST_LINE are split."""
         *lines, self._begun = (self._begun + chunk).split(b"\n")
         for line in lines:
             yield from _pieces(line)
@@ -96,7 +96,7 @@ class Lines:
             yield from _pieces(begun)
 
     def rest(self) -> str:
-        """Return the line that was not completed, if there is one."""
+        """Return the last, incomplete line, "" if there is none."""
         begun, self._begun = self._begun, b""
         return "".join(_pieces(begun)) if begun else ""
 
@@ -108,9 +108,9 @@ def _pieces(line: bytes) -> Iterator[str]:
 
 
 def printable(text: str) -> str:
-    """Return a text with each character that does not print as an escape, but for the tab.
+    """Return a text in which each unprintable character but the tab is escaped.
 
-    These are the control characters, C1's too, and what turns the direction of writing.
+    Unprintable are control characters, C1 included, and those that change the text direction.
     """
     if text.isprintable():
         return text
@@ -121,7 +121,7 @@ def printable(text: str) -> str:
 
 
 class Shown:
-    """The standard error of this process, which a stopped terminal must not make us wait for."""
+    """This process's standard error, written without blocking: a terminal may be stopped."""
 
     def __init__(self) -> None:
         self._file = _opened_anew()
@@ -133,7 +133,7 @@ class Shown:
         self._poll.register(self._file, select.POLLOUT)
 
     def add(self, line: str) -> None:
-        """Show a line, or count it where nobody takes what came before."""
+        """Write a line, or only count it while earlier output is still pending."""
         if not self._is_shown():
             self._left_out += 1
             return
@@ -144,7 +144,7 @@ class Shown:
         self._is_shown()
 
     def _is_shown(self) -> bool:
-        """Write what is pending, and say whether nothing is any more."""
+        """Write pending output; return whether all of it was written."""
         while self._pending:
             try:
                 self._pending = self._pending[os.write(self._file, self._pending) :]
@@ -159,10 +159,10 @@ class Shown:
 
 
 def _opened_anew() -> int:
-    """Return a descriptor of the standard error that does not block, and does for all others.
+    """Return a non-blocking descriptor for standard error, without affecting other processes.
 
-    Whether to block is a matter of the open file, which is shared with whoever started us. That of
-    a terminal or a pipe can be had once more; any other stays as it is.
+    O_NONBLOCK belongs to the open file description, which is shared with whoever started us. A
+    terminal or a pipe can be reopened for one of our own; any other file is used as it is.
     """
     kind = os.fstat(_STANDARD_ERROR).st_mode
     if not (stat.S_ISCHR(kind) or stat.S_ISFIFO(kind)):

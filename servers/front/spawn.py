@@ -1,13 +1,13 @@
-"""How a worker process comes to be: forked from the master, or executed anew.
+"""Two ways to start a worker process: fork the master, or execute the server's command again.
 
-A *forked* worker starts in a moment, with all that the master has loaded; the price are the pages
-that have to be copied as either of the two writes to them. An *executed* one is the same command
-once more, told what it inherits: it loads the interpreter, imports the server and reads the sites
-again, and shares no memory with the master but the scoreboard.
+A *forked* worker starts quickly and has everything that the master has loaded; the cost is that
+each page is copied when either of the two writes to it. An *executed* worker is started by the same
+command, with its inheritance as an argument: it loads the interpreter, imports the server and reads
+the sites again, and shares no memory with the master but the scoreboard.
 
-Either way a worker starts with the master's privileges and with nothing else that is the master's:
-no environment, /dev/null for standard input and output, and of descriptors only the log, the
-listening socket and, if executed, that of the scoreboard.
+Either way a worker starts with the master's privileges, an empty environment, /dev/null as standard
+input and output, and these descriptors: the log, the listening socket and, if executed, the
+scoreboard.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Inheritance(NamedTuple):
-    """What a worker is told beside the orders: a descriptor, its slot's number, its master."""
+    """What an executed worker gets besides the orders: scoreboard, slot, the master's pid."""
 
     scoreboard: int
     slot: int
@@ -41,7 +41,7 @@ class Inheritance(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Inheritance:
-        """Return what `str` was made of."""
+        """Parse what `str` returns."""
         return cls(*map(int, text.split(":")))
 
 
@@ -54,12 +54,12 @@ def fork_worker(work: Callable[[], object]) -> int:
 
 
 class ServerCommand:
-    """The command that this server was executed by, to be executed again for each worker."""
+    """The command that started this server, executed again for each worker."""
 
     def __init__(self, orders: int, inherited: list[int]) -> None:
-        """Prepare the command, while this process still has its environment.
+        """Prepare the command, before the environment is cleared.
 
-        `orders` is the descriptor of the orders, `inherited` are those that they tell of.
+        `orders` is the descriptor of the orders; `inherited` are the descriptors they name.
         """
         self._orders = orders
         self._inherited = inherited
@@ -87,7 +87,7 @@ class ServerCommand:
 def serve_as_executed(
     mode: IsolationMode, listener: socket.socket, sites: Sites, inheritance: Inheritance
 ) -> NoReturn:
-    """Serve in this process, which `ServerCommand` has started, and end it."""
+    """Serve in this process, started by `ServerCommand`, then end it."""
     os.set_inheritable(inheritance.scoreboard, False)
     board = Scoreboard.inherited(inheritance.scoreboard)
     board.keep_from_children()
@@ -99,7 +99,7 @@ def serve_as_executed(
 
 
 def _end_after(work: Callable[[], object]) -> NoReturn:
-    """Do `work`, report what it raises, and end this process without the interpreter's farewell."""
+    """Do `work`, report what it raises, and end by _exit(2), without the interpreter's cleanup."""
     status = 1
     try:
         work()
