@@ -85,7 +85,7 @@ def _of(condition: Condition, rows: pd.DataFrame, beside: Mapping[str, str]) -> 
         for peer, mode in beside.items()
         if mode in rates and peer in rates
     )
-    if condition.is_open:  # rates that were given say nothing of targets
+    if condition.is_open:  # a given rate does not depend on the target
         return BesidePeers(condition, (), NOTHING, 0, ())
     logs = rates.map(math.log, na_action="ignore")
     order = _Order(pairs, logs.mean())
