@@ -24,9 +24,10 @@ from itertools import groupby
 from threading import Thread
 from typing import TypeVar
 
-from harness.attack import controls, scene
+from harness.attack import controls, opening
 from harness.attack.errors import NothingToAttack, SceneFailed
-from harness.attack.scene import Scene, Seat
+from harness.attack.scene import Scene
+from harness.attack.seat import Seat
 from harness.errors import IsobenchError
 from harness.target.server import Server
 from harness.target.targets import Target
@@ -126,7 +127,7 @@ class _Siege:
         began = time.monotonic()
         first, stage = left[0], None
         try:
-            with scene.opened(
+            with opening.opened(
                 self._seat, self._target, first.workers, self._server_class, first.profiled
             ) as stage:
                 while left:

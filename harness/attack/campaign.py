@@ -16,7 +16,7 @@ from harness.attack import attempt as attacks
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.findings import Assault, Findings
-from harness.attack.scene import IDS_OF_A_SEAT, Seat
+from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.host import proc
 from harness.progress import live_line
 from harness.target.run_resources import Belongings

@@ -14,20 +14,17 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from harness.attack import wrapper
-from harness.attack.errors import NothingToAttack, SceneFailed
+from harness.attack.errors import NothingToAttack
 from harness.attack.neighbour import NeighbourAtWork
-from harness.attack.operator import Terminal, launcher
-from harness.attack.operator import planted as key_of
+from harness.attack.operator import Terminal
 from harness.attack.raw_http import PATIENCE_S, Door, Reply, first_of, request, rest_of
+from harness.attack.seat import Seat
 from harness.attack.secrets import BEGUN, Planted
 from harness.host import proc
-from harness.host.cgroup import ProcessGroup
 from harness.host.polling import EVERY_S, wait_until
 from harness.host.proc import Cast
 from harness.profile.journal import JournalReader
@@ -36,14 +33,7 @@ from harness.target.server import Server, Site
 from harness.target.targets import Target, python
 from workloads import tenants
 from workloads.attacks import Attack
-from workloads.proof import Identity
 from workloads.tenants import Tenant
-
-SCRIPT_SECONDS = 3
-"""A script's time limit in a scene."""
-
-IDS_OF_A_SEAT = 3
-"""www, the attacker and the neighbour."""
 
 SERVED_WITHIN_S = 9.0
 """In which time a neighbour has to be served again.
@@ -64,71 +54,6 @@ UNFIT: Final = {
     UNSEEN: "allow isobench CAP_SYS_PTRACE",
 }
 """Why a host is no place for some attacks, each with what would change that."""
-
-
-@dataclass(frozen=True)
-class Seat:
-    """Where servers of scenes run, one after the other: a directory, a cgroup, three ids."""
-
-    directory: Path
-    processes: ProcessGroup
-    first_uid: int
-
-    @property
-    def www(self) -> Identity:
-        """The server's own identity."""
-        return Identity(self.first_uid, self.first_uid)
-
-
-@contextmanager
-def opened(
-    seat: Seat,
-    target: Target,
-    workers: int,
-    server_class: type[Server] = Server,
-    profiled: bool = False,
-) -> Iterator[Scene]:
-    """Make tenants and start a server; at the end all of it is gone. Raises IsobenchError."""
-    place = seat.directory / secrets.token_hex(4)
-    place.mkdir(mode=0o755)
-    if profiled:
-        target = replace(target, stamps=place / "journal")
-    try:
-        (place / "private").mkdir(mode=0o711)
-        site = Site(
-            sites=place / "sites",
-            private=place / "private",
-            www_uid=seat.www.uid,
-            www_gid=seat.www.gid,
-            privileged=True,
-            log=place / "server.log",
-        )
-        attacker, neighbour = tenants.create(
-            site.sites,
-            count=2,
-            www=seat.www,
-            first_uid=seat.first_uid + 1,
-            interpreter=f"{python()} -IS",
-            workloads=(),
-        )
-        planted = Planted.on(site, seat.www, attacker, neighbour)
-        arguments = ["--port", "0", "--workers", str(workers)]
-        arguments += ["--script-seconds", str(SCRIPT_SECONDS)]
-        environment = {"ISOBENCH_PLANTED": planted.words["environment"]}
-        environment |= key_of(planted.words["key"])
-        with (
-            Terminal() as terminal,
-            server_class(
-                target, site, seat.processes, arguments, environment, launcher(terminal)
-            ) as server,
-        ):
-            terminal.type(planted.words["typed"])
-            cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
-            if cast is None:
-                raise SceneFailed("the server's first process cannot be found")
-            yield Scene(seat, target, site, planted, server, cast, terminal)
-    finally:
-        shutil.rmtree(place)
 
 
 class Scene:

@@ -12,7 +12,7 @@ from harness.attack import controls, scene
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.raw_http import Reply
-from harness.attack.scene import IDS_OF_A_SEAT, Seat
+from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.target import server
 from harness.target.run_resources import Belongings
 from tests.harness.faulty import made_of

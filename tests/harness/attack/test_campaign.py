@@ -9,7 +9,7 @@ from harness.attack import attempt as attacks
 from harness.attack import campaign
 from harness.attack.attempt import Attempt, Outcome, Watch
 from harness.attack.findings import Assault, Findings
-from harness.attack.scene import Seat
+from harness.attack.seat import Seat
 from harness.target.run_resources import Belongings
 from harness.target.targets import Target, choose
 from tests.harness.live import needs_root

@@ -10,7 +10,7 @@ import pytest
 import reports
 from harness.attack import attempt
 from harness.attack.attempt import Attempt, Outcome, Watch
-from harness.attack.scene import Seat
+from harness.attack.seat import Seat
 from harness.commands import attack as attack_run
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError

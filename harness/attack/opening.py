@@ -1,0 +1,76 @@
+"""Opening a scene: its tenants are created, its secrets planted, its server started."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final
+
+from harness.attack.errors import SceneFailed
+from harness.attack.operator import Terminal, launcher
+from harness.attack.operator import planted as key_of
+from harness.attack.scene import Scene
+from harness.attack.seat import Seat
+from harness.attack.secrets import Planted
+from harness.host.proc import Cast
+from harness.target import probes
+from harness.target.server import Server, Site
+from harness.target.targets import Target, python
+from workloads import tenants
+
+SCRIPT_SECONDS: Final = 3
+"""A script's time limit in a scene."""
+
+
+@contextmanager
+def opened(
+    seat: Seat,
+    target: Target,
+    workers: int,
+    server_class: type[Server] = Server,
+    profiled: bool = False,
+) -> Iterator[Scene]:
+    """Make tenants and start a server; at the end all of it is gone. Raises IsobenchError."""
+    place = seat.directory / secrets.token_hex(4)
+    place.mkdir(mode=0o755)
+    if profiled:
+        target = replace(target, stamps=place / "journal")
+    try:
+        (place / "private").mkdir(mode=0o711)
+        site = Site(
+            sites=place / "sites",
+            private=place / "private",
+            www_uid=seat.www.uid,
+            www_gid=seat.www.gid,
+            privileged=True,
+            log=place / "server.log",
+        )
+        attacker, neighbour = tenants.create(
+            site.sites,
+            count=2,
+            www=seat.www,
+            first_uid=seat.first_uid + 1,
+            interpreter=f"{python()} -IS",
+            workloads=(),
+        )
+        planted = Planted.on(site, seat.www, attacker, neighbour)
+        arguments = ["--port", "0", "--workers", str(workers)]
+        arguments += ["--script-seconds", str(SCRIPT_SECONDS)]
+        environment = {"ISOBENCH_PLANTED": planted.words["environment"]}
+        environment |= key_of(planted.words["key"])
+        with (
+            Terminal() as terminal,
+            server_class(
+                target, site, seat.processes, arguments, environment, launcher(terminal)
+            ) as server,
+        ):
+            terminal.type(planted.words["typed"])
+            cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
+            if cast is None:
+                raise SceneFailed("the server's first process cannot be found")
+            yield Scene(seat, target, site, planted, server, cast, terminal)
+    finally:
+        shutil.rmtree(place)

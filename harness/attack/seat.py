@@ -1,0 +1,26 @@
+"""Where the servers of scenes run: a directory, a cgroup and three ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.host.cgroup import ProcessGroup
+from workloads.proof import Identity
+
+IDS_OF_A_SEAT = 3
+"""www, the attacker and the neighbour."""
+
+
+@dataclass(frozen=True)
+class Seat:
+    """Where servers of scenes run, one after the other: a directory, a cgroup, three ids."""
+
+    directory: Path
+    processes: ProcessGroup
+    first_uid: int
+
+    @property
+    def www(self) -> Identity:
+        """The server's own identity."""
+        return Identity(self.first_uid, self.first_uid)
