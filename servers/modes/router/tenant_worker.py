@@ -110,10 +110,10 @@ def _end_leftovers() -> None:
         reap_ended()  # nobody else would, as long as this worker is kept
         return
     try:
-        if not os.waitpid(-1, os.WNOHANG)[0]:
-            kill(-1)
         while True:
-            os.waitpid(-1, 0)
+            if not os.waitpid(-1, os.WNOHANG)[0]:  # there is one that has not ended
+                kill(-1)
+                os.waitpid(-1, 0)
     except ChildProcessError:
         return
 

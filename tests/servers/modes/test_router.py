@@ -439,3 +439,20 @@ def test_walls_stand_around_each_worker(shared_sites: Sites, walls: str) -> None
         assert {name.partition(":")[0] for name in shared} == {"user"}
         assert first.text.splitlines()[1] == "t0001"
         assert first.text.splitlines()[2].split() == ["Seccomp:", "2"]
+
+
+def test_a_child_that_has_ended_does_not_save_one_that_runs(shared_sites: Sites) -> None:
+    source = f"""
+        import os, time
+        for seconds in (0, 1000):
+            if os.fork() == 0:
+                time.sleep(seconds)
+                os._exit(0)
+        time.sleep(0.1)
+        {OK}
+    """
+    shared_sites.put("case.py", source)
+    with Server("router", shared_sites, "--option", "per_tenant=1") as server:
+        assert server.get("/case.py").status == 200
+        assert server.get().status == 200
+        server.wait_for(lambda: len(tenants_workers(server)) == 1)
