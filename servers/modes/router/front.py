@@ -480,24 +480,12 @@ class Front(PoolWorker):
         self._write(connection)
 
     def _write(self, connection: Connection) -> None:
-        """Send what is left of an answer, as far as the client takes it."""
-        out = connection.out
+        """Send what is left of an answer, and go on when all is sent."""
         try:
-            sent = connection.socket.send(out, _AT_ONCE)
-        except BlockingIOError:
-            sent = 0
+            if not self._has_sent_all(connection):
+                return
         except OSError:
             self._close(connection)
-            return
-        if sent < len(out):
-            if sent:
-                connection.since = self._now
-            connection.out = memoryview(out)[sent:]
-            if connection.state != _WRITING:
-                connection.state = _WRITING
-                self._register(connection, select.EPOLLOUT)
-            elif sent:
-                self._write(connection)  # until the kernel has no more room, or raises no event
             return
         connection.out = b""
         if connection.stays:
@@ -506,6 +494,26 @@ class Front(PoolWorker):
             self._begin_to_close(connection)
         else:
             self._close(connection)
+
+    def _has_sent_all(self, connection: Connection) -> bool:
+        """Send as much of an answer as the client takes. Raises OSError when the client is gone."""
+        while True:
+            out = connection.out
+            try:
+                sent = connection.socket.send(out, _AT_ONCE)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(out):
+                return True
+            if sent:
+                connection.since = self._now
+            connection.out = memoryview(out)[sent:]
+            if connection.state != _WRITING:
+                connection.state = _WRITING
+                self._register(connection, select.EPOLLOUT)
+                return False
+            if not sent:  # until the kernel has no more room, or raises no event
+                return False
 
     def _begin_to_close(self, connection: Connection) -> None:
         """End a connection on which the client may still be sending.
