@@ -6,7 +6,10 @@ from typing import Final
 
 GROUPS: Final = {
     "network and waking": ("accept", "receive", "delivery"),
-    "HTTP and paths": ("parse", "locate", "prepare", "response", "close connection"),
+    "HTTP and paths": (
+        "read head", "parse", "locate", "parse and locate", "prepare", "response",
+        "close connection",
+    ),
     "process or thread": (
         "fork", "thread start", "close descriptors", "ask zygote", "take job", "get worker",
         "hand over",
