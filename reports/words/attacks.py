@@ -316,7 +316,7 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
     found = standings(attacks)
     families = list(found[0].families)
     table = Table(
-        title="attacks stopped, of those that apply",
+        title="attacks stopped, of those that apply" + (" (in percent)" if narrow else ""),
         title_justify="left",
         box=None,
         pad_edge=False,
@@ -325,10 +325,10 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
     table.add_column("target", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     for family in families:
-        table.add_column(family[:4] if narrow else family, justify="right", no_wrap=True)
+        table.add_column(family[:3] if narrow else family, justify="right", no_wrap=True)
     for one in found:
         cells = [
-            Text(part.percent if narrow else str(part), style=_style(part))
+            Text(part.percent.rstrip("%") if narrow else str(part), style=_style(part))
             for part in one.families.values()
         ]
         table.add_row(Text(one.target), Text(one.percent), *cells)

@@ -13,6 +13,7 @@ from harness.results.folder import ResultsFolder
 from reports.figures import attacks as attack_figures
 from reports.words import attacks as hostility
 from reports.words.attacks import Stopped
+from workloads.attacks import every
 
 MakeFolder = Callable[..., Path]
 OUTCOMES = {"x": "succeeded", ".": "blocked", " ": "not-applicable", "?": "error"}
@@ -146,5 +147,22 @@ def test_the_terminal_has_a_line_for_each_target(width: int) -> None:
         console.print(hostility.terminal_matrix(attacks(a="x...", b="...."), width))
     lines = captured.get().splitlines()
     assert [line.split()[0] for line in lines[-2:]] == ["b", "a"]
-    counts = ["100%", "100%"] if width == 80 else ["3/3", "1/1"]
+    counts = ["100", "100"] if width == 80 else ["3/3", "1/1"]
     assert lines[-2].split()[1:] == ["100%", *counts]
+
+
+def test_a_terminal_of_80_columns_cuts_nothing_off() -> None:
+    families = dict.fromkeys(one.family for one in every())
+    found = pd.DataFrame(
+        {
+            "target": "process_security_shipped",
+            "attack": list(families),
+            "family": list(families),
+            "outcome": "blocked",
+        }
+    )
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(hostility.terminal_matrix(found, 80))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in captured.get()
+    assert captured.get().splitlines()[-1].split()[2:] == ["100"] * len(families)
