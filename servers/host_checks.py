@@ -100,6 +100,17 @@ def socket_options(options: Sequence[tuple[int, int, int]]) -> None:
                 ) from error
 
 
+def pidfds() -> None:
+    """The kernel must name a process by a descriptor, as who watches others needs it to."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        raise Unavailable(
+            f"pidfds are not available: {error.strerror}",
+            "use Linux 5.3 or newer, and in a container a seccomp profile that allows pidfd_open",
+        ) from error
+
+
 def readable_interpreter(setting: Setting) -> None:
     """Tenants must be able to run the interpreter, wherever it is installed."""
     from servers.front.containment import unreadable_for

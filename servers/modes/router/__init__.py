@@ -105,14 +105,7 @@ class Mode(IsolationMode):
     def check_host(self) -> None:
         """Changing identity takes root; the starter watches processes by their pidfds."""
         host_checks.other_identities(self.setting)
-        try:
-            os.close(os.pidfd_open(os.getpid()))
-        except OSError as error:
-            raise Unavailable(
-                f"pidfds are not available: {error.strerror}",
-                "use Linux 5.3 or newer, and in a container a seccomp profile that allows "
-                "pidfd_open",
-            ) from error
+        host_checks.pidfds()
         if self._is_walled:
             self._walls.check_host(lambda _: "router:walls=off")
 
