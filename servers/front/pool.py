@@ -93,6 +93,7 @@ class Pool:
         self._command = command
         self._board_file = scoreboard_file(workers) if command else -1
         self._board = Scoreboard(workers, self._board_file)
+        self._board.turns.prepare()
         self._workers: dict[int, Slot] = {}
         self._begun: dict[int, tuple[float, int]] = {}  # when, and what its slot had served by then
         self._oversight = Oversight(listener.fileno())

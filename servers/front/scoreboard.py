@@ -13,6 +13,7 @@ import resource
 import time
 
 from servers.front.oversight import status_of
+from servers.front.turns import Turns, words
 from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -87,10 +88,12 @@ def usage_so_far(process: int) -> Usage:
 class Slot:
     """One worker's place on the scoreboard, the `number`th."""
 
-    __slots__ = ("_values", "number")
+    __slots__ = ("_turns", "_values", "number", "turn")
 
-    def __init__(self, number: int, values: memoryview[int]) -> None:
+    def __init__(self, number: int, values: memoryview[int], turns: Turns) -> None:
         self.number = number
+        self.turn = turns.turn(number)
+        self._turns = turns
         self._values = values
 
     def start(self) -> None:
@@ -143,6 +146,7 @@ class Slot:
         self._values[_BUSY_SINCE] = self._values[_STARTED] = 0
         for position in range(_USAGE, _SLOT):
             self._values[position] = 0
+        self._turns.vacate(self.number)
 
 
 class Scoreboard:
@@ -150,9 +154,12 @@ class Scoreboard:
 
     def __init__(self, workers: int, file: int = -1) -> None:
         """Map the slots: of a `scoreboard_file`, or of memory that only forked processes share."""
-        self._memory = mmap.mmap(file, workers * _SLOT_BYTES)
+        self._memory = mmap.mmap(file, _size(workers))
+        self.turns = Turns(self._memory, workers * _SLOT_BYTES, workers)
         values = memoryview(self._memory).cast("q")
-        self.slots = [Slot(n, values[n * _SLOT : (n + 1) * _SLOT]) for n in range(workers)]
+        self.slots = [
+            Slot(n, values[n * _SLOT : (n + 1) * _SLOT], self.turns) for n in range(workers)
+        ]
 
     def keep_from_children(self) -> None:
         """Leave the scoreboard out of every process forked from now on. In the worker.
@@ -165,7 +172,12 @@ class Scoreboard:
     @classmethod
     def inherited(cls, file: int) -> Scoreboard:
         """Return the scoreboard in a file that another process has made."""
-        return cls(os.fstat(file).st_size // _SLOT_BYTES, file)
+        spare = words(0) * 8  # what does not depend on the number of workers
+        return cls((os.fstat(file).st_size - spare) // (_SLOT_BYTES + 8), file)
+
+
+def _size(workers: int) -> int:
+    return workers * _SLOT_BYTES + words(workers) * 8
 
 
 def scoreboard_file(workers: int) -> int:
@@ -177,7 +189,7 @@ def scoreboard_file(workers: int) -> int:
     import fcntl  # here, since it is a library more for each fork to map
 
     file = os.memfd_create("scoreboard", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(file, workers * _SLOT_BYTES)
+    os.ftruncate(file, _size(workers))
     seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
     fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
     return file

@@ -143,11 +143,14 @@ class Worker:
         self._die_with_the_master()
         self._slot = slot
         slot.start()
+        turn, listener = slot.turn, self._listener.fileno()
         while self._left:
+            turn.take(listener)
             try:
                 descriptor, remote = self._listener._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # the time set by _limit_patience also ends an accept that waits in vain
+            turn.occupied()
             if descriptor <= _STANDARD_ERROR:
                 descriptor = _moved_off_the_standard_streams(descriptor)
             connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
@@ -155,6 +158,7 @@ class Worker:
                 self._serve_connection(connection, remote)
             finally:
                 _end(connection)
+        turn.pass_on()
 
     def _die_with_the_master(self) -> None:
         """Ask for a signal at the master's death, then look whether the wish came too late.
@@ -234,6 +238,7 @@ class Worker:
                         if goes_on:  # as far as the client knows
                             self._see_off(connection, _LINGER_SECONDS)
                         return
+                    self._slot.turn.pass_on()
                 if parser.mid_message:
                     deadline = deadline or time.monotonic() + self._limits.client
                     if time.monotonic() > deadline:

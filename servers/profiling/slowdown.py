@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Handle = Callable[[Any], Any]
 
 _CALLS = 100
+_BATCH_NS = 20_000_000
 _BATCHES = 15
 _CORRECTIONS = 2
 
@@ -38,7 +39,8 @@ _CORRECTIONS = 2
 def slow_down(mode: IsolationMode, microseconds: float) -> None:
     """Let each request of `mode` cost so much CPU time more.
 
-    In the master, before the first fork, on the processor that serves. Takes some 20 ms.
+    In the master, before the first fork, on the processor that serves. Takes some 20 ms to 1 s,
+    and longer where a call is slowed down by more than a batch may take.
     """
     asked_ns = to_ask_for(round(microseconds * 1000), added_ns)
     # Of this one object: its class stays what every other server runs.
@@ -75,13 +77,14 @@ def added_ns(busy_ns: int) -> float:
     """
     slower, baseline = slowed(_nothing, busy_ns), slowed(_nothing, 0)
     # Not statistics.median: what that module loads would make the server larger than the others.
-    batches = sorted(_batch_ns(slower) - _batch_ns(baseline) for _ in range(_BATCHES))
-    return batches[_BATCHES // 2] / _CALLS
+    calls = max(1, min(_CALLS, _BATCH_NS // (busy_ns + 1)))
+    batches = sorted(_batch_ns(slower, calls) - _batch_ns(baseline, calls) for _ in range(_BATCHES))
+    return batches[_BATCHES // 2] / calls
 
 
-def _batch_ns(call: Handle) -> int:
+def _batch_ns(call: Handle, calls: int) -> int:
     start = time.thread_time_ns()
-    for _ in range(_CALLS):
+    for _ in range(calls):
         call(None)
     return time.thread_time_ns() - start
 
