@@ -56,18 +56,23 @@ def _no_valid_trial(summary: pd.DataFrame) -> Iterator[Caution]:
 
 
 def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
-    without = [
-        condition.words()
-        for condition, rows in by_condition(summary)
-        if not condition.is_open and not (rows[rows["target"] == baseline]["trials"] > 0).any()
-    ]
-    if not without:
-        return []
+    absent, void = [], []
+    for condition, rows in by_condition(summary):
+        own = rows[rows["target"] == baseline]
+        if condition.is_open or (own["trials"] > 0).any():
+            continue
+        (void if len(own) else absent).append(condition.words())
     return [
-        Caution(
-            f"there are no ratios, because {baseline} was not measured: {'; '.join(without)}",
-            f"include {baseline} in --modes",
+        Caution(f"there are no ratios, because {baseline} {why}: {'; '.join(where)}", advice)
+        for why, where, advice in (
+            ("was not measured", absent, f"include {baseline} in --modes"),
+            (
+                "has no valid trial",
+                void,
+                "see its first_error in trials.parquet, fix the cause, and run again",
+            ),
         )
+        if where
     ]
 
 

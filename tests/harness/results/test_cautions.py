@@ -37,3 +37,10 @@ def test_the_gravest_comes_first() -> None:
         "in 1 of 1 trials the rate was still changing at the end, so there was no steady state",
         "only one valid block, so no interval",
     ]
+
+
+def test_baseline_that_was_measured_in_vain_is_not_said_to_be_missing() -> None:
+    summary = summarise(frame([void("dso", 1, "it lied"), row("cgi", 1, 300.0)]), NO_LATENCY)
+    (caution,) = (one for one in cautions(summary) if "no ratios" in one.about)
+    assert "dso has no valid trial" in caution.about
+    assert "--modes" not in caution.advice
