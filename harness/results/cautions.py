@@ -56,7 +56,8 @@ def _no_valid_trial(summary: pd.DataFrame) -> Iterator[Caution]:
 
 
 def _missing_baseline(summary: pd.DataFrame, baseline: str) -> list[Caution]:
-    absent, void = [], []
+    absent: list[str] = []
+    void: list[str] = []
     for condition, rows in by_condition(summary):
         own = rows[rows["target"] == baseline]
         if condition.is_open or (own["trials"] > 0).any():

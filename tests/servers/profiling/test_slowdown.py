@@ -68,8 +68,13 @@ def test_it_is_not_offered_to_users() -> None:
 
 def test_large_slowdown_is_adjusted_with_few_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred calls of 50 ms in each of 30 batches would keep the server from starting."""
-    made = []
-    monkeypatch.setattr(slowdown, "_batch_ns", lambda _call, calls: made.append(calls) or 0)
+    made: list[int] = []
+
+    def batch_ns(_call: object, calls: int) -> int:
+        made.append(calls)
+        return 0
+
+    monkeypatch.setattr(slowdown, "_batch_ns", batch_ns)
     slowdown.added_ns(50_000_000)
     slowdown.added_ns(1_000)
     assert set(made) == {1, 100}
