@@ -1,4 +1,4 @@
-"""What products in Apache's httpd have in common: modules, processes, a virtual host a tenant.
+"""Products in Apache's httpd: modules, processes, a virtual host a tenant.
 
 Nothing of /etc/apache2 is read. Logs are off but for critical errors, which go to the server's own
 log; AllowOverride is None; keep-alive is as long as the modes'.
@@ -6,10 +6,10 @@ log; AllowOverride is None; keep-alive is as long as the modes'.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import ClassVar, Final, Literal
 
-from servers.peer import Need, Setting, Tenant
+from servers.peer import Need, Peer, Setting, Tenant
 
 PROGRAM: Final = "/usr/sbin/apache2"
 MODULES: Final = "/usr/lib/apache2/modules"
@@ -22,14 +22,65 @@ Mpm = Literal["prefork", "event", "itk"]
 _USUAL: Final = ("authz_core", "mime")
 
 
+class Httpd(Peer):
+    """A product that is httpd, with the modules and the lines that its class names."""
+
+    mpm: ClassVar[Mpm]
+    keep_alive: ClassVar[bool] = True
+
+    def files(self) -> Mapping[str, str]:
+        """Return httpd.conf."""
+        hosts = [self._host(tenant) for tenant in self.setting.tenants]
+        return {
+            "httpd.conf": configuration(
+                self.setting,
+                self.mpm,
+                self.modules(),
+                hosts,
+                self.common(),
+                keep_alive=self.keep_alive,
+            )
+        }
+
+    def commands(self) -> Sequence[Sequence[str]]:
+        """Return httpd's command, in the foreground."""
+        run = self.setting.run
+        return ((PROGRAM, "-d", run, "-f", f"{run}/httpd.conf", "-DFOREGROUND"),)
+
+    def modules(self) -> Sequence[tuple[str, str]]:
+        """Return names and files of the modules beside the usual ones."""
+        return ()
+
+    def common(self) -> Sequence[str]:
+        """Return lines of the main server."""
+        return ()
+
+    def root(self, tenant: Tenant) -> str:
+        """Return the directory that a tenant is served from."""
+        return tenant.own if self.wants_own_copies else tenant.site
+
+    def lines(self, tenant: Tenant) -> Sequence[str]:
+        """Return lines of a tenant's virtual host."""
+        return ()
+
+    def inside(self, tenant: Tenant) -> Sequence[str]:
+        """Return lines of the directory that a tenant is served from."""
+        return ()
+
+    def _host(self, tenant: Tenant) -> str:
+        return host(
+            self.setting, tenant, self.root(tenant), self.lines(tenant), self.inside(tenant)
+        )
+
+
+def standard_module(name: str) -> tuple[str, str]:
+    """Return the name and the file of one of the modules that come with httpd."""
+    return f"{name}_module", module_file(name)
+
+
 def module_file(name: str) -> str:
     """Return the file of one of the modules that come with httpd."""
     return f"{MODULES}/mod_{name}.so"
-
-
-def command(setting: Setting) -> tuple[str, ...]:
-    """Return the command that runs httpd in the foreground."""
-    return (PROGRAM, "-d", setting.run, "-f", f"{setting.run}/httpd.conf", "-DFOREGROUND")
 
 
 def configuration(
@@ -45,7 +96,7 @@ def configuration(
 
     `hosts` holds the text of each tenant's virtual host (see `host`).
     """
-    usual = [(f"{name}_module", module_file(name)) for name in _USUAL]
+    usual = map(standard_module, _USUAL)
     lines = [
         f"ServerRoot {_quoted(setting.run)}",
         "ServerName localhost",

@@ -1,19 +1,45 @@
-"""php-fpm with a pool a tenant: processes that are the tenant's, started when asked for."""
+"""php-fpm with a pool a tenant: processes that are the tenant's, started when asked for.
+
+A web server stands before it, and each subclass adds one.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from servers.peer import Need, Setting, Tenant
+from servers.peer import Need, Peer, Setting, Tenant
+from servers.peers import _php
 
 FPM: Final = Need("/usr/sbin/php-fpm[0-9]*", "php-fpm")
 
 
-def command(run: str) -> tuple[str, ...]:
-    """Return the command that runs the master in the foreground."""
-    program = FPM.found()
-    assert program is not None
-    return (program, "-F", "-y", f"{run}/fpm.conf")
+class Fpm(Peer):
+    """PHP in a pool of processes a tenant, to which a web server passes requests."""
+
+    beside = "fastcgi"
+    runs_as = "owner"
+    language = "php"
+    options = _php.OPCACHE
+    version_command = ("php", "-v")
+
+    def files(self) -> Mapping[str, str]:
+        """Return the configuration of php-fpm, and PHP's settings."""
+        return {"fpm.conf": configuration(self.setting), **_php.files(self.option("opcache"))}
+
+    def commands(self) -> Sequence[Sequence[str]]:
+        """Return the command that runs php-fpm's master in the foreground."""
+        program = FPM.found()
+        assert program is not None
+        return ((program, "-F", "-y", f"{self.setting.run}/fpm.conf"),)
+
+    def sockets(self) -> Sequence[str]:
+        """Return where the pools listen."""
+        return [socket_of(self.setting.run, tenant) for tenant in self.setting.tenants]
+
+    def environment(self) -> Mapping[str, str]:
+        """Have PHP find its settings."""
+        return _php.environment(self.setting.run)
 
 
 def socket_of(run: str, tenant: Tenant) -> str:

@@ -8,7 +8,7 @@ from servers.peer import Need
 from servers.peers import _apache
 
 WRAPPER: Final = Need("/usr/lib/apache2/suexec-custom", "apache2-suexec-custom")
-MODULE: Final = ("suexec_module", _apache.module_file("suexec"))
+MODULE: Final = _apache.standard_module("suexec")
 
 
 def line(name: str) -> str:

@@ -19,7 +19,7 @@ class Product(Cgi):
 
     def modules(self) -> Sequence[tuple[str, str]]:
         """Return mod_cgid."""
-        return (("cgid_module", _apache.module_file("cgid")),)
+        return (_apache.standard_module("cgid"),)
 
     def common(self) -> Sequence[str]:
         """Say where the daemon listens."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from servers.kernel.credentials import Identity
-from servers.peer import Need, Peer, Tenant
+from servers.peer import Need, Tenant
 from servers.peers import _apache, _php, _suexec
 
 _CGI = Need("/usr/bin/php-cgi[0-9]*", "php-cgi")
 _WRAPPER = "php-wrapper"
 
 
-class Product(Peer):
+class Product(_apache.Httpd):
     """Apache keeps php-cgi processes of each tenant, started by its setuid wrapper."""
 
     precedent = "Apache httpd + mod_fcgid + suEXEC (php-cgi)"
@@ -29,6 +29,7 @@ class Product(Peer):
     version_command = ("php", "-v")
     wants_own_copies = True
     wants_suexec = True
+    mpm = "event"
 
     def files(self) -> Mapping[str, str]:
         """Return httpd.conf, PHP's settings, and each tenant's program that starts PHP."""
@@ -40,25 +41,22 @@ class Product(Peer):
             f"#!/bin/sh\nPHP_FCGI_CHILDREN=0 PHP_FCGI_MAX_REQUESTS=0 {'='.join(scanned)}\n"
             f"export PHP_FCGI_CHILDREN PHP_FCGI_MAX_REQUESTS {scanned[0]}\nexec {program}\n"
         )
-        modules = [("fcgid_module", _apache.module_file("fcgid")), _suexec.MODULE]
-        hosts = [self._host(tenant) for tenant in self.setting.tenants]
         return {
-            "httpd.conf": _apache.configuration(
-                self.setting, "event", modules, hosts, self._common()
-            ),
+            **super().files(),
             **_php.files(self.option("opcache")),
             **{f"own/{tenant.name}/{_WRAPPER}": script for tenant in self.setting.tenants},
         }
-
-    def commands(self) -> Sequence[Sequence[str]]:
-        """Return httpd's command."""
-        return (_apache.command(self.setting),)
 
     def directories(self) -> Sequence[tuple[str, Identity]]:
         """Return where it keeps sockets and its table of processes."""
         return (("fcgid", self.setting.www),)
 
-    def _common(self) -> Sequence[str]:
+    def modules(self) -> Sequence[tuple[str, str]]:
+        """Return mod_fcgid and mod_suexec."""
+        return (_apache.standard_module("fcgid"), _suexec.MODULE)
+
+    def common(self) -> Sequence[str]:
+        """Bound the processes of each tenant, and of all."""
         run, most = self.setting.run, self.setting.processes
         return (
             f'FcgidIPCDir "{run}/fcgid"',
@@ -70,10 +68,14 @@ class Product(Peer):
             "FcgidMaxRequestLen 8388608",
         )
 
-    def _host(self, tenant: Tenant) -> str:
-        inside = [
+    def lines(self, tenant: Tenant) -> Sequence[str]:
+        """Name who the processes run as."""
+        return (_suexec.line(tenant.name),)
+
+    def inside(self, tenant: Tenant) -> Sequence[str]:
+        """Name the program that starts them."""
+        return (
             "Options FollowSymLinks ExecCGI",
             "AddHandler fcgid-script .php",
             f'FcgidWrapper "{tenant.own}/{_WRAPPER}" .php',
-        ]
-        return _apache.host(self.setting, tenant, tenant.own, [_suexec.line(tenant.name)], inside)
+        )

@@ -4,48 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from servers.peer import Peer, Tenant
-from servers.peers import _apache, _fpm, _php
+from servers.peer import Tenant
+from servers.peers import _apache, _fpm
 
 
-class Product(Peer):
+class Product(_fpm.Fpm, _apache.Httpd):
     """Apache passes each request to the tenant's own pool of PHP processes."""
 
     precedent = "Apache httpd + mod_proxy_fcgi + php-fpm, a pool a tenant"
-    beside = "fastcgi"
-    runs_as = "owner"
-    language = "php"
     needs = (_apache.APACHE, _fpm.FPM)
-    options = _php.OPCACHE
-    version_command = ("php", "-v")
+    mpm = "event"
 
     def files(self) -> Mapping[str, str]:
         """Return the configurations of httpd and php-fpm."""
-        modules = [(f"{name}_module", _apache.module_file(name)) for name in _MODULES]
-        hosts = [self._host(tenant) for tenant in self.setting.tenants]
-        return {
-            "httpd.conf": _apache.configuration(self.setting, "event", modules, hosts),
-            "fpm.conf": _fpm.configuration(self.setting),
-            **_php.files(self.option("opcache")),
-        }
+        return {**_apache.Httpd.files(self), **_fpm.Fpm.files(self)}
 
     def commands(self) -> Sequence[Sequence[str]]:
         """Return the commands of both."""
-        return (_fpm.command(self.setting.run), _apache.command(self.setting))
+        return (*_fpm.Fpm.commands(self), *_apache.Httpd.commands(self))
 
-    def sockets(self) -> Sequence[str]:
-        """Return where the pools listen."""
-        return [_fpm.socket_of(self.setting.run, tenant) for tenant in self.setting.tenants]
+    def modules(self) -> Sequence[tuple[str, str]]:
+        """Return those that pass requests on."""
+        return [_apache.standard_module(name) for name in ("proxy", "proxy_fcgi")]
 
-    def environment(self) -> Mapping[str, str]:
-        """Have PHP find its settings."""
-        return _php.environment(self.setting.run)
-
-    def _host(self, tenant: Tenant) -> str:
+    def inside(self, tenant: Tenant) -> Sequence[str]:
+        """Pass requests for scripts to the tenant's pool."""
         socket = _fpm.socket_of(self.setting.run, tenant)
         handler = f'SetHandler "proxy:unix:{socket}|fcgi://localhost"'
-        inside = ["<FilesMatch \\.php$>", handler, "</FilesMatch>"]
-        return _apache.host(self.setting, tenant, tenant.site, (), inside)
-
-
-_MODULES = ("proxy", "proxy_fcgi")
+        return ("<FilesMatch \\.php$>", handler, "</FilesMatch>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from servers.peer import Need, Peer, Tenant
+from servers.peer import Need, Tenant
 from servers.peers import _apache, _wsgi
 
 _ROOT = Need(
@@ -12,7 +12,7 @@ _ROOT = Need(
 )
 
 
-class Product(Peer):
+class Product(_apache.Httpd):
     """Apache passes each request to Passenger, which keeps processes of each tenant."""
 
     precedent = "Apache httpd + Phusion Passenger (WSGI)"
@@ -27,34 +27,32 @@ class Product(Peer):
     )
     version_command = ("/usr/bin/python3", "-V")
     wants_own_copies = True
+    mpm = "event"
 
     def files(self) -> Mapping[str, str]:
         """Return httpd.conf, and in each tenant's copy an application."""
-        modules = [("passenger_module", _apache.module_file("passenger"))]
-        hosts = [self._host(tenant) for tenant in self.setting.tenants]
         applications = {
             f"own/{tenant.name}/passenger_wsgi.py": _wsgi.application(tenant.own)
             for tenant in self.setting.tenants
         }
         keep = {f"own/{tenant.name}/public/.keep": "" for tenant in self.setting.tenants}
         return {
-            "httpd.conf": _apache.configuration(
-                self.setting, "event", modules, hosts, self._common()
-            ),
+            **super().files(),
             **applications,
             **keep,
             "passenger/.keep": "",  # its registry, which applications have to reach
         }
 
-    def commands(self) -> Sequence[Sequence[str]]:
-        """Return httpd's command."""
-        return (_apache.command(self.setting),)
-
     def sockets(self) -> Sequence[str]:
         """Return where Passenger's core listens: until then httpd finds nothing but files."""
         return (f"{self.setting.run}/passenger/passenger.*/agents.s/core",)
 
-    def _common(self) -> Sequence[str]:
+    def modules(self) -> Sequence[tuple[str, str]]:
+        """Return Passenger's."""
+        return (_apache.standard_module("passenger"),)
+
+    def common(self) -> Sequence[str]:
+        """Set up Passenger for all tenants."""
         return (
             f"PassengerRoot {_ROOT.pattern}",
             "PassengerDefaultRuby /usr/bin/ruby",
@@ -69,12 +67,16 @@ class Product(Peer):
             "PassengerMinInstances 1",
         )
 
-    def _host(self, tenant: Tenant) -> str:
-        lines = [
+    def root(self, tenant: Tenant) -> str:
+        """Return the application's directory of static files, from which Passenger takes it."""
+        return f"{tenant.own}/public"
+
+    def lines(self, tenant: Tenant) -> Sequence[str]:
+        """Say which application it is, and whose."""
+        return (
             f'PassengerAppRoot "{tenant.own}"',
             "PassengerAppType wsgi",
             "PassengerStartupFile passenger_wsgi.py",
             f"PassengerUser {tenant.name}",
             f"PassengerGroup {tenant.name}",
-        ]
-        return _apache.host(self.setting, tenant, f"{tenant.own}/public", lines, ())
+        )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from servers.peer import Need, Peer
+from servers.peer import Need
 from servers.peers import _apache
 
 _REGISTRY = """<FilesMatch \\.pl$>
@@ -15,7 +15,7 @@ Options FollowSymLinks ExecCGI
 </FilesMatch>"""
 
 
-class Product(Peer):
+class Product(_apache.Httpd):
     """Perl inside Apache's processes, every script with the server's identity."""
 
     precedent = "Apache httpd + mod_perl (Registry)"
@@ -24,19 +24,12 @@ class Product(Peer):
     language = "perl"
     needs = (_apache.APACHE, Need(_apache.module_file("perl"), "libapache2-mod-perl2"))
     version_command = ("perl", "-v")
+    mpm = "prefork"
 
-    def files(self) -> Mapping[str, str]:
-        """Return httpd.conf."""
-        hosts = [
-            _apache.host(self.setting, tenant, tenant.site, (), ())
-            for tenant in self.setting.tenants
-        ]
-        modules = [("perl_module", _apache.module_file("perl"))]
-        common = [_REGISTRY, "PerlModule ModPerl::Registry"]
-        return {
-            "httpd.conf": _apache.configuration(self.setting, "prefork", modules, hosts, common)
-        }
+    def modules(self) -> Sequence[tuple[str, str]]:
+        """Return mod_perl."""
+        return (_apache.standard_module("perl"),)
 
-    def commands(self) -> Sequence[Sequence[str]]:
-        """Return httpd's command."""
-        return (_apache.command(self.setting),)
+    def common(self) -> Sequence[str]:
+        """Have Registry run scripts."""
+        return (_REGISTRY, "PerlModule ModPerl::Registry")

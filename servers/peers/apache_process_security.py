@@ -20,7 +20,7 @@ class Product(EmbeddedPhp):
     wants_own_copies = True
     needs = (_apache.APACHE, PHP, Need(f"{_apache.MODULES}/mod_process_security.so", ""))
 
-    def modules(self) -> Sequence[tuple[str, str]]:
+    def isolating(self) -> Sequence[tuple[str, str]]:
         """Return the module, as built by hand."""
         file = self.setting.module or _apache.module_file("process_security")
         return (("process_security_module", file),)

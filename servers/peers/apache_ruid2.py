@@ -19,7 +19,7 @@ class Product(EmbeddedPhp):
     packed = False
     needs = (_apache.APACHE, PHP, Need(f"{_apache.MODULES}/mod_ruid2.so", ""))
 
-    def modules(self) -> Sequence[tuple[str, str]]:
+    def isolating(self) -> Sequence[tuple[str, str]]:
         """Return the module, as built by hand."""
         return (("ruid2_module", self.setting.module or _apache.module_file("ruid2")),)
 

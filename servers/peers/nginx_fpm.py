@@ -4,40 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from servers.peer import Peer, Tenant
-from servers.peers import _fpm, _nginx, _php
+from servers.peer import Tenant
+from servers.peers import _fpm, _nginx
 
 
-class Product(Peer):
+class Product(_fpm.Fpm):
     """nginx passes each request to the tenant's own pool of PHP processes."""
 
     precedent = "nginx + php-fpm, a pool a tenant"
-    beside = "fastcgi"
-    runs_as = "owner"
-    language = "php"
     needs = (_nginx.NGINX, _fpm.FPM)
-    options = _php.OPCACHE
-    version_command = ("php", "-v")
 
     def files(self) -> Mapping[str, str]:
         """Return the configurations of nginx and php-fpm."""
-        return {
-            "nginx.conf": _nginx.configuration(self.setting, self._location),
-            "fpm.conf": _fpm.configuration(self.setting),
-            **_php.files(self.option("opcache")),
-        }
+        nginx = _nginx.configuration(self.setting, self._location)
+        return {"nginx.conf": nginx, **super().files()}
 
     def commands(self) -> Sequence[Sequence[str]]:
         """Return the commands of both."""
-        return (_fpm.command(self.setting.run), _nginx.command(self.setting))
-
-    def sockets(self) -> Sequence[str]:
-        """Return where the pools listen."""
-        return [_fpm.socket_of(self.setting.run, tenant) for tenant in self.setting.tenants]
-
-    def environment(self) -> Mapping[str, str]:
-        """Have PHP find its settings."""
-        return _php.environment(self.setting.run)
+        return (*super().commands(), _nginx.command(self.setting))
 
     def _location(self, tenant: Tenant) -> str:
         values = {
