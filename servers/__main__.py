@@ -17,12 +17,16 @@ from pathlib import Path
 from servers import host_checks, modes
 from servers.command_line import (
     UsageError,
+    chosen_options,
     count,
     explained,
     identity,
     own_files,
+    parser_of,
     private_directory,
+    sites_directory,
     take_place,
+    unknown,
 )
 from servers.front import clean_start, containment
 from servers.front.worker import BACKLOG
@@ -42,18 +46,9 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m servers", description=__doc__)
+    parser = parser_of("servers", "mode", modes.names(), str(__doc__))
     add = parser.add_argument
-    add("mode", nargs="?", metavar="MODE", help="one of: " + ", ".join(modes.names()))
-    add("--list", action="store_true", help="describe all modes as JSON")
-    add("--check", action="store_true", help="only check whether this host can run the mode")
     add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
-    add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
-    add("--sites", type=Path, help="the directory of the tenants' sites")
-    add("--private", type=Path, help="where to make a directory for the server's own files")
-    add("--workers", type=count, default=4, help="(default: %(default)s)")
-    add("--www", metavar="UID:GID", help="the server's own identity, if started as root")
-    add("--option", action="append", default=[], metavar="NAME=VALUE", help="a mode's factor")
     add("--credential-key", type=Path, help="a file with the key of clients' credentials")
     add("--no-code-cache", action="store_true", help="compile embedded scripts on each request")
     add(
@@ -68,9 +63,6 @@ def _parser() -> argparse.ArgumentParser:
         default=Limits().client,
         help="the time limit for receiving a request",
     )
-    add("--cgroup", type=Path, help="join this cgroup (v2) first")
-    add("--cpus", metavar="N,N", help="run on these processors only")
-    add("--control", action="store_true", help="read commands from stdin, and stop at its end")
     add(
         "--log-mib",
         type=count,
@@ -105,12 +97,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
     take_place(arguments)
     mode_class = _mode_class(arguments.mode)
-    sites = arguments.sites
-    if sites is None or not sites.is_dir():
-        raise UsageError(
-            f"{sites or '--sites'} is not a directory of sites",
-            "`isobench serve MODE` makes some; or name one with --sites DIR",
-        )
+    arguments.sites = sites_directory(arguments.sites, "mode")
     journal = _journal(arguments)
     with private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
@@ -136,9 +123,9 @@ def _remove_leftovers(setting: Setting, began: float) -> None:
 
 
 def _journal(arguments: argparse.Namespace) -> int | None:
-    """Return a descriptor of the file to stamp phases into, if there shall be one.
+    """Return a descriptor of the file that phases are recorded in; None without --phases.
 
-    Where it can be reached by its name.
+    Opened here, where the file can be reached by its name.
     """
     if arguments.phases is None or arguments.check:
         return None
@@ -158,12 +145,12 @@ def _setting(
     mode_class: type[IsolationMode], arguments: argparse.Namespace, private: Path
 ) -> Setting:
     return Setting(
-        sites=str(arguments.sites.resolve()),
+        sites=str(arguments.sites),
         www=identity(arguments.www),
         private=str(private),
         code_cache=not arguments.no_code_cache,
         limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
-        options=_options(mode_class, arguments.option),
+        options=chosen_options("mode", mode_class.options, arguments.option),
         credential_key=_key(arguments.credential_key),
     )
 
@@ -212,21 +199,7 @@ def _mode_class(name: str | None) -> type[IsolationMode]:
     try:
         return modes.load(name or "")
     except KeyError:
-        known = ", ".join(modes.names())
-        raise UsageError(f"unknown mode {name!r}", f"choose one of: {known}") from None
-
-
-def _options(mode: type[IsolationMode], texts: list[str]) -> dict[str, str]:
-    chosen = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if value not in mode.options.get(name, ()):
-            known = " ".join(
-                f"{option}={'|'.join(values)}" for option, values in mode.options.items()
-            )
-            raise UsageError(f"unknown option: {text}", f"this mode's options: {known or 'none'}")
-        chosen[name] = value
-    return chosen
+        raise unknown("mode", name, modes.names()) from None
 
 
 def _seconds(text: str) -> float:

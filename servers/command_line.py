@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import httptools
@@ -27,6 +27,54 @@ class UsageError(Exception):
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(reason)
         self.hint = hint
+
+
+def parser_of(program: str, kind: str, names: Sequence[str], about: str) -> argparse.ArgumentParser:
+    """Return a parser of the options that every server has; `kind` is what `names` are names of."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=about)
+    add = parser.add_argument
+    add(kind, nargs="?", metavar=kind.upper(), help="one of: " + ", ".join(names))
+    add("--list", action="store_true", help=f"describe all {kind}s as JSON")
+    add("--check", action="store_true", help=f"only check whether this host can run the {kind}")
+    add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
+    add("--sites", type=Path, help="the directory of the tenants' sites")
+    add("--private", type=Path, help="where to make a directory for the server's own files")
+    add("--workers", type=count, default=4, help="(default: %(default)s)")
+    add("--www", metavar="UID:GID", help="the server's own identity, if started as root")
+    add("--option", action="append", default=[], metavar="NAME=VALUE", help=f"a {kind}'s factor")
+    add("--cgroup", type=Path, help="join this cgroup (v2) first")
+    add("--cpus", metavar="N,N", help="run on these processors only")
+    add("--control", action="store_true", help="read commands from stdin, and stop at its end")
+    return parser
+
+
+def sites_directory(given: Path | None, kind: str) -> Path:
+    """Return the directory of the tenants' sites, resolved."""
+    if given is None or not given.is_dir():
+        raise UsageError(
+            f"{given or '--sites'} is not a directory of sites",
+            f"`isobench serve {kind.upper()}` makes some; or name one with --sites DIR",
+        )
+    return given.resolve()
+
+
+def unknown(kind: str, name: str | None, names: Sequence[str]) -> UsageError:
+    """Return the refusal of a name that none of that kind has."""
+    return UsageError(f"unknown {kind} {name!r}", f"choose one of: {', '.join(names)}")
+
+
+def chosen_options(
+    kind: str, factors: Mapping[str, tuple[str, ...]], texts: Sequence[str]
+) -> dict[str, str]:
+    """Return what NAME=VALUE texts choose of `factors`, each of which has some values."""
+    chosen = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if value not in factors.get(name, ()):
+            known = " ".join(f"{factor}={'|'.join(values)}" for factor, values in factors.items())
+            raise UsageError(f"unknown option: {text}", f"this {kind}'s options: {known or 'none'}")
+        chosen[name] = value
+    return chosen
 
 
 def explained(action: Callable[[], int], control: bool) -> int:

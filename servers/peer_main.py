@@ -1,8 +1,8 @@
-"""`python -m servers.peer_main PEER`: one real product in the foreground, speaking as modes do.
+"""`python -m servers.peer_main PEER`: one real product in the foreground, run as modes are.
 
-It takes the same options as `python -m servers`, says when the product is ready, what it has used,
-and ends with its standard input. Products are no help to their watcher: what they have used is
-summed up from /proc, and how many requests they have served is not known.
+Like `python -m servers` it reports when the product is ready and what it has used, and ends with
+its standard input. Products count nothing for us: their CPU time is summed up from /proc, and how
+many requests they have served is unknown.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ from typing import Final
 from servers import peer_ground, peers
 from servers.command_line import (
     UsageError,
-    count,
+    chosen_options,
     explained,
     identity,
     own_files,
+    parser_of,
     private_directory,
+    sites_directory,
     take_place,
+    unknown,
 )
 from servers.errors import Unavailable
 from servers.front import clean_start, containment
@@ -58,18 +61,8 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m servers.peer_main", description=__doc__)
-    add = parser.add_argument
-    add("peer", nargs="?", metavar="PEER", help="one of: " + ", ".join(peers.names()))
-    add("--list", action="store_true", help="describe all peers as JSON")
-    add("--check", action="store_true", help="only check whether this host can run the peer")
-    add("--port", type=int, default=8080, help="0: any free one (default: %(default)s)")
-    add("--sites", type=Path, help="the directory of the tenants' sites")
-    add("--private", type=Path, help="where to make a directory for the server's own files")
-    add("--workers", type=count, default=4, help="(default: %(default)s)")
-    add("--www", metavar="UID:GID", help="the server's own identity")
-    add("--option", action="append", default=[], metavar="NAME=VALUE", help="a peer's factor")
-    add(
+    parser = parser_of("servers.peer_main", "peer", peers.names(), str(__doc__))
+    parser.add_argument(
         "--module",
         type=Path,
         action="append",
@@ -77,9 +70,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the module of this name, where no package has it",
     )
-    add("--cgroup", type=Path, help="join this cgroup (v2) first")
-    add("--cpus", metavar="N,N", help="run on these processors only")
-    add("--control", action="store_true", help="read commands from stdin, and stop at its end")
     return parser
 
 
@@ -113,27 +103,22 @@ def _serve(arguments: argparse.Namespace) -> int:
     if arguments.check:
         print(json.dumps({"interpreter": _interpreter(kind)}))
         return 0
-    sites = arguments.sites
-    if sites is None or not sites.is_dir():
-        raise UsageError(
-            f"{sites or '--sites'} is not a directory of sites",
-            "`isobench serve PEER` makes some; or name one with --sites DIR",
-        )
+    sites = sites_directory(arguments.sites, "peer")
     www = identity(arguments.www)
     with private_directory(arguments.private) as private:
         began = time.time()
         setting = Setting(
-            tenants=peer_ground.tenants_of(sites.resolve()),
-            sites=str(sites.resolve()),
+            tenants=peer_ground.tenants_of(sites),
+            sites=str(sites),
             www=www,
             host="127.0.0.1",
             port=arguments.port or _free_port(),
             run=peer_ground.RUN,
             processes=arguments.workers,
             module=module,
-            options=_options(kind, arguments.option),
+            options=chosen_options("peer", kind.options, arguments.option),
         )
-        visible = [*own_files(), sites.resolve(), private, *([Path(module)] if module else [])]
+        visible = [*own_files(), sites, private, *([Path(module)] if module else [])]
         status = containment.run_contained(
             lambda: explained(
                 lambda: _in_containment(kind(setting), arguments, visible), arguments.control
@@ -149,8 +134,7 @@ def _kind(name: str | None) -> type[Peer]:
     try:
         return peers.load(name or "")
     except KeyError:
-        known = ", ".join(peers.names())
-        raise UsageError(f"unknown peer {name!r}", f"choose one of: {known}") from None
+        raise unknown("peer", name, peers.names()) from None
 
 
 def _module(kind: type[Peer], paths: Sequence[Path]) -> str:
@@ -162,17 +146,6 @@ def _module(kind: type[Peer], paths: Sequence[Path]) -> str:
             )
     names = {os.path.basename(need.pattern) for need in kind.needs if not need.package}
     return next((str(path.resolve()) for path in paths if path.name in names), "")
-
-
-def _options(kind: type[Peer], texts: Sequence[str]) -> dict[str, str]:
-    chosen = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if value not in kind.options.get(name, ()):
-            known = " ".join(f"{name}={'|'.join(values)}" for name, values in kind.options.items())
-            raise UsageError(f"unknown option: {text}", f"this peer's options: {known or 'none'}")
-        chosen[name] = value
-    return chosen
 
 
 def _interpreter(kind: type[Peer]) -> str | None:
