@@ -30,7 +30,7 @@ from servers.command_line import (
 )
 from servers.front import clean_start, containment
 from servers.front.worker import BACKLOG
-from servers.kernel import leftovers
+from servers.kernel import detach, leftovers
 from servers.launch import Orders, execute
 from servers.mode import IsolationMode, Limits, Setting
 from servers.sites import Sites
@@ -94,7 +94,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     # What the starter left open is nobody's business here, and a tenant's script's least of all.
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     if not arguments.control:
-        os.dup2(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC), 0)
+        detach.redirect_to_null(0)
     take_place(arguments)
     mode_class = _mode_class(arguments.mode)
     arguments.sites = sites_directory(arguments.sites, "mode")

@@ -6,12 +6,11 @@ import themselves: a server would carry it for nothing.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
 from servers.errors import Unavailable
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
 from servers.mode import Setting
 from servers.sites import Sites
 
@@ -65,17 +64,7 @@ def user_namespace(uids: Collection[int], gids: Collection[int]) -> None:
             "the ids of www and the tenants are too scattered for the map of a user namespace",
             "give the tenants consecutive uids: what a map can hold are some 290 ranges",
         )
-    child = os.fork()
-    if child == 0:
-        number = errno.EIO
-        try:
-            enter(uids, gids)
-            number = 0
-        except OSError as error:
-            number = error.errno or number
-        finally:
-            os._exit(number)
-    if number := os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+    if number := detach.failure_of(detach.attempt(lambda: enter(uids, gids))):
         raise Unavailable(
             f"the kernel refuses a user namespace: {os.strerror(number)}",
             "raise the sysctl user.max_user_namespaces, set kernel.unprivileged_userns_clone "

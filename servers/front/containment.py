@@ -37,7 +37,8 @@ from typing import Final
 from servers.front import clean_start
 from servers.front.oversight import descendants
 from servers.front.relay import Relay, is_needed
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
+from servers.kernel.all_ids import CredentialError
 from servers.kernel.credentials import Identity, drop_for_good
 
 _FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -61,24 +62,20 @@ def run_contained(main: Callable[[], int], visible: Sequence[Path], private: Pat
     if not contained:
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     alive, keep_alive = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        status = 1
+
+    def contained_main() -> int:
+        os.close(keep_alive)
+        _die_with_parent(alive)
+        _leave_the_terminal(relay)
+        if contained:
+            _arrange_mounts(visible, private)
         try:
-            os.close(keep_alive)
-            _die_with_parent(alive)
-            _leave_the_terminal(relay)
-            if contained:
-                _arrange_mounts(visible, private)
-            status = main()
-        except BaseException:
-            kind, error, trace = sys.exc_info()
-            if kind and error:
-                sys.__excepthook__(kind, error, trace)
+            return main()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(status)
+
+    child = detach.fork(contained_main)
     for number in _FORWARDED:
         if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda received, _: os.kill(child, received))
@@ -228,14 +225,15 @@ def closed_ancestor(path: Path) -> Path | None:
 
 def unreadable_for(identity: Identity, paths: Sequence[str]) -> str | None:
     """Return the first of `paths` that `identity` cannot read, or None. The kernel decides."""
-    child = os.fork()
-    if child == 0:
-        number = 0
+
+    def first_unreadable() -> int:
         try:
             drop_for_good(identity)
-            readable = [os.access(path, os.R_OK) for path in paths]
-            number = 0 if all(readable) else readable.index(False) + 1
-        finally:
-            os._exit(number)
-    number = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        except (OSError, CredentialError):
+            return 0  # modes that need this identity say so themselves (host_checks)
+        readable = [os.access(path, os.R_OK) for path in paths]
+        return 0 if all(readable) else readable.index(False) + 1
+
+    _, status = os.waitpid(detach.fork(first_unreadable), 0)
+    number = os.waitstatus_to_exitcode(status)
     return paths[number - 1] if number > 0 else None

@@ -30,9 +30,9 @@ from servers.front.scoreboard import (
     usage_of,
     usage_so_far,
 )
-from servers.front.spawn import Inheritance, ServerCommand, fork_worker
+from servers.front.spawn import Inheritance, ServerCommand
 from servers.front.worker import Worker
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
 from servers.kernel.reaping import exit_code, has_ended, kill
 from servers.mode import IsolationMode
 from servers.sites import Sites
@@ -171,7 +171,7 @@ class Pool:
         if self._command:
             inheritance = Inheritance(self._board_file, slot.number, os.getpid())
             return self._command.execute(inheritance)
-        return fork_worker(lambda: self._serve(slot))
+        return detach.fork(lambda: self._serve(slot))
 
     def _serve(self, slot: Slot) -> None:
         self._become_worker()
@@ -185,10 +185,7 @@ class Pool:
         self._board.keep_from_children()
         os.close(self._signals)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        nothing = os.open(os.devnull, os.O_RDWR)
-        os.dup2(nothing, 0)
-        os.dup2(nothing, 1)
-        os.close(nothing)
+        detach.redirect_to_null(0, 1)
 
     # Watching
 

@@ -1,5 +1,7 @@
 """Two ways to start a worker process: fork the master, or execute the server's command again.
 
+The first is `kernel.detach.fork`; here is the second, and what they have in common.
+
 A *forked* worker starts quickly and has everything that the master has loaded; the cost is that
 each page is copied when either of the two writes to it. An *executed* worker is started by the same
 command, with its inheritance as an argument: it loads the interpreter, imports the server and reads
@@ -17,6 +19,7 @@ import sys
 
 from servers.front.scoreboard import Scoreboard
 from servers.front.worker import Worker
+from servers.kernel.detach import exit_after
 from servers.launch import command
 from servers.mode import IsolationMode
 from servers.sites import Sites
@@ -25,7 +28,6 @@ from servers.typed import NamedTuple
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
     from typing import NoReturn
 
 
@@ -43,14 +45,6 @@ class Inheritance(NamedTuple):
     def parse(cls, text: str) -> Inheritance:
         """Parse what `str` returns."""
         return cls(*map(int, text.split(":")))
-
-
-def fork_worker(work: Callable[[], object]) -> int:
-    """Fork a process that does `work` and ends; return its process id. Raises OSError."""
-    process = os.fork()
-    if process == 0:
-        _end_after(work)
-    return process
 
 
 class ServerCommand:
@@ -95,18 +89,4 @@ def serve_as_executed(
     os.close(inheritance.scoreboard)
     os.environ.clear()
     worker = Worker(inheritance.master, listener, mode, sites)
-    _end_after(lambda: worker.serve(slot))
-
-
-def _end_after(work: Callable[[], object]) -> NoReturn:
-    """Do `work`, report what it raises, and end by _exit(2), without the interpreter's cleanup."""
-    status = 1
-    try:
-        work()
-        status = 0
-    except BaseException:
-        kind, error, trace = sys.exc_info()
-        if kind and error:
-            sys.__excepthook__(kind, error, trace)
-    finally:
-        os._exit(status)
+    exit_after(lambda: worker.serve(slot))

@@ -24,7 +24,7 @@ from servers.http import (
 from servers.interpreter import pinned_pages
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
 from servers.interpreter.embedded import ScriptFailed, ScriptTimeout
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
 from servers.kernel.all_ids import CredentialError
 from servers.mode import Answered, IsolationMode, RunsAs
 from servers.sites import NotFound, Site, Sites
@@ -404,9 +404,7 @@ def _moved_off_the_standard_streams(connection: int) -> int:
     script writes there would reach the client.
     """
     moved = os.dup(connection)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, connection)
-    os.close(nothing)
+    detach.redirect_to_null(connection)
     return moved if moved > _STANDARD_ERROR else _moved_off_the_standard_streams(moved)
 
 

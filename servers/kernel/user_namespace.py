@@ -7,12 +7,11 @@ ids that it does not hold run as if they had no setuid bit.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable
 from typing import Final
 
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
 
 # user_namespaces(7): what the kernel takes for a map, since Linux 4.15.
 _MOST_RANGES: Final = 340
@@ -45,17 +44,14 @@ def enter(uids: Iterable[int], gids: Iterable[int]) -> None:
     # A descriptor, since our process id in the namespace that /proc shows may be another.
     ourselves = os.open("/proc/self", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     entered, tell = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        os.close(tell)
-        _write_and_exit(maps, ourselves, entered)
+    child = detach.attempt(lambda: _write(maps, ourselves, entered, tell))
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER)
         os.write(tell, b".")
     finally:
         for descriptor in (ourselves, entered, tell):
             os.close(descriptor)
-        failure = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        failure = detach.failure_of(child)
     if failure:
         raise OSError(failure, os.strerror(failure))
 
@@ -64,19 +60,13 @@ def _map(ids: Iterable[int]) -> bytes:
     return b"".join(b"%d %d %d\n" % (first, first, length) for first, length in ranges(ids))
 
 
-def _write_and_exit(maps: dict[str, bytes], process: int, entered: int) -> None:
-    """Write the maps of `process` once it says that it has entered; exit with the errno.
+def _write(maps: dict[str, bytes], process: int, entered: int, tell: int) -> None:
+    """Write the maps of `process` once it says that it has entered. In a child. Raises OSError.
 
     Each map must arrive in one write, and at most once (user_namespaces(7)).
     """
-    number = errno.EIO
-    try:
-        if os.read(entered, 1):  # else it could not enter, and says so itself
-            for name, lines in maps.items():
-                descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=process)
-                os.write(descriptor, lines)
-        number = 0
-    except OSError as error:
-        number = error.errno or errno.EIO
-    finally:
-        os._exit(number)
+    os.close(tell)  # of which the process alone is to hold an end
+    if os.read(entered, 1):  # else it could not enter, and says so itself
+        for name, lines in maps.items():
+            descriptor = os.open(name, os.O_WRONLY | os.O_CLOEXEC, dir_fd=process)
+            os.write(descriptor, lines)

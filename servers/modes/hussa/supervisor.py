@@ -29,10 +29,9 @@ import select
 import signal
 import socket
 import struct
-import sys
-from typing import Final, NoReturn
+from typing import Final
 
-from servers.kernel import seccomp, syscalls
+from servers.kernel import detach, seccomp, syscalls
 
 Secret = tuple[int, int]
 
@@ -102,9 +101,7 @@ def supervise(program: bytes, secret: Secret) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours:
         with theirs:
-            child = os.fork()
-            if child == 0:
-                _leave_to_a_grandchild(theirs, worker, secret)
+            child = detach.fork(lambda: _leave_to_a_grandchild(theirs, worker, secret))
             os.waitpid(child, 0)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         listener = seccomp.install(program, seccomp.NEW_LISTENER)
@@ -116,35 +113,26 @@ def supervise(program: bytes, secret: Secret) -> None:
             raise OSError(errno.ESRCH, "the supervisor did not start")
 
 
-def _leave_to_a_grandchild(channel: socket.socket, worker: int, secret: Secret) -> NoReturn:
-    """Fork once more and end: the orphan goes to the master.
+def _leave_to_a_grandchild(channel: socket.socket, worker: int, secret: Secret) -> None:
+    """Fork once more and return: the orphan, which supervises, goes to the master.
 
     As the worker's child it would be found by a script that waits for all its children, and be
     killed with them when a script's time is up.
     """
-    status = 1
-    try:
-        if os.fork():
-            os._exit(0)
-        os.closerange(_FIRST_DESCRIPTOR, channel.fileno())
-        os.closerange(channel.fileno() + 1, _LAST_DESCRIPTOR)
-        _, (listener, *_), _, _ = socket.recv_fds(channel, 1, 1)
-        # Only now is the master our parent, for whose death the kernel is to watch.
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        syscalls.set_name("supervisor")
-        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-        syscalls.capset(syscalls.Capabilities())
-        ended = os.pidfd_open(worker)
-        with channel:
-            channel.sendall(_LISTENING)
-        Supervisor(listener, worker, secret).answer_until(ended)
-        status = 0
-    except BaseException:
-        kind, error, trace = sys.exc_info()
-        if kind and error:
-            sys.__excepthook__(kind, error, trace)
-    finally:
-        os._exit(status)
+    if os.fork():
+        return
+    os.closerange(_FIRST_DESCRIPTOR, channel.fileno())
+    os.closerange(channel.fileno() + 1, _LAST_DESCRIPTOR)
+    _, (listener, *_), _, _ = socket.recv_fds(channel, 1, 1)
+    # Only now is the master our parent, for whose death the kernel is to watch.
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    syscalls.set_name("supervisor")
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    syscalls.capset(syscalls.Capabilities())
+    ended = os.pidfd_open(worker)
+    with channel:
+        channel.sendall(_LISTENING)
+    Supervisor(listener, worker, secret).answer_until(ended)
 
 
 class Supervisor:
