@@ -55,13 +55,13 @@ Peers = Annotated[
     bool,
     typer.Option(
         "--peers",
-        help="Also the real products that stand beside these modes, as far as they are installed.",
+        help="Also measure the real products that these modes re-enact, where installed.",
     ),
 ]
 Module = Annotated[
     list[Path] | None,
     typer.Option(
-        metavar="FILE", help="A module of Apache's that no package has, such as mod_ruid2.so."
+        metavar="FILE", help="An Apache module that Debian does not package, such as mod_ruid2.so."
     ),
 ]
 
@@ -323,7 +323,7 @@ def doctor(
     watch: Annotated[
         float,
         typer.Option(
-            metavar="S", min=0, max=600, help="Watch the host's speed for so long; 0: not at all."
+            metavar="S", min=0, max=600, help="Watch the host's speed for S seconds; 0: not at all."
         ),
     ] = 10,
 ) -> None:

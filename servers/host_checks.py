@@ -30,7 +30,7 @@ def other_identities(setting: Setting) -> None:
     # An ordinary user has both in a user namespace of its own, where the kernel denies setgroups.
     denied = _told_by("setgroups").strip() == "deny"
     if denied or syscalls.capget().effective & needed != needed:
-        raise Unavailable("changing identity takes CAP_SETUID and CAP_SETGID", _RUN_AS_ROOT)
+        raise Unavailable("changing identity requires CAP_SETUID and CAP_SETGID", _RUN_AS_ROOT)
     for map_name, ids in (
         ("uid_map", [setting.www.uid, *(site.owner.uid for site in Sites(setting.sites))]),
         ("gid_map", [setting.www.gid, *(site.owner.gid for site in Sites(setting.sites))]),
@@ -62,7 +62,7 @@ def user_namespace(uids: Collection[int], gids: Collection[int]) -> None:
     if not (fits(uids) and fits(gids)):
         raise Unavailable(
             "the ids of www and the tenants are too scattered for the map of a user namespace",
-            "give the tenants consecutive uids: what a map can hold are some 290 ranges",
+            "give the tenants consecutive uids: a map holds about 290 ranges",
         )
     if number := detach.failure_of(detach.attempt(lambda: enter(uids, gids))):
         raise Unavailable(

@@ -111,7 +111,7 @@ class Peer(ABC):
             )
         if not cls.packed and not module and missing:
             raise Unavailable(
-                f"Debian has no package of it, and there is no {missing[0].pattern}",
+                f"Debian does not package this module, and {missing[0].pattern} does not exist",
                 "build the module, and name its file with --module FILE",
             )
 

@@ -97,7 +97,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     kind.check(module)
     if os.geteuid() != 0:
         raise Unavailable(
-            "real products have to be started as root, to become www and the tenants",
+            "real products must be started as root, to become www and the tenants",
             "run isobench as root, or as an ordinary user that newuidmap knows (package uidmap)",
         )
     if arguments.check:
@@ -172,14 +172,15 @@ def _in_containment(peer: Peer, arguments: argparse.Namespace, visible: Sequence
     """Lay the ground, start the product, and watch it. In its own namespaces."""
     if os.getpid() != 1:
         raise Unavailable(
-            "this host allows no namespaces, without which a product would leave things behind",
+            "this host allows no namespaces, without which a product would leave processes and "
+            "files behind",
             "in a container, permit unshare(CLONE_NEWNS and CLONE_NEWPID)",
         )
     try:
         peer_ground.lay(peer, visible)
     except OSError as error:
         raise Unavailable(
-            f"the product's ground cannot be laid: {error}",
+            f"cannot mount the product's files: {error}",
             "run isobench where it may mount file systems",
         ) from error
     signals = _signals_as_a_file()
@@ -189,7 +190,7 @@ def _in_containment(peer: Peer, arguments: argparse.Namespace, visible: Sequence
         say = {"ready": True, "peer": arguments.peer, "host": peer.setting.host}
         print(json.dumps({**say, "port": peer.setting.port}), flush=True)
         return _watch(signals, servers, arguments.control)
-    raise Unavailable(f"{arguments.peer} did not become ready", "read what the product wrote above")
+    raise Unavailable(f"{arguments.peer} did not become ready", "see the product's messages above")
 
 
 def _signals_as_a_file() -> int:

@@ -70,7 +70,7 @@ class End(enum.StrEnum):
 class Wanting:
     """An interval that is still too wide.
 
-    `within` is its half width as a share, None where there are too few good blocks to tell;
+    `within` is its half width as a share, None where there are too few valid blocks for one;
     `more_blocks` would make it narrow enough.
     """
 

@@ -5,7 +5,7 @@ others trace on the host is neither read nor changed. It follows the processes t
 their children from the moment they are made, and it writes times of CLOCK_MONOTONIC, in
 microseconds, rounded down.
 
-Rule: whoever makes an instance has told the sweeper before (`run_resources`).
+Rule: an instance is made only after the cleanup process knows of it (`run_resources`).
 """
 
 from __future__ import annotations

@@ -105,13 +105,13 @@ class PageCosts:
 def page_costs(trials: pd.DataFrame, baseline: str = BASELINE) -> list[PageCosts]:
     """Return the costs under each closed load of hello that the baseline was measured under."""
     counted = of_targets(verdicts.counted(trials, list(Condition._fields)))
-    good = counted[counted["verdict"] == "ok"]
+    valid = counted[counted["verdict"] == "ok"]
     found = []
-    for condition in _conditions(good):
-        overheads = _by_block(good, condition, _CPU)
+    for condition in _conditions(valid):
+        overheads = _by_block(valid, condition, _CPU)
         if condition.workload == HELLO and baseline in overheads and len(overheads.columns) > 1:
             costs = sorted(_costs(overheads, baseline), key=lambda cost: cost.overhead_us.mid)
-            checks = tuple(_checks(good, condition, overheads, baseline))
+            checks = tuple(_checks(valid, condition, overheads, baseline))
             found.append(PageCosts(condition, tuple(costs), checks))
     return found
 
@@ -124,17 +124,17 @@ def share(page: Time, of_baseline: Time, of_mode: Time) -> Time:
     return (page + of_baseline) / (page + of_mode)
 
 
-def _conditions(good: pd.DataFrame) -> list[Condition]:
+def _conditions(valid: pd.DataFrame) -> list[Condition]:
     """Return the different conditions with a closed load, in their order."""
-    return [condition for condition, _ in by_condition(good) if not condition.is_open]
+    return [condition for condition, _ in by_condition(valid) if not condition.is_open]
 
 
-def _by_block(good: pd.DataFrame, condition: Condition, column: str) -> pd.DataFrame:
+def _by_block(valid: pd.DataFrame, condition: Condition, column: str) -> pd.DataFrame:
     """Return a column's values under a condition: a row a block, a column a target."""
-    same = good[column] > 0
+    same = valid[column] > 0
     for name, value in condition._asdict().items():
-        same &= good[name] == value
-    values = good[same].astype({column: float})
+        same &= valid[name] == value
+    values = valid[same].astype({column: float})
     return values.pivot_table(values=column, index="block", columns="target", aggfunc="median")
 
 
@@ -149,10 +149,10 @@ def _costs(overheads: pd.DataFrame, baseline: str) -> Iterator[Cost]:
 
 
 def _checks(
-    good: pd.DataFrame, condition: Condition, overheads: pd.DataFrame, baseline: str
+    valid: pd.DataFrame, condition: Condition, overheads: pd.DataFrame, baseline: str
 ) -> Iterator[Check]:
-    for other in sorted(_pages_like(good, condition), key=_microseconds):
-        cpu, rates = (_by_block(good, other, column) for column in (_CPU, _RATE))
+    for other in sorted(_pages_like(valid, condition), key=_microseconds):
+        cpu, rates = (_by_block(valid, other, column) for column in (_CPU, _RATE))
         if baseline not in cpu or baseline not in rates:
             continue
         page = cpu[baseline] - overheads[baseline]
@@ -172,8 +172,8 @@ def _checks(
                 yield Check(str(target), other.workload, **seen, ratio=ratio)
 
 
-def _pages_like(good: pd.DataFrame, condition: Condition) -> Iterator[Condition]:
-    for other in _conditions(good):
+def _pages_like(valid: pd.DataFrame, condition: Condition) -> Iterator[Condition]:
+    for other in _conditions(valid):
         if page_us(other.workload) and other[1:] == condition[1:]:
             yield other
 

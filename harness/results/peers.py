@@ -72,8 +72,8 @@ def beside_peers(trials: pd.DataFrame, beside: Mapping[str, str]) -> list[Beside
     `beside` names the mode for each peer's name; of several targets of this mode, with factors, the
     one without counts.
     """
-    good = trials[trials["verdict"] == "ok"]
-    found = (_of(condition, rows, beside) for condition, rows in by_condition(good))
+    valid = trials[trials["verdict"] == "ok"]
+    found = (_of(condition, rows, beside) for condition, rows in by_condition(valid))
     return [one for one in found if one.pairs]
 
 

@@ -148,12 +148,12 @@ def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogr
     The clock is "response" where a trial has one (open loads), else "service".
     """
     trials = verdicts.counted(trials, _CONDITION)
-    good = trials[trials["verdict"] == "ok"][["trial", "tenants", "popularity"]]
+    valid = trials[trials["verdict"] == "ok"][["trial", "tenants", "popularity"]]
     chosen = (
         latency.assign(rank=latency["clock"] != "response")
         .sort_values(["trial", "rank"])
         .drop_duplicates("trial")
-        .merge(good, on="trial")
+        .merge(valid, on="trial")
     )
     return {
         key: Histogram.merged(Histogram.from_text(text) for text in group["hdr"])
@@ -164,37 +164,37 @@ def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogr
 def block_values(
     trials: pd.DataFrame, columns: Sequence[str], baseline: str = BASELINE
 ) -> dict[Key, dict[str, tuple[float, ...]]]:
-    """Return the good blocks' values of each target and condition, by column of trials.parquet.
+    """Return the valid blocks' values of each target and condition, by column of trials.parquet.
 
     `ratio_to_dso` (or to another baseline) counts as a column too: the ratio within each block.
     A block that has no such value is left out, so that the lengths may differ.
     """
     trials = of_targets(verdicts.counted(trials, _CONDITION))
-    good = trials[trials["verdict"] == "ok"]
+    valid = trials[trials["verdict"] == "ok"]
     return {
         (target, condition): {
-            name: tuple(_values(good, group, condition, name, baseline)) for name in columns
+            name: tuple(_values(valid, group, condition, name, baseline)) for name in columns
         }
-        for (target, condition), group in _groups(good)
+        for (target, condition), group in _groups(valid)
     }
 
 
 def _values(
-    good: pd.DataFrame, group: pd.DataFrame, condition: Condition, name: str, baseline: str
+    valid: pd.DataFrame, group: pd.DataFrame, condition: Condition, name: str, baseline: str
 ) -> list[float]:
     if name != f"ratio_to_{baseline}":
         return _per_block(group, name).tolist()
-    return _ratios(group, _baseline_rates(good, condition, baseline), baseline)
+    return _ratios(group, _baseline_rates(valid, condition, baseline), baseline)
 
 
-def _ratios(good: pd.DataFrame, baseline_rates: pd.Series[float], baseline: str) -> list[float]:
+def _ratios(valid: pd.DataFrame, baseline_rates: pd.Series[float], baseline: str) -> list[float]:
     """Return a target's ratio to the baseline in each block that has both.
 
     That of an interleaved trial is to the baseline's rate in the same fractions of a second.
     """
-    ratios = _per_block(good, "requests_per_second") / baseline_rates
-    if baseline == BASELINE and "interleaved_ratio" in good:
-        ratios = _per_block(good, "interleaved_ratio").combine_first(ratios)
+    ratios = _per_block(valid, "requests_per_second") / baseline_rates
+    if baseline == BASELINE and "interleaved_ratio" in valid:
+        ratios = _per_block(valid, "interleaved_ratio").combine_first(ratios)
     return ratios.dropna().tolist()
 
 
@@ -235,12 +235,12 @@ def _row(
     histogram: Histogram | None,
     baseline: str,
 ) -> dict[str, Any]:
-    good = group[group["verdict"] == "ok"]
-    rate = geometric_interval(_per_block(good, "requests_per_second").tolist())
-    ratios = _ratios(good, baseline_rates, baseline)
+    valid = group[group["verdict"] == "ok"]
+    rate = geometric_interval(_per_block(valid, "requests_per_second").tolist())
+    ratios = _ratios(valid, baseline_rates, baseline)
     ratio = geometric_interval(ratios)
-    p99 = geometric_interval(_per_block(good, "p99_ms").tolist())
-    cpu = geometric_interval(_per_block(good, "server_cpu_us_per_request").tolist()).mid
+    p99 = geometric_interval(_per_block(valid, "p99_ms").tolist())
+    cpu = geometric_interval(_per_block(valid, "server_cpu_us_per_request").tolist()).mid
     sample = _sample(histogram)
     target, condition = key
     return {
@@ -248,27 +248,27 @@ def _row(
         "kind": group["kind"].iloc[0],
         "runs_as": group["runs_as"].iloc[0],
         **condition._asdict(),
-        "trials": len(good),
+        "trials": len(valid),
         **_named("requests_per_second", rate),
         **_named(f"ratio_to_{baseline}", ratio),
-        "p50_ms": geometric_interval(_per_block(good, "p50_ms").tolist()).mid,
-        "p90_ms": geometric_interval(_per_block(good, "p90_ms").tolist()).mid,
+        "p50_ms": geometric_interval(_per_block(valid, "p50_ms").tolist()).mid,
+        "p90_ms": geometric_interval(_per_block(valid, "p90_ms").tolist()).mid,
         **_named("p99_ms", p99),
         "server_cpu_us_per_request": cpu,
         "capacity_per_core": 1e6 / cpu,
         **verdicts.tested(ratios, baseline, is_baseline=target == baseline),
-        **verdicts.troubles(group, good),
+        **verdicts.troubles(group, valid),
         "errors": _errors(group),
-        "verdict": _verdict(group, good, _to_be_steady(good, rate, ratio)),
+        "verdict": _verdict(group, valid, _to_be_steady(valid, rate, ratio)),
         "offered_per_second": geometric_interval(
-            _per_block(good, "offered_per_second").tolist()
+            _per_block(valid, "offered_per_second").tolist()
         ).mid,
-        "late": good["late"].astype(float).sum(min_count=1),
-        "late_worst_ms": good["late_worst_ms"].astype(float).max(),
-        "dropped": good["dropped"].astype(float).sum(min_count=1),
+        "late": valid["late"].astype(float).sum(min_count=1),
+        "late_worst_ms": valid["late_worst_ms"].astype(float).max(),
+        "dropped": valid["dropped"].astype(float).sum(min_count=1),
         **sample,
         **{
-            name: float(good[name].median())
+            name: float(valid[name].median())
             for name in (
                 *("memory_mib", "forks_per_request", "context_switches_per_request"),
                 *("page_faults_per_request", "generator_cpu_share", "steal_share", "startup_s"),
@@ -281,12 +281,12 @@ def _named(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.mid, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _per_block(good: pd.DataFrame, column: str) -> pd.Series[float]:
+def _per_block(valid: pd.DataFrame, column: str) -> pd.Series[float]:
     """One value a block, indexed by block. A block measured twice counts once.
 
     Zero is no value: a rate, time or cost of zero was below what could be resolved.
     """
-    known = good[good[column] > 0]
+    known = valid[valid[column] > 0]
     return known.groupby("block")[column].median().astype(float)
 
 
@@ -345,37 +345,37 @@ def _errors(group: pd.DataFrame) -> int:
     return int(failed.clip(lower=(group["verdict"] != "ok").astype(float)).sum())
 
 
-def _to_be_steady(good: pd.DataFrame, rate: Interval, ratio: Interval) -> Interval:
+def _to_be_steady(valid: pd.DataFrame, rate: Interval, ratio: Interval) -> Interval:
     """Return what is to be steady: the rate, of an open load its share of what was offered.
 
     What is offered by a Poisson process differs between blocks as a matter of course. Of an
     interleaved target it is the ratio: whatever the host does to rates, it does to all.
     """
-    if _interleaved(good):
+    if _interleaved(valid):
         return ratio
-    offered = _per_block(good, "offered_per_second")
-    return rate if offered.empty else _ratio(_per_block(good, "requests_per_second"), offered)
+    offered = _per_block(valid, "offered_per_second")
+    return rate if offered.empty else _ratio(_per_block(valid, "requests_per_second"), offered)
 
 
-def _verdict(group: pd.DataFrame, good: pd.DataFrame, rate: Interval) -> str:
-    if good.empty:
+def _verdict(group: pd.DataFrame, valid: pd.DataFrame, rate: Interval) -> str:
+    if valid.empty:
         return str(group["verdict"].mode().iloc[0])
-    if good["generator_cpu_share"].median() > GENERATOR_LIMIT:
+    if valid["generator_cpu_share"].median() > GENERATOR_LIMIT:
         return "generator-bound"
     if rate.width > WIDTH_LIMIT:
         return "noisy"
-    if _interleaved(good):
+    if _interleaved(valid):
         return "ok"
-    if good["steal_share"].median() > STEAL_LIMIT:
+    if valid["steal_share"].median() > STEAL_LIMIT:
         return "noisy"
-    if verdicts.troubles(group, good)["disturbed"] >= DISTURBED_LIMIT * len(good):
+    if verdicts.troubles(group, valid)["disturbed"] >= DISTURBED_LIMIT * len(valid):
         return "noisy"
     return "ok"
 
 
-def _interleaved(good: pd.DataFrame) -> bool:
+def _interleaved(valid: pd.DataFrame) -> bool:
     """Return whether a target's trials shared their time with others."""
-    return "slices" in good and bool(good["slices"].notna().any())
+    return "slices" in valid and bool(valid["slices"].notna().any())
 
 
 def _order(row: dict[str, Any]) -> tuple[object, ...]:

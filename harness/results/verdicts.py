@@ -30,19 +30,19 @@ Row = dict[str, Any]
 def counted(trials: pd.DataFrame, condition: Sequence[str]) -> pd.DataFrame:
     """Return the trials without those for which another attempt stands.
 
-    Of the good attempts of a block the undisturbed one counts, else the last (`interference` says
+    Of the valid attempts of a block the undisturbed one counts, else the last (`interference` says
     why). `condition` names the columns that, with the target, tell trials of a block apart.
     """
-    good = trials["verdict"] == "ok"
+    valid = trials["verdict"] == "ok"
     ranked = pd.DataFrame(
         {
             **{name: trials[name] for name in ("block", "target", *condition)},
             "disturbed": _texts(trials["disturbed"]) != "",
             "attempt": -trials["attempt"].astype(float).fillna(1.0),
         }
-    )[good].sort_values(["disturbed", "attempt"], kind="stable")
+    )[valid].sort_values(["disturbed", "attempt"], kind="stable")
     best = ranked.drop_duplicates(["block", "target", *condition]).index
-    return trials[~good | trials.index.isin(best)]
+    return trials[~valid | trials.index.isin(best)]
 
 
 def tested(ratios: Sequence[float], baseline: str, *, is_baseline: bool) -> Row:
@@ -105,12 +105,12 @@ def _as_bounds(found: Finding, *, target: bool, baseline: bool) -> Finding:
     return found if found in kept else Finding.UNSHOWN
 
 
-def troubles(group: pd.DataFrame, good: pd.DataFrame) -> Row:
+def troubles(group: pd.DataFrame, valid: pd.DataFrame) -> Row:
     """Count the trials with each kind of trouble: of those that count, and all failed checks."""
     checks = _texts(group["self_checks"])
     return {
-        "unsteady": int((_texts(good["steady"]) == str(Steadiness.NONE)).sum()),
-        "disturbed": int((_texts(good["disturbed"]) != "").sum()),
+        "unsteady": int((_texts(valid["steady"]) == str(Steadiness.NONE)).sum()),
+        "disturbed": int((_texts(valid["disturbed"]) != "").sum()),
         "checked": int((checks != "").sum()),
         "failed_checks": int(((checks != "") & (checks != PASSED)).sum()),
     }

@@ -41,7 +41,7 @@ class Record(NamedTuple):
     path: bytes
 
     def written(self) -> bytes:
-        """Return the record as the sweeper reads it."""
+        """Return the record as the cleanup process reads it."""
         fields = (self.kind, b"%d" % self.device, b"%d" % self.inode, self.path)
         return b"".join(field + b"\0" for field in fields)
 

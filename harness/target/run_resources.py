@@ -1,9 +1,9 @@
-"""What a run owns on the host: a scratch directory, a cgroup, a sweeper that removes both.
+"""What a run owns on the host: a scratch directory, a cgroup, a cleanup process that removes both.
 
 Rule 1: nothing is made outside these two places and the results folder.
-Rule 2: the sweeper knows of a thing before anything is put into it.
-Rule 3: the sweeper is the only one that removes, at a good end as at a bad one. Where it was killed
-itself, another one does.
+Rule 2: the cleanup process knows of a thing before anything is put into it.
+Rule 3: only the cleanup process removes, after success as after failure. If it was killed itself,
+another one does.
 Rule 4: what is removed is proved to be ours, by device and inode.
 """
 
@@ -26,7 +26,7 @@ PREFIX = "isobench-"
 _LOCK = "in-use"
 _LONGEST_MARK = 100
 _LONGEST_BASE = 1024
-_SWEEPING_S = 90.0
+_CLEANUP_S = 90.0
 
 
 class Belongings:
@@ -45,13 +45,13 @@ class Belongings:
         base = scratch_base()
         remove_stale(base)
         self._records: list[cleanup_process.Record] = []
-        self._start_sweeper()
+        self._start_cleanup()
         self.scratch = self._make_scratch(base)
         self.processes = self._make_group(self.scratch.name.removeprefix(PREFIX))
         return self
 
-    def _start_sweeper(self) -> None:
-        self._sweeper = subprocess.Popen(
+    def _start_cleanup(self) -> None:
+        self._cleanup = subprocess.Popen(
             [sys.executable, "-IS", str(Path(__file__).with_name("cleanup_process.py"))],
             stdin=subprocess.PIPE,
             bufsize=0,
@@ -85,7 +85,7 @@ class Belongings:
             os.close(self._lock)
 
     def hand_over_instance(self, path: Path) -> None:
-        """Have the sweeper remove an instance of tracing that is made at once after.
+        """Have the cleanup process remove an instance of tracing that is made at once after.
 
         Its path begins with one of `files`, and ends with the name of the scratch directory.
         """
@@ -96,33 +96,33 @@ class Belongings:
         try:
             self._tell(record)
         except BrokenPipeError:  # somebody has killed it
-            self._close_sweeper()
-            self._start_sweeper()
+            self._close_cleanup()
+            self._start_cleanup()
             for known in self._records:
                 self._tell(known)
 
     def _tell(self, record: cleanup_process.Record) -> None:
-        assert self._sweeper.stdin is not None
-        self._sweeper.stdin.write(record.written())
+        assert self._cleanup.stdin is not None
+        self._cleanup.stdin.write(record.written())
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         """Have all removed. Raises IsobenchError where the scratch directory had no room left."""
         os.close(self._lock)
-        if self._close_sweeper() != 0:
+        if self._close_cleanup() != 0:
             cleanup_process.sweep(self._records)
         # What goes elsewhere, to the results or the terminal, is no OSError any more.
         if isinstance(error, OSError) and is_lack_of_room(error):
             raise of_system(error, str(self.scratch)) from error
 
-    def _close_sweeper(self) -> int:
-        """Have the sweeper do its work, or kill it after a while; return its exit status."""
-        assert self._sweeper.stdin is not None
-        self._sweeper.stdin.close()
+    def _close_cleanup(self) -> int:
+        """Wait until the cleanup process has done its work, or kill it; return its exit status."""
+        assert self._cleanup.stdin is not None
+        self._cleanup.stdin.close()
         try:
-            return self._sweeper.wait(_SWEEPING_S)
+            return self._cleanup.wait(_CLEANUP_S)
         except subprocess.TimeoutExpired:
-            self._sweeper.kill()
-            return self._sweeper.wait()
+            self._cleanup.kill()
+            return self._cleanup.wait()
 
 
 def _mark(scratch: Path) -> bytes:
@@ -148,7 +148,7 @@ def scratch_base() -> Path:
 
 def _candidates() -> Iterator[Path]:
     if chosen := os.environ.get("TMPDIR"):
-        # Servers and the sweeper have working directories of their own.
+        # Servers and the cleanup process have working directories of their own.
         base = os.path.realpath(chosen)
         if not base.isprintable():
             raise IsobenchError(
@@ -176,7 +176,7 @@ def _can_execute_in(base: Path) -> bool:
 
 
 def remove_stale(base: Path) -> None:
-    """Remove scratch directories of ours whose harness and sweeper were both killed."""
+    """Remove scratch directories of ours whose harness and cleanup process were both killed."""
     for path in base.glob(f"{PREFIX}*"):
         try:
             if path.lstat().st_uid == os.geteuid():

@@ -214,7 +214,7 @@ def choose(
     products = {str(peer["name"]): peer for peer in _peers()} if _may_be_peers(names, known) else {}
     if not peers and (named := [name for name in names if name.partition(":")[0] in products]):
         raise IsobenchError(
-            f"{named[0]} is a real product, which this command has no use for",
+            f"{named[0]} is a real product, and this command takes modes only",
             hint=f"name modes; isobench run --modes dso,{named[0]} measures it",
         )
     found = [_parse(name, known | products) for name in dict.fromkeys(names)]

@@ -63,7 +63,7 @@ def measure(cpus: Sequence[int], seconds: float = SECONDS) -> int:
     if done.returncode:
         words = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise IsobenchError(
-            f"it cannot be found out how much work a page is: {words}",
+            f"cannot calibrate the work of a page: {words}",
             hint=f"try {python()} -IS -c 'import time', or leave out the workload page",
         )
     return rounded(_ROUNDS / (float(done.stdout) * 1000))

@@ -52,7 +52,7 @@ def cost(comparison: Comparison, cores: Cores, seed: int) -> Interval:
                 for trial in made:
                     if trial.row.requests_per_second is None:
                         raise IsobenchError(
-                            f"the cost of stamping is unknown: {trial.row.verdict}",
+                            f"the cost of recording phases is unknown: {trial.row.verdict}",
                             hint=f"see what isobench run --modes {SUBJECT} --quick reports",
                         )
                     rates[trial.row.target].append(trial.row.requests_per_second)

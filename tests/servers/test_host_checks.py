@@ -31,7 +31,7 @@ def test_without_capabilities_there_are_no_other_identities(sites: Sites) -> Non
             host_checks.other_identities(setting(sites))
         return refusal.value.reason
 
-    assert in_child(ask) == "changing identity takes CAP_SETUID and CAP_SETGID"
+    assert in_child(ask) == "changing identity requires CAP_SETUID and CAP_SETGID"
 
 
 def test_no_more_user_namespaces(sites: Sites) -> None:

@@ -191,7 +191,7 @@ def test_ordinary_user_cannot_change_identities(reachable: Path, mode: str) -> N
     sites = Sites(directory, owner=USER)
     ended = command(*serving(mode, sites), prefix=AS_USER)
     assert ended.status == 2
-    assert "changing identity takes CAP_SETUID and CAP_SETGID" in ended.stderr
+    assert "changing identity requires CAP_SETUID and CAP_SETGID" in ended.stderr
     assert "hint: run isobench as root, or" in ended.stderr
 
 

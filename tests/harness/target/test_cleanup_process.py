@@ -1,4 +1,4 @@
-"""The sweeper removes what it was told of, as soon as nobody holds its stream."""
+"""The cleanup process removes what it was told of, as soon as nobody holds its stream."""
 
 import os
 import signal
@@ -56,13 +56,13 @@ def test_what_a_terminal_sends_does_not_end_it(tmp_path: Path, number: signal.Si
     # Sent while it still starts, before it ignores anything: so from inside, once it does.
     code = (
         "import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
-        "import cleanup_process as sweeper\n"
+        "import cleanup_process as cleanup\n"
         "ignore = signal.signal\n"
         "def then_send(number, action):\n"
         "    ignore(number, action)\n"
         "    if number == int(sys.argv[2]): os.kill(os.getpid(), number)\n"
         "signal.signal = then_send\n"
-        "sweeper.main()\n"
+        "cleanup.main()\n"
     )
     folder = str(Path(cleanup_process.__file__).parent)
     command = [sys.executable, "-c", code, folder, str(int(number))]
@@ -76,7 +76,7 @@ def test_an_instance_of_tracing_goes() -> None:
         mount = tracefs.attach()
     except NoTracing as error:
         pytest.skip(str(error))
-    instance = tracefs.path_of(mount) / "instances" / f"isobench-sweeper-test-{os.getpid()}"
+    instance = tracefs.path_of(mount) / "instances" / f"isobench-cleanup-test-{os.getpid()}"
     instance.mkdir()
     sweep(Record(INSTANCE, 0, 0, os.fsencode(instance)), files=[mount])
     assert not instance.exists()
@@ -84,7 +84,7 @@ def test_an_instance_of_tracing_goes() -> None:
 
 
 def test_a_cgroup_goes_with_all_that_is_in_it() -> None:
-    group = cgroup.create("sweeper-test")
+    group = cgroup.create("cleanup-test")
     if group.path is None:
         pytest.skip("this host lets us make no cgroup")
     with subprocess.Popen(["sleep", "1000"]) as process:
@@ -170,8 +170,8 @@ def test_what_is_mounted_in_a_directory_stays(tmp_path: Path) -> None:
     (made / "a" / "b").mkdir(parents=True)
     (made / "c").mkdir()
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import cleanup_process as sweeper\n"
-        "sweeper.sweep([sweeper.record_of(sweeper.DIRECTORY, sys.argv[2])])\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import cleanup_process as cleanup\n"
+        "cleanup.sweep([cleanup.record_of(cleanup.DIRECTORY, sys.argv[2])])\n"
     )
     binds = 'mount --bind "$1" "$2/a/b" && mount --bind "$1" "$2/c" && shift 2 && exec "$@"'
     command = ["unshare", "--mount", "sh", "-c", binds, "sh", str(precious), str(made)]

@@ -25,7 +25,7 @@ with Belongings() as mine:
     if mine.processes.path is not None:
         process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
         (mine.processes.path / "cgroup.procs").write_text(str(process.pid))
-    print(mine.scratch, mine.processes.path or "", mine._sweeper.pid, flush=True)
+    print(mine.scratch, mine.processes.path or "", mine._cleanup.pid, flush=True)
     sys.stdin.read()
 """
 
@@ -38,15 +38,15 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def owner() -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
-    """Have another process own things; yield it, its cgroup or scratch, and its sweeper."""
+    """Have another process own things; yield it, its cgroup or scratch, and its cleanup process."""
     command = [sys.executable, "-c", OWNER]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        scratch, group, sweeper = process.stdout.readline().rstrip("\n").split(" ")
+        scratch, group, cleanup = process.stdout.readline().rstrip("\n").split(" ")
         assert Path(scratch).is_dir()
-        yield process, Path(group or scratch), int(sweeper)
+        yield process, Path(group or scratch), int(cleanup)
         process.kill()
 
 
@@ -72,9 +72,9 @@ def test_a_killed_owner_leaves_no_files_no_cgroup_and_no_processes(base: Path) -
         assert until(lambda: not list(base.iterdir()) and not group.exists())
 
 
-def test_what_a_killed_owner_and_sweeper_leave_is_removed_by_the_next(base: Path) -> None:
-    with owner() as (process, group, sweeper):
-        os.kill(sweeper, signal.SIGKILL)
+def test_what_a_killed_owner_and_cleanup_process_leave_is_removed_by_the_next(base: Path) -> None:
+    with owner() as (process, group, cleanup):
+        os.kill(cleanup, signal.SIGKILL)
         process.kill()
         process.wait()
         (left,) = base.iterdir()
@@ -202,21 +202,21 @@ def test_a_link_to_a_directory_is_not_followed(base: Path) -> None:
     assert (elsewhere / "in-use").exists()
 
 
-def test_a_killed_sweeper_is_replaced(base: Path) -> None:
+def test_a_killed_cleanup_process_is_replaced(base: Path) -> None:
     with Belongings() as mine:
-        mine._sweeper.kill()
-        mine._sweeper.wait()
+        mine._cleanup.kill()
+        mine._cleanup.wait()
         another = mine.another_group(1)
-        assert mine._sweeper.poll() is None
+        assert mine._cleanup.poll() is None
         (mine.scratch / "file").touch()
     assert list(base.iterdir()) == []
     assert another.path is None or not another.path.exists()
 
 
-def test_a_sweeper_that_was_killed_at_last_leaves_nothing(base: Path) -> None:
+def test_a_cleanup_process_that_was_killed_at_last_leaves_nothing(base: Path) -> None:
     with Belongings() as mine:
         (mine.scratch / "file").touch()
-        mine._sweeper.kill()
+        mine._cleanup.kill()
         group = mine.processes.path
     assert list(base.iterdir()) == []
     assert group is None or not group.exists()
