@@ -15,13 +15,25 @@ settings.load_profile("isobench")
 
 ALONE = ("servers", "harness")
 """Folders whose tests follow one another: they share uids and cores, or look for what was left."""
+BESIDE = (
+    "tests/harness/costs/",
+    "tests/harness/host/settings/",
+    "tests/harness/plan/",
+    "tests/harness/results/",
+    "tests/harness/stats/",
+    *(
+        f"tests/harness/commands/test_{command}.py"
+        for command in ("compare", "costs", "export", "output", "report")
+    ),
+)
+"""What in these folders starts no server, and so may run beside all others, file by file."""
 
 
 def group_of(test: str) -> str:
     """Return the name of those that a test must not run beside; `test` is its node id."""
     file, _, _ = test.partition("::")
     folder = file.split("/")[1]
-    return folder if folder in ALONE else file
+    return folder if folder in ALONE and not file.startswith(BESIDE) else file
 
 
 @pytest.hookimpl(optionalhook=True)
