@@ -37,7 +37,7 @@ METRICS: Mapping[str, tuple[str, Callable[[float], float]]] = {
 def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> str:
     """Return a suite of pyperf's as JSON: a benchmark for each target and condition.
 
-    Raises IsobenchError for a metric that has no unit of pyperf's, or that no valid trial has.
+    Raises IsobenchError for a metric that has no unit of pyperf's, or that no good trial has.
     """
     if metric not in METRICS:
         raise IsobenchError(
@@ -45,28 +45,28 @@ def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> s
             hint=f"the metrics are {', '.join(METRICS)}",
         )
     trials = of_targets(counted(folder.trials(), Condition._fields))
-    valid = trials[(trials["verdict"] == "ok") & (trials[metric] > 0)]
-    if valid.empty:
+    good = trials[(trials["verdict"] == "ok") & (trials[metric] > 0)]
+    if good.empty:
         raise IsobenchError(
-            f"{folder.path} has no valid trial with {metric}",
+            f"{folder.path} has no good trial with {metric}",
             hint="choose another --metric, or finish the run with isobench run --resume",
         )
     common = _metadata(folder.manifest, metric)
     benchmarks = [
         pyperf.Benchmark([_run(block, metric, {**common, "name": name}) for block in blocks])
-        for name, blocks in _benchmarks(valid)
+        for name, blocks in _benchmarks(good)
     ]
     buffer = io.StringIO()
     pyperf.BenchmarkSuite(benchmarks).dump(buffer, compact=False)
     return buffer.getvalue()
 
 
-def _benchmarks(valid: pd.DataFrame) -> Iterator[tuple[str, list[pd.DataFrame]]]:
+def _benchmarks(good: pd.DataFrame) -> Iterator[tuple[str, list[pd.DataFrame]]]:
     """Yield each benchmark's name with its blocks."""
     names = ["target", "workload", "load", "connection"]
     # Only where they tell rows apart, so that the usual name is short and the same in every run.
-    names += [name for name in ("tenants", "popularity") if valid[name].nunique() > 1]
-    for _, rows in valid.groupby(["target", *Condition._fields], sort=False):
+    names += [name for name in ("tenants", "popularity") if good[name].nunique() > 1]
+    for _, rows in good.groupby(["target", *Condition._fields], sort=False):
         name = "/".join(_label(name, rows[name].iloc[0]) for name in names)
         yield name, [block for _, block in rows.groupby("block")]
 
