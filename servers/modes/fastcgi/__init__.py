@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Final
 
 from servers import host_checks
-from servers.errors import Unavailable
+from servers.front.starter import Gone, Starter, tell
 from servers.http import Request, Response
 from servers.interpreter.child import REFUSED
 from servers.interpreter.embedded import (
@@ -34,8 +34,7 @@ from servers.modes.fastcgi.starter import (
     GIVING_BACK,
     RECALL,
     Allowance,
-    Gone,
-    Starter,
+    FastcgiService,
 )
 from servers.modes.fastcgi.tenant_worker import NotServed, ask
 from servers.sites import Site
@@ -93,14 +92,11 @@ class Mode(IsolationMode):
             per_tenant=int(self.option("per_tenant")),
             idle_seconds=int(self.option("idle")),
         )
-        self._starter = Starter(self.setting, allowance)
+        self._starter = Starter(lambda door: FastcgiService(door, self.setting, allowance))
 
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
-        if process == self._starter.process:
-            raise Unavailable(
-                "the starter of tenant workers has ended", "read what the server wrote above"
-            )
+        self._starter.check_lives(process)
 
     def child_init(self) -> None:
         """Open a line to the starter, and become www for good."""
@@ -181,7 +177,9 @@ class TenantWorkers:
         self._recalled = False  # whatever is recalled from now on is what we ask for here
         self._asking = True
         self._number += 1
-        self._tell(ASK.pack(ASKING, self._number, site.owner.uid) + site.name.encode("latin-1"))
+        tell(
+            self._line, ASK.pack(ASKING, self._number, site.owner.uid) + site.name.encode("latin-1")
+        )
         channel = self._kept[site.owner] = self._answer()
         self._asking = False
         return channel
@@ -193,7 +191,7 @@ class TenantWorkers:
             except ConnectionError:
                 message = b""
             if not message:
-                raise Gone("the starter of tenant workers has ended")
+                raise Gone
             number, error = ANSWER.unpack(message)
             if number != self._number:  # for a request whose time was up before
                 for descriptor in descriptors:
@@ -206,21 +204,15 @@ class TenantWorkers:
     def _discard(self) -> None:
         """Have the starter end the worker."""
         self._close_kept()
-        self._tell(DISCARDING)
+        tell(self._line, DISCARDING)
         self._unanswered = False
 
     def _give_back(self) -> None:
         """Give back what we have or asked for. Doing so twice, amid itself even, does no harm."""
         self._close_kept()
-        self._tell(GIVING_BACK)
+        tell(self._line, GIVING_BACK)
         self._asking = self._recalled = False
 
     def _close_kept(self) -> None:
         with contextlib.suppress(KeyError):
             os.close(self._kept.popitem()[1])
-
-    def _tell(self, message: bytes) -> None:
-        try:
-            self._line.send(message)
-        except ConnectionError:
-            raise Gone("the starter of tenant workers has ended") from None

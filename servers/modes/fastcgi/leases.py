@@ -27,10 +27,9 @@ from servers.kernel.credentials import Identity
 class TenantWorker(ABC):
     """A process that runs one tenant's scripts, as far as the table is concerned."""
 
-    def __init__(self, tenant: Identity, descriptor: int) -> None:
-        """Note whose it is, and the descriptor through which a front reaches it."""
+    def __init__(self, tenant: Identity) -> None:
+        """Note whose it is."""
         self.tenant = tenant
-        self.descriptor = descriptor
 
     @abstractmethod
     def end(self) -> None:

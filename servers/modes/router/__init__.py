@@ -11,7 +11,7 @@ import os
 import sys
 
 from servers import host_checks
-from servers.errors import Unavailable
+from servers.front.starter import Starter
 from servers.http import Request
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel import keyring, syscalls
@@ -19,7 +19,7 @@ from servers.kernel.confinement import SYSTEM, restrain
 from servers.kernel.credentials import become, drop_for_good
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes.router.front import Front
-from servers.modes.router.starter import Makings, Starter
+from servers.modes.router.starter import Makings, RouterService
 from servers.modes.router.tenant_worker import TenantWorker
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
 from servers.sites import Site
@@ -122,14 +122,12 @@ class Mode(IsolationMode):
         else:
             confine = lambda: restrain(self.setting.sites, _NEEDED)  # noqa: E731
             makings = Makings(confine, os.fork, _become)
-        self._starter = Starter(self.setting, worker, makings, int(self.option("bound")))
+        setting, most = self.setting, int(self.option("bound"))
+        self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
 
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
-        if process == self._starter.process:
-            raise Unavailable(
-                "the starter of tenants' workers has ended", "read what the server wrote above"
-            )
+        self._starter.check_lives(process)
 
     def child_init(self) -> None:
         """Open a line to the starter, become www for good, and give up all files but libraries."""

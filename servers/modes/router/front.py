@@ -17,6 +17,7 @@ import select
 import sys
 import time
 
+from servers.front.starter import Gone, tell
 from servers.front.worker import Worker as PoolWorker
 from servers.http import (
     BadRequest,
@@ -31,7 +32,7 @@ from servers.interpreter.embedded import ScriptFailed, parse_output
 from servers.modes.router import messages
 from servers.modes.router.dispatch import Dispatch, Job, Worker
 from servers.modes.router.framing import canonical, frame
-from servers.modes.router.starter import END, ENDING, START, STARTED, STARTING, Gone
+from servers.modes.router.starter import END, ENDING, START, STARTED, STARTING
 from servers.sites import NotFound, Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -340,21 +341,15 @@ class Front(PoolWorker):
 
     def _start(self, site: Site, number: int) -> None:
         message = START.pack(STARTING, number, site.owner.uid) + site.name.encode("latin-1")
-        self._tell(message)
+        tell(self._line, message)
 
     def _end(self, worker: Worker) -> None:
         assert isinstance(worker, Channel)
-        self._tell(END.pack(ENDING, worker.number))
+        tell(self._line, END.pack(ENDING, worker.number))
         # Closing would not do: the starter has the same open file (epoll(7)).
         self._poll.unregister(worker.socket)
         del self._handlers[worker.socket.fileno()]
         worker.socket.close()
-
-    def _tell(self, message: bytes) -> None:
-        try:
-            self._line.send(message)
-        except ConnectionError:
-            raise Gone("the starter of tenants' workers has ended") from None
 
     def _on_line(self, _event: int) -> None:
         """Take a worker that was asked for."""
@@ -365,7 +360,7 @@ class Front(PoolWorker):
         except ConnectionError:
             message = b""
         if not message:
-            raise Gone("the starter of tenants' workers has ended")
+            raise Gone
         number, error = STARTED.unpack(message)
         if error:
             for job in self._dispatch.refused(number):

@@ -14,10 +14,11 @@ from typing import Any, cast
 
 import pytest
 
+from servers.front.starter import Gone
 from servers.interpreter.embedded import ScriptTimeout
 from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
 from servers.modes.fastcgi import TenantWorkers
-from servers.modes.fastcgi.starter import ANSWER, ASK, ASKING, GIVING_BACK, Gone
+from servers.modes.fastcgi.starter import ANSWER, ASK, ASKING, GIVING_BACK
 from servers.sites import Site
 from tests.servers.live import (
     FIRST_UID,
@@ -428,7 +429,7 @@ def test_without_its_starter_the_server_stops(sites: Sites) -> None:
         worker_of(server, A)
         os.kill(starter_of(server), signal.SIGKILL)
         assert server.process.wait(PATIENCE) == 2
-        assert "the starter of tenant workers has ended" in server.log()
+        assert "the starter of tenants' workers has ended" in server.log()
 
 
 @needs_root

@@ -51,7 +51,7 @@ class Table:
     def _start(self, tenant: Identity) -> FakeWorker:
         if self.failure:
             raise self.failure
-        worker = FakeWorker(tenant, descriptor=0)
+        worker = FakeWorker(tenant)
         self.alive.append(worker)
         assert len(self.alive) <= self.bound
         assert [worker.tenant for worker in self.alive].count(tenant) <= self.per_tenant
