@@ -6,11 +6,9 @@ script, get a worker of its owner from the `starter`, and pass the request on to
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import socket
-from types import FrameType
 from typing import Final
 
 from servers import host_checks
@@ -31,11 +29,14 @@ from servers.modes.fastcgi.starter import (
     ASK,
     ASKING,
     DISCARDING,
-    GIVING_BACK,
-    RECALL,
+    ENROLLING,
+    NUMBER,
+    RELEASED,
+    WITHDRAWING,
     Allowance,
     FastcgiService,
 )
+from servers.modes.fastcgi.table import NOBODY, Table
 from servers.modes.fastcgi.tenant_worker import NotServed, ask
 from servers.sites import Site
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from servers.profiling.timelines import Timeline
 
 _MOST_ATTEMPTS: Final = 3
+# Of dead workers that their fronts have yet to let go of: one a front.
+_SPARE_SLOTS: Final = 64
 
 
 class Mode(IsolationMode):
@@ -86,13 +89,14 @@ class Mode(IsolationMode):
         host_checks.pidfds()
 
     def master_init(self) -> None:
-        """Start the starter."""
+        """Make the table, and start the starter."""
         allowance = Allowance(
             bound=int(self.option("bound")),
             per_tenant=int(self.option("per_tenant")),
             idle_seconds=int(self.option("idle")),
         )
-        self._starter = Starter(lambda door: FastcgiService(door, self.setting, allowance))
+        self._table = table = Table(allowance.bound + _SPARE_SLOTS)
+        self._starter = Starter(lambda door: FastcgiService(door, self.setting, table, allowance))
 
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
@@ -101,7 +105,8 @@ class Mode(IsolationMode):
     def child_init(self) -> None:
         """Open a line to the starter, and become www for good."""
         self._environment = server_environment()
-        self._workers = TenantWorkers(self._starter, self.setting.limits.output)
+        line = self._starter.register()
+        self._workers = TenantWorkers(line, self._table, self.setting.limits.output)
         drop_for_good(self.setting.www)
         # The change of identity has undone it (prctl(2)), and it will not change again.
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -112,25 +117,40 @@ class Mode(IsolationMode):
         return parse_output(self._workers.run(request.script.site, environment, request.body))
 
     def cleanup(self, request: Request) -> None:
-        """Give the worker back if it is wanted elsewhere, or have it ended if it hangs."""
+        """See to it that the worker is released, or ended if it hangs."""
         self._workers.finish()
+
+
+class Channel:
+    """A way to a tenant's worker, which is known by its slot in the table and its serial."""
+
+    __slots__ = ("descriptor", "serial", "slot")
+
+    def __init__(self, slot: int, serial: int, descriptor: int) -> None:
+        self.slot = slot
+        self.serial = serial
+        self.descriptor = descriptor
 
 
 class TenantWorkers:
     """Runs scripts in tenants' workers, one at a time. In a front.
 
-    The worker of the last request is kept for the next one, which saves two messages if that is for
-    the same tenant, until it is recalled. A recall comes as a signal: whether in accept, in recv
-    or in a request, there is always somebody to take it.
+    Keeps the channels of all workers that it has ever had, as long as these live or nobody else has
+    their slot, and claims one of them for a request. The starter is asked where none is idle.
     """
 
-    def __init__(self, starter: Starter, output_limit: int) -> None:
+    def __init__(self, line: socket.socket, table: Table, output_limit: int) -> None:
+        self._line = line
+        self._table = table
         self._output_limit = output_limit
-        self._kept: dict[Identity, int] = {}  # whose the one worker is, and its channel
-        self._number = 0
-        self._busy = self._asking = self._unanswered = self._recalled = False
-        signal.signal(RECALL, self._on_recall)
-        self._line = starter.register()
+        self._channels: dict[Identity, list[Channel]] = {}
+        self._in_slot: dict[int, tuple[Identity, Channel]] = {}
+        self._held: Channel | None = None
+        self._last_slot = 0
+        self._asked = 0
+        self._asking = self._unanswered = self._locking = False
+        self._number = table.enroll()
+        tell(line, NUMBER.pack(ENROLLING, self._number))
 
     def run(self, site: Site, environment: dict[bytes, bytes], body: bytes) -> bytes:
         """Run a script and return what it printed. `finish` must follow, in any case.
@@ -138,53 +158,79 @@ class TenantWorkers:
         Raises what `Embedded.output_of` raises; ScriptFailed also when the worker ended without an
         answer.
         """
-        self._busy = True
         for _ in range(_MOST_ATTEMPTS):
-            channel = self._kept.get(site.owner)
-            if channel is None:
-                channel = self._get_worker(site)
+            channel = self._claim(site.owner) or self._get_worker(site)
             self._unanswered = True
             try:
-                answer = ask(channel, environment, body, self._output_limit)
+                answer = ask(channel.descriptor, environment, body, self._output_limit)
             except NotServed:  # it ended before, on its own account
-                self._discard()
+                self._discard(channel)
             else:
                 self._unanswered = answer.kind == REFUSED  # it may be the worker's own fault
-                self._rest()  # here already: the client may take its time to read the response
+                if not self._unanswered:
+                    self._release(channel)  # the client may take its time to read the response
                 return answer.output()
         raise ScriptFailed("its processes end before they are asked")
 
     def finish(self) -> None:
-        """Let go of the worker, if it is recalled, or must not serve again."""
-        if self._unanswered:
-            self._discard()
-        self._rest()
+        """Let go of the worker, whatever has happened; have it ended where it must not go on."""
+        if self._locking:  # the time was up amid a claim
+            self._table.unlock()
+            self._locking = False
+        held = self._held
+        if self._asking:
+            self._withdraw()
+        elif held is not None:
+            if self._unanswered:
+                self._discard(held)
+            else:
+                self._release(held)
+        elif self._table.wanted[self._last_slot]:  # see `table`: the first look may be too early
+            tell(self._line, RELEASED)
 
-    def _rest(self) -> None:
-        self._busy = False
-        if self._asking or self._recalled:
-            self._give_back()
+    def _claim(self, owner: Identity) -> Channel | None:
+        """Return the first idle worker of an owner that we know, if any, from now on ours.
 
-    def _on_recall(self, _signal: int, _frame: FrameType | None) -> None:
-        self._recalled = True
-        if not self._busy:
-            with contextlib.suppress(Gone):  # the next request finds out as well
-                self._give_back()
+        Always in the same order, so that as few as possible are busy, and their memory in caches.
+        """
+        channels = self._channels.get(owner)
+        if channels is None:
+            return None
+        table = self._table
+        self._locking = True
+        table.lock()
+        for channel in channels:
+            slot = channel.slot
+            if table.may_claim(slot) and table.serials[slot] == channel.serial:
+                self._held = channel
+                table.give(slot, self._number)
+                break
+        table.unlock()
+        self._locking = False
+        return self._held
 
-    def _get_worker(self, site: Site) -> int:
+    # The time may be up between any two steps of these, and `finish` takes them once again.
+
+    def _release(self, channel: Channel) -> None:
+        slot = self._last_slot = channel.slot
+        if self._table.owners[slot] == self._number:
+            self._table.owners[slot] = NOBODY
+        self._held = None
+        if self._table.wanted[slot]:
+            tell(self._line, RELEASED)
+
+    def _get_worker(self, site: Site) -> Channel:
         """Get a worker of the site's owner from the starter; wait for one if need be."""
-        self._close_kept()
-        self._recalled = False  # whatever is recalled from now on is what we ask for here
         self._asking = True
-        self._number += 1
-        tell(
-            self._line, ASK.pack(ASKING, self._number, site.owner.uid) + site.name.encode("latin-1")
-        )
-        channel = self._kept[site.owner] = self._answer()
+        self._asked += 1
+        message = ASK.pack(ASKING, self._asked, site.owner.uid) + site.name.encode("latin-1")
+        tell(self._line, message)
+        slot, serial, descriptor = self._answer()
+        channel = self._held = self._noted(site.owner, slot, serial, descriptor)
         self._asking = False
         return channel
 
-    def _answer(self) -> int:
+    def _answer(self) -> tuple[int, int, int]:
         while True:
             try:
                 message, descriptors, _, _ = socket.recv_fds(self._line, ANSWER.size, 1)
@@ -192,27 +238,48 @@ class TenantWorkers:
                 message = b""
             if not message:
                 raise Gone
-            number, error = ANSWER.unpack(message)
-            if number != self._number:  # for a request whose time was up before
+            asked, slot, serial, error = ANSWER.unpack(message)
+            if asked != self._asked:  # for a request whose time was up before
                 for descriptor in descriptors:
                     os.close(descriptor)
             elif error:
+                self._asking = False
                 raise OSError(error, os.strerror(error))
             else:
-                return descriptors[0]
+                return slot, serial, descriptors[0]
 
-    def _discard(self) -> None:
+    def _noted(self, owner: Identity, slot: int, serial: int, descriptor: int) -> Channel:
+        """Return the channel of a worker, in the place of whatever had its slot before."""
+        known = self._in_slot.get(slot)
+        if known is not None:
+            if known[1].serial == serial:
+                os.close(descriptor)
+                return known[1]
+            self._forget(slot)
+        channel = Channel(slot, serial, descriptor)
+        self._in_slot[slot] = owner, channel
+        self._channels.setdefault(owner, []).append(channel)
+        return channel
+
+    def _forget(self, slot: int) -> None:
+        if slot not in self._in_slot:
+            return
+        owner, channel = self._in_slot.pop(slot)
+        channels = self._channels[owner]
+        channels.remove(channel)
+        if not channels:
+            del self._channels[owner]
+        os.close(channel.descriptor)
+
+    def _discard(self, channel: Channel) -> None:
         """Have the starter end the worker."""
-        self._close_kept()
-        tell(self._line, DISCARDING)
+        tell(self._line, NUMBER.pack(DISCARDING, channel.slot))
+        self._forget(channel.slot)
+        self._held = None
         self._unanswered = False
 
-    def _give_back(self) -> None:
-        """Give back what we have or asked for. Doing so twice, amid itself even, does no harm."""
-        self._close_kept()
-        tell(self._line, GIVING_BACK)
-        self._asking = self._recalled = False
-
-    def _close_kept(self) -> None:
-        with contextlib.suppress(KeyError):
-            os.close(self._kept.popitem()[1])
+    def _withdraw(self) -> None:
+        """Give up what we have asked for, and may have been granted."""
+        tell(self._line, WITHDRAWING)
+        self._held = None
+        self._asking = False

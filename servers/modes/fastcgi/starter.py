@@ -1,14 +1,15 @@
-"""The starter of `fastcgi`: starts workers, and keeps the table of `leases`.
+"""The starter of `fastcgi`: starts workers, and grants them by the rules of `leases`.
 
-Messages between a front and the starter, each one packet of a Unix socket without a name:
+A front asks only where it can claim no worker in the `table`. Messages between a front and the
+starter, each one packet of a Unix socket without a name, numbers of 8 bytes:
 
-- front, ``A``, number (8 bytes), uid (8 bytes), name of the site: give me a worker of this owner,
-  and take back the one I have;
-- front, ``B``: take back the worker I have, or withdraw what I asked for;
-- front, ``D``: end the worker I have;
-- starter, number (8 bytes), errno (4 bytes): what you asked for under this number. With it comes
-  the descriptor of the worker's channel, unless errno says why not.
-- starter, SIGUSR2: send ``B`` as soon as you are in no request.
+- front, ``E``, number: I am the front of this number in the table. The first message;
+- front, ``A``, number, uid, name of the site: I have no worker, give me one of this owner;
+- front, ``W``: I do not want what I asked for, nor the worker if it is granted already;
+- front, ``R``: I have released a worker that is wanted;
+- front, ``D``, slot: end the worker I have, and let its slot go;
+- starter, number, slot, serial, errno (4 bytes): what you asked for under this number is yours.
+  With it comes the descriptor of the worker's channel, unless errno says why not.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import signal
 import socket
 import struct
+from functools import partial
 from typing import Final, NamedTuple
 
 from servers.front.starter import Service, WorkerProcess
@@ -28,17 +29,19 @@ from servers.kernel.confinement import restrain
 from servers.kernel.credentials import Identity, become
 from servers.mode import Setting
 from servers.modes.fastcgi.leases import Front, Leases, TenantWorker
-from servers.modes.fastcgi.tenant_worker import serve
+from servers.modes.fastcgi.table import Table
+from servers.modes.fastcgi.tenant_worker import rehearse, serve
 from servers.sites import NotFound
 
 ASK: Final = struct.Struct("<cQQ")
-ANSWER: Final = struct.Struct("<QI")
+ANSWER: Final = struct.Struct("<QQQI")
+NUMBER: Final = struct.Struct("<cQ")
+ENROLLING: Final = b"E"
 ASKING: Final = b"A"
-GIVING_BACK: Final = b"B"
+WITHDRAWING: Final = b"W"
+RELEASED: Final = b"R"
 DISCARDING: Final = b"D"
-RECALL: Final = signal.SIGUSR2
 
-_CREDENTIALS: Final = struct.Struct("3i")  # unix(7), SO_PEERCRED: pid, uid, gid
 _NEEDED: Final = syscalls.capability_mask(
     syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
 )
@@ -53,32 +56,23 @@ class Allowance(NamedTuple):
 
 
 class _Front(Front):
-    """A front, at the other end of its line."""
+    """A front, at the other end of its line; `asked` is what it has asked last."""
 
-    def __init__(self, line: socket.socket) -> None:
-        self.line = line
-        self.number = 0
-        process, _, _ = _CREDENTIALS.unpack(
-            line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        )
-        self._process = os.pidfd_open(process)
+    def __init__(self, number: int, line: socket.socket) -> None:
+        super().__init__(number)
+        self.asked = 0
+        self._line = line
 
     def grant(self, worker: TenantWorker) -> None:
         assert isinstance(worker, _Worker)
-        worker.process.hand_to(self.line, ANSWER.pack(self.number, 0))
+        answer = ANSWER.pack(self.asked, worker.slot, worker.serial, 0)
+        worker.process.hand_to(self._line, answer)
 
     def refuse(self, error: OSError) -> None:
         """Answer, unless the front is gone, or does not listen and will run into its time limit."""
         with contextlib.suppress(OSError):
-            message = ANSWER.pack(self.number, error.errno or errno.EPERM)
-            self.line.send(message, socket.MSG_DONTWAIT)
-
-    def recall(self) -> None:
-        with contextlib.suppress(ProcessLookupError):  # what it has is taken when its line ends
-            signal.pidfd_send_signal(self._process, RECALL)
-
-    def close(self) -> None:
-        os.close(self._process)
+            answer = ANSWER.pack(self.asked, 0, 0, error.errno or errno.EAGAIN)
+            self._line.send(answer, socket.MSG_DONTWAIT)
 
 
 class _Worker(TenantWorker):
@@ -93,34 +87,39 @@ class _Worker(TenantWorker):
 
 
 class FastcgiService(Service):
-    """Tells the table what happens, and does what follows from it."""
+    """Tells the leases what happens, and does what follows from it."""
 
-    def __init__(self, door: socket.socket, setting: Setting, allowance: Allowance) -> None:
-        """Give up what of root's power is not needed."""
+    def __init__(
+        self, door: socket.socket, setting: Setting, table: Table, allowance: Allowance
+    ) -> None:
+        """Rehearse what a worker does, and give up what of root's power is not needed."""
         super().__init__(door, setting.sites)
-        restrain(setting.sites, _NEEDED)
+        self._table = table
+        table.keep_from_children()
         self._interpreter = Embedded(setting.limits.output, setting.code_cache)
+        rehearse(self._interpreter)
+        restrain(setting.sites, _NEEDED)
         self._patience = struct.pack("ll", allowance.idle_seconds, 0)
-        self._leases = Leases(self._start, allowance.bound, allowance.per_tenant)
+        self._leases = Leases(self._start, table, allowance.bound, allowance.per_tenant)
         self._fronts: dict[socket.socket, _Front] = {}
         self._of_process: dict[WorkerProcess, _Worker] = {}
 
     def heard(self, line: socket.socket, message: bytes) -> bool:
-        """Lease a worker, or take one back."""
-        kind = message[:1]
-        front = self._fronts.get(line)
-        if front is None:
-            try:
-                front = self._fronts[line] = _Front(line)
-            except OSError:  # it is gone already
-                return False
-        if kind == ASKING and len(message) > ASK.size:
-            _, front.number, uid = ASK.unpack_from(message)
+        """Do what a front asks for."""
+        kind, front = message[:1], self._fronts.get(line)
+        if kind == ENROLLING and len(message) == NUMBER.size and front is None:
+            self._fronts[line] = _Front(NUMBER.unpack(message)[1], line)
+        elif front is None:
+            return False
+        elif kind == ASKING and len(message) > ASK.size:
+            _, front.asked, uid = ASK.unpack_from(message)
             self._on_ask(front, uid, message[ASK.size :])
-        elif kind == GIVING_BACK:
-            self._leases.give_back(front)
-        elif kind == DISCARDING:
-            self._leases.discard(front)
+        elif kind == WITHDRAWING:
+            self._leases.withdraw(front)
+        elif kind == RELEASED:
+            self._leases.released()
+        elif kind == DISCARDING and len(message) == NUMBER.size:
+            self._leases.discard(front, NUMBER.unpack(message)[1])
         else:
             return False
         return True
@@ -129,30 +128,23 @@ class FastcgiService(Service):
         """End its worker."""
         front = self._fronts.pop(line, None)
         if front is not None:
-            self._leases.discard(front)
-            front.close()
+            self._leases.front_ended(front)
 
     def worker_ended(self, worker: WorkerProcess) -> None:
-        """Tell the table."""
+        """Let another have its place."""
         self._leases.ended(self._of_process.pop(worker))
 
     def _on_ask(self, front: _Front, uid: int, name: bytes) -> None:
         try:
             owner = self.site_of(name, uid).owner
         except (NotFound, PermissionError):
-            self._leases.give_back(front)
             front.refuse(PermissionError(errno.EPERM, os.strerror(errno.EPERM)))
         else:
             self._leases.ask(front, owner)
 
     def _start(self, tenant: Identity) -> _Worker:
-        process = self.start(
-            tenant,
-            socket.SOCK_STREAM,
-            os.fork,
-            lambda: _become(tenant),
-            lambda channel: self._serve(channel),
-        )
+        become_tenant = partial(_become, tenant)
+        process = self.start(tenant, socket.SOCK_STREAM, os.fork, become_tenant, self._serve)
         worker = self._of_process[process] = _Worker(process)
         return worker
 

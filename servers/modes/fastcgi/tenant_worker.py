@@ -28,7 +28,16 @@ import sys
 from typing import Final, NamedTuple
 
 from servers.http import Request
-from servers.interpreter.child import ANSWERED, FAILED, REFUSED, message, refusal, write
+from servers.interpreter.child import (
+    ANSWERED,
+    FAILED,
+    REFUSED,
+    REHEARSALS,
+    WARMUP_SCRIPT,
+    message,
+    refusal,
+    write,
+)
 from servers.interpreter.embedded import Embedded, OutputTooLarge, ScriptFailed
 from servers.kernel.reaping import reap_ended
 from servers.sites import Script, Site
@@ -115,6 +124,20 @@ def serve(channel: int, interpreter: Embedded) -> None:
         kind, text = _answer(dict(zip(parts, parts, strict=True)), body, interpreter, sites)
         write(channel, message(kind, text))
         reap_ended()  # nobody else would, as long as this worker is kept
+
+
+def rehearse(interpreter: Embedded) -> None:
+    """Answer a request for nothing, until the interpreter has filled its caches."""
+    here = os.getcwd()
+    environment = {
+        b"DOCUMENT_ROOT": os.path.dirname(WARMUP_SCRIPT),
+        b"SCRIPT_FILENAME": WARMUP_SCRIPT,
+        b"QUERY_STRING": b"rehearsal",
+    }
+    sites: dict[bytes, Site] = {}
+    for _ in range(REHEARSALS):
+        message(*_answer(dict(environment), b"", interpreter, sites))
+    os.chdir(here)
 
 
 def _lowest_free_descriptor(descriptor: int) -> int:

@@ -1,5 +1,6 @@
 """What is special to `fastcgi`: whose workers there are, how many, who gets one, and their ends."""
 
+import fcntl
 import os
 import re
 import signal
@@ -8,9 +9,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
@@ -18,7 +18,17 @@ from servers.front.starter import Gone
 from servers.interpreter.embedded import ScriptTimeout
 from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
 from servers.modes.fastcgi import TenantWorkers
-from servers.modes.fastcgi.starter import ANSWER, ASK, ASKING, GIVING_BACK
+from servers.modes.fastcgi.starter import (
+    ANSWER,
+    ASK,
+    ASKING,
+    DISCARDING,
+    ENROLLING,
+    NUMBER,
+    RELEASED,
+    WITHDRAWING,
+)
+from servers.modes.fastcgi.table import NOBODY, Table
 from servers.sites import Site
 from tests.servers.live import (
     FIRST_UID,
@@ -122,6 +132,7 @@ def test_content_has_no_descriptor_but_its_own_channel(sites: Sites) -> None:
                 path.name: str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()
             }
             assert sorted(open_ones) == ["0", "1", "2", "3"]
+            assert "memfd" not in Path(f"/proc/{pid}/maps").read_text()
             assert open_ones["0"] == open_ones["1"] == "/dev/null"
             assert open_ones["3"].startswith("socket:")
 
@@ -240,7 +251,7 @@ def test_a_tenants_own_limit(sites: Sites) -> None:
 
 
 @needs_root
-def test_a_lease_is_recalled_from_a_front_that_waits_for_its_client(sites: Sites) -> None:
+def test_a_front_that_waits_for_its_client_keeps_no_worker(sites: Sites) -> None:
     with serving(sites, "bound=1", workers=2) as server, server.connect() as idle:
         idle.sendall(request(tenant=A, headers=""))
         stream = idle.makefile("rb")
@@ -464,28 +475,44 @@ class Played:
     def __init__(self) -> None:
         self.ours, self.line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.line.settimeout(PATIENCE)
-        starter = SimpleNamespace(register=lambda: self.ours)
-        self.workers = TenantWorkers(cast(Any, starter), output_limit=1000)
+        self.table = Table(slots=4)
+        self.number = self.table.enroll() + 1
+        self.workers = TenantWorkers(self.ours, self.table, output_limit=1000)
+        assert self.heard() == NUMBER.pack(ENROLLING, self.number)
 
     def heard(self) -> bytes:
         return self.line.recv(512)
 
-    def grant(self, number: int) -> socket.socket:
+    def hears_nothing(self) -> bool:
+        self.line.setblocking(False)
+        try:
+            self.line.recv(512)
+        except BlockingIOError:
+            self.line.settimeout(PATIENCE)
+            return True
+        return False
+
+    def grant(self, number: int, slot: int = 0, serial: int = 7) -> socket.socket:
         """Grant a worker that the test plays as well; return its end of the channel."""
         front, worker = socket.socketpair()
         with front:
-            socket.send_fds(self.line, [ANSWER.pack(number, 0)], [front.fileno()])
+            self.table.serials[slot] = serial
+            self.table.give(slot, self.number)
+            answer = ANSWER.pack(number, slot, serial, 0)
+            socket.send_fds(self.line, [answer], [front.fileno()])
         return worker
+
+    def close(self) -> None:
+        for slot in tuple(self.workers._in_slot):
+            self.workers._forget(slot)
 
 
 @pytest.fixture
 def played() -> Iterator[Played]:
-    before = signal.getsignal(signal.SIGUSR2)
     made = Played()
     with made.ours, made.line:
         yield made
-    made.workers._close_kept()
-    signal.signal(signal.SIGUSR2, before)
+    made.close()
 
 
 @pytest.fixture
@@ -507,57 +534,109 @@ def run(played: Played, site: Site) -> bytes:
 ANSWERED = b"A" + (2).to_bytes(8, "little") + bytes(8) + b"hi"
 
 
-def test_a_worker_is_kept_until_it_is_recalled(played: Played, site: Site) -> None:
+def test_a_worker_once_granted_is_claimed_without_a_word(played: Played, site: Site) -> None:
     with played.grant(1) as worker:
         for _ in range(3):
             worker.sendall(ANSWERED)
             assert run(played, site) == b"hi"
-            worker.recv(100)
+            assert played.table.owners[0] == NOBODY
         assert played.heard() == asked(site, 1)
-        signal.raise_signal(signal.SIGUSR2)
-        assert played.heard() == GIVING_BACK
-        assert worker.recv(1) == b""
+        assert played.hears_nothing()
 
 
-def test_a_recall_during_a_request_is_heeded_after_it(played: Played, site: Site) -> None:
-    heard_meanwhile = []
-
-    def recall_and_answer(worker: socket.socket) -> None:
-        worker.recv(100)
-        os.kill(os.getpid(), signal.SIGUSR2)
-        time.sleep(0.05)
-        heard_meanwhile.append(played.heard())
-        played.line.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            played.heard()
+@pytest.mark.parametrize("change", ["owners", "wanted", "serials"])
+def test_a_worker_that_is_not_ours_to_claim_is_asked_for(
+    played: Played, site: Site, change: str
+) -> None:
+    """Another has it, others wait for it, or another worker is in its slot."""
+    with played.grant(1) as worker:
         worker.sendall(ANSWERED)
+        run(played, site)
+    assert played.heard() == asked(site, 1)
+    getattr(played.table, change)[0] = 99
+    with played.grant(2, slot=1, serial=8) as other:
+        other.sendall(ANSWERED)
+        assert run(played, site) == b"hi"
+    assert played.heard() == asked(site, 2)
 
-    with played.grant(1) as worker, ThreadPoolExecutor(1) as threads:
-        playing = threads.submit(recall_and_answer, worker)
+
+def test_a_worker_that_is_wanted_is_released_before_the_response(
+    played: Played, site: Site
+) -> None:
+    with played.grant(1) as worker:
+        played.table.wanted[0] = 1
+        worker.sendall(ANSWERED)
         assert played.workers.run(site, {b"A": b"b"}, b"") == b"hi"
-        playing.result()
-        assert heard_meanwhile == [asked(site, 1)]
-        assert played.heard() == GIVING_BACK  # before the response goes to the client
+        assert [played.heard(), played.heard()] == [asked(site, 1), RELEASED]
+        assert played.table.owners[0] == NOBODY
+        played.workers.finish()
+
+
+def test_a_worker_that_has_become_wanted_as_it_was_released_is_reported(
+    played: Played, site: Site
+) -> None:
+    with played.grant(1) as worker:
+        worker.sendall(ANSWERED)
+        played.workers.run(site, {b"A": b"b"}, b"")
+        played.table.wanted[0] = 1
+        played.workers.finish()
+        assert [played.heard(), played.heard()] == [asked(site, 1), RELEASED]
 
 
 def test_a_late_grant_is_not_taken_for_another(played: Played, site: Site) -> None:
     """The time was up while the front waited; what it asked for then comes after all."""
-
-    def time_is_up(*_: object) -> None:
-        raise ScriptTimeout
-
-    before = signal.signal(signal.SIGALRM, time_is_up)
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
-    try:
-        with pytest.raises(ScriptTimeout):
-            run(played, site)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert [played.heard(), played.heard()] == [asked(site, 1), GIVING_BACK]
-    with played.grant(1) as late, played.grant(2) as worker:
+    with pytest.raises(ScriptTimeout), time_up():
+        run(played, site)
+    assert [played.heard(), played.heard()] == [asked(site, 1), WITHDRAWING]
+    with played.grant(1) as late, played.grant(2, slot=1, serial=8) as worker:
         worker.sendall(ANSWERED)
         assert run(played, site) == b"hi"
         assert late.recv(1) == b""
+
+
+def test_time_that_is_up_amid_a_claim_leaves_no_lock(played: Played, site: Site) -> None:
+    with played.grant(1) as worker:
+        worker.sendall(ANSWERED)
+        run(played, site)
+        other = os.fork()
+        if other == 0:
+            played.table.lock()
+            time.sleep(1000)
+        try:
+            wait_until_locked(played.table)
+            with pytest.raises(ScriptTimeout), time_up():
+                run(played, site)
+        finally:
+            os.kill(other, signal.SIGKILL)  # the kernel releases its lock
+            os.waitpid(other, 0)
+        worker.sendall(ANSWERED)
+        assert run(played, site) == b"hi"
+
+
+def wait_until_locked(table: Table) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.lockf(table._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)
+        except BlockingIOError:
+            return
+        table.unlock()
+        time.sleep(0.01)
+
+
+@contextmanager
+def time_up() -> Iterator[None]:
+    """Have the master say that the time is up, in the place of whatever waits."""
+
+    def raise_it(*_: object) -> None:
+        raise ScriptTimeout
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_worker_that_hangs_is_discarded(played: Played, site: Site) -> None:
@@ -565,12 +644,23 @@ def test_a_worker_that_hangs_is_discarded(played: Played, site: Site) -> None:
         worker.sendall(ANSWERED + b"?")
         with pytest.raises(Exception, match="malformed answer"):
             run(played, site)
-        assert [played.heard(), played.heard()] == [asked(site, 1), b"D"]
+        assert [played.heard(), played.heard()] == [asked(site, 1), NUMBER.pack(DISCARDING, 0)]
+        assert played.table.owners[0] == played.number  # until the starter has seen to it
+
+
+def test_channels_of_workers_that_are_no_more_are_closed(played: Played, site: Site) -> None:
+    """As soon as another worker in the same slot is granted, so that there is a bound on them."""
+    for number in range(1, 4):
+        with played.grant(number, serial=number) as worker:
+            worker.sendall(ANSWERED)
+            assert run(played, site) == b"hi"
+            played.table.serials[0] = 0
+    assert len(played.workers._in_slot) == 1
 
 
 @pytest.mark.parametrize("error", [1, 11])
 def test_a_refusal_is_an_error_of_the_system(played: Played, site: Site, error: int) -> None:
-    played.line.send(ANSWER.pack(1, error))
+    played.line.send(ANSWER.pack(1, 0, 0, error))
     with pytest.raises(OSError, match=re.escape(os.strerror(error))):
         run(played, site)
 
@@ -579,4 +669,3 @@ def test_without_a_starter_nothing_is_served(played: Played, site: Site) -> None
     played.line.close()
     with pytest.raises(Gone):
         run(played, site)
-    signal.raise_signal(signal.SIGUSR2)  # harmless

@@ -1,4 +1,4 @@
-"""The table of leases: whom it serves, whom it ends, and that nobody waits for ever."""
+"""Who gets a worker: whom the rules serve, whom they end, and that nobody waits for ever."""
 
 import random
 
@@ -6,6 +6,7 @@ import pytest
 
 from servers.kernel.credentials import Identity
 from servers.modes.fastcgi.leases import Front, Leases, TenantWorker
+from servers.modes.fastcgi.table import NOBODY, Table
 
 A, B, C, D = (Identity(uid, uid) for uid in (1, 2, 3, 4))
 
@@ -23,30 +24,26 @@ class FakeWorker(TenantWorker):
 class FakeFront(Front):
     """A front that notes what it is told."""
 
-    granted: TenantWorker | None = None
+    has: TenantWorker | None = None
     refused: OSError | None = None
 
-    def __init__(self) -> None:
-        self.recalls = 0
-
     def grant(self, worker: TenantWorker) -> None:
-        self.granted = worker
+        self.has = worker
 
     def refuse(self, error: OSError) -> None:
         self.refused = error
 
-    def recall(self) -> None:
-        self.recalls += 1
 
+class Game:
+    """A table, fronts, and all the workers that were started."""
 
-class Table:
-    """A table, and all the workers that it has started."""
-
-    def __init__(self, bound: int, per_tenant: int = 8) -> None:
+    def __init__(self, bound: int, fronts: int, per_tenant: int = 8) -> None:
         self.bound, self.per_tenant = bound, per_tenant
         self.alive: list[FakeWorker] = []
         self.failure: OSError | None = None
-        self.leases = Leases(self._start, bound, per_tenant)
+        self.table = Table(slots=bound + fronts)
+        self.leases = Leases(self._start, self.table, bound, per_tenant)
+        self.fronts = [FakeFront(self.table.enroll()) for _ in range(fronts)]
 
     def _start(self, tenant: Identity) -> FakeWorker:
         if self.failure:
@@ -58,9 +55,29 @@ class Table:
         return worker
 
     def ask(self, front: FakeFront, tenant: Identity) -> TenantWorker | None:
-        front.granted = None
+        front.has = None
         self.leases.ask(front, tenant)
-        return front.granted
+        return front.has
+
+    def use(self, front: FakeFront, tenant: Identity) -> TenantWorker | None:
+        """Ask for a worker, and release it."""
+        worker = self.ask(front, tenant)
+        if worker is not None:
+            self.release(front)
+        return worker
+
+    def release(self, front: FakeFront) -> None:
+        worker, front.has = front.has, None
+        assert worker is not None
+        assert self.table.owners[worker.slot] == front.number
+        self.table.owners[worker.slot] = NOBODY
+        if self.table.wanted[worker.slot]:
+            self.leases.released()
+
+    def discard(self, front: FakeFront) -> None:
+        worker, front.has = front.has, None
+        assert worker is not None
+        self.leases.discard(front, worker.slot)
 
     def bury(self) -> None:
         """Let those that were told to end have ended."""
@@ -71,156 +88,235 @@ class Table:
     def tenants(self) -> list[Identity]:
         return [worker.tenant for worker in self.alive]
 
-
-def fronts(count: int) -> list[FakeFront]:
-    return [FakeFront() for _ in range(count)]
+    def wanted(self) -> list[bool]:
+        return [bool(self.table.wanted[worker.slot]) for worker in self.alive]
 
 
 def test_a_worker_is_used_again_by_its_tenant_only() -> None:
-    table, (one, other) = Table(bound=4), fronts(2)
-    worker = table.ask(one, A)
-    assert table.ask(one, B) not in (worker, None)
-    assert table.ask(other, A) is worker
-    assert table.tenants() == [A, B]
+    game = Game(bound=4, fronts=2)
+    one, other = game.fronts
+    worker = game.use(one, A)
+    assert game.use(one, B) not in (worker, None)
+    assert game.use(other, A) is worker
+    assert game.tenants() == [A, B]
 
 
-def test_a_leased_worker_is_nobody_elses() -> None:
-    table, (one, other) = Table(bound=4), fronts(2)
-    assert table.ask(one, A) is not table.ask(other, A)
-    assert table.tenants() == [A, A]
+def test_a_worker_that_one_has_is_nobody_elses() -> None:
+    game = Game(bound=4, fronts=2)
+    one, other = game.fronts
+    assert game.ask(one, A) is not game.ask(other, A)
+    assert game.tenants() == [A, A]
 
 
 def test_the_most_recently_used_of_a_tenants_workers_is_chosen() -> None:
-    table, (one, two, three) = Table(bound=4), fronts(3)
-    table.ask(one, A)
-    last = table.ask(two, A)
-    table.leases.give_back(one)
-    table.leases.give_back(two)
-    assert table.ask(three, A) is last
+    game = Game(bound=4, fronts=3)
+    one, two, three = game.fronts
+    game.ask(one, A)
+    last = game.ask(two, A)
+    game.release(one)
+    game.release(two)
+    assert game.ask(three, A) is last
+
+
+def test_a_claim_in_the_table_counts_as_a_use() -> None:
+    game = Game(bound=2, fronts=1)
+    (front,) = game.fronts
+    first = game.use(front, A)
+    assert first is not None
+    game.use(front, B)
+    game.table.give(first.slot, front.number)
+    front.has = first
+    game.release(front)
+    game.ask(front, C)
+    assert [worker.told_to_end for worker in game.alive] == [False, True]
 
 
 def test_the_least_recently_used_is_ended_at_the_bound() -> None:
-    table, (front,) = Table(bound=3), fronts(1)
-    for tenant in (A, B, C, A, D):
-        table.ask(front, tenant)
-    assert table.tenants() == [A, B, C]
-    table.bury()
-    assert front.granted
-    assert table.tenants() == [A, C, D]
-    assert front.recalls == 0
+    game = Game(bound=3, fronts=1)
+    (front,) = game.fronts
+    for tenant in (A, B, C, A):
+        game.use(front, tenant)
+    assert game.ask(front, D) is None
+    assert game.tenants() == [A, B, C]
+    game.bury()
+    assert front.has
+    assert game.tenants() == [A, C, D]
 
 
 def test_only_as_many_are_ended_as_are_needed() -> None:
-    table, (one, two, three) = Table(bound=3), fronts(3)
+    game = Game(bound=3, fronts=3)
+    one, two, three = game.fronts
     for tenant in (A, B, C):
-        table.ask(one, tenant)
-    table.leases.give_back(one)
-    table.ask(one, D)
-    table.leases.give_back(two)  # an event that changes nothing
-    assert sum(worker.told_to_end for worker in table.alive) == 1
-    assert table.ask(three, C) is not None
+        game.use(one, tenant)
+    game.ask(one, D)
+    game.leases.withdraw(two)  # an event that changes nothing
+    assert sum(worker.told_to_end for worker in game.alive) == 1
+    assert game.ask(three, C) is not None
 
 
-def test_a_lease_in_use_is_recalled_and_never_ended() -> None:
-    table, (one, other) = Table(bound=1), fronts(2)
-    table.ask(one, A)
-    assert table.ask(other, B) is None
-    assert [worker.told_to_end for worker in table.alive] == [False]
-    assert one.recalls == 1
-    table.leases.give_back(other)
-    table.ask(other, B)
-    assert one.recalls == 1  # once is enough
-    table.leases.give_back(one)
-    table.bury()
-    assert table.tenants() == [B]
-    assert other.granted is not None
+def test_a_worker_in_use_is_wanted_and_never_ended() -> None:
+    game = Game(bound=1, fronts=2)
+    one, other = game.fronts
+    game.ask(one, A)
+    assert game.ask(other, B) is None
+    assert [worker.told_to_end for worker in game.alive] == [False]
+    assert game.wanted() == [True]
+    game.leases.withdraw(other)
+    assert game.wanted() == [False]
+    game.ask(other, B)
+    game.release(one)
+    game.bury()
+    assert game.tenants() == [B]
+    assert other.has is not None
+    assert game.wanted() == [False]
 
 
-def test_a_tenants_own_limit_recalls_only_what_helps() -> None:
-    table, (one, two, three) = Table(bound=4, per_tenant=1), fronts(3)
-    table.ask(one, A)
-    table.ask(two, B)
-    assert table.ask(three, A) is None
-    assert (one.recalls, two.recalls) == (1, 0)
-    table.leases.give_back(one)
-    assert three.granted is one.granted
+def test_a_tenants_own_limit_wants_only_what_helps() -> None:
+    game = Game(bound=4, fronts=3, per_tenant=1)
+    one, two, three = game.fronts
+    worker = game.ask(one, A)
+    game.ask(two, B)
+    assert game.ask(three, A) is None
+    assert game.wanted() == [True, False]
+    game.release(one)
+    assert three.has is worker
+    assert game.wanted() == [False, False]
 
 
 def test_who_waits_is_served_in_the_order_of_asking() -> None:
-    table, (one, two, three) = Table(bound=1), fronts(3)
-    table.ask(one, A)
-    assert table.ask(two, B) is table.ask(three, A) is None
-    assert table.ask(one, A) is None  # to ask is to give back, and to queue behind the others
-    table.bury()
-    assert [bool(front.granted) for front in (one, two, three)] == [False, True, False]
-    table.leases.give_back(two)
-    table.bury()
-    assert [bool(front.granted) for front in (one, two, three)] == [False, True, True]
+    game = Game(bound=1, fronts=3)
+    one, two, three = game.fronts
+    game.ask(one, A)
+    assert game.ask(two, B) is game.ask(three, A) is None
+    game.release(one)
+    assert game.ask(one, A) is None  # behind the others
+    game.bury()
+    assert [bool(front.has) for front in game.fronts] == [False, True, False]
+    game.release(two)
+    game.bury()
+    assert [bool(front.has) for front in game.fronts] == [False, False, True]
+
+
+def test_a_worker_released_unheard_is_found_by_who_begins_to_wait() -> None:
+    """It was not wanted when its front looked, and was when it was asked for."""
+    game = Game(bound=1, fronts=2)
+    one, other = game.fronts
+    worker = game.ask(one, A)
+    assert worker is not None
+    want = game.leases._want
+
+    def release_meanwhile(*arguments: object) -> bool:
+        game.table.owners[worker.slot] = NOBODY
+        return want(*arguments)  # type: ignore[arg-type]
+
+    game.leases._want = release_meanwhile  # type: ignore[method-assign]
+    game.ask(other, B)
+    game.bury()
+    assert other.has is not None
 
 
 def test_a_discarded_worker_is_ended_and_not_used_again() -> None:
-    table, (front,) = Table(bound=4), fronts(1)
-    worker = table.ask(front, A)
-    table.leases.discard(front)
-    table.leases.discard(front)
-    assert [worker.told_to_end for worker in table.alive] == [True]
-    assert table.ask(front, A) not in (worker, None)
-    table.bury()
-    assert table.tenants() == [A]
+    game = Game(bound=4, fronts=1)
+    (front,) = game.fronts
+    worker = game.ask(front, A)
+    assert worker is not None
+    game.discard(front)
+    game.leases.discard(front, worker.slot)
+    assert [worker.told_to_end for worker in game.alive] == [True]
+    assert game.ask(front, A) not in (worker, None)
+    game.bury()
+    assert game.tenants() == [A]
+
+
+def test_a_front_that_is_gone_takes_its_worker_with_it() -> None:
+    game = Game(bound=4, fronts=2)
+    one, other = game.fronts
+    game.ask(one, A)
+    game.ask(other, B)
+    game.leases.front_ended(one)
+    assert [worker.told_to_end for worker in game.alive] == [True, False]
 
 
 def test_a_worker_that_ends_by_itself_makes_room() -> None:
-    table, (one, other) = Table(bound=1), fronts(2)
-    worker = table.ask(one, A)
+    game = Game(bound=1, fronts=2)
+    one, other = game.fronts
+    worker = game.ask(one, A)
     assert worker is not None
-    table.ask(other, B)
-    table.alive.clear()
-    table.leases.ended(worker)
-    assert other.granted is not None
-    table.leases.give_back(one)  # which had it: nothing to give
-    assert table.tenants() == [B]
+    game.ask(other, B)
+    game.alive.clear()
+    game.leases.ended(worker)
+    assert other.has is not None
+    assert other.has.slot != worker.slot  # which `one` has yet to let go of
+    game.release(one)
+    assert game.tenants() == [B]
+    assert game.table.owners[other.has.slot] == other.number
+
+
+def test_the_slot_of_a_dead_worker_is_used_again_when_its_front_has_let_go() -> None:
+    game = Game(bound=1, fronts=1)
+    (front,) = game.fronts
+    for _ in range(10):
+        worker = game.ask(front, A)
+        assert worker is not None
+        game.alive.clear()
+        game.leases.ended(worker)
+        game.discard(front)
 
 
 def test_an_ask_can_be_withdrawn() -> None:
-    table, (one, other) = Table(bound=1), fronts(2)
-    table.ask(one, A)
-    table.ask(other, B)
-    table.leases.give_back(other)
-    table.leases.give_back(one)
-    assert table.tenants() == [A]
-    assert not table.alive[0].told_to_end
+    game = Game(bound=1, fronts=2)
+    one, other = game.fronts
+    game.ask(one, A)
+    game.ask(other, B)
+    game.leases.withdraw(other)
+    game.release(one)
+    assert game.tenants() == [A]
+    assert not game.alive[0].told_to_end
+
+
+def test_a_grant_that_crosses_its_withdrawal_is_taken_back() -> None:
+    game = Game(bound=1, fronts=2)
+    one, other = game.fronts
+    worker = game.ask(one, A)
+    game.leases.withdraw(one)
+    assert game.ask(other, A) is worker
 
 
 def test_a_worker_that_cannot_be_started_is_refused() -> None:
-    table, (front,) = Table(bound=1), fronts(1)
-    table.failure = BlockingIOError(11, "no process")
-    assert table.ask(front, A) is None
-    assert front.refused is table.failure
-    table.failure = None
-    assert table.ask(front, A) is not None
+    game = Game(bound=1, fronts=1)
+    (front,) = game.fronts
+    game.failure = BlockingIOError(11, "no process")
+    assert game.ask(front, A) is None
+    assert front.refused is game.failure
+    game.failure = None
+    assert game.ask(front, A) is not None
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_nobody_waits_for_ever(seed: int) -> None:
-    """Fronts that ask at random, and otherwise give back only what is recalled, are all served."""
+    """Fronts that ask at random, and release at random, are all served."""
     chance = random.Random(seed)
-    table = Table(bound=chance.randint(1, 4), per_tenant=chance.randint(1, 3))
-    everyone = fronts(6)
+    game = Game(chance.randint(1, 4), fronts=6, per_tenant=chance.randint(1, 3))
     waiting_since: dict[FakeFront, int] = {}
     for step in range(3000):
-        front = chance.choice(everyone)
-        if front.granted:
+        front = chance.choice(game.fronts)
+        if front.has:
             waiting_since.pop(front, None)
-            if chance.random() < 0.1:
-                table.leases.discard(front)
-                front.granted = None
-            elif front.recalled:
-                table.leases.give_back(front)
-                front.granted = None
-        if front not in waiting_since and chance.random() < 0.5:
+            act = chance.random()
+            if act < 0.1:
+                game.discard(front)
+            elif act < 0.6:
+                game.release(front)
+        elif front not in waiting_since and chance.random() < 0.5:
             waiting_since[front] = step
-            table.ask(front, chance.choice((A, B, C, D)))
+            game.ask(front, chance.choice((A, B, C, D)))
         if chance.random() < 0.5:
-            table.bury()
+            game.bury()
+        if chance.random() < 0.02 and game.alive:  # it ends by itself
+            worker = chance.choice(game.alive)
+            game.alive.remove(worker)
+            game.leases.ended(worker)
+        owners = [owner for owner in game.table.owners if owner < 100 and owner]
+        assert len(owners) == len(set(owners))
         for waiting, since in waiting_since.items():
-            assert waiting.granted or step - since < 500, "it starves"
+            assert waiting.has or step - since < 500, "it starves"
