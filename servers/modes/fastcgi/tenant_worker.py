@@ -8,7 +8,7 @@ Both ways go frames, one at a time, over a Unix stream socket that has no name:
 ======  ================================================================  ====================
 kind    first part                                                        second part
 ======  ================================================================  ====================
-``Q``   the CGI environment: name, NUL, value, NUL and so on, as in SCGI  the request's body
+``Q``   the CGI environment, as `marshal` has a dictionary of bytes       the request's body
 ``A``   what the script printed                                           nothing
 ``F``   why the script failed, in words                                   nothing
 ``R``   why it could not be opened: the errno, little-endian              nothing
@@ -22,6 +22,7 @@ the same distrust by a front that has no privilege either, as with mod_fcgid, ph
 
 from __future__ import annotations
 
+import marshal
 import os
 import struct
 import sys
@@ -87,11 +88,8 @@ def ask(channel: int, environment: dict[bytes, bytes], body: bytes, output_limit
     Raises NotServed, and ScriptFailed when the worker ended or answered nonsense; after both it is
     of no more use.
     """
-    block = b"\0".join([part for variable in environment.items() for part in variable])
-    if block.count(b"\0") != 2 * len(environment) - 1:
-        raise ScriptFailed("a variable of its environment holds a NUL")
     try:
-        write(channel, message(_REQUEST, block, body))
+        write(channel, message(_REQUEST, marshal.dumps(environment), body))
         kind, text, _ = _receive(channel, output_limit)
     except (BrokenPipeError, ConnectionResetError):
         # The kernel resets a connection whose reader has gone with something left to read.
@@ -120,8 +118,7 @@ def serve(channel: int, interpreter: Embedded) -> None:
             _, block, body = _receive(channel, sys.maxsize)
         except (_Ended, BlockingIOError, ConnectionResetError):
             return
-        parts = iter(block.split(b"\0"))
-        kind, text = _answer(dict(zip(parts, parts, strict=True)), body, interpreter, sites)
+        kind, text = _answer(marshal.loads(block), body, interpreter, sites)
         write(channel, message(kind, text))
         reap_ended()  # nobody else would, as long as this worker is kept
 

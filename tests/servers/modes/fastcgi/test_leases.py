@@ -1,6 +1,7 @@
 """Who gets a worker: whom the rules serve, whom they end, and that nobody waits for ever."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -197,7 +198,9 @@ def test_who_waits_is_served_in_the_order_of_asking() -> None:
     assert [bool(front.has) for front in game.fronts] == [False, False, True]
 
 
-def test_a_worker_released_unheard_is_found_by_who_begins_to_wait() -> None:
+def test_a_worker_released_unheard_is_found_by_who_begins_to_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It was not wanted when its front looked, and was when it was asked for."""
     game = Game(bound=1, fronts=2)
     one, other = game.fronts
@@ -205,11 +208,11 @@ def test_a_worker_released_unheard_is_found_by_who_begins_to_wait() -> None:
     assert worker is not None
     want = game.leases._want
 
-    def release_meanwhile(*arguments: object) -> bool:
+    def release_meanwhile(helps: Callable[[Identity], bool]) -> bool:
         game.table.owners[worker.slot] = NOBODY
-        return want(*arguments)  # type: ignore[arg-type]
+        return want(helps)
 
-    game.leases._want = release_meanwhile  # type: ignore[method-assign]
+    monkeypatch.setattr(game.leases, "_want", release_meanwhile)
     game.ask(other, B)
     game.bury()
     assert other.has is not None
