@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.results.format import readable
 from harness.results.summary import BASELINE, by_condition
-from reports.words.costs import creation_table, heap_table, launch_table
+from reports.words.costs import creation_table, heap_table, launch_table, worker_table
 
 # The columns of `readable` that fit, in order.
 _COLUMNS = (
@@ -28,6 +28,7 @@ _OF_OPEN_LOADS = "p99 ±"
 # What fits of the tables of bare costs, of which the page has all.
 _CREATION = ("way", "per process", "per MiB", "per MiB, huge pages", "page faults")
 _HEAP = ("in a CPython process", "time", "page faults")
+_WORKERS = ("a tenant's worker in", "start", "memory (PSS)")
 _LAUNCH = ("interpreter", "started with", "to first line", "to exit", "system calls", "memory")
 _NAMES = ("target", "runs as", "verdict")
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
@@ -58,6 +59,7 @@ def render_costs(costs: pd.DataFrame) -> RenderableType:
             for title, table, columns in (
                 ("making and reaping a process", creation_table(costs), _CREATION),
                 ("CPython processes and their children", heap_table(costs), _HEAP),
+                ("starting a tenant's permanent worker", worker_table(costs), _WORKERS),
                 ("starting an interpreter", _without_imports(launch_table(costs)), _LAUNCH),
             )
             if not table.empty

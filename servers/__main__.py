@@ -86,6 +86,7 @@ def describe(name: str) -> dict[str, object]:
         "summary": (mode.__doc__ or "").partition("\n")[0],
         "options": {option: list(values) for option, values in mode.options.items()},
         "recipe": mode.recipe,
+        "kept_workers": mode.kept_workers,
     }
 
 

@@ -108,6 +108,12 @@ class IsolationMode(ABC):
 
     The names are those of `reports/words/explained.py`; None: the cost is not modelled.
     """
+    kept_workers: ClassVar[tuple[str, ...]] = ()
+    """Targets whose workers are each a tenant's for good, their processes named "tenant worker".
+
+    `isobench costs` measures the start and the memory of one; a target is the mode, perhaps with
+    factors, such as router:walls=off.
+    """
     prelude: str = ""
     """Statements that an interpreter started by the mode runs before its program.
 

@@ -23,7 +23,7 @@ from harness.commands.folder import (
     now,
     warn_of_change,
 )
-from harness.costs import build, copying, creation, imports, interpreters, lines, loading
+from harness.costs import build, copying, creation, imports, interpreters, lines, loading, workers
 from harness.costs import samples as cost_samples
 from harness.costs.display import Display
 from harness.costs.effort import Effort
@@ -34,7 +34,8 @@ from harness.host.cores import Cores, divide, running_on
 from harness.results.folder import ResultsFolder
 from harness.target import probes
 from harness.target.run_resources import Belongings
-from harness.target.targets import python
+from harness.target.sites import settle
+from harness.target.targets import Target, python, with_kept_workers
 from reports.terminal import render_costs
 from workloads import tenants
 from workloads.catalog import WORKLOADS
@@ -47,6 +48,7 @@ _PYTHON_FILL_MIB_PER_S: Final = 100.0
 _CLEAR_UP_S: Final = 0.15
 _LAUNCH_S: Final = 0.03
 _IMPORTS_S: Final = 0.04
+_WORKERS_S: Final = 2.0
 
 Taken = Iterable[Sample | Missing]
 
@@ -168,6 +170,7 @@ def _steps(
     yield from _creations(effort, built, belongings, cores, found)
     for mib in effort.python_heaps_mib:
         yield from (_heap(mib, how, cores) for how in copying.HOWS)
+    yield from _workers(belongings, cores)
     cpu = cores.server[0]
     for one in launches:
         yield _launch(one, built, effort, cpu, traced.get(one))
@@ -216,6 +219,22 @@ def _heap(mib: int, how: str, cores: Cores) -> Step:
         return copying.one_round(mib, how, number, cores.server, chance)
 
     return Step(f"Python heap of {mib} MiB", mib / _PYTHON_FILL_MIB_PER_S + _CLEAR_UP_S, take)
+
+
+def _workers(belongings: Belongings, cores: Cores) -> Iterator[Step]:
+    """Yield a step for each target that keeps workers of tenants, all with the same tenants."""
+    site = settle(belongings, workers.TENANTS, cores)
+    manifest = tenants.Manifest.read(site.sites.parent / "tenants.json")
+    hosts = [f"{tenant.name}.localhost" for tenant in manifest.tenants]
+
+    def step(target: Target) -> Step:
+        def take(number: int, chance: random.Random) -> Taken:
+            mixed = chance.sample(hosts, len(hosts))
+            return workers.one_round(target, site, belongings.processes, mixed, number)
+
+        return Step(f"workers of {target.name}", _WORKERS_S, take)
+
+    yield from map(step, with_kept_workers())
 
 
 def _launch(

@@ -1,4 +1,4 @@
-"""What processes and interpreters cost by themselves, without a server around them.
+"""What processes and interpreters cost by themselves, all but workers without a server around them.
 
 Words of this package (harness has those of measuring):
 
@@ -6,6 +6,8 @@ way
     one way of making a process or a thread: fork, vfork, clone3 into a new namespace, ...
 heap
     the memory, all of it written to, of the process that makes another.
+worker
+    a permanent process of one tenant, in a mode that keeps such.
 launch
     one execution of an interpreter, from execve(2) to the end of a script of one line.
 round

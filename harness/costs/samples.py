@@ -10,12 +10,13 @@ from typing import Literal
 from harness.results.rows import CostRow
 from harness.stats.intervals import geometric_interval
 
-Measure = Literal["creation", "line", "heap", "load", "import"]
+Measure = Literal["creation", "line", "heap", "worker", "load", "import"]
 
 GROUPS: Mapping[Measure, str] = {
     "creation": "process",
     "line": "process",
     "heap": "process",
+    "worker": "process",
     "load": "interpreter",
     "import": "interpreter",
 }

@@ -196,6 +196,15 @@ def available() -> list[Target]:
     return [_target(mode, mode["name"], {}) for mode in _modes()]
 
 
+def with_kept_workers() -> list[Target]:
+    """Return the targets that modes name for the measurement of their permanent workers."""
+    return choose([str(name) for mode in _modes() for name in _names(mode["kept_workers"])])
+
+
+def _names(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
 def peers_beside(modes: Iterable[str]) -> list[Target]:
     """Return the peers that stand beside one of these modes, with their factors at defaults."""
     chosen = {name.partition(":")[0] for name in modes}

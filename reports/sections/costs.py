@@ -48,6 +48,7 @@ def _tables(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     return [
         ("Making and reaping a process", words.creation_table(rows)),
         ("CPython processes and their children", words.heap_table(rows)),
+        ("Starting a tenant's permanent worker", words.worker_table(rows)),
         ("Starting an interpreter", words.launch_table(rows)),
         ("The most expensive imports", words.most_expensive(rows)),
     ]

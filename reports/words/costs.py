@@ -47,6 +47,7 @@ def findings(costs: pd.DataFrame, interpreter: str) -> list[str]:
         *_programs(costs),
         *_namespaces(costs),
         *_heap(costs),
+        *_workers(costs),
         *_launches(costs, interpreter),
         *_byte_code(costs, interpreter),
         *_imports(costs),
@@ -140,6 +141,18 @@ def _heap(costs: pd.DataFrame) -> Iterator[str]:
             f"{duration(own['value_us'])}; after gc.freeze in the parent it takes "
             f"{duration(frozen['value_us'])} ({count(frozen['page_faults'])}). gc.freeze spares "
             "the collector's writes, not those of looking."
+        )
+
+
+def _workers(costs: pd.DataFrame) -> Iterator[str]:
+    parts = [
+        f"{row['name']} {duration(row['value_us'])}, {count(row['memory_mib'])} MiB"
+        for row in of(costs, "worker").to_dict("records")
+    ]
+    if parts:
+        yield (
+            "A tenant's permanent worker takes, to start at the tenant's first request, and of "
+            f"memory (PSS): {'; '.join(parts)}."
         )
 
 
@@ -315,6 +328,22 @@ def heap_table(costs: pd.DataFrame) -> pd.DataFrame:
                 "page faults": count(row["page_faults"]),
             }
             for row in rows.to_dict("records")
+        ]
+    )
+
+
+def worker_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """Return a row a target that keeps workers, as texts."""
+    return pd.DataFrame(
+        [
+            {
+                "a tenant's worker in": row["name"],
+                "start": duration(row["value_us"]),
+                "at least": duration(row["low_us"]),
+                "at most": duration(row["high_us"]),
+                "memory (PSS)": f"{count(row['memory_mib'])} MiB",
+            }
+            for row in of(costs, "worker").to_dict("records")
         ]
     )
 

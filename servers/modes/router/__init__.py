@@ -52,6 +52,7 @@ class Mode(IsolationMode):
     precedent = "nginx Unit, LSAPI"
     runs_as = RunsAs.OWNER
     recipe = ()
+    kept_workers = ("router", "router:walls=off")
     ends_leftovers = True
     pool_worker = Front
     fixed_workers = 1

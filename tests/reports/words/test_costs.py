@@ -73,6 +73,14 @@ def heaps() -> list[Sample]:
     ]
 
 
+def workers() -> list[Sample]:
+    return [
+        Sample(Subject("worker", name, "start"), number, us, 20, Facts(memory_mib=2.6))
+        for name, us in (("router", 41_000.0), ("router:walls=off", 28_000.0))
+        for number in (1, 2)
+    ]
+
+
 def loads() -> list[Sample]:
     told = {
         ("perl", "", "byte"): (1_300, 1_500),
@@ -130,7 +138,7 @@ def folder_of(path: Path, samples: list[Sample]) -> Path:
 
 @pytest.fixture(name="folder", scope="module")
 def _folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    samples = [*creations(), *heaps(), *loads(), *imports()]
+    samples = [*creations(), *heaps(), *workers(), *loads(), *imports()]
     return folder_of(tmp_path_factory.mktemp("costs"), samples)
 
 
@@ -154,6 +162,7 @@ def test_the_title_is_what_a_fork_costs(table: pd.DataFrame) -> None:
         "10,000 pages on write (3 µs each)",
         "takes 90.1 ms (11,000 page faults), where the parent itself takes 50.1 ms; after "
         "gc.freeze in the parent it takes 4.11 ms (100)",
+        "of memory (PSS): router 41 ms, 2.6 MiB; router:walls=off 28 ms, 2.6 MiB.",
         "perl 1.3 ms and CPython 3.11.7 6.41 ms.",
         "has exited 8.21 ms after its exec with -I -S, 11 ms without options",
         "comes after 30 ms when their byte code is there, 120 ms when it is not (4 times as long)",
@@ -187,7 +196,9 @@ def test_what_cannot_be_told_from_nothing_is_nothing(table: pd.DataFrame) -> Non
 
 
 @pytest.mark.parametrize(
-    "samples", [creations(), heaps(), loads(), imports()], ids=["ways", "heaps", "loads", "imports"]
+    "samples",
+    [creations(), heaps(), workers(), loads(), imports()],
+    ids=["ways", "heaps", "workers", "loads", "imports"],
 )
 def test_any_part_alone_makes_a_page(tmp_path: Path, samples: list[Sample]) -> None:
     text = reports.make(folder_of(tmp_path / "part", samples)).read_text()
