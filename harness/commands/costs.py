@@ -170,7 +170,7 @@ def _steps(
     yield from _creations(effort, built, belongings, cores, found)
     for mib in effort.python_heaps_mib:
         yield from (_heap(mib, how, cores) for how in copying.HOWS)
-    yield from _workers(belongings, cores)
+    yield from _workers(effort, belongings, cores)
     cpu = cores.server[0]
     for one in launches:
         yield _launch(one, built, effort, cpu, traced.get(one))
@@ -221,14 +221,16 @@ def _heap(mib: int, how: str, cores: Cores) -> Step:
     return Step(f"Python heap of {mib} MiB", mib / _PYTHON_FILL_MIB_PER_S + _CLEAR_UP_S, take)
 
 
-def _workers(belongings: Belongings, cores: Cores) -> Iterator[Step]:
+def _workers(effort: Effort, belongings: Belongings, cores: Cores) -> Iterator[Step]:
     """Yield a step for each target that keeps workers of tenants, all with the same tenants."""
-    site = settle(belongings, workers.TENANTS, cores)
+    site = settle(belongings, effort.tenants, cores)
     manifest = tenants.Manifest.read(site.sites.parent / "tenants.json")
     hosts = [f"{tenant.name}.localhost" for tenant in manifest.tenants]
 
     def step(target: Target) -> Step:
         def take(number: int, chance: random.Random) -> Taken:
+            if number > effort.worker_rounds:
+                return ()
             mixed = chance.sample(hosts, len(hosts))
             return workers.one_round(target, site, belongings.processes, mixed, number)
 

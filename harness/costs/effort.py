@@ -12,7 +12,8 @@ class Effort:
     `heaps_mib` must be a handful of sizes far apart, for the lines that are drawn through them, the
     least as good as none (a huge page has 2 MiB);
     `python_heaps_mib` are those whose objects a child walks. `byte_code_of_all`: each CPython is
-    launched with imports, their byte code warm and cold; else the tenants' alone.
+    launched with imports, their byte code warm and cold; else the tenants' alone. So many
+    `tenants` have a permanent worker each, in the first `worker_rounds`, since a server takes long.
     """
 
     rounds: int
@@ -21,6 +22,8 @@ class Effort:
     python_heaps_mib: tuple[int, ...]
     launch_us: int
     byte_code_of_all: bool
+    tenants: int
+    worker_rounds: int
 
     def to_json(self) -> dict[str, object]:
         """Return what run.json says of it."""
@@ -28,6 +31,7 @@ class Effort:
             "rounds": self.rounds,
             "heaps_mib": list(self.heaps_mib),
             "python_heaps_mib": list(self.python_heaps_mib),
+            "tenants": self.tenants,
         }
 
 
@@ -38,6 +42,8 @@ USUAL = Effort(
     python_heaps_mib=(0, 20, 100),
     launch_us=30_000,
     byte_code_of_all=True,
+    tenants=20,
+    worker_rounds=5,
 )
 QUICK = Effort(
     rounds=3,
@@ -46,4 +52,6 @@ QUICK = Effort(
     python_heaps_mib=(0, 20),
     launch_us=1_000,
     byte_code_of_all=False,
+    tenants=4,
+    worker_rounds=1,
 )

@@ -21,7 +21,6 @@ from harness.target import probes
 from harness.target.server import Server, ServerFailed, Site, check
 from harness.target.targets import Target
 
-TENANTS: Final = 20
 START: Final = "a tenant's first request, beyond its next"
 _NEXT: Final = 3
 _PROCESS_NAME: Final = "tenant worker"
