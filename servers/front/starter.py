@@ -27,12 +27,12 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NoReturn
+from typing import Final
 
 from servers.errors import Unavailable
 from servers.front.oversight import free_held_back
 from servers.interpreter.embedded import ScriptFailed
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
 from servers.kernel.credentials import Identity
 from servers.kernel.reaping import exit_code, has_ended, kill
 from servers.sites import Site, Sites
@@ -67,7 +67,7 @@ class Starter:
         master = os.getpid()
         self.process = os.fork()
         if self.process == 0:
-            _live(theirs, master, prepare)
+            detach.exit_after(partial(_live, theirs, master, prepare))
         theirs.close()
         if self._door.recv(1) != _READY:
             self._door.close()
@@ -106,27 +106,18 @@ def tell(line: socket.socket, message: bytes) -> None:
 # The starter's own process
 
 
-def _live(
-    door: socket.socket, master: int, prepare: Callable[[socket.socket], Service]
-) -> NoReturn:
-    status = 1
-    try:
-        syscalls.set_name("starter")
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != master:
-            raise RuntimeError("the master has ended")
-        _keep_only(door.detach(), _DOOR)
-        os.environ.clear()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the master
-        service = prepare(socket.socket(fileno=_DOOR))
-        gc.collect()
-        gc.freeze()  # or a collection in a worker would copy every page of objects
-        service.run()
-        status = 0
-    except BaseException:
-        _show_exception()
-    finally:
-        os._exit(status)
+def _live(door: socket.socket, master: int, prepare: Callable[[socket.socket], Service]) -> None:
+    syscalls.set_name("starter")
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != master:
+        raise RuntimeError("the master has ended")
+    _keep_only(door.detach(), _DOOR)
+    os.environ.clear()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the master
+    service = prepare(socket.socket(fileno=_DOOR))
+    gc.collect()
+    gc.freeze()  # or a collection in a worker would copy every page of objects
+    service.run()
 
 
 def _keep_only(descriptor: int, number: int) -> None:
@@ -250,7 +241,7 @@ class Service(ABC):
                 ours.close()
                 raise
             if process == 0:
-                _live_as_worker(theirs, kind, become, serve)
+                detach.exit_after(partial(_live_as_worker, theirs, kind, become, serve))
         worker = self.workers[process] = WorkerProcess(owner, process, ours)
         self._watch(worker.death, partial(self._on_death, worker))
         return worker
@@ -313,31 +304,21 @@ def _live_as_worker(
     kind: int,
     become: Callable[[], None],
     serve: Callable[[socket.socket], None],
-) -> NoReturn:
+) -> int:
     """Serve as a tenant, with no descriptor but the channel and the standard streams."""
-    status = 1
+    os.dup2(channel.detach(), _CHANNEL, inheritable=False)
+    os.closerange(_CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    syscalls.set_name("tenant worker")
     try:
-        os.dup2(channel.detach(), _CHANNEL, inheritable=False)
-        os.closerange(_CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        syscalls.set_name("tenant worker")
         become()
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-        serve(socket.socket(socket.AF_UNIX, kind, 0, _CHANNEL))
-        status = 0
     except ScriptFailed as error:  # a wall that cannot be had
         log(str(error))
-    except BaseException:
-        _show_exception()
-    finally:
-        os._exit(status)
-
-
-def _show_exception() -> None:
-    kind, error, trace = sys.exc_info()
-    if kind and error:
-        sys.__excepthook__(kind, error, trace)
+        return 1
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    serve(socket.socket(socket.AF_UNIX, kind, 0, _CHANNEL))
+    return 0
 
 
 def log(text: str) -> None:
