@@ -365,6 +365,8 @@ def selftest(
 @app.command(cls=Recorded)
 def attack(
     modes: Modes = None,
+    peers: Peers = False,
+    module: Module = None,
     attacks: Annotated[
         str | None,
         typer.Option(metavar="A,B", help="Attacks, or families of attacks. Default: all."),
@@ -387,7 +389,10 @@ def attack(
         Path | None, typer.Option(metavar="DIR", help="Continue interrupted attacks.")
     ] = None,
 ) -> None:
-    """Run every attack against every mode, and show what each mode stops."""
+    """Run every attack against every mode, and show what each mode stops.
+
+    With --peers, against the real products beside them as well.
+    """
     from harness.commands import attack as attack_run
     from harness.commands import run as session
 
@@ -401,6 +406,7 @@ def attack(
         () if attacks is None else _split(attacks),
         secrets.randbelow(2**31) if seed is None else seed,
         out,
+        session.Products(peers, tuple(path.resolve() for path in module or ())),
     )
 
 

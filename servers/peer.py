@@ -27,7 +27,8 @@ class Tenant(NamedTuple):
     """A tenant as a product's configuration names it.
 
     `site` is its directory, owned by tenant:www; `own` a copy that is owned by tenant:tenant and
-    open to read, for products that demand it (`Peer.wants_own_copies`).
+    open to read, for products that demand it (`Peer.wants_own_copies`). Where the site itself is
+    owned by tenant:tenant, `own` is the site.
     """
 
     name: str
@@ -41,7 +42,8 @@ class Setting(NamedTuple):
     """What a configuration is made from. `run` is an empty directory of the server's own.
 
     `processes` is how many requests are served at once; `module` a file named by the user, for
-    modules that no distribution packs.
+    modules that no distribution packs. `script_seconds` is a script's time limit, for products that
+    can set one; 0: the product's usual one.
     """
 
     tenants: tuple[Tenant, ...]
@@ -53,6 +55,7 @@ class Setting(NamedTuple):
     processes: int
     module: str
     options: Mapping[str, str]
+    script_seconds: int = 0
 
 
 class Need(NamedTuple):

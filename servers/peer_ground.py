@@ -53,7 +53,7 @@ def lay(peer: Peer, visible: Sequence[Path]) -> None:
         _directory(run / name, identity)
     if peer.wants_own_copies:
         for tenant in setting.tenants:
-            _copy(tenant)
+            _provide_own(tenant)
     for name, text in peer.files().items():
         _write(setting, name, text)
     _name_everybody(setting)
@@ -80,6 +80,15 @@ def _write(setting: Setting, name: str, text: str) -> None:
     if owner:
         os.chown(path, owner.uid, owner.gid)
         path.chmod(0o755)
+
+
+def _provide_own(tenant: Tenant) -> None:
+    """Have the site where it belongs to tenant:tenant: the site itself, if it does, or a copy."""
+    if Path(tenant.site).stat().st_gid != tenant.gid:
+        _copy(tenant)
+        return
+    Path(tenant.own).mkdir(mode=0o755, parents=True)
+    syscalls.mount(tenant.site, tenant.own, None, syscalls.MS_BIND)
 
 
 def _copy(tenant: Tenant) -> None:

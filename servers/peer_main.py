@@ -27,6 +27,7 @@ from servers import peer_ground, peers
 from servers.command_line import (
     UsageError,
     chosen_options,
+    count,
     explained,
     identity,
     own_files,
@@ -70,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the module of this name, where no package has it",
     )
+    parser.add_argument(
+        "--script-seconds", type=count, default=0, help="a script's time limit, if it can be set"
+    )
     return parser
 
 
@@ -83,6 +87,7 @@ def describe(name: str) -> dict[str, object]:
         "runs_as": peer.runs_as,
         "in_own_group": peer.in_own_group,
         "language": peer.language,
+        "wants_own_copies": peer.wants_own_copies,
         "summary": (peer.__doc__ or "").partition("\n")[0],
         "options": {option: list(values) for option, values in peer.options.items()},
     }
@@ -117,6 +122,7 @@ def _serve(arguments: argparse.Namespace) -> int:
             processes=arguments.workers,
             module=module,
             options=chosen_options("peer", kind.options, arguments.option),
+            script_seconds=arguments.script_seconds,
         )
         visible = [*own_files(), sites, private, *([Path(module)] if module else [])]
         status = containment.run_contained(

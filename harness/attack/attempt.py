@@ -60,13 +60,22 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attack on one target. `evidence` is what shows its outcome, in words."""
+    """One attack on one target. `evidence` is what shows its outcome, in words.
+
+    `language` is that of the target's scripts, and so of the attack's.
+    """
 
     target: str
     attack: Attack
     outcome: Outcome
     evidence: str
     took_s: float
+    language: str = "python"
+
+    @property
+    def script(self) -> str:
+        """The attack's name, with its language where that is another than Python."""
+        return self.attack.script_in(self.language)
 
 
 @dataclass(frozen=True)
@@ -152,7 +161,12 @@ class _Siege:
 
     def _tell(self, attack: Attack, judged: Judgement, began: float) -> None:
         took_s = time.monotonic() - began
-        self._watch(Attempt(self._target.name, attack, judged.outcome, judged.evidence, took_s))
+        target = self._target
+        self._watch(
+            Attempt(
+                target.name, attack, judged.outcome, judged.evidence, took_s, target.language
+            )
+        )
 
 
 def attempt(stage: Scene, attack: Attack) -> Judgement:
@@ -270,11 +284,13 @@ def in_random_order(attacks: Iterable[Attack], target: str, seed: int) -> list[A
     return ordered
 
 
-def control(seat: Seat, attack: Attack) -> Attempt:
-    """Make an attack where it must succeed."""
+def control(seat: Seat, attack: Attack, language: str = "python") -> Attempt:
+    """Make an attack where it must succeed, as it is written in a language."""
     found: list[Attempt] = []
+    name = attack.control_in(language)
     try:
-        attack_all(seat, controls.find(attack.control), [attack], found.append)
+        attack_all(seat, controls.find(name), [attack], found.append)
     except IsobenchError as error:  # there is no such target
-        found.append(Attempt(attack.control, attack, Outcome.ERROR, presentable(str(error)), 0.0))
+        words = presentable(str(error))
+        found.append(Attempt(name, attack, Outcome.ERROR, words, 0.0, language))
     return found[0]

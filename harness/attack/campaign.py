@@ -25,6 +25,7 @@ from workloads import tenants
 from workloads.attacks import Attack
 
 One = TypeVar("One")
+NOT_APPLICABLE = Outcome.NOT_APPLICABLE
 SEATS = 3
 """How many targets are attacked at the same time. Most of an attack is waiting."""
 
@@ -71,17 +72,23 @@ def carry_out(
             finally:
                 keep(made)
 
-        def control(wanted: Attack) -> None:
+        def control(wanted: tuple[Attack, str]) -> None:
             seat, canary = free.get()
             try:
-                findings.note_control(attacks.control(seat, wanted))
+                findings.note_control(attacks.control(seat, *wanted))
                 findings.note_harm(_harm(seat, canary))
             finally:
                 free.put((seat, canary))
             display.update(task, advance=1)
 
         _on_each(executor, attack, assault.targets, stop)
-        weak = [one for one in assault.attacks if one.name not in findings.controls]
+        made = {one.script for one in findings.attempts if one.outcome is not NOT_APPLICABLE}
+        weak = [
+            (one, language)
+            for one, language in assault.scripts
+            if (script := one.script_in(language)) not in findings.controls
+            if language == "python" or script in made
+        ]
         display.update(task, description="controls", total=len(weak), completed=0)
         _on_each(executor, control, weak, stop)
 
@@ -118,7 +125,7 @@ def _attack_from(
         findings.note_harm([f"what it left on {target.name} could not be cleared away: {error}"])
         for one in list(left.values()):
             reason = attacks.presentable(f"not made: {error}")
-            count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0))
+            count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0, target.language))
     finally:
         free.put((seat, canary))
 

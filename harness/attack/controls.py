@@ -1,13 +1,15 @@
 """Deliberately weak servers, on which attacks must succeed: the positive controls.
 
-None is a mode, and no list of modes has them. Each is a real server, started as those of the modes,
-with one protection after the other left out.
+None is a mode or a product, and no list has them. Each is a real server, started as those of the
+modes or the products, with one protection after the other left out.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from harness.target.server import Server
-from harness.target.targets import Target, choose
+from harness.target.targets import PEER, PEER_PROGRAM, Target, choose
 
 RUNS_AS = {
     "careless": "server",
@@ -20,8 +22,14 @@ RUNS_AS = {
     "careless_rest": "server",
     "careless_guard": "server",
     "careless_wrapper": "owner",
+    "careless_php": "server",
+    "careless_php_switch": "owner",
+    "careless_php_guard": "server",
 }
 """The doubles, each with whose identity its scripts have by right."""
+
+_IN_PHP: Final = "careless_php"
+"""How the names of those begin that run PHP, in the place of a product."""
 
 
 class DoubleServer(Server):
@@ -30,14 +38,18 @@ class DoubleServer(Server):
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Return the command that starts it, and its environment."""
         command, environment = super().command()
-        command[command.index("servers")] = "servers.controls.careless"
+        usual, double = "servers", "servers.controls.careless"
+        if self._target.is_peer:
+            usual, double = PEER_PROGRAM, "servers.controls.careless_peer"
+        command[command.index(usual)] = double
         return command, environment
 
 
 def find(name: str) -> Target:
-    """Return a double as a target of attacks; or a mode, where that is weak enough."""
+    """Return a double as a target of attacks; or a mode or product, where that is weak enough."""
     if name not in RUNS_AS:
-        return choose([name])[0]
+        return choose([name], peers=True)[0]
+    in_php = name.startswith(_IN_PHP)
     return Target(
         name=name,
         mode=name,
@@ -45,7 +57,8 @@ def find(name: str) -> Target:
         runs_as=RUNS_AS[name],
         summary="Weak on purpose, to see attacks succeed.",
         options={},
-        kind="double",
+        kind=PEER if in_php else "double",
+        language="php" if in_php else "python",
     )
 
 

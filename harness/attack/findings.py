@@ -29,6 +29,17 @@ class Assault:
     seed: int
     made: frozenset[tuple[str, str]] = frozenset()
 
+    @property
+    def scripts(self) -> list[tuple[Attack, str]]:
+        """The attacks' scripts by attack and language, of all languages that targets run."""
+        languages = dict.fromkeys(target.language for target in self.targets)
+        return [
+            (one, language)
+            for language in languages
+            for one in self.attacks
+            if one.instead is not None or one.source_in(language) is not None
+        ]
+
     def left(self, target: Target) -> list[Attack]:
         """Return what is still to be made on a target, in this target's order."""
         order = attacks.in_random_order(self.attacks, target.name, self.seed)
@@ -39,8 +50,8 @@ class Assault:
 class Findings:
     """What came of it, as the threads that attack report it.
 
-    `controls` has for each attack where it succeeded; `failed` are those that did not even where
-    they must.
+    `controls` has for each attack's script, by `Attempt.script`, where it succeeded; `failed` are
+    those that did not even where they must.
     """
 
     attempts: list[Attempt] = field(default_factory=list)
@@ -54,13 +65,13 @@ class Findings:
         with self._lock:
             self.attempts.append(attempt)
             if attempt.outcome is Outcome.SUCCEEDED:
-                self.controls.setdefault(attempt.attack.name, attempt.target)
+                self.controls.setdefault(attempt.script, attempt.target)
 
     def note_control(self, attempt: Attempt) -> None:
         """Keep what became of an attack where it must succeed."""
         with self._lock:
             if attempt.outcome is Outcome.SUCCEEDED:
-                self.controls[attempt.attack.name] = attempt.target
+                self.controls[attempt.script] = attempt.target
             else:
                 self.failed.append(attempt)
 
@@ -78,11 +89,11 @@ class Findings:
 
         Where an attack can be made nowhere on this host, nothing is claimed of it.
         """
-        blocked = {one.attack.name for one in self.attempts if one.outcome is Outcome.BLOCKED}
+        blocked = {one.script for one in self.attempts if one.outcome is Outcome.BLOCKED}
         return [
             one
             for one in self.failed
-            if one.outcome is not Outcome.NOT_APPLICABLE or one.attack.name in blocked
+            if one.outcome is not Outcome.NOT_APPLICABLE or one.script in blocked
         ]
 
 
@@ -90,7 +101,7 @@ def cautions(assault: Assault, findings: Findings) -> Iterator[Caution]:
     """Yield what weakens the results, in words, with what to do about it."""
     for evidence, errors in _by_evidence(findings.errors()):
         yield Caution(
-            f"no result of {_listed(one.attack.name for one in errors)} on "
+            f"no result of {_listed(one.script for one in errors)} on "
             f"{_listed(one.target for one in errors)}: {evidence}",
             "fix the attack, or what it ran into: docs/adding-an-attack.md",
         )
@@ -98,7 +109,7 @@ def cautions(assault: Assault, findings: Findings) -> Iterator[Caution]:
         yield Caution(
             'these attacks succeeded nowhere, not even on their control, so "blocked" proves '
             "nothing: "
-            + ", ".join(f"{one.attack.name} (on {one.target}: {one.evidence})" for one in unshown),
+            + ", ".join(f"{one.script} (on {one.target}: {one.evidence})" for one in unshown),
             "check whether they work on this host: docs/adding-an-attack.md",
         )
     for reason, remedy in UNFIT.items():
@@ -133,7 +144,7 @@ def must_be_believed(findings: Findings) -> None:
             exit_code=1,
         )
     if errors := findings.errors():
-        names = _listed(one.attack.name for one in errors)
+        names = _listed(one.script for one in errors)
         raise IsobenchError(
             f"{len(errors)} of {len(findings.attempts)} attempts gave no result: {names}",
             hint="each is listed above and in the report: docs/adding-an-attack.md",
@@ -142,7 +153,7 @@ def must_be_believed(findings: Findings) -> None:
     if unshown := findings.unshown():
         raise IsobenchError(
             'these attacks succeeded nowhere, not even on their control, so "blocked" proves '
-            f"nothing: {', '.join(one.attack.name for one in unshown)}",
+            f"nothing: {', '.join(one.script for one in unshown)}",
             hint="check whether they work on this host: docs/adding-an-attack.md",
             exit_code=1,
         )

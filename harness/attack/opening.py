@@ -56,7 +56,7 @@ def opened(
             interpreter=f"{python()} -IS",
             workloads=(),
         )
-        planted = Planted.on(site, seat.www, attacker, neighbour)
+        planted = Planted.on(site, seat.www, attacker, neighbour, target)
         arguments = ["--port", "0", "--workers", str(workers)]
         arguments += ["--script-seconds", str(SCRIPT_SECONDS)]
         environment = {"ISOBENCH_PLANTED": planted.words["environment"]}
@@ -68,7 +68,11 @@ def opened(
             ) as server,
         ):
             terminal.type(planted.words["typed"])
-            cast = Cast.of(server.pid, probes.processes_of(server, seat.processes))
+            pids = probes.processes_of(server, seat.processes)
+            if target.is_peer:
+                cast = Cast.of_product(server.watchers(), pids)
+            else:
+                cast = Cast.of(server.pid, pids)
             if cast is None:
                 raise SceneFailed("the server's first process cannot be found")
             yield Scene(seat, target, site, planted, server, cast, terminal)

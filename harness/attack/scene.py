@@ -23,7 +23,7 @@ from harness.attack.neighbour import NeighbourAtWork
 from harness.attack.operator import Terminal
 from harness.attack.raw_http import PATIENCE_S, Door, Reply, first_of, request, rest_of
 from harness.attack.seat import Seat
-from harness.attack.secrets import BEGUN, Planted
+from harness.attack.secrets import BEGUN, Planted, look_old
 from harness.host import proc
 from harness.host.polling import EVERY_S, wait_until
 from harness.host.proc import Cast
@@ -42,6 +42,7 @@ Thrice a script's: it takes that and two seconds to end a script, its children a
 """
 
 _DYING_S = 0.4
+_SPELLED: Final = {"python": "Python", "php": "PHP", "perl": "Perl"}
 _SERVED = 200
 
 
@@ -49,6 +50,8 @@ UNCONTAINED: Final = (
     "this host allows no pid namespaces, so what the attack leaves behind might not be ended"
 )
 UNSEEN: Final = "isobench may not inspect the server's processes on this host"
+NO_JOURNAL: Final = "a product stamps nothing that could be forged"
+OF_OURS: Final = "it looks for objects of isobench's own servers, which a product has not"
 UNFIT: Final = {
     UNCONTAINED: "allow namespaces (CAP_SYS_ADMIN in a container)",
     UNSEEN: "allow isobench CAP_SYS_PTRACE",
@@ -75,6 +78,8 @@ class Scene:
         self._seat = seat
         self._planted = planted
         self._server = server
+        self._target = target
+        self._attack: Attack | None = None
         self.terminal = terminal
         self._journal = target.stamps
         self.cast = cast
@@ -87,6 +92,7 @@ class Scene:
         self.site = planted.attacker.site
         self.drop = self.site / "drop"
         self.neighbour = planted.neighbour.site
+        self.suffix = planted.suffix
         self.sites = site.sites
         self.log = site.log
         self.port = server.port
@@ -116,9 +122,22 @@ class Scene:
 
     def _unfit_for(self, attack: Attack) -> str | None:
         """Return why this host's servers are no scene for an attack, None where they are."""
+        if reason := self._not_for(attack, self._target):
+            return reason
         if not self.cast.contained and not attack.shared:
             return UNCONTAINED
         return UNSEEN if attack.neighbour_at_work and not self._sees() else None
+
+    @staticmethod
+    def _not_for(attack: Attack, target: Target) -> str | None:
+        """Return why an attack is about something that a target does not have."""
+        if target.is_peer and attack.profiled:
+            return NO_JOURNAL
+        if target.is_peer and attack.of_ours and target.language == "python":
+            return OF_OURS
+        if attack.instead is None and attack.source_in(target.language) is None:
+            return f"it is not written in {_SPELLED[target.language]}"
+        return None
 
     def _sees(self) -> bool:
         """Return whether one may look at a worker's open files (ptrace(2), access mode checks)."""
@@ -132,10 +151,12 @@ class Scene:
 
     def _make(self, attack: Attack) -> str | None:
         self._reset()
-        name = f"{attack.name}.py"
-        program = attack.program(f"{python()} -IS").split("\n", 1)[1]
-        self._planted.script(self._planted.attacker, name, program, self._seat.www)
+        self._attack = attack
+        name = self._in_language(f"{attack.name}.py")
+        self._planted.script(self._planted.attacker, name, self._text(attack), self._seat.www)
         try:
+            if attack.before:
+                attack.before(self)
             if attack.neighbour_at_work:
                 self._pids = self._at_work.start()
             if attack.missing and (reason := attack.missing(self)):
@@ -146,6 +167,23 @@ class Scene:
             return self._ask(attack, name) or attack.proof(self)
         finally:
             self._at_work.dismiss()
+
+    def _text(self, attack: Attack) -> str:
+        if self._target.language == "python":
+            return attack.program(f"{python()} -IS").split("\n", 1)[1]
+        return "" if attack.instead else attack.text_in(self._target.language)
+
+    def _in_language(self, name: str) -> str:
+        """Return the name of a script, given as Python's, as it is in the target's language."""
+        return name.removesuffix(".py") + self.suffix if name.endswith(".py") else name
+
+    def _source(self, name: str, source: str) -> str:
+        """Return an innocent script's text: `source`, or what stands for it in another language."""
+        if self._target.language == "python":
+            return source
+        assert self._attack is not None
+        text = self._attack.companion(name.removesuffix(".py"), self._target.language)
+        return text.replace("@token@", self.token).replace("@port@", str(self.port))
 
     def _act_as_a_worker(self, act: Callable[[Scene], str]) -> None:
         (self.site / "program.py").unlink(missing_ok=True)
@@ -234,11 +272,11 @@ class Scene:
 
     def visit(self, script: str = "witness.py", **headers: str) -> Reply:
         """Ask for a script of the neighbour's."""
-        return self._get(self._planted.neighbour, f"/{script}", headers)
+        return self._get(self._planted.neighbour, self._in_language(f"/{script}"), headers)
 
     def fetch(self, script: str) -> Reply:
         """Ask for a script of the attacker's."""
-        return self._get(self._planted.attacker, f"/{script}", {})
+        return self._get(self._planted.attacker, self._in_language(f"/{script}"), {})
 
     def outage(self, watched_s: float = 0.0) -> str | None:
         """Return evidence if the server has ended, or serves the neighbour no more."""
@@ -248,7 +286,8 @@ class Scene:
             if self._server.has_ended():
                 return f"the server has ended: {self._server.last_words() or 'without a word'}"
             neighbour = self._planted.neighbour
-            last = self._get(neighbour, "/witness.py", {}, patience_s=left_s).status
+            witness = self._in_language("/witness.py")
+            last = self._get(neighbour, witness, {}, patience_s=left_s).status
             if last == _SERVED and time.monotonic() - began >= watched_s:
                 return None
             time.sleep(EVERY_S)
@@ -256,12 +295,15 @@ class Scene:
 
     def next_request(self, source: str, **headers: str) -> Reply:
         """Write an innocent script of the attacker's own site, and ask for it."""
-        self._planted.script(self._planted.attacker, "next.py", source, self._seat.www)
-        return self._get(self._planted.attacker, "/next.py", headers)
+        name, text = self._in_language("next.py"), self._source("next.py", source)
+        self._planted.script(self._planted.attacker, name, text, self._seat.www)
+        return self._get(self._planted.attacker, f"/{name}", headers)
 
-    def put(self, name: str, source: str) -> None:
+    def put(self, name: str, source: str, private: bool = False) -> None:
         """Write another script of the neighbour's."""
-        self._planted.script(self._planted.neighbour, name, source, self._seat.www)
+        text, neighbour = self._source(name, source), self._planted.neighbour
+        name = self._in_language(name)
+        look_old(self._planted.script(neighbour, name, text, self._seat.www, private))
 
     def brought_back(self, secret: str, what: str) -> str | None:
         """Return evidence if a secret came back in an answer."""
@@ -364,9 +406,11 @@ class Scene:
         query = json.dumps(self._facts() | {"hand": 0}).encode().hex()
         try:
             with self._door.connect(attacker) as connection:
-                connection.sendall(request(attacker, f"/{attack}.py?{query}", {}, keep=True))
+                first_script = self._in_language(f"/{attack}.py")
+                witness = self._in_language("/witness.py")
+                connection.sendall(request(attacker, f"{first_script}?{query}", {}, keep=True))
                 first, behind = first_of(connection)
-                connection.sendall(request(neighbour, "/witness.py", {}))
+                connection.sendall(request(neighbour, witness, {}))
                 return first, Reply(behind + rest_of(connection).raw)
         except OSError:
             return Reply(), Reply()

@@ -31,40 +31,49 @@ from harness.commands.folder import (
     report_refused,
     warn_of_change,
 )
+from harness.commands.run import NO_PRODUCTS, Products
 from harness.errors import IsobenchError
 from harness.host import fingerprint, user_namespace
 from harness.results.folder import ResultsFolder
 from harness.results.rows import AttackRow
 from harness.target.run_resources import Belongings
 from harness.target.sites import settle
-from harness.target.targets import Refusal, Target, choose
+from harness.target.targets import Refusal, Target, choose, peers_beside
 from harness.terminal import Terminal
 from reports.words.attacks import terminal_matrix
 from workloads.attacks import Attack, every
 
 COMMAND: Final = "attack"
+CHECKED: Final = "opcache=checked"
+"""The factor of products with PHP whose cache asks at each request who may read a script."""
 QUICK_TARGETS = ("dso", "harache", "ruid2")
 """What `--quick` attacks: no isolation, a child for each request, a change that is taken back."""
 
 
 def start(
-    names: Sequence[str], chosen: bool, wanted: Sequence[str], seed: int, out: Path | None
+    names: Sequence[str],
+    chosen: bool,
+    wanted: Sequence[str],
+    seed: int,
+    out: Path | None,
+    products: Products = NO_PRODUCTS,
 ) -> None:
     """Attack targets, write a results folder or add to one, and report. Raises IsobenchError.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
-    skipped. `wanted` are names of attacks or families, none for all.
+    skipped, and so are the peers of `products`. `wanted` are names of attacks or families, none for
+    all.
     """
     console = Terminal()
     selected = select(wanted)
-    targets = choose(names)
+    targets = _with_products(names, products)
     _must_have_identities()
     run_id = new_run_id()
     path = out or Path("results") / run_id
     _must_have_room(path)
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
-        usable, refused = _sorted_out(targets, chosen, belongings, console)
+        usable, refused = _sorted_out(targets, names if chosen else (), belongings, console)
         assault = Assault(usable, selected, seed)
         ground = Ground(usable, tuple(refused), None, Host(fingerprint.fingerprint(), ()))
         manifest = new_manifest(run_id, ground, seed)
@@ -88,7 +97,9 @@ def resume(path: Path) -> None:
                 hint="start anew in another folder: isobench attack --out DIR",
             )
         belongings = stack.enter_context(Belongings())
-        usable, _ = _sorted_out(choose(record["targets"]), True, belongings, console)
+        modules = tuple(Path(one) for one in record.get("modules", ()))
+        targets = choose(record["targets"], peers=True, modules=modules)
+        usable, _ = _sorted_out(targets, record["targets"], belongings, console)
         when = "before the attacks were resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
         rows = folder.table("attacks")
@@ -98,13 +109,31 @@ def resume(path: Path) -> None:
     _conclude(path, assault, findings, console)
 
 
+def _with_products(names: Sequence[str], products: Products) -> list[Target]:
+    """Return the targets of these names, and the products that stand beside them, if asked for."""
+    beside = []
+    if products.all_peers:
+        beside = [
+            name
+            for peer in peers_beside(names)
+            # Debian's default of the cache leaves open what asking for permissions closes.
+            for name in (peer.name, f"{peer.name}:{CHECKED}")[: 2 if peer.caches else 1]
+            if name not in names
+        ]
+    return choose([*names, *beside], peers=True, modules=products.modules)
+
+
 def _sorted_out(
-    targets: Sequence[Target], chosen: bool, belongings: Belongings, console: Console
+    targets: Sequence[Target], needed: Sequence[str], belongings: Belongings, console: Console
 ) -> tuple[tuple[Target, ...], list[Refusal]]:
-    """Return the targets that this host can run, and the others, which the user is told of."""
+    """Return the targets that this host can run, and the others, which the user is told of.
+
+    Raises IsobenchError where one that is `needed` is among these.
+    """
     usable, refused = sort_out(targets, settle(belongings, 2, None))
     report_refused(refused, console)
-    must_run(usable, refused, chosen)
+    lacking = [one for one in refused if one.target.name in needed]
+    must_run(usable, lacking or refused, bool(lacking))
     return tuple(usable), refused
 
 
@@ -114,6 +143,7 @@ def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
         "argv": list(argv()),
         "seed": assault.seed,
         "targets": [target.name for target in assault.targets],
+        "modules": sorted({str(one) for target in assault.targets for one in target.modules}),
         "attacks": [attack.name for attack in assault.attacks],
         "finished_at": finished_at,
     }
@@ -157,6 +187,7 @@ def _attack(
 def _earlier(assault: Assault, folder: ResultsFolder) -> Findings:
     """Return what was found out before an interruption."""
     known = {attack.name: attack for attack in assault.attacks}
+    languages = {target.name: target.language for target in assault.targets}
     findings = Findings()
     for row in folder.table("attacks").to_dict("records"):
         findings.note(
@@ -166,6 +197,7 @@ def _earlier(assault: Assault, folder: ResultsFolder) -> Findings:
                 Outcome(row["outcome"]),
                 row["evidence"],
                 row["took_s"],
+                languages[row["target"]],
             )
         )
     return findings
@@ -232,7 +264,7 @@ def _rows(
                 family=one.attack.family,
                 title=one.attack.title,
                 runs_as=runs_as[one.target],
-                control=controls.get(one.attack.name),
+                control=controls.get(one.script),
                 took_s=one.took_s,
             )
         )

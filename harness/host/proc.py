@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +24,38 @@ class Process:
 
 @dataclass(frozen=True)
 class Cast:
-    """Which process plays which part in an idle server."""
+    """Which process plays which part in an idle server.
+
+    `watched` says that a watcher is the first process of their pid namespace, as with products.
+    """
 
     master: Process
     workers: tuple[Process, ...]
     helpers: tuple[Process, ...]
+    watched: bool = False
 
     @property
     def contained(self) -> bool:
-        """Whether they live in a pid namespace of their own, which ends with the master."""
-        return self.master.inside == 1
+        """Whether they live in a pid namespace of their own, which ends with its first process."""
+        return self.watched or self.master.inside == 1
+
+    @classmethod
+    def of_product(cls, watchers: Collection[int], pids: Iterable[int]) -> Cast | None:
+        """Return the parts in a product, started by `watchers`; None where there is none.
+
+        A product may consist of several servers, such as nginx and php-fpm: the master is the first
+        of them, workers are all processes below with a server's name.
+        """
+        found = [one for pid in pids if pid not in watchers and (one := look(pid))]
+        roots = sorted((one for one in found if one.parent in watchers), key=lambda one: one.inside)
+        if not roots:
+            return None
+        names = {one.name for one in roots}
+        below = [one for one in found if one not in roots]
+        workers = [one for one in below if one.name in names]
+        helpers = [one for one in below if one.name not in names]
+        # A server without a worker does the work by itself.
+        return cls(roots[0], tuple(workers or roots[:1]), tuple(helpers), watched=True)
 
     @classmethod
     def of(cls, starter: int, pids: Iterable[int]) -> Cast | None:

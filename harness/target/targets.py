@@ -42,7 +42,9 @@ class Target:
     `recipe` names the bare costs that a mode adds to `dso`, with every factor at its default.
     Of a peer, `beside` is the mode that re-enacts it, `language` that of its scripts, `modules` are
     files that the user has named, `interpreter` names what runs its scripts once the host was
-    asked, and `in_own_group` says whether a script's gid is among its supplementary groups, too.
+    asked, `in_own_group` says whether a script's gid is among its supplementary groups, too, and
+    `wants_own_copies` whether its sites have to belong to tenant:tenant, `caches` whether it has the
+    factor of what PHP's cache checks.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Target:
     beside: str | None = None
     language: str = "python"
     in_own_group: bool = False
+    wants_own_copies: bool = False
+    caches: bool = False
     modules: tuple[Path, ...] = ()
     interpreter: str | None = None
 
@@ -278,7 +282,15 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
         beside=None if beside is None else str(beside),
         language=str(mode.get("language", "python")),
         in_own_group=bool(mode.get("in_own_group", False)),
+        caches="opcache" in _options(mode),
+        wants_own_copies=bool(mode.get("wants_own_copies", False)),
     )
+
+
+def _options(mode: Mapping[str, object]) -> Mapping[str, object]:
+    offered = mode["options"]
+    assert isinstance(offered, dict)
+    return offered
 
 
 @cache  # a process of its own each time

@@ -110,7 +110,7 @@ def configuration(
         f"User {WWW}",
         f"Group {WWW}",
         "LogLevel crit",
-        "Timeout 30",
+        f"Timeout {setting.script_seconds or 30}",
         f"KeepAlive {'On' if keep_alive else 'Off'}",
         "KeepAliveTimeout 10",
         "MaxKeepAliveRequests 0",

@@ -22,7 +22,8 @@ class EmbeddedPhp(_apache.Httpd):
 
     def files(self) -> Mapping[str, str]:
         """Return httpd.conf and PHP's settings."""
-        return {**super().files(), **_php.files(self.option("opcache"))}
+        settings = _php.files(self.option("opcache"), self.setting.script_seconds)
+        return {**super().files(), **settings}
 
     def environment(self) -> Mapping[str, str]:
         """Have PHP find its settings."""

@@ -25,7 +25,8 @@ class Fpm(Peer):
 
     def files(self) -> Mapping[str, str]:
         """Return the configuration of php-fpm, and PHP's settings."""
-        return {"fpm.conf": configuration(self.setting), **_php.files(self.option("opcache"))}
+        settings = _php.files(self.option("opcache"), self.setting.script_seconds)
+        return {"fpm.conf": configuration(self.setting), **settings}
 
     def commands(self) -> Sequence[Sequence[str]]:
         """Return the command that runs php-fpm's master in the foreground."""
@@ -60,6 +61,7 @@ listen.mode = 0600
 pm = ondemand
 pm.max_children = {setting.processes}
 pm.process_idle_timeout = 60s
+request_terminate_timeout = {setting.script_seconds}
 """
         for tenant in setting.tenants
     )

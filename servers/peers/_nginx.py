@@ -33,6 +33,8 @@ access_log off;
 keepalive_timeout 10;
 keepalive_requests 1000000000;
 client_max_body_size 8m;
+fastcgi_read_timeout {setting.script_seconds or 60};
+uwsgi_read_timeout {setting.script_seconds or 60};
 {chr(10).join(paths)}
 server {{ listen {setting.host}:{setting.port} default_server; return 404; }}
 {chr(10).join(servers)}

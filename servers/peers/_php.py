@@ -16,9 +16,10 @@ both at each request, which comes near to what modes do that open the script eac
 _CHECKED: Final = "opcache.validate_permission=1\nopcache.revalidate_freq=0\n"
 
 
-def files(opcache: str) -> dict[str, str]:
-    """Return the file of settings that is read after Debian's own."""
+def files(opcache: str, script_seconds: int) -> dict[str, str]:
+    """Return the file of settings that is read after Debian's own; 0 seconds: its usual limit."""
     text = "log_errors=0\ndisplay_errors=0\n"
+    text += f"max_execution_time={script_seconds}\n" if script_seconds else ""
     return {"php.d/isobench.ini": text + (_CHECKED if opcache == "checked" else "")}
 
 

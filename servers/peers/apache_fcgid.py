@@ -43,7 +43,7 @@ class Product(_apache.Httpd):
         )
         return {
             **super().files(),
-            **_php.files(self.option("opcache")),
+            **_php.files(self.option("opcache"), self.setting.script_seconds),
             **{f"own/{tenant.name}/{_WRAPPER}": script for tenant in self.setting.tenants},
         }
 
@@ -66,7 +66,15 @@ class Product(_apache.Httpd):
             f"FcgidMaxProcesses {most * len(self.setting.tenants)}",
             "FcgidMinProcessesPerClass 0",
             "FcgidMaxRequestLen 8388608",
+            *self._limits(),
         )
+
+    def _limits(self) -> Sequence[str]:
+        seconds = self.setting.script_seconds
+        if not seconds:
+            return ()
+        times = f"FcgidIOTimeout {seconds}", f"FcgidBusyTimeout {seconds}"
+        return (*times, "FcgidBusyScanInterval 1")
 
     def lines(self, tenant: Tenant) -> Sequence[str]:
         """Name who the processes run as."""

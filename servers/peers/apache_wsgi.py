@@ -44,9 +44,11 @@ class Product(_apache.Httpd):
     def lines(self, tenant: Tenant) -> Sequence[str]:
         """Give the tenant a daemon, and all requests to it."""
         folder, name = f"{self.setting.run}/app-{tenant.name}", tenant.name
+        seconds = self.setting.script_seconds
+        limit = f" request-timeout={seconds} graceful-timeout=1" if seconds else ""
         return (
             f"WSGIDaemonProcess {name} user={name} group={name} processes=1 "
-            f"threads={self.setting.processes}",
+            f"threads={self.setting.processes}{limit}",
             f'WSGIScriptAlias / "{folder}/application.wsgi"',
             f"WSGIProcessGroup {name}",
             "WSGIApplicationGroup %{GLOBAL}",

@@ -59,6 +59,8 @@ class Product(Peer):
 
     def _vassal(self, tenant: Tenant) -> str:
         folder = f"{self.setting.run}/app-{tenant.name}"
+        seconds = self.setting.script_seconds
+        limit = f"harakiri = {seconds}\n" if seconds else ""
         return f"""[uwsgi]
 plugins = python3
 uid = {tenant.uid}
@@ -70,7 +72,7 @@ processes = 2
 wsgi-file = {folder}/application.py
 disable-logging = true
 die-on-term = true
-"""
+{limit}"""
 
     def _location(self, tenant: Tenant) -> str:
         values = {**_nginx.PARAMETERS, "PATH_INFO": "$document_uri"}

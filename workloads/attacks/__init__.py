@@ -11,6 +11,8 @@ An attack is a module of two halves that run in different places:
     back, at files, owners, processes, at what the next tenant is served. It returns the evidence,
     or None. It never goes by what the script says of itself.
 
+Beside NAME.py, NAME.php may hold the first half for products that run PHP; the proof is the same.
+
 The first line of a module's docstring is the title of the attack. docs/adding-an-attack.md tells
 the rest.
 
@@ -31,6 +33,7 @@ from pathlib import Path
 from types import ModuleType
 
 from workloads.attacks.scene import Scene
+from workloads.catalog import SUFFIXES
 from workloads.errors import WorkloadError
 
 __all__ = ["FAMILIES", "Attack", "every", "family_title", "load"]
@@ -52,7 +55,9 @@ FAMILIES = (
 """In the order in which reports show them."""
 
 PROGRAM = FOLDER / "program.py"
-"""What is put behind an attack's module to make a CGI program of both."""
+"""What is put behind an attack's module to make a CGI program of both; program.php in PHP."""
+
+PHP_TAG = "<?php\n"
 
 WITNESS, LINGER = FOLDER / "witness.py", FOLDER / "linger.py"
 """The neighbour's scripts: what it serves to others, and what it has running meanwhile."""
@@ -67,8 +72,9 @@ class Attack:
     it leaves nothing that could change what another such attack finds, so that one server does for
     all of them. With `may_be_ended`, that its script ends without telling how it went is no fault
     of it: it answers by itself, or is stopped by being ended. With `profiled` the server stamps,
-    which takes a server of its own with one worker. `control` is the double on which it must
-    succeed. The functions are those of the module; docs/adding-an-attack.md explains each.
+    which takes a server of its own with one worker. `of_ours` says that its Python looks for objects
+    of isobench's own servers, which no product has. `control` is the double on which it must
+    succeed, `php_control` the one for its version in PHP. The functions are those of the module; docs/adding-an-attack.md explains each.
     """
 
     name: str
@@ -80,16 +86,54 @@ class Attack:
     shared: bool
     may_be_ended: bool
     profiled: bool
+    of_ours: bool
     control: str
+    php_control: str
     proof: Callable[[Scene], str | None]
     meanwhile: Callable[[Scene], str | None] | None
     missing: Callable[[Scene], str | None] | None
+    before: Callable[[Scene], None] | None
     instead: Callable[[Scene], str] | None
     source: Path
+    in_python: bool = True
 
     def program(self, interpreter: str) -> str:
         """Return the text of the attacker's script; `interpreter` is what follows `#!`."""
         return f"#!{interpreter}\n{self.source.read_text()}\n{PROGRAM.read_text()}"
+
+    def source_in(self, language: str) -> Path | None:
+        """Return the file with its first half in a language; None where it has none."""
+        if language == "python":
+            return None if self.only_elsewhere else self.source
+        path = self.source.with_suffix(SUFFIXES[language])
+        return path if path.exists() else None
+
+    def script_in(self, language: str) -> str:
+        """Return its name, with that of the language where it is another than Python."""
+        return self.name if language == "python" else f"{self.name}{SUFFIXES[language]}"
+
+    @property
+    def only_elsewhere(self) -> bool:
+        """Whether it has no first half in Python, but in other languages."""
+        return self.instead is None and not self.in_python
+
+    def text_in(self, language: str) -> str:
+        """Return the text of the attacker's script in a language, without a `#!` line."""
+        source = self.source_in(language)
+        assert source is not None
+        second = PROGRAM.with_suffix(SUFFIXES[language]).read_text()
+        return f"{source.read_text()}\n{second.removeprefix(PHP_TAG)}"
+
+    def companion(self, name: str, language: str) -> str:
+        """Return an innocent script that its proof asks for, in another language than Python.
+
+        Such a script is in a file beside the attack's: NAME of the attack, then its own.
+        """
+        return self.source.with_name(f"{self.source.stem}.{name}{SUFFIXES[language]}").read_text()
+
+    def control_in(self, language: str) -> str:
+        """Return where its version in a language must succeed."""
+        return self.control if language == "python" else self.php_control
 
 
 @cache
@@ -140,12 +184,16 @@ def _attack(family: str, file: Path) -> Attack:
         shared=getattr(module, "SHARED", False),
         may_be_ended=getattr(module, "MAY_BE_ENDED", False),
         profiled=getattr(module, "PROFILED", False),
+        of_ours=getattr(module, "OF_OURS", False),
         control=getattr(module, "CONTROL", "careless"),
+        php_control=getattr(module, "PHP_CONTROL", "careless_php"),
         proof=module.proof,
         meanwhile=getattr(module, "meanwhile", None),
         missing=getattr(module, "missing", None),
+        before=getattr(module, "before", None),
         instead=getattr(module, "instead", None),
         source=file,
+        in_python=callable(getattr(module, "attack", None)),
     )
 
 
@@ -153,7 +201,8 @@ def _check(module: ModuleType, file: Path) -> None:
     """Raise WorkloadError for a module that lacks what an attack is made of."""
     if not callable(getattr(module, "proof", None)):
         raise _faulty(file, "it has no function proof(scene)")
-    if not any(callable(getattr(module, name, None)) for name in ("attack", "instead")):
+    acts = any(callable(getattr(module, name, None)) for name in ("attack", "instead"))
+    if not acts and not file.with_suffix(".php").exists():
         raise _faulty(file, "it has no function attack(given)")
     hands = getattr(module, "HANDS", 1)
     if type(hands) is not int or hands < 1:

@@ -123,6 +123,11 @@ class Scene(Protocol):
     sites: Path
     log: Path
     port: int
+    suffix: str
+    """How the names of scripts end: ".py", or that of a product's language.
+
+    Where a name is given below, it ends in ".py" all the same.
+    """
 
     user_namespaces: set[str]
     """Those that the server itself has made, as /proc/PID/ns/user names them."""
@@ -147,8 +152,11 @@ class Scene(Protocol):
     def next_request(self, source: str, **headers: str) -> Reply:
         """Write a script of the attacker's own site that means no harm, and ask for it."""
 
-    def put(self, name: str, source: str) -> None:
-        """Write another script of the neighbour's."""
+    def put(self, name: str, source: str, private: bool = False) -> None:
+        """Write another script of the neighbour's; `private` for whom its scripts run as only.
+
+        In another language than Python it is written in a file of its own, beside the attack's.
+        """
 
     def brought_back(self, secret: str, what: str) -> str | None:
         """Return evidence if a secret, which is `what` in words, came back in the answer."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PHP_CONTROL = "careless_php_guard"
 CONTROL = "careless_guard"
 
 

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 
+OF_OURS = True
+
+
 def attack(given: Given) -> object:
     import os
 

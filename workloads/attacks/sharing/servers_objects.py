@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 
+OF_OURS = True
+
+
 def attack(given: Given) -> object:
     import os
 
@@ -29,4 +32,4 @@ def missing(scene: Scene) -> str | None:
 
 
 def proof(scene: Scene) -> str | None:
-    return scene.brought_back("t0002/witness.py", "the path of a script that the neighbour serves")
+    return scene.brought_back(f"t0002/witness{scene.suffix}", "the path of a script that the neighbour serves")

@@ -15,6 +15,6 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    if scene.token in (scene.neighbour / "witness.py").read_text():
+    if scene.token in (scene.neighbour / f"witness{scene.suffix}").read_text():
         return "the neighbour's script has a line of the attacker's"
     return None

@@ -15,5 +15,5 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    planted = scene.neighbour / "planted.py"
+    planted = scene.neighbour / f"planted{scene.suffix}"
     return "the neighbour's site has a file of the attacker's" if planted.exists() else None

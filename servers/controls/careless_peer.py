@@ -1,0 +1,72 @@
+"""`python -m servers.controls.careless_peer`: `servers.peer_main`, with doubles for products."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+from servers import peer_main, peers
+from servers.peer import Need, Peer
+
+_SERVER: Final = Path(__file__).with_name("careless.php")
+
+
+class CarelessPhp(Peer):
+    """Runs every PHP script as root in one process, and lets it keep whatever it finds there."""
+
+    precedent = "none"
+    beside = "dso"
+    runs_as = "server"
+    language = "php"
+    needs = (Need("/usr/bin/php", "php-cli"),)
+    version_command = ("php", "-v")
+    words: ClassVar[Sequence[str]] = ()
+    settings: ClassVar[Sequence[str]] = ("ffi.enable=1", "opcache.enable_cli=1", "memory_limit=-1")
+
+    def files(self) -> Mapping[str, str]:
+        """Return nothing: all it has to know is on its command line."""
+        return {}
+
+    def commands(self) -> Sequence[Sequence[str]]:
+        """Return its command."""
+        ours = self.setting
+        options = [word for setting in self.settings for word in ("-d", setting)]
+        given = str(ours.port), str(ours.processes), ours.sites
+        return (("/usr/bin/php", *options, str(_SERVER), *given, *self.words),)
+
+    def environment(self) -> Mapping[str, str]:
+        """Hand on all that whoever starts it has."""
+        return os.environ
+
+
+class CarelessPhpSwitch(CarelessPhp):
+    """Changes the effective uid and gid alone, so that scripts can go back to the saved ones."""
+
+    runs_as = "owner"
+    words = ("switch",)
+
+
+class CarelessPhpGuard(CarelessPhp):
+    """Has a guard that lets everything pass."""
+
+    settings = (*CarelessPhp.settings, "open_basedir=/")
+
+
+DOUBLES: Final[dict[str, type[Peer]]] = {
+    "careless_php": CarelessPhp,
+    "careless_php_switch": CarelessPhpSwitch,
+    "careless_php_guard": CarelessPhpGuard,
+}
+
+
+def load(name: str) -> type[Peer]:
+    """Return the class of a double. Raises KeyError."""
+    return DOUBLES[name]
+
+
+if __name__ == "__main__":
+    peers.load = load
+    sys.exit(peer_main.main())

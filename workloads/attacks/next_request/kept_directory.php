@@ -1,0 +1,5 @@
+<?php
+$attack = static function (object $given): mixed {
+    chdir($given->drop);
+    return getcwd();
+};

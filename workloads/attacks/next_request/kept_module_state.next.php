@@ -1,0 +1,3 @@
+<?php
+header('Content-Type: text/plain');
+echo $GLOBALS['left'] ?? 'none';

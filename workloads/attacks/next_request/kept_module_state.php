@@ -1,0 +1,5 @@
+<?php
+$attack = static function (object $given): mixed {
+    $GLOBALS['left'] = $given->token;
+    return 'left';
+};

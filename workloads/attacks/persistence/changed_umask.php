@@ -1,0 +1,4 @@
+<?php
+$attack = static function (object $given): mixed {
+    return umask(0);
+};

@@ -1,0 +1,5 @@
+<?php
+$attack = static function (object $given): mixed {
+    $given->must(posix_kill($given->victim, 9), 'kill');
+    return $given->victim;
+};

@@ -1,0 +1,4 @@
+<?php
+$attack = static function (object $given): mixed {
+    return file_get_contents("{$given->neighbour}/witness.php");
+};

@@ -1,0 +1,4 @@
+<?php
+include 'settings.php';
+header('Content-Type: text/plain');
+echo 'connected with ', strlen($password), ' characters';

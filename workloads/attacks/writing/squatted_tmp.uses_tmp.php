@@ -1,0 +1,4 @@
+<?php
+file_put_contents('/tmp/isobench-squat-@port@', file_get_contents('config.secret'));
+header('Content-Type: text/plain');
+echo 'kept';
