@@ -26,7 +26,7 @@ from typing import TypeVar
 
 from harness.attack import controls, opening
 from harness.attack.errors import NothingToAttack, SceneFailed
-from harness.attack.scene import Scene
+from harness.attack.scene import Scene, without_object
 from harness.attack.seat import Seat
 from harness.errors import IsobenchError
 from harness.target.server import Server
@@ -101,10 +101,11 @@ def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Wat
     def size(attack: Attack) -> int:
         return attack.workers
 
-    together = sorted((attack for attack in attacks if attack.shared), key=size)
+    left = siege.pass_over(attacks)
+    together = sorted((attack for attack in left if attack.shared), key=size)
     for _, group in groupby(together, size):
         siege.make(group)
-    for attack in attacks:
+    for attack in left:
         if not attack.shared:
             siege.make([attack])
 
@@ -118,6 +119,17 @@ class _Siege:
         self._server_class = server_class
         self._watch = watch
         self._lost: list[str] = []
+
+    def pass_over(self, attacks: Iterable[Attack]) -> list[Attack]:
+        """Tell of those that the target has no object for; return the others."""
+        left = []
+        for attack in attacks:
+            if reason := without_object(attack, self._target):
+                judged = Judgement(Outcome.NOT_APPLICABLE, reason)
+                self._tell(attack, judged, time.monotonic())
+            else:
+                left.append(attack)
+        return left
 
     def make(self, attacks: Iterable[Attack]) -> None:
         """Make attacks that one server does for."""

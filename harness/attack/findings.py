@@ -37,7 +37,7 @@ class Assault:
             (one, language)
             for language in languages
             for one in self.attacks
-            if one.instead is not None or one.source_in(language) is not None
+            if one.source_in(language) is not None
         ]
 
     def left(self, target: Target) -> list[Attack]:

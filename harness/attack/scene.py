@@ -59,6 +59,22 @@ UNFIT: Final = {
 """Why a host is no place for some attacks, each with what would change that."""
 
 
+def without_object(attack: Attack, target: Target) -> str | None:
+    """Return why a target has nothing that an attack is about, whatever the host; None if it may.
+
+    Pure; no server is needed to know it.
+    """
+    if target.is_peer and attack.profiled:
+        return NO_JOURNAL
+    if target.is_peer and attack.of_ours and target.language == "python":
+        return OF_OURS
+    if target.is_peer and attack.instead is not None:
+        return "the wrapper that it calls is that of isobench's own server"
+    if attack.source_in(target.language) is None:
+        return f"it is not written in {_SPELLED[target.language]}"
+    return None
+
+
 class Scene:
     """A server with an attacker and a neighbour, ready for one attack after the other.
 
@@ -122,22 +138,9 @@ class Scene:
 
     def _unfit_for(self, attack: Attack) -> str | None:
         """Return why this host's servers are no scene for an attack, None where they are."""
-        if reason := self._not_for(attack, self._target):
-            return reason
         if not self.cast.contained and not attack.shared:
             return UNCONTAINED
         return UNSEEN if attack.neighbour_at_work and not self._sees() else None
-
-    @staticmethod
-    def _not_for(attack: Attack, target: Target) -> str | None:
-        """Return why an attack is about something that a target does not have."""
-        if target.is_peer and attack.profiled:
-            return NO_JOURNAL
-        if target.is_peer and attack.of_ours and target.language == "python":
-            return OF_OURS
-        if attack.instead is None and attack.source_in(target.language) is None:
-            return f"it is not written in {_SPELLED[target.language]}"
-        return None
 
     def _sees(self) -> bool:
         """Return whether one may look at a worker's open files (ptrace(2), access mode checks)."""
@@ -171,7 +174,7 @@ class Scene:
     def _text(self, attack: Attack) -> str:
         if self._target.language == "python":
             return attack.program(f"{python()} -IS").split("\n", 1)[1]
-        return "" if attack.instead else attack.text_in(self._target.language)
+        return attack.text_in(self._target.language)
 
     def _in_language(self, name: str) -> str:
         """Return the name of a script, given as Python's, as it is in the target's language."""

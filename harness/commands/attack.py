@@ -41,7 +41,7 @@ from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, choose, peers_beside
 from harness.terminal import Terminal
 from reports.words.attacks import terminal_matrix
-from workloads.attacks import Attack, every
+from workloads.attacks import LANGUAGES, Attack, every
 
 COMMAND: Final = "attack"
 CHECKED: Final = "opcache=checked"
@@ -116,6 +116,7 @@ def _with_products(names: Sequence[str], products: Products) -> list[Target]:
         beside = [
             name
             for peer in peers_beside(names)
+            if peer.language in LANGUAGES
             # Debian's default of the cache leaves open what asking for permissions closes.
             for name in (peer.name, f"{peer.name}:{CHECKED}")[: 2 if peer.caches else 1]
             if name not in names

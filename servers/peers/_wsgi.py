@@ -56,8 +56,13 @@ def answer(start_response, status, body):
 
 
 def run(code, environ):
+    for name in [name for name in os.environ if name.startswith("HTTP_")]:
+        del os.environ[name]  # of the request before
     for name in ("QUERY_STRING", "REQUEST_METHOD", "CONTENT_LENGTH", "CONTENT_TYPE"):
         os.environ[name] = str(environ.get(name, ""))
+    for name in environ:
+        if name.startswith("HTTP_"):
+            os.environ[name] = environ[name]
     usual = sys.stdout, sys.stdin
     output = io.BytesIO()
     sys.stdout = text = io.TextIOWrapper(output, "utf-8")

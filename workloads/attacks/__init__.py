@@ -36,7 +36,7 @@ from workloads.attacks.scene import Scene
 from workloads.catalog import SUFFIXES
 from workloads.errors import WorkloadError
 
-__all__ = ["FAMILIES", "Attack", "every", "family_title", "load"]
+__all__ = ["FAMILIES", "LANGUAGES", "Attack", "every", "family_title", "load"]
 
 FOLDER = Path(__file__).parent
 FAMILIES = (
@@ -56,6 +56,9 @@ FAMILIES = (
 
 PROGRAM = FOLDER / "program.py"
 """What is put behind an attack's module to make a CGI program of both; program.php in PHP."""
+
+LANGUAGES = ("python", "php")
+"""The languages that attacks are written in: a product with another cannot be attacked."""
 
 PHP_TAG = "<?php\n"
 
@@ -104,18 +107,13 @@ class Attack:
     def source_in(self, language: str) -> Path | None:
         """Return the file with its first half in a language; None where it has none."""
         if language == "python":
-            return None if self.only_elsewhere else self.source
+            return self.source if self.in_python else None
         path = self.source.with_suffix(SUFFIXES[language])
         return path if path.exists() else None
 
     def script_in(self, language: str) -> str:
         """Return its name, with that of the language where it is another than Python."""
         return self.name if language == "python" else f"{self.name}{SUFFIXES[language]}"
-
-    @property
-    def only_elsewhere(self) -> bool:
-        """Whether it has no first half in Python, but in other languages."""
-        return self.instead is None and not self.in_python
 
     def text_in(self, language: str) -> str:
         """Return the text of the attacker's script in a language, without a `#!` line."""
@@ -193,7 +191,7 @@ def _attack(family: str, file: Path) -> Attack:
         before=getattr(module, "before", None),
         instead=getattr(module, "instead", None),
         source=file,
-        in_python=callable(getattr(module, "attack", None)),
+        in_python=any(callable(getattr(module, name, None)) for name in ("attack", "instead")),
     )
 
 

@@ -20,11 +20,12 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    path = Path(f"/tmp/isobench-squat-{scene.port}")
+    name = Path(f"/tmp/isobench-squat-{scene.port}")
+    path = scene.inside(name)
     try:
         scene.put(
             "uses_tmp.py",
-            f"with open('config.secret') as file, open({str(path)!r}, 'w') as temporary:\n"
+            f"with open('config.secret') as file, open({str(name)!r}, 'w') as temporary:\n"
             "    temporary.write(file.read())\n"
             "print('Content-Type: text/plain\\n\\nkept')\n",
         )
