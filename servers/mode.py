@@ -88,8 +88,11 @@ class IsolationMode(ABC):
     """The identity that the script must see."""
     guarded: ClassVar[bool] = False
     """Whether the language itself keeps scripts to their site and from starting processes."""
-    pool_worker: ClassVar[type[Worker] | None] = None
-    """What serves connections in each of the pool's workers, if not `front.worker.Worker`."""
+    pool_worker: type[Worker] | None = None
+    """What serves connections in each of the pool's workers, if not `front.worker.Worker`.
+
+    Of the class, or of the object where a factor decides it.
+    """
     fixed_workers: ClassVar[int] = 0
     """How many workers the pool has, whatever was asked for; 0: as many as that."""
     max_requests: ClassVar[int] = 0

@@ -175,9 +175,7 @@ class _Siege:
         took_s = time.monotonic() - began
         target = self._target
         self._watch(
-            Attempt(
-                target.name, attack, judged.outcome, judged.evidence, took_s, target.language
-            )
+            Attempt(target.name, attack, judged.outcome, judged.evidence, took_s, target.language)
         )
 
 

@@ -114,6 +114,11 @@ class Slot:
         values[_SERVED] += 1
         values[_BUSY_SINCE] = 0
 
+    def follow(self, served: int, since_ns: int) -> None:
+        """Note what has been served in all, and since when a child works. In its worker."""
+        self._values[_SERVED] = served
+        self._values[_BUSY_SINCE] = since_ns
+
     def count(self) -> None:
         """Note that a request was answered. In a worker that serves many at the same time."""
         self._values[_SERVED] += 1

@@ -50,6 +50,11 @@ class EmbeddedOnce(Embedded):
             except OSError:
                 os.rmdir(place)  # who is nobody in this user namespace has no worker, either
 
+    @property
+    def directory(self) -> str:
+        """Where the owners' directories are."""
+        return self._directory
+
     def _file_of(self, state: FileState) -> str:
         device, inode, *_ = state
         return f"{self._directory}/{os.geteuid()}/{device}-{inode}"
@@ -88,3 +93,17 @@ class EmbeddedOnce(Embedded):
             os.rename(draft, file)
         else:
             os.unlink(draft)
+
+
+class EmbeddedForConnection(EmbeddedOnce):
+    """As `EmbeddedOnce`, for a process that serves several requests of one owner."""
+
+    def _kept(self, path: bytes, state: FileState) -> CodeType | None:
+        code = Embedded._kept(self, path, state)
+        if code is None and (code := super()._kept(path, state)):
+            Embedded._keep(self, path, state, code)
+        return code
+
+    def _keep(self, path: bytes, state: FileState, code: CodeType) -> None:
+        Embedded._keep(self, path, state, code)
+        super()._keep(path, state, code)

@@ -33,27 +33,31 @@ SYSTEM: Final = (
 DEVICES: Final = ("null", "zero", "full", "random", "urandom")
 
 
-def restrain(sites: str, capabilities: int, executes: str | None = None) -> None:
+def restrain(
+    sites: str, capabilities: int, executes: str | None = None, kept: str | None = None
+) -> None:
     """Stay root, but of its power keep `capabilities`, a bit mask, and files that scripts need.
 
     Where the kernel has no Landlock, files stay as open as before. Raises OSError.
 
     `executes` is a directory that a program which is executed next needs to read. That program
     gets its capabilities from being root, which the bounding set limits to the same ones, so the
-    bit that would deny root everything stays off.
+    bit that would deny root everything stays off. `kept` is a directory in which children keep
+    files of their own.
     """
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)  # without it Landlock asks for CAP_SYS_ADMIN
     if syscalls.landlock_abi():
-        _confine_files(sites, (executes,) if executes else ())
+        writable = (sites, "/tmp", kept) if kept else (sites, "/tmp")
+        _confine_files(writable, (executes,) if executes else ())
     bits = syscalls.SECBIT_KEEP_CAPS_LOCKED | (0 if executes else _NO_ROOT)
     syscalls.prctl(syscalls.PR_SET_SECUREBITS, bits)
     syscalls.drop_bounding_set(keep=capabilities)
     syscalls.capset(syscalls.Capabilities(capabilities, capabilities))
 
 
-def _confine_files(sites: str, readable: tuple[str, ...]) -> None:
+def _confine_files(writable: tuple[str, ...], readable: tuple[str, ...]) -> None:
     everything = syscalls.LANDLOCK_ACCESS_FS_ABI_1
     rules = [(path, _READ) for path in (*SYSTEM, "/proc", sys.base_prefix, *readable)]
-    rules += [(path, everything) for path in (sites, "/tmp")]
+    rules += [(path, everything) for path in writable]
     rules += [(f"/dev/{name}", _READ_AND_WRITE) for name in DEVICES]
     syscalls.landlock_restrict(everything, rules)

@@ -155,6 +155,8 @@ class Server:
     """
 
     exit_status = 0
+    keeps_to_one_tenant = False
+    """Whether a connection serves the tenant of its first request only."""
 
     def __init__(
         self,

@@ -31,10 +31,16 @@ WAITS = ("inet_csk_accept", "ep_poll", "do_epoll_wait")
 SWITCHING = 1 << 6 | 1 << 7  # CAP_SETGID and CAP_SETUID
 
 
-@pytest.fixture(scope="module", params=modes.names())
+# Factors by which a mode serves in another way altogether.
+OTHER_WAYS = ("harache:fork=connection",)
+
+
+@pytest.fixture(scope="module", params=[*modes.names(), *OTHER_WAYS])
 def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Server]:
     """One worker, so that whatever a request leaves behind meets the next one."""
-    with Server(request.param, shared_sites) as running:
+    mode, _, factor = request.param.partition(":")
+    with Server(mode, shared_sites, *(("--option", factor) if factor else ())) as running:
+        running.keeps_to_one_tenant = factor == "fork=connection"
         yield running
 
 
@@ -49,10 +55,12 @@ def expected(server: Server, tenant: str = "t0001") -> Identity:
 def on_one_connection(server: Server) -> tuple[str, str]:
     """Return two tenants that one connection may ask for.
 
-    Where the connection says who the client is, it is one tenant, who cannot run another's script.
+    Where the connection says who the client is, it is one tenant, who cannot run another's script;
+    and so it is where a connection has a process, which becomes its first tenant.
     """
     goes_by_client = modes.load(server.mode).runs_as is RunsAs.CLIENT
-    return (TENANTS[0], TENANTS[0]) if goes_by_client else TENANTS
+    kept = goes_by_client or server.keeps_to_one_tenant
+    return (TENANTS[0], TENANTS[0]) if kept else TENANTS
 
 
 def most_on_one_connection(server: Server) -> int:

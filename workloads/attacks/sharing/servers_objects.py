@@ -32,4 +32,6 @@ def missing(scene: Scene) -> str | None:
 
 
 def proof(scene: Scene) -> str | None:
-    return scene.brought_back(f"t0002/witness{scene.suffix}", "the path of a script that the neighbour serves")
+    return scene.brought_back(
+        f"t0002/witness{scene.suffix}", "the path of a script that the neighbour serves"
+    )
