@@ -110,8 +110,13 @@ def _received(connection: socket.socket, more: bool) -> Reply:
 
 
 def _end_of_first(received: bytes) -> int:
-    """Return where the first answer ends by the length it declares, 0 if it is not all there."""
+    """Return where the first answer ends by the length it declares, 0 if it is not all there.
+
+    One in chunks is taken to be the only one.
+    """
     head, end, body = received.partition(b"\r\n\r\n")
+    if end and b"\r\ntransfer-encoding: chunked" in head.lower():
+        return len(received) if body.endswith(b"0\r\n\r\n") else 0
     for line in head.lower().split(b"\r\n"):
         name, _, value = line.partition(b":")
         if end and name == b"content-length" and value.strip().isdigit():

@@ -11,6 +11,7 @@ import contextlib
 import json
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -44,6 +45,7 @@ Thrice a script's: it takes that and two seconds to end a script, its children a
 _DYING_S = 0.4
 _SPELLED: Final = {"python": "Python", "php": "PHP", "perl": "Perl"}
 _SERVED = 200
+_NEXT_REQUEST: Final = "next_request"
 
 
 UNCONTAINED: Final = (
@@ -57,6 +59,12 @@ UNFIT: Final = {
     UNSEEN: "allow isobench CAP_SYS_PTRACE",
 }
 """Why a host is no place for some attacks, each with what would change that."""
+
+
+def _stays(reply: Reply) -> bool:
+    """Return whether the connection of an answer serves another request."""
+    head = reply.raw.partition(b"\r\n\r\n")[0].lower()
+    return head.startswith(b"http/1.1") and b"\r\nconnection: close" not in head
 
 
 def without_object(attack: Attack, target: Target) -> str | None:
@@ -96,6 +104,7 @@ class Scene:
         self._server = server
         self._target = target
         self._attack: Attack | None = None
+        self._kept: socket.socket | None = None
         self.terminal = terminal
         self._journal = target.stamps
         self.cast = cast
@@ -170,6 +179,12 @@ class Scene:
             return self._ask(attack, name) or attack.proof(self)
         finally:
             self._at_work.dismiss()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     def _text(self, attack: Attack) -> str:
         if self._target.language == "python":
@@ -205,7 +220,31 @@ class Scene:
 
     def _ask_once(self, name: str, hand: int) -> Reply:
         query = json.dumps(self._facts() | {"hand": hand}).encode().hex()
-        return self._get(self._planted.attacker, f"/{name}?{query}", {})
+        target = f"/{name}?{query}"
+        if self._attack is not None and self._attack.family == _NEXT_REQUEST:
+            return self._get_kept(target, {})
+        return self._get(self._planted.attacker, target, {})
+
+    def _get_kept(self, target: str, headers: dict[str, str]) -> Reply:
+        """Ask for something of the attacker's on the connection of the request before, if it lives.
+
+        What a request leaves behind may be in a process that ends with its connection.
+        """
+        attacker = self._planted.attacker
+        for _ in range(2):
+            try:
+                if self._kept is None:
+                    self._kept = self._door.connect(attacker)
+                self._kept.sendall(request(attacker, target, headers, keep=True))
+                reply, behind = first_of(self._kept)
+            except OSError:
+                reply, behind = Reply(), b""
+            if reply.status and not behind and _stays(reply):
+                return reply
+            self._let_go()
+            if reply.status:
+                return Reply(reply.raw + behind)
+        return Reply()
 
     def _facts(self) -> dict[str, object]:
         inside = {role: found.inside for role, found in self._roles().items()}
@@ -300,7 +339,7 @@ class Scene:
         """Write an innocent script of the attacker's own site, and ask for it."""
         name, text = self._in_language("next.py"), self._source("next.py", source)
         self._planted.script(self._planted.attacker, name, text, self._seat.www)
-        return self._get(self._planted.attacker, f"/{name}", headers)
+        return self._get_kept(f"/{name}", headers)
 
     def put(self, name: str, source: str, private: bool = False) -> None:
         """Write another script of the neighbour's."""

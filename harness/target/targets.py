@@ -43,8 +43,8 @@ class Target:
     Of a peer, `beside` is the mode that re-enacts it, `language` that of its scripts, `modules` are
     files that the user has named, `interpreter` names what runs its scripts once the host was
     asked, `in_own_group` says whether a script's gid is among its supplementary groups, too, and
-    `wants_own_copies` whether its sites have to belong to tenant:tenant, `caches` whether it has the
-    factor of what PHP's cache checks.
+    `wants_own_copies` whether its sites have to belong to tenant:tenant, `caches` whether it has
+    the factor of what PHP's cache checks.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """A worker that forks for each connection: the child serves it to its end, the worker waits.
 
-As mpm-itk does it (process_connection in itk's mpm_itk.c): whatever a connection asks for is done in
-a process of its own, which may become somebody for good, and ends with the connection.
+As mpm-itk does it (its hook process_connection): whatever a connection asks for is done in a
+process of its own, which may become somebody for good, and ends with the connection.
 
 Rule: the worker, which may be root, believes nothing that the child says of itself, since a script
 runs there. For how long the child has been at a request it takes from the kernel: since the client
@@ -43,6 +43,7 @@ class ConnectionWorker(Worker):
     """Serves each connection in a child."""
 
     _child = 0
+    _overdue = False
 
     def _serve_connection(self, connection: socket.socket, remote: tuple[str, int]) -> None:
         self._in_request = True  # the child is not a stray that could be reaped meanwhile
@@ -86,16 +87,23 @@ class ConnectionWorker(Worker):
             while not poll.poll(_LOOK_MILLISECONDS):
                 since = time.monotonic_ns() - _quiet_ns(connection)
                 self._slot.follow(before + _believable(connection, tally), since)
+                if self._overdue:
+                    self._hurry()  # its own clock started a little later
         finally:
             os.close(descriptor)
+            self._overdue = False
         await_end(self._child)
 
     def _on_overdue(self, number: int, frame: FrameType | None) -> None:
         """Tell the child, in which the script runs. The child raises what ends the script."""
         if self._child:
-            os.kill(self._child, signal.SIGALRM)
+            self._overdue = True
+            self._hurry()
         else:
             super()._on_overdue(number, frame)
+
+    def _hurry(self) -> None:
+        os.kill(self._child, signal.SIGALRM)
 
 
 def _keep_only(descriptor: int) -> None:

@@ -26,7 +26,11 @@ class Httpd(Peer):
     """A product that is httpd, with the modules and the lines that its class names."""
 
     mpm: ClassVar[Mpm]
-    keep_alive: ClassVar[bool] = True
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether connections are kept for further requests."""
+        return True
 
     def files(self) -> Mapping[str, str]:
         """Return httpd.conf."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from servers.peer import Need, Tenant
 from servers.peers import _apache
@@ -14,7 +15,7 @@ class Product(EmbeddedPhp):
 
     A process that has become a tenant cannot become another: on a connection that is kept it drops
     the next tenant's request unanswered. Since requests go to many tenants here, each answer closes
-    its connection.
+    its connection; `keepalive=on` is for loads whose connections ask one tenant each.
     """
 
     precedent = "Apache httpd + mpm-itk + mod_php"
@@ -26,7 +27,15 @@ class Product(EmbeddedPhp):
         Need(f"{_apache.MODULES}/mpm_itk.so", "libapache2-mpm-itk"),
     )
     mpm = "itk"
-    keep_alive = False
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        **EmbeddedPhp.options,
+        "keepalive": ("off", "on"),
+    }
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether connections are kept."""
+        return self.option("keepalive") == "on"
 
     def lines(self, tenant: Tenant) -> Sequence[str]:
         """Name who the process becomes."""

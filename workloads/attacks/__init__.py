@@ -75,9 +75,10 @@ class Attack:
     it leaves nothing that could change what another such attack finds, so that one server does for
     all of them. With `may_be_ended`, that its script ends without telling how it went is no fault
     of it: it answers by itself, or is stopped by being ended. With `profiled` the server stamps,
-    which takes a server of its own with one worker. `of_ours` says that its Python looks for objects
-    of isobench's own servers, which no product has. `control` is the double on which it must
-    succeed, `php_control` the one for its version in PHP. The functions are those of the module; docs/adding-an-attack.md explains each.
+    which takes a server of its own with one worker. `of_ours` says that its Python looks for
+    objects of isobench's own servers, which no product has. `control` is the double on which it
+    must succeed, `php_control` the one for its version in PHP. The functions are those of the
+    module; docs/adding-an-attack.md explains each.
     """
 
     name: str

@@ -4,6 +4,7 @@ import socket
 import threading
 from pathlib import Path
 
+from harness.attack import raw_http
 from harness.attack.raw_http import Reply, first_of, request, rest_of
 from workloads.tenants import Tenant
 
@@ -55,3 +56,10 @@ def test_a_request_names_the_tenant() -> None:
     lines = request(TENANT, "/x.py?y", {"X-Planted": "z"}).decode().split("\r\n")
     assert lines[0] == "GET /x.py?y HTTP/1.1"
     assert {"Host: t0001.localhost", "X-Planted: z", "Connection: close"} <= set(lines)
+
+
+def test_an_answer_in_chunks_ends_with_the_last_of_them() -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert raw_http._end_of_first(head + b"2\r\nok\r\n") == 0
+    whole = head + b"2\r\nok\r\n0\r\n\r\n"
+    assert raw_http._end_of_first(whole) == len(whole)

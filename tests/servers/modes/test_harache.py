@@ -95,13 +95,14 @@ def test_no_more_requests_are_believed_than_bytes_came_for() -> None:
     tally = Scoreboard(1).slots[0]
     for _ in range(1000):
         tally.count()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        with socket.create_connection(listener.getsockname()) as client:
-            connection, _ = listener.accept()
-            with connection:
-                client.sendall(b"x" * 100)
-                connection.recv(100, socket.MSG_WAITALL)
-                assert connection_worker._believable(connection, tally) == 5
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+        listener.accept()[0] as connection,
+    ):
+        client.sendall(b"x" * 100)
+        connection.recv(100, socket.MSG_WAITALL)
+        assert connection_worker._believable(connection, tally) == 5
 
 
 def test_a_script_finds_the_clients_connection_and_nothing_else_open(
