@@ -40,6 +40,7 @@ from harness.target.run_resources import Belongings
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, choose, peers_beside
 from harness.terminal import Terminal
+from reports.words import attack_peers
 from reports.words.attacks import terminal_matrix
 from workloads.attacks import LANGUAGES, Attack, every
 
@@ -254,7 +255,7 @@ def _rows(
 ) -> list[dict[str, object]]:
     """Return rows of attacks.parquet, in the order of targets' names and of attacks."""
     place = {attack.name: number for number, attack in enumerate(assault.attacks)}
-    runs_as = {target.name: target.runs_as for target in assault.targets}
+    target_of = {target.name: target for target in assault.targets}
     return [
         asdict(
             AttackRow(
@@ -264,9 +265,11 @@ def _rows(
                 evidence=one.evidence,
                 family=one.attack.family,
                 title=one.attack.title,
-                runs_as=runs_as[one.target],
+                runs_as=target_of[one.target].runs_as,
                 control=controls.get(one.script),
                 took_s=one.took_s,
+                language=one.language,
+                beside=target_of[one.target].beside,
             )
         )
         for one in sorted(attempts, key=lambda one: (one.target, place[one.attack.name]))
@@ -276,7 +279,10 @@ def _rows(
 def _conclude(path: Path, assault: Assault, findings: Findings, console: Console) -> None:
     """Make the report, show the matrix, and fail where the attacks cannot be believed."""
     page = reports.make(path)
-    console.print(terminal_matrix(ResultsFolder.open(path).table("attacks"), console.width))
+    made = ResultsFolder.open(path).table("attacks")
+    console.print(terminal_matrix(made, console.width))
+    if found := attack_peers.pairings(made):
+        console.print(attack_peers.terminal_table(found))
     counted = Counter(attempt.outcome for attempt in findings.attempts)
     console.print(
         f"{len(assault.attacks)} attacks on {len(assault.targets)} targets: "

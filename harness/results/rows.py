@@ -217,6 +217,8 @@ class AttackRow:
     runs_as: str | None = None
     control: str | None = None
     took_s: float | None = None
+    language: str | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

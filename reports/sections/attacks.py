@@ -11,6 +11,7 @@ import pandas as pd
 
 from reports.figures import attacks as figures
 from reports.section import Results, Section, Shown
+from reports.words import attack_peers
 from reports.words import attacks as words
 
 
@@ -61,6 +62,7 @@ class Attacks(Section):
     template: ClassVar[str] = "attacks.html.j2"
     standings: Sequence[words.Standing]
     shown: Mapping[str, Sequence[words.Shown]]
+    beside_products: Sequence[str]
 
     @classmethod
     def read(cls, results: Results) -> Self | None:
@@ -75,6 +77,7 @@ class Attacks(Section):
             title=words.sentences(attacks, results.common)[0].removesuffix("."),
             standings=standings,
             shown=words.shown(attacks, [one.target for one in standings]),
+            beside_products=list(attack_peers.sentences(attack_peers.pairings(attacks))),
         )
 
     @property

@@ -96,7 +96,10 @@ class Standing:
 
 
 def standings(attacks: pd.DataFrame) -> list[Standing]:
-    """Return what each target stopped, the one that stopped most first."""
+    """Return what each target stopped, the one that stopped most first.
+
+    A real product follows the mode that re-enacts it, where that is among the targets.
+    """
     families = [str(name) for name in attacks["family"].unique()]
     found = [
         Standing(
@@ -107,7 +110,23 @@ def standings(attacks: pd.DataFrame) -> list[Standing]:
         for target, rows in attacks.groupby("target")
     ]
     # Those of which nothing counts are last.
-    return sorted(found, key=lambda one: (math.isnan(one.share), -one.share, one.target))
+    ranked = sorted(found, key=lambda one: (math.isnan(one.share), -one.share, one.target))
+    beside = modes_beside(attacks)
+    alone = [one for one in ranked if one.target not in beside]
+    return [
+        one
+        for mode in alone
+        for one in (mode, *(peer for peer in ranked if beside.get(peer.target) == mode.target))
+    ]
+
+
+def modes_beside(attacks: pd.DataFrame) -> dict[str, str]:
+    """Return of each real product the mode that re-enacts it, if that was attacked, too."""
+    if "beside" not in attacks:
+        return {}
+    known = set(attacks["target"])
+    pairs = attacks[["target", "beside"]].drop_duplicates().itertuples(index=False)
+    return {str(peer): str(mode) for peer, mode in pairs if mode in known}
 
 
 @dataclass(frozen=True)
@@ -198,6 +217,7 @@ def _overview(attacks: pd.DataFrame) -> str:
     number = attacks["attack"].nunique()
     if not found:
         return f"Of {number} attacks none counts on any target."
+    found = sorted(found, key=lambda one: -one.share)
     best, worst = found[0], found[-1]
     if len(found) == 1:
         return (
@@ -313,7 +333,7 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
     In percent where `width`, in columns, has no room for counts.
     """
     narrow = width < _ROOM_FOR_COUNTS
-    found = standings(attacks)
+    found, beside = standings(attacks), modes_beside(attacks)
     families = list(found[0].families)
     table = Table(
         title="attacks stopped, of those that apply" + (" (in percent)" if narrow else ""),
@@ -331,7 +351,7 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
             Text(part.percent.rstrip("%") if narrow else str(part), style=_style(part))
             for part in one.families.values()
         ]
-        table.add_row(Text(one.target), Text(one.percent), *cells)
+        table.add_row(Text("  " * (one.target in beside) + one.target), Text(one.percent), *cells)
     return table
 
 

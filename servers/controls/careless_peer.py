@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from servers import peer_main, peers
+from servers.front import containment
 from servers.peer import Need, Peer
 
 _SERVER: Final = Path(__file__).with_name("careless.php")
@@ -67,6 +68,13 @@ def load(name: str) -> type[Peer]:
     return DOUBLES[name]
 
 
+def hand_everything_on() -> None:
+    """Have it keep the host's shared memory."""
+    setattr(containment, "_ipc_namespace", lambda: 0)  # noqa: B010
+    setattr(containment, "_hide_shared_memory", lambda visible: None)  # noqa: B010
+
+
 if __name__ == "__main__":
     peers.load = load
+    hand_everything_on()
     sys.exit(peer_main.main())

@@ -1,6 +1,7 @@
 """The folder of attacks: each a module of two halves, of which one is a plain CGI program."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,38 @@ def test_an_attack_is_a_titled_program(attack: Attack) -> None:
     program = attack.program("/usr/bin/python3 -IS")
     assert program.startswith("#!/usr/bin/python3 -IS\n")
     compile(program, attack.name, "exec")
-    assert ("def attack(" in program) != (attack.instead is not None)
+    assert ("def attack(" in program) != (attack.instead is not None or not attack.in_python)
+
+
+IN_PHP = [attack for attack in every() if attack.source_in("php")]
+
+
+def test_attacks_that_concern_products_are_written_in_php() -> None:
+    families = {attack.family for attack in IN_PHP}
+    assert families >= {"reading", "writing", "identity", "process", "sharing", "guard"}
+    assert len(IN_PHP) > 45
+
+
+@pytest.mark.parametrize("attack", IN_PHP, ids=lambda attack: attack.name)
+def test_a_program_in_php_declares_nothing_by_name(attack: Attack) -> None:
+    # A server that runs one script after the other would refuse the second declaration.
+    text = attack.text_in("php")
+    assert text.startswith("<?php\n$attack = static function (object $given): mixed {\n")
+    assert not re.search(r"^(function|class) ", text, re.MULTILINE)
+    assert text.count("<?php") == 1 + attack.source.with_suffix(".php").read_text().count(
+        '= "<?php'
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "named"),
+    [(path, path.name.split(".")[0]) for path in attacks.FOLDER.glob("*/*.*.php")],
+)
+def test_an_innocent_script_stands_beside_its_attack(file: Path, named: str) -> None:
+    attack = attacks.load(named)
+    name = file.name.split(".")[1]
+    assert attack.companion(name, "php").startswith("<?php\n")
+    assert attack.source_in("php") is not None
 
 
 def test_where_the_server_stamps_there_is_one_request_at_a_time() -> None:

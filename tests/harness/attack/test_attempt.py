@@ -1,5 +1,6 @@
 """Attacks on real servers: what is known to be open is seen to be open, the rest is blocked."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
@@ -15,10 +16,12 @@ from harness.attack.raw_http import Reply
 from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.target import server
 from harness.target.run_resources import Belongings
+from servers import peers
+from servers.errors import Unavailable
 from tests.harness.faulty import made_of
 from tests.harness.live import needs_root
 from workloads import tenants
-from workloads.attacks import Attack, every, load
+from workloads.attacks import LANGUAGES, Attack, every, load
 from workloads.attacks.scene import Scene
 
 pytestmark = needs_root
@@ -58,10 +61,67 @@ def made(seat: Seat, target: str, *chosen: Attack) -> list[Attempt]:
     return found
 
 
-@pytest.mark.parametrize("attack", every(), ids=lambda attack: attack.name)
-def test_every_attack_succeeds_where_it_must(seat: Seat, attack: Attack) -> None:
-    seen = attacks.control(seat, attack)
+SCRIPTS = [(one, language) for one in every() for language in LANGUAGES if one.source_in(language)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "language"), SCRIPTS, ids=[one.script_in(language) for one, language in SCRIPTS]
+)
+def test_every_attack_succeeds_where_it_must(seat: Seat, attack: Attack, language: str) -> None:
+    if language == "php" and shutil.which("php") is None:
+        pytest.skip("this host has no php-cli")
+    seen = attacks.control(seat, attack, language)
     assert seen.outcome is Outcome.SUCCEEDED, seen.evidence
+
+
+@pytest.mark.parametrize(
+    ("target", "outcome"),
+    [("apache-itk", Outcome.SUCCEEDED), ("apache-itk:opcache=checked", Outcome.BLOCKED)],
+)
+def test_a_cache_hands_out_what_its_owner_may_read_unless_it_asks(
+    seat: Seat, target: str, outcome: Outcome
+) -> None:
+    _must_have("apache-itk")
+    seen = attempt(seat, target, "include_neighbours_file", "neighbours_secret")
+    assert seen["include_neighbours_file"].outcome is outcome
+    assert seen["neighbours_secret"].outcome is Outcome.BLOCKED
+
+
+def test_a_product_that_runs_python_is_attacked_as_a_mode_is(seat: Seat) -> None:
+    _must_have("apache-cgi")
+    seen = attempt(seat, "apache-cgi", "neighbours_secret", "kill_sibling", "kill_master")
+    outcomes = {name: one.outcome for name, one in seen.items()}
+    assert outcomes == {
+        "neighbours_secret": Outcome.SUCCEEDED,
+        "kill_sibling": Outcome.SUCCEEDED,
+        "kill_master": Outcome.BLOCKED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "reason"),
+    [
+        ("apache-php", "patched_builtin", "it is not written in PHP"),
+        ("apache-php", "forged_stamps", "a product stamps nothing"),
+        ("apache-cgi", "servers_switch", "objects of isobench's own servers"),
+        ("apache-suexec", "for_root", "the wrapper that it calls is that of isobench's own"),
+        ("dso", "loosened_guard", "it is not written in Python"),
+    ],
+)
+def test_what_a_product_has_not_is_known_without_a_server(
+    seat: Seat, target: str, name: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attacks.opening, "opened", None)
+    seen = attempt(seat, target, name)[name]
+    assert seen.outcome is Outcome.NOT_APPLICABLE
+    assert reason in seen.evidence
+
+
+def _must_have(product: str) -> None:
+    try:
+        peers.load(product).check()
+    except Unavailable as missing:
+        pytest.skip(f"{missing.reason}: {missing.hint}")
 
 
 @pytest.mark.parametrize("target", ["dso", "cgi"])

@@ -42,7 +42,9 @@ def test_each_target_is_attacked_and_kept_and_what_succeeded_nowhere_gets_its_co
 ) -> None:
     monkeypatch.setattr(attacks, "attack_all", note_all)
     monkeypatch.setattr(
-        attacks, "control", lambda _, one: Attempt("weak", one, Outcome.SUCCEEDED, "", 0.1)
+        attacks,
+        "control",
+        lambda _, one, language: Attempt("weak", one, Outcome.SUCCEEDED, "", 0.1),
     )
     findings, kept = made(["dso", "cgi"])
     assert sorted(of_one[0].target for of_one in kept) == ["cgi", "dso"]
@@ -62,7 +64,9 @@ def test_what_cannot_be_cleared_away_is_harm_and_an_error_of_each_attack_left(
 
     monkeypatch.setattr(attacks, "attack_all", break_off)
     monkeypatch.setattr(
-        attacks, "control", lambda _, one: Attempt("weak", one, Outcome.SUCCEEDED, "", 0.1)
+        attacks,
+        "control",
+        lambda _, one, language: Attempt("weak", one, Outcome.SUCCEEDED, "", 0.1),
     )
     findings, _ = made(["dso"])
     assert [one.outcome for one in findings.attempts] == [Outcome.BLOCKED, Outcome.ERROR]

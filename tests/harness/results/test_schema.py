@@ -70,7 +70,7 @@ COLUMNS = {
     """,
     "attacks": """
         target:text attack:text outcome:text evidence:text family:text? title:text?
-        runs_as:text? control:text? took_s:float?
+        runs_as:text? control:text? took_s:float? language:text? beside:text?
     """,
     "density": """
         target:text tenants:int popularity:text requests_per_second:float? p50_ms:float?
@@ -137,7 +137,7 @@ def test_rows_of_the_same_key_are_replaced(tmp_path: Path) -> None:
     ("row", "message"),
     [
         (ATTACK | {"colour": "red"}, "unknown column colour"),
-        ({"target": "dso"}, "missing column attack, control, evidence"),
+        ({"target": "dso"}, "missing column attack, beside, control"),
         (ATTACK | {"target": None}, "target must not be null"),
         (ATTACK | {"target": 3}, "attacks"),
     ],

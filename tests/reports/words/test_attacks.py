@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness.results.folder import ResultsFolder
 from reports.figures import attacks as attack_figures
+from reports.words import attack_peers
 from reports.words import attacks as hostility
 from reports.words.attacks import Stopped
 from workloads.attacks import every
@@ -166,3 +167,37 @@ def test_a_terminal_of_80_columns_cuts_nothing_off() -> None:
         console.print(hostility.terminal_matrix(found, 80))
     assert "\N{HORIZONTAL ELLIPSIS}" not in captured.get()
     assert captured.get().splitlines()[-1].split()[2:] == ["100"] * len(families)
+
+
+def beside(table: pd.DataFrame, **modes: str) -> pd.DataFrame:
+    """Return the table with the mode that each of these products stands beside."""
+    return table.assign(beside=table["target"].map(modes))
+
+
+def test_a_product_follows_the_mode_that_re_enacts_it() -> None:
+    table = beside(attacks(mode="..x.", other="....", product="xxxx"), product="mode")
+    assert [one.target for one in hostility.standings(table)] == ["other", "mode", "product"]
+
+
+def test_a_product_whose_mode_was_not_attacked_stands_alone() -> None:
+    table = beside(attacks(other="..x.", product="...."), product="mode")
+    assert [one.target for one in hostility.standings(table)] == ["product", "other"]
+    assert attack_peers.pairings(table) == []
+
+
+def test_a_pair_agrees_where_both_count_and_differs_by_name() -> None:
+    table = beside(attacks(mode=".x. ", product="x.?."), product="mode")
+    (pairing,) = attack_peers.pairings(table)
+    assert (pairing.alike, pairing.better, pairing.worse) == (0, ("two",), ("one",))
+    assert list(attack_peers.sentences([pairing])) == [
+        "product and mode agree in 0 of 2 attacks that count on both. Only product stopped two. "
+        "Only mode stopped one."
+    ]
+
+
+def test_pairs_are_a_table_in_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    table = beside(attacks(mode="....", product="xxxx"), product="mode")
+    Console(width=100).print(attack_peers.terminal_table(attack_peers.pairings(table)))
+    printed = capsys.readouterr().out
+    assert "mode" in printed
+    assert "one, two, three and 1 more" in printed

@@ -1,5 +1,5 @@
 <?php
 $attack = static function (object $given): mixed {
-    file_put_contents('/dev/stderr', "[master] {$given->token}\n", FILE_APPEND);
+    fwrite(fopen('php://stderr', 'wb'), "[master] {$given->token}\n");
     return 'written';
 };
