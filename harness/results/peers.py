@@ -38,6 +38,8 @@ class Pair:
     """A mode and a peer under one condition; ratios are mode/peer, with 95% intervals.
 
     `rate` is of requests per second, `p99` of the 99th percentile, `cpu` of CPU time a request.
+    Where `aborts`, the number of the peer's processes that a signal has ended, is not 0, there is
+    only `cpu`: how fast a product serves says little while it waits for new processes.
     """
 
     mode: str
@@ -45,6 +47,7 @@ class Pair:
     rate: Interval
     p99: Interval
     cpu: Interval
+    aborts: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,18 +83,33 @@ def beside_peers(trials: pd.DataFrame, beside: Mapping[str, str]) -> list[Beside
 def _of(condition: Condition, rows: pd.DataFrame, beside: Mapping[str, str]) -> BesidePeers:
     rates = _rates(rows)
     p99, cpu = (_by_block(rows, name) for name in ("p99_ms", "server_cpu_us_per_request"))
+    aborts = _aborts(rows)
     pairs = tuple(
-        Pair(mode, peer, *(_ratio(table, mode, peer) for table in (rates, p99, cpu)))
+        Pair(mode, peer, NOTHING, NOTHING, _ratio(cpu, mode, peer), aborts[peer])
+        if aborts.get(peer)
+        else Pair(mode, peer, *(_ratio(table, mode, peer) for table in (rates, p99, cpu)))
         for peer, mode in beside.items()
         if mode in rates and peer in rates
     )
     if condition.is_open:  # a given rate does not depend on the target
         return BesidePeers(condition, (), NOTHING, 0, ())
     logs = rates.map(math.log, na_action="ignore")
-    order = _Order(pairs, logs.mean())
+    ordered = [pair for pair in pairs if not pair.aborts]
+    order = _Order(ordered, logs.mean())
     return BesidePeers(
-        condition, pairs, _tau(pairs, logs), order.couples, tuple(order.inversions())
+        condition, pairs, _tau(ordered, logs), order.couples, tuple(order.inversions())
     )
+
+
+def _aborts(rows: pd.DataFrame) -> dict[str, int]:
+    """Return for each target how many of its processes have aborted, in all blocks."""
+    if "aborts" not in rows:
+        return {}
+    return {
+        str(target): int(count)
+        for target, count in rows.groupby("target")["aborts"].sum().items()
+        if count > 0
+    }
 
 
 def _by_block(rows: pd.DataFrame, name: str) -> pd.DataFrame:

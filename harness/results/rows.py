@@ -49,6 +49,7 @@ class TrialRow:
     forks_per_request: float | None = None
     context_switches_per_request: float | None = None
     page_faults_per_request: float | None = None
+    aborts: int | None = None
     memory_mib: float | None = None
     processes: int | None = None
     generator_cpu_share: float | None = None

@@ -17,6 +17,7 @@ from harness.errors import IsobenchError
 from harness.host.cgroup import ProcessGroup
 from harness.host.polling import wait_until
 from harness.target import randomization
+from harness.target.aborts import Aborts
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.targets import Refusal, Target, server_command
 from workloads import credential
@@ -121,6 +122,7 @@ class Server:
 
     def __enter__(self) -> Self:
         started = time.monotonic()
+        self._aborts = Aborts(self._site.log)
         command, environment = self.command()
         if self._processes.path is not None:
             command += ["--cgroup", str(self._processes.path)]
@@ -183,6 +185,10 @@ class Server:
             _COUNTED_S,
             enough=lambda served: served is None or served >= least,
         )
+
+    def aborted(self) -> int | None:
+        """Return how many of its processes a signal has ended; None where it does not tell."""
+        return self._aborts.count() if self._target.is_peer else None
 
     def must_be_there(self) -> None:
         """Raise ServerFailed where it is gone, or goes at this moment."""

@@ -268,8 +268,14 @@ def _evidence(done: Mapping[str, Any]) -> str | None:
 
 
 def _wrong(row: TrialRow, done: Mapping[str, Any]) -> Trial | None:
-    """Return the void trial of a load with wrong answers, None where all were right."""
+    """Return the void trial of a load with wrong answers, None where all were right.
+
+    Where processes of a real product abort, the connections that they served break. That is the
+    product's way, and no fault of the trial.
+    """
     if not done["errors"]:
+        return None
+    if done["errors"] == done.get("unanswered") and done["errors"] <= (row.aborts or 0):
         return None
     reason = (done["evidence"] or {}).get("reason", "requests without an answer")
     return void(row, f"{done['errors']} wrong answers, first: {reason}", _evidence(done))

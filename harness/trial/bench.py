@@ -452,6 +452,7 @@ def _row_of(prepared: Prepared, server: Server, window: _Window, least: int) -> 
         memory_mib=window.memory_mib,
         processes=window.processes,
         served=server.served(least),
+        aborts=server.aborted(),
         env_bytes=server.env_bytes,
         hash_seed=None if ceiling.is_null(prepared.target.name) else prepared.setup.hash_seed,
         port=server.port,

@@ -21,6 +21,12 @@ def sentences(found: Sequence[BesidePeers]) -> list[str]:
 
 def _sentences(one: BesidePeers, *, several: bool) -> Iterator[str]:
     begin = f"With {one.condition.words()}, " if several else ""
+    for pair in one.pairs:
+        if pair.aborts:
+            yield (
+                f"{begin}{pair.aborts} processes of {pair.peer} were ended by a signal, and new "
+                f"ones had to be started: compare it with {pair.mode} by CPU time."
+            )
     if math.isnan(one.tau.mid):
         words = "here are too few pairs to tell an order."
         yield f"{begin}t{words}" if begin else f"T{words}"

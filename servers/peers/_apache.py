@@ -1,7 +1,8 @@
 """Products in Apache's httpd: modules, processes, a virtual host a tenant.
 
-Nothing of /etc/apache2 is read. Logs are off but for critical errors, which go to the server's own
-log; AllowOverride is None; keep-alive is as long as the modes'.
+Nothing of /etc/apache2 is read. Logs are off but for critical errors and for children that a signal
+has ended, which go to the server's own log; AllowOverride is None; keep-alive is as long as the
+modes'.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def configuration(
         f"Listen {setting.host}:{setting.port}",
         f"User {WWW}",
         f"Group {WWW}",
-        "LogLevel crit",
+        # Of children that a signal has ended it tells as a notice.
+        "LogLevel crit core:notice",
         f"Timeout {setting.script_seconds or 30}",
         f"KeepAlive {'On' if keep_alive else 'Off'}",
         "KeepAliveTimeout 10",

@@ -65,5 +65,5 @@ request_terminate_timeout = {setting.script_seconds}
 """
         for tenant in setting.tenants
     )
-    head = "[global]\nerror_log = /dev/stderr\nlog_level = alert\ndaemonize = no\n"
+    head = "[global]\nerror_log = /dev/stderr\nlog_level = warning\ndaemonize = no\n"
     return head + "".join(pools)

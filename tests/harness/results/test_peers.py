@@ -88,3 +88,17 @@ def test_void_trials_and_open_loads_have_no_pairs() -> None:
     rows = trials({"dso": 1000, "php": 800})
     assert beside_peers(rows.assign(verdict="void: x"), BESIDE) == []
     assert beside_peers(rows.assign(load="open:5"), BESIDE) == []
+
+
+def test_a_peer_whose_processes_abort_is_compared_by_cpu_alone() -> None:
+    rates = {"dso": 1000, "php": 800, "harache": 10, "itk": 5, "cgi": 1, "mod_cgi": 900}
+    table = trials(rates)
+    table["aborts"] = table["target"].map({"mod_cgi": 7.0})
+    (one,) = beside_peers(table, BESIDE)
+    pair = next(pair for pair in one.pairs if pair.aborts)
+    assert (pair.peer, pair.aborts) == ("mod_cgi", 21)
+    assert math.isnan(pair.rate.mid)
+    assert math.isnan(pair.p99.mid)
+    assert pair.cpu.mid == pytest.approx(900)
+    assert one.tau.mid == 1.0
+    assert one.couples == 1

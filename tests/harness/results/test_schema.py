@@ -30,7 +30,8 @@ COLUMNS = {
         requests:int? errors:int? first_error:text? requests_per_second:float? mean_ms:float?
         p50_ms:float? p90_ms:float? p99_ms:float? max_ms:float? served:int? sent:int?
         server_cpu_us_per_request:float? server_cpu_source:text? forks_per_request:float?
-        context_switches_per_request:float? page_faults_per_request:float? memory_mib:float?
+        context_switches_per_request:float? page_faults_per_request:float? aborts:int?
+        memory_mib:float?
         processes:int? generator_cpu_share:float? steal_share:float? startup_s:float?
         verdict:text offered_per_second:float? late_worst_ms:float? late:int? dropped:int?
         attempt:int? took_s:float? answered:int? verified:int? self_checks:text? steady:text?

@@ -44,6 +44,7 @@ def test_it_is_ready_and_tells_what_it_has_used(
         assert server.startup_s > 0
         usage = server.usage()
         assert usage.served == 0
+        assert server.aborted() is None  # only real products are asked
         assert usage.cpu_s > 0
         pid = server.pid
     assert not Path(f"/proc/{pid}").exists()

@@ -137,6 +137,24 @@ def test_requests_without_an_answer_make_it_void_too() -> None:
     assert trial.row.verdict == "void: 3 wrong answers, first: requests without an answer"
 
 
+@pytest.mark.parametrize(
+    ("aborts", "done", "ok"),
+    [
+        (2, {"errors": 2, "unanswered": 2}, True),
+        (1, {"errors": 2, "unanswered": 2}, False),
+        (2, {"errors": 2, "unanswered": 1}, False),
+        (None, {"errors": 1, "unanswered": 1}, False),
+    ],
+)
+def test_only_connections_that_broke_with_a_products_processes_are_no_fault_of_a_trial(
+    aborts: int | None, done: dict[str, int], ok: bool
+) -> None:
+    row = replace(ROW, kind="peer", aborts=aborts)
+    trial = assess(row, DONE | done, rows(10.5, 11.0), FIRST, LAST)
+    assert (trial.row.verdict == "ok") is ok
+    assert trial.row.errors == done["errors"]
+
+
 def test_a_window_without_an_answer_is_void() -> None:
     trial = assess(ROW, DONE, np.empty((0, 2)), FIRST, LAST)
     assert trial.row.verdict == "void: no request was answered in the measured window"

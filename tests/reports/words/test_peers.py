@@ -43,3 +43,12 @@ def test_a_pair_is_a_line_and_what_is_unknown_a_dash() -> None:
 def test_interpreters_of_both_sides_are_named() -> None:
     said = words.sides("/usr/bin/python3", "3.11.2", [("apache-php", "PHP 8.2")])
     assert "3.11.2 (/usr/bin/python3); apache-php: PHP 8.2." in said
+
+
+def test_a_product_that_breaks_is_named_with_its_aborts() -> None:
+    broken = Pair("dso", "apache-php", Interval(*[math.nan] * 3), ONLY, KNOWN, 28)
+    said = words.sentences([BesidePeers(CONDITION, (broken,), Interval(*[math.nan] * 3), 0, ())])
+    assert said[0] == (
+        "28 processes of apache-php were ended by a signal, and new ones had to be started: "
+        "compare it with dso by CPU time."
+    )
