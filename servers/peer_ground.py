@@ -23,6 +23,7 @@ socket has 107 bytes at most (unix(7)), and products make theirs far below."""
 
 _SUEXEC: Final = Path("/usr/lib/apache2/suexec")
 _SUEXEC_SETTINGS: Final = Path("/etc/apache2/suexec")
+_SUEXEC_LOGS: Final = Path("/var/log/apache2")
 _OWN: Final = "own"
 _DATA: Final = "data"
 
@@ -128,7 +129,8 @@ def _put_up_wrapper(setting: Setting) -> None:
     """Let www call Apache's suEXEC wrapper, for programs in the tenants' copies.
 
     The package's own is executable for the group www-data only, and reads which document root it
-    is to keep to from a file with its caller's name (suexec(8)).
+    is to keep to from a file with its caller's name (suexec(8)). It writes a line a request to its
+    log, without which it does nothing: that is not to be the host's.
     """
     run = Path(setting.run)
     wrapper = run / "suexec-program"
@@ -141,3 +143,6 @@ def _put_up_wrapper(setting: Setting) -> None:
     settings.mkdir(mode=0o755)
     (settings / "www").write_text(f"{run / _OWN}\npublic_html\n")
     syscalls.mount(str(settings), str(_SUEXEC_SETTINGS), None, syscalls.MS_BIND)
+    logs = run / "suexec-log"
+    logs.mkdir(mode=0o755)
+    syscalls.mount(str(logs), str(_SUEXEC_LOGS), None, syscalls.MS_BIND)

@@ -103,7 +103,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     if os.geteuid() != 0:
         raise Unavailable(
             "real products must be started as root, to become www and the tenants",
-            "run isobench as root, or as an ordinary user that newuidmap knows (package uidmap)",
+            "run isobench as root, or get a range of ids in /etc/subuid (see isobench doctor)",
         )
     if arguments.check:
         print(json.dumps({"interpreter": _interpreter(kind)}))

@@ -282,7 +282,7 @@ def _conclude(path: Path, assault: Assault, findings: Findings, console: Console
     made = ResultsFolder.open(path).table("attacks")
     console.print(terminal_matrix(made, console.width))
     if found := attack_peers.pairings(made):
-        console.print(attack_peers.terminal_table(found))
+        console.print(attack_peers.terminal_table(found, console.width))
     counted = Counter(attempt.outcome for attempt in findings.attempts)
     console.print(
         f"{len(assault.attacks)} attacks on {len(assault.targets)} targets: "

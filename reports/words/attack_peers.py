@@ -15,6 +15,7 @@ from reports.words.attacks import modes_beside
 
 _COUNTS: Final = ("blocked", "succeeded")
 _MOST_NAMED: Final = 3
+_ROOM_FOR_NAMES: Final = 120
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,12 @@ def _only(target: str, names: Sequence[str]) -> str:
     return f" Only {target} stopped {', '.join(names)}." if names else ""
 
 
-def terminal_table(found: Sequence[Pairing]) -> Table:
-    """Return a line for each pair, with the first few attacks in which it does not agree."""
+def terminal_table(found: Sequence[Pairing], width: int = 100) -> Table:
+    """Return a line for each pair, with the first few attacks in which it does not agree.
+
+    With their number alone where `width`, in columns, has no room for names.
+    """
+    told = _number if width < _ROOM_FOR_NAMES else _some
     table = Table(
         title="products beside modes, by the attacks that count on both",
         title_justify="left",
@@ -81,12 +86,16 @@ def terminal_table(found: Sequence[Pairing]) -> Table:
     for heading in ("mode", "product"):
         table.add_column(heading, no_wrap=True)
     table.add_column("alike", justify="right", no_wrap=True)
-    table.add_column("only the product stopped")
-    table.add_column("only the mode stopped")
+    table.add_column("only the product stopped", overflow="fold")
+    table.add_column("only the mode stopped", overflow="fold")
     for one in found:
         texts = (one.mode, one.peer, f"{one.alike}/{one.counted}")
-        table.add_row(*map(Text, (*texts, _some(one.better), _some(one.worse))))
+        table.add_row(*map(Text, (*texts, told(one.better), told(one.worse))))
     return table
+
+
+def _number(names: Sequence[str]) -> str:
+    return str(len(names)) if names else NONE
 
 
 def _some(names: Sequence[str]) -> str:

@@ -16,6 +16,8 @@ from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
 from harness.target.targets import Target
+from servers import peers
+from servers.errors import Unavailable
 from tests.harness.faulty import made_of
 from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
 from tests.servers.live import where_readable
@@ -190,3 +192,29 @@ def test_wrong_names_are_refused(isobench: Isobench, options: tuple[str, str]) -
     assert ended.code == 2
     assert ended.err.startswith("error: unknown ")
     assert "Traceback" not in ended.err
+
+
+@needs_root
+def test_products_are_attacked_beside_the_mode_that_re_enacts_them(
+    isobench: Isobench, tmp_path: Path
+) -> None:
+    try:
+        peers.load("apache-itk").check()
+    except Unavailable as missing:
+        pytest.skip(f"{missing.reason}: {missing.hint}")
+    out = tmp_path / "results"
+    options = ("--peers", "--modes", "harache", "--attacks", "include_neighbours_file")
+    ended = isobench.call("attack", *options, "--out", out)
+    assert (ended.code, ended.err) == (0, "")
+    assert "products beside modes" in ended.out
+    rows = ResultsFolder.open(out).table("attacks").set_index("target")
+    assert rows["outcome"].to_dict() == {
+        "harache": "blocked",
+        "apache-itk": "succeeded",
+        "apache-itk:opcache=checked": "blocked",
+    }
+    assert rows["language"]["apache-itk"] == "php"
+    assert rows["beside"]["apache-itk"] == "harache"
+    report = (out / "report.html").read_text()
+    assert "Only <code>harache</code> stopped" in report or "Only harache stopped" in report
+    assert isobench.lasting_traces() == []

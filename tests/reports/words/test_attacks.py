@@ -197,7 +197,9 @@ def test_a_pair_agrees_where_both_count_and_differs_by_name() -> None:
 
 def test_pairs_are_a_table_in_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     table = beside(attacks(mode="....", product="xxxx"), product="mode")
-    Console(width=100).print(attack_peers.terminal_table(attack_peers.pairings(table)))
-    printed = capsys.readouterr().out
-    assert "mode" in printed
-    assert "one, two, three and 1 more" in printed
+    pairs = attack_peers.pairings(table)
+    Console(width=130).print(attack_peers.terminal_table(pairs, 130))
+    assert "one, two, three and 1 more" in capsys.readouterr().out
+    Console(width=80).print(attack_peers.terminal_table(pairs, 80))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.split() == ["mode", "product", "0/4", "\N{EN DASH}", "4"]

@@ -213,6 +213,15 @@ def test_a_host_of_nobody_is_not_found(product: Running) -> None:
     assert product.ask(request.encode())[0] == 404
 
 
+def test_the_wrapper_writes_to_no_log_of_the_hosts(product: Running) -> None:
+    if not product.kind.wants_suexec:
+        pytest.skip("it has no wrapper")
+    log = Path("/var/log/apache2/suexec.log")
+    before = log.stat().st_size if log.exists() else None
+    assert product.problem(product.hello(), product.tenants[0]) is None
+    assert (log.stat().st_size if log.exists() else None) == before
+
+
 def test_it_tells_what_it_has_used(product: Running) -> None:
     assert product.process.stdin is not None
     assert product.process.stdout is not None
