@@ -85,9 +85,14 @@ def _of(condition: Condition, rows: pd.DataFrame, beside: Mapping[str, str]) -> 
     p99, cpu = (_by_block(rows, name) for name in ("p99_ms", "server_cpu_us_per_request"))
     aborts = _aborts(rows)
     pairs = tuple(
-        Pair(mode, peer, NOTHING, NOTHING, _ratio(cpu, mode, peer), aborts[peer])
-        if aborts.get(peer)
-        else Pair(mode, peer, *(_ratio(table, mode, peer) for table in (rates, p99, cpu)))
+        Pair(
+            mode,
+            peer,
+            NOTHING if peer in aborts else _ratio(rates, mode, peer),
+            NOTHING if peer in aborts else _ratio(p99, mode, peer),
+            _ratio(cpu, mode, peer),
+            aborts.get(peer, 0),
+        )
         for peer, mode in beside.items()
         if mode in rates and peer in rates
     )

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Literal
 
 from servers import peer_main, peers
 from servers.front import containment
@@ -20,7 +20,7 @@ class CarelessPhp(Peer):
 
     precedent = "none"
     beside = "dso"
-    runs_as = "server"
+    runs_as: ClassVar[Literal["server", "owner"]] = "server"
     language = "php"
     needs = (Need("/usr/bin/php", "php-cli"),)
     version_command = ("php", "-v")

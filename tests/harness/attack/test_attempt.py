@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from harness.attack import attempt as attacks
-from harness.attack import controls, scene
+from harness.attack import controls, opening, scene
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.raw_http import Reply
@@ -111,7 +111,7 @@ def test_a_product_that_runs_python_is_attacked_as_a_mode_is(seat: Seat) -> None
 def test_what_a_product_has_not_is_known_without_a_server(
     seat: Seat, target: str, name: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attacks.opening, "opened", None)
+    monkeypatch.setattr(opening, "opened", None)
     seen = attempt(seat, target, name)[name]
     assert seen.outcome is Outcome.NOT_APPLICABLE
     assert reason in seen.evidence

@@ -91,8 +91,7 @@ def test_void_trials_and_open_loads_have_no_pairs() -> None:
 
 
 def test_a_peer_whose_processes_abort_is_compared_by_cpu_alone() -> None:
-    rates = {"dso": 1000, "php": 800, "harache": 10, "itk": 5, "cgi": 1, "mod_cgi": 900}
-    table = trials(rates)
+    table = trials({"dso": 1000, "php": 800, "harache": 10, "itk": 5, "cgi": 1, "mod_cgi": 900})
     table["aborts"] = table["target"].map({"mod_cgi": 7.0})
     (one,) = beside_peers(table, BESIDE)
     pair = next(pair for pair in one.pairs if pair.aborts)
