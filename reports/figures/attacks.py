@@ -32,6 +32,8 @@ from reports.words.attacks import Place
 
 _GOOD, _BAD = COLOURS[2], COLOURS[3]
 _ROW_IN = 0.155
+# Names of products with a factor are longer than those of modes, and stand aslant above.
+_USUAL_NAME, _LETTER_IN = 16, 0.06
 _TOP = 1.03
 _NAME_PT, _RADIUS_PT = 7.2, 3.75
 # A panel has room for a few names; each more makes it higher.
@@ -51,7 +53,8 @@ def matrix(attacks: pd.DataFrame) -> Figure:
         lines += [(family, row["attack"]) for row in names if row["family"] == family]
     place = {attack: number for number, (_, attack) in enumerate(lines) if attack}
     with mpl.rc_context(STYLE):
-        height = _ROW_IN * len(lines) + 1.6
+        longer = max(max(map(len, targets)) - _USUAL_NAME, 0)
+        height = _ROW_IN * len(lines) + 1.6 + _LETTER_IN * longer
         figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
         panel = figure.subplots()
         for outcome, (marker, colour) in _MARKERS.items():
