@@ -81,12 +81,14 @@ _NEW_NAMESPACES: Final = (
 )  # fmt: skip
 
 
-def compiled() -> bytes:
+def compiled(also: tuple[str, ...] = ()) -> bytes:
     """Return the filter, for `seccomp.install`; refused calls fail with EPERM. Raises Unavailable.
 
-    Loads libseccomp, so it is for the master to call.
+    `also` are further calls to allow, for who has a second filter look at them. Loads libseccomp,
+    so it is for the master to call.
     """
-    return seccomp.compile_filter(seccomp.refuse(errno.EPERM), list(_rules()), skip_unknown=True)
+    rules = [*_rules(), *(seccomp.Rule(call, seccomp.ALLOW) for call in also)]
+    return seccomp.compile_filter(seccomp.refuse(errno.EPERM), rules, skip_unknown=True)
 
 
 def _rules() -> Iterator[seccomp.Rule]:

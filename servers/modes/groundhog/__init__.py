@@ -1,0 +1,72 @@
+"""`groundhog`: as `router`, but a tenant's worker is put back after each request.
+
+What the request has changed in the worker is undone: its memory, registers, descriptors, mappings,
+children, timers, handlers. What cannot be undone ends the worker, and another takes its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from functools import partial
+
+from servers import host_checks
+from servers.errors import Unavailable
+from servers.kernel import seccomp, syscalls
+from servers.mode import RunsAs, Setting
+from servers.modes import router
+from servers.modes.groundhog import keeping, tracking
+from servers.modes.groundhog.resting_worker import Interpreter, RestingWorker
+from servers.modes.router.starter import Makings, Starter
+from servers.modes.sandbox import allowed_calls
+from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
+from servers.interpreter.embedded import server_environment
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.profiling.timelines import Timeline
+
+
+class Mode(router.Mode):
+    """Routes each request to a permanent worker, and puts it back into the state before."""
+
+    precedent = "Groundhog (EuroSys 2023)"
+    runs_as = RunsAs.OWNER
+    options = {  # noqa: RUF012 - read-only, see IsolationMode
+        name: values for name, values in router.Mode.options.items() if name != "walls"
+    }
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        limits = resource_limits(setting.limits.script)
+        del limits[resource.RLIMIT_CPU]
+        # Its own filter comes later: the keeper, which has all other walls, cannot live with it.
+        self._walls = Walls(setting, frozenset(LAYERS) - {"seccomp"}, limits)
+
+    @property
+    def _is_walled(self) -> bool:
+        return True
+
+    def check_host(self) -> None:
+        """The kernel must tell which pages were written, and a C compiler be there."""
+        host_checks.other_identities(self.setting)
+        host_checks.pidfds()
+        host_checks.c_compiler()
+        tracking.check()
+        seccomp.check_available()
+        self._walls.check_host(lambda _: "router:walls=off")
+
+    def master_init(self) -> None:
+        """Compile the keeper, and start the starter."""
+        self._environment = server_environment()
+        limits = self.setting.limits
+        interpreter = self._interpreter = Interpreter(limits.output, self.setting.code_cache)
+        self._printed = b""
+        keeper = keeping.load(self.setting.private)
+        confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
+        worker = RestingWorker(self._run, limits, interpreter, keeper, confine)
+        walls = self._walls
+        walls.prepare()
+        makings = Makings(walls.enter, walls.make_child, walls.wall_in)
+        self._starter = Starter(self.setting, worker, makings, int(self.option("bound")))

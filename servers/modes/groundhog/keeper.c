@@ -1,0 +1,1137 @@
+/* The keeper of one worker: passes it a request, passes its answer on, and puts it back.
+
+   A library that the worker's makers load (keeping.py). The process that calls `keep` is the
+   parent of the worker and the first process of their pid namespace; it runs nothing but this
+   from then on. `submit` and `rest` are called in the worker, before any script has run there.
+
+   What the kernel tells the keeper, and no script can hide or forge:
+
+   - which pages were written: userfaultfd(2) with UFFD_FEATURE_WP_ASYNC and the PAGEMAP_SCAN
+     ioctl (Documentation/admin-guide/mm/pagemap.rst), both of Linux 6.7;
+   - which calls were made that change what is not memory: a seccomp filter with user
+     notification (seccomp_unotify(2)). The keeper looks at registers only, which nobody can
+     change meanwhile, never at what a pointer points to.
+
+   A change that `put_back` does not undo dooms the worker: it ends with this answer.  */
+
+#define _GNU_SOURCE
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef __x86_64__
+#error "the keeper knows the registers of x86-64 only"
+#endif
+
+/* linux/userfaultfd.h and linux/fs.h of 6.7, which a distribution's headers may precede */
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
+#define WP_ASYNC (1ULL << 15)
+#define WRITE_PROTECTED (1ULL << 1)     /* UFFDIO_REGISTER_MODE_WP */
+struct page_region { uint64_t start, end, categories; };
+struct scan {
+    uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+    uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN _IOWR('f', 16, struct scan)
+#define WP_ALLOWED (1 << 0)
+#define WRITTEN (1 << 1)
+#define PROTECT_MATCHING (1 << 0)
+
+#ifndef __NR_map_shadow_stack
+#define __NR_map_shadow_stack 453       /* asm/unistd_64.h of 6.6 and 6.10 */
+#endif
+#ifndef __NR_mseal
+#define __NR_mseal 462
+#endif
+
+#define PAGE 4096UL
+#define LONGEST_PACKET (64 * 1024 + 1024)
+#define MOST_AREAS 1024
+#define MOST_REGIONS 2048
+#define MOST_STACK (16 * 1024 * 1024UL)
+#define MOST_LEFT_OPEN 2048     /* pages */
+#define REQUESTS_LEFT_OPEN 64
+#define FIRST_FREE_DESCRIPTOR 3
+
+/* What a worker says by the one call that means nothing else here, vhangup(2). */
+enum { RESTS = 1, ANSWERS = 2, LEARNS = 3 };
+/* What its inbox begins with; then comes the packet. */
+struct inbox { uint32_t length; uint8_t kind, last_try, unused[10]; };
+#define STAYS 1
+#define IS_LAST 2
+
+#include <time.h>
+static double now(void){struct timespec t;clock_gettime(CLOCK_MONOTONIC,&t);return t.tv_sec*1e6+t.tv_nsec/1e3;}
+static double tt[20];static int tn; static long pages;
+#define T (tt[tn++]=now())
+#define EVERY_SIGNAL 64
+struct action { unsigned long handler, flags, restorer, mask; };        /* the kernel's */
+static struct action actions[EVERY_SIGNAL + 1]; /* as they were in the worker at its first rest */
+static const struct itimerval no_timer;
+
+/* The calls that the keeper hears of. WATCH: each; FD: on descriptors 0 to 2; and so on. */
+
+#define NUMBER BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+#define LOW(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]))
+#define HIGH(n) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[n]) + 4)
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, what)
+#define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, yes, no)
+#define TELL RETURN(SECCOMP_RET_USER_NOTIF)
+#define LET RETURN(SECCOMP_RET_ALLOW)
+#define WATCH(call) IF(__NR_##call, 0, 1), TELL
+/* if argument n, an int, is at most 2 */
+#define WATCH_LOW(call, n)                                                                        \
+    IF(__NR_##call, 0, 4), LOW(n), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 2, 1, 0), TELL, LET
+/* unless pointer n is NULL */
+#define WATCH_SET(call, n)                                                                        \
+    IF(__NR_##call, 0, 6), LOW(n), IF(0, 0, 2), HIGH(n), IF(0, 1, 0), TELL, LET
+
+static struct sock_filter program[] = {
+    /* Another ABI's calls are refused by the filter that comes next (seccomp.py). */
+    NUMBER,
+    WATCH_LOW(close, 0),
+    /* ioctl: FIOCLEX, FIONCLEX of these three, and FIONBIO of any, since there may be copies */
+    IF(__NR_ioctl, 0, 8), LOW(1), IF(0x5421, 5, 0), IF(0x5451, 1, 0), IF(0x5450, 0, 2),
+    LOW(0), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 2, 0, 1), LET, TELL,
+    /* fcntl: F_GETFD, F_GETFL, F_GETLK, F_SETLK, F_SETLKW, the locks of open files, F_DUPFD,
+       F_DUPFD_CLOEXEC, pipe sizes, seals, hints; and F_SETFD above 2 */
+    IF(__NR_fcntl, 0, 19), LOW(1), IF(F_GETFD, 16, 0), IF(F_GETFL, 15, 0), IF(F_DUPFD, 14, 0),
+    IF(F_DUPFD_CLOEXEC, 13, 0), IF(F_GETLK, 12, 0), IF(F_SETLK, 11, 0), IF(F_SETLKW, 10, 0),
+    IF(F_OFD_GETLK, 9, 0), IF(F_OFD_SETLK, 8, 0), IF(F_OFD_SETLKW, 7, 0),
+    IF(F_ADD_SEALS, 6, 0), IF(F_GET_SEALS, 5, 0), IF(F_GETPIPE_SZ, 4, 0),
+    IF(F_SETFD, 0, 2), LOW(0), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 2, 1, 0), TELL, LET,
+    WATCH(mmap), WATCH(munmap), WATCH(mremap), WATCH(mprotect), WATCH(brk), WATCH(madvise),
+    WATCH_SET(rt_sigaction, 1),
+    WATCH_SET(prlimit64, 2),
+    WATCH(clone), WATCH(fork), WATCH(vfork), WATCH(execve), WATCH(execveat),
+    WATCH_LOW(dup2, 1), WATCH_LOW(dup3, 1), WATCH_LOW(close_range, 0), WATCH_LOW(flock, 0),
+    WATCH_LOW(lseek, 0), WATCH_LOW(ftruncate, 0), WATCH_LOW(fchmod, 0), WATCH_LOW(fchown, 0),
+    WATCH(mlock), WATCH(mlock2), WATCH(munlock), WATCH(membarrier),
+    WATCH(map_shadow_stack), WATCH(mseal),
+    WATCH(setitimer), WATCH(alarm), WATCH(timer_create), WATCH_SET(sigaltstack, 0),
+    WATCH(setpriority), WATCH(setsid), WATCH(setpgid), WATCH(setrlimit), WATCH(prctl),
+    WATCH(arch_prctl), WATCH(set_tid_address), WATCH(set_robust_list), WATCH(rseq),
+    WATCH(landlock_restrict_self), WATCH(vhangup),
+    LET,
+};
+
+/* In the worker */
+
+/* Wait for a request; comes back once for each, and each time to the same state. */
+void rest(void)
+{
+    if (syscall(__NR_vhangup, RESTS, NULL, 0, 0))
+        _exit(1);       /* ENOSYS: the keeper is gone */
+}
+
+/* Say something to the keeper, and be put back. */
+void say(long what, const void *content, size_t length, long flags)
+{
+    syscall(__NR_vhangup, what, content, length, flags);
+    _exit(1);
+}
+
+static int send_descriptors(int socket, const int *descriptors, int count)
+{
+    char byte = 0, control[CMSG_SPACE(2 * sizeof(int))] = {0};
+    struct iovec vector = {&byte, 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(header), descriptors, count * sizeof(int));
+    return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
+}
+
+/* Put this process into the keeper's hands, by a socket that ends with it. The calls that the
+   keeper hears of wait for it from here on. Returns 0, or an errno. */
+int submit(int socket)
+{
+    struct uffdio_api api = {.api = UFFD_API, .features = WP_ASYNC};
+    struct sock_fprog filter = {sizeof program / sizeof *program, program};
+    int descriptors[2];
+
+    for (int number = 1; number <= EVERY_SIGNAL; number++)
+        if (syscall(__NR_rt_sigaction, number, NULL, &actions[number], 8) && errno != EINVAL)
+            return errno;
+    descriptors[0] = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+    if (descriptors[0] < 0 || ioctl(descriptors[0], UFFDIO_API, &api))
+        return errno;
+    descriptors[1] = syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER,
+                             SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+    if (descriptors[1] < 0 || send_descriptors(socket, descriptors, 2))
+        return errno;
+    close(descriptors[0]);
+    close(descriptors[1]);
+    close(socket);
+    return 0;
+}
+
+/* In the keeper. Whatever goes wrong ends it, and with it all processes of its namespace. */
+
+/* The pool holds pages of the snapshot. The keeper writes it, the worker sees it and cannot write
+   it. It begins with the list of what the worker is to copy, and a page of zeros. */
+struct copy { uint64_t to, from, length; };
+#define MOST_COPIES 2047        /* and one that ends the list */
+#define FIRST_SLOT 12           /* in pages: what the list takes */
+#define ZEROS FIRST_SLOT
+#define OURS 0                  /* the page is as it is in the keeper, where nobody can write it */
+static char *pool, *pool_in_worker;
+static uint32_t pool_pages, next_slot;
+
+static struct area {
+    uint64_t start, end;        /* of the mapping; below `start` a stack may grow, down to `low` */
+    uint64_t low;
+    uint32_t *slots;            /* of each page from `low`, or NULL where nobody can write */
+} areas[MOST_AREAS];
+static int area_count;
+static uint64_t lowest, highest;        /* of what is written to */
+static int since_protected;             /* requests */
+
+static pid_t worker;
+static int channel, faults, told, death, pagemap, maps, listing, flags_of[FIRST_FREE_DESCRIPTOR];
+static uint64_t inbox, inbox_size, inside, longest;
+static unsigned long break_at;
+static struct user_regs_struct registers;       /* as they are when a rest is over */
+static char extended[16 * 1024];                /* the same, of the rest of them (XSAVE) */
+static size_t extended_size;
+static uint64_t no_signals;
+
+/* What has happened since the worker was last put back. */
+static struct { int doomed, mapped, forked, timed, flagged; uint64_t handled; } seen;
+
+static _Noreturn void give_up(const char *what)
+{
+    dprintf(2, "[keeper] %s: %s\n", what, strerror(errno));
+    _exit(1);
+}
+
+static int overlaps(uint64_t start, uint64_t length)
+{
+    uint64_t end = start + ((length + PAGE - 1) & ~(PAGE - 1));
+    if (end < start)
+        return 1;
+    for (int i = 0; i < area_count; i++)
+        if (start < areas[i].end && areas[i].low < end)
+            return 1;
+    return 0;
+}
+
+static int makes_thread(uint64_t flags)
+{
+    int shares = CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_PARENT | CLONE_PTRACE;
+    return (flags & shares) || ((flags & CLONE_VM) && !(flags & CLONE_VFORK));
+}
+
+static int is_harmless(uint64_t option)
+{
+    switch ((uint32_t)option) {
+    case PR_GET_PDEATHSIG: case PR_GET_DUMPABLE: case PR_GET_KEEPCAPS: case PR_GET_NAME:
+    case PR_CAPBSET_READ: case PR_GET_SECUREBITS: case PR_GET_TIMERSLACK: case PR_GET_SECCOMP:
+    case PR_GET_NO_NEW_PRIVS: case PR_GET_CHILD_SUBREAPER: case PR_GET_THP_DISABLE:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* Note what a call changes that is about to be made; return an errno to refuse it. Those of
+   the worker's children, which have memory and descriptors of their own, matter less. */
+static int judge(const struct seccomp_notif *call)
+{
+    const __u64 *a = call->data.args;
+    int own = call->pid == (uint32_t)worker;
+
+    switch (call->data.nr) {
+    case __NR_mmap:
+        seen.mapped = 1;
+        if ((a[3] & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED && overlaps(a[0], a[1]))
+            seen.doomed = 1;
+        if (a[3] & (MAP_GROWSDOWN | MAP_LOCKED))
+            seen.doomed = 1;
+        return 0;
+    case __NR_munmap: case __NR_mprotect: case __NR_madvise:
+        if (overlaps(a[0], a[1]))
+            seen.doomed = 1;
+        return 0;
+    case __NR_mremap:
+        seen.mapped = 1;
+        if (overlaps(a[0], a[1]) || ((a[3] & MREMAP_FIXED) && overlaps(a[4], a[2])))
+            seen.doomed = 1;
+        return 0;
+    case __NR_brk:
+        seen.mapped = 1;
+        if (a[0] && a[0] < break_at)
+            seen.doomed = 1;
+        return 0;
+    case __NR_clone:
+        seen.forked = 1;
+        /* A child that borrows the memory until it executes something holds the worker up;
+           its own such child would not. */
+        if (makes_thread(a[0]) || ((a[0] & CLONE_VFORK) && !own))
+            seen.doomed = 1;
+        return 0;
+    case __NR_vfork:
+        seen.forked = 1;
+        if (!own)
+            seen.doomed = 1;
+        return 0;
+    case __NR_fork:
+        seen.forked = 1;
+        return 0;
+    case __NR_rt_sigaction:
+        if (own && a[0] <= EVERY_SIGNAL)
+            seen.handled |= 1ULL << (a[0] - 1);
+        return 0;
+    case __NR_setitimer: case __NR_alarm:
+        seen.timed |= own;
+        return 0;
+    case __NR_ioctl:
+        if ((uint32_t)a[1] == FIONBIO)
+            seen.flagged = 1;
+        else
+            seen.doomed |= own;
+        return 0;
+    case __NR_fcntl:
+        switch ((uint32_t)a[1]) {
+        case F_SETFL:
+            seen.flagged = 1;
+            return 0;
+        case F_GETOWN: case F_GETSIG: case F_GETOWN_EX: case F_GETLEASE: case F_SETPIPE_SZ:
+            return 0;
+        case F_SETFD:
+            seen.doomed |= own;
+            return 0;
+        default:
+            seen.doomed = 1;
+            return 0;
+        }
+    case __NR_prlimit64:
+        if ((pid_t)a[0] == getpid())
+            return EPERM;
+        if (own || (pid_t)a[0] == worker)
+            seen.doomed = 1;
+        return 0;
+    case __NR_setpriority:
+        seen.doomed = 1;        /* nor may it be the keeper's, as that of a group or a user is */
+        return (int)a[0] != PRIO_PROCESS || (pid_t)a[1] == getpid() ? EPERM : 0;
+    case __NR_prctl:
+        if (own && !is_harmless(a[0]))
+            seen.doomed = 1;
+        return 0;
+    case __NR_vhangup:
+        return EPERM;
+    case __NR_setsid: case __NR_setpgid: case __NR_setrlimit: case __NR_execve: case __NR_execveat:
+    case __NR_close: case __NR_dup2: case __NR_dup3: case __NR_close_range: case __NR_sigaltstack:
+    case __NR_arch_prctl: case __NR_set_tid_address: case __NR_set_robust_list: case __NR_rseq:
+    case __NR_landlock_restrict_self: case __NR_timer_create:
+        seen.doomed |= own;
+        return 0;
+    default:
+        seen.doomed = 1;
+        return 0;
+    }
+}
+
+/* Wait for a call. Returns 0 if there will be none: the worker has ended, or whoever asks. */
+static int hear(struct seccomp_notif *call)
+{
+    struct pollfd of[3] = {{told, POLLIN, 0}, {death, POLLIN, 0}, {channel, 0, 0}};
+    for (;;) {
+        if (poll(of, 3, -1) < 0)
+            continue;
+        if (of[1].revents || of[2].revents || of[0].revents & (POLLHUP | POLLERR))
+            return 0;
+        memset(call, 0, sizeof *call);
+        if (ioctl(told, SECCOMP_IOCTL_NOTIF_RECV, call) == 0)
+            return 1;
+        if (errno != ENOENT && errno != EINTR)
+            give_up("cannot hear of a call");
+    }
+}
+
+/* Let a call be made, or have it fail. */
+static void let(const struct seccomp_notif *call, int error)
+{
+    struct seccomp_notif_resp response = {
+        .id = call->id, .error = -error,
+        .flags = error ? 0 : SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+    if (ioctl(told, SECCOMP_IOCTL_NOTIF_SEND, &response) && errno != ENOENT)
+        give_up("cannot answer a call");
+}
+
+/* Wait until the worker says something; judge what it does meanwhile. Returns 0 at its end. */
+static int run(struct seccomp_notif *said)
+{
+    while (hear(said)) {
+        if (said->data.nr == __NR_vhangup && said->pid == (uint32_t)worker)
+            return 1;
+        let(said, judge(said));
+    }
+    return 0;
+}
+
+/* The worker as it stands */
+
+static void stop(void)
+{
+    int status;
+    if (ptrace(PTRACE_SEIZE, worker, NULL, (void *)PTRACE_O_EXITKILL))
+        give_up("cannot trace the worker");
+    if (ptrace(PTRACE_INTERRUPT, worker, NULL, NULL))
+        give_up("cannot stop the worker");
+    if (waitpid(worker, &status, __WALL) != worker || status >> 16 != PTRACE_EVENT_STOP)
+        _exit(0);        /* it has ended, or a signal was on its way to it */
+}
+
+static void set_registers(struct user_regs_struct *values)
+{
+    struct iovec vector = {values, sizeof *values};
+    if (ptrace(PTRACE_SETREGSET, worker, (void *)NT_PRSTATUS, &vector))
+        give_up("cannot set registers");
+}
+
+static void keep_registers(void)
+{
+    struct iovec vector = {&registers, sizeof registers};
+    if (ptrace(PTRACE_GETREGSET, worker, (void *)NT_PRSTATUS, &vector))
+        give_up("cannot read registers");
+    registers.rax = 0;
+    registers.orig_rax = -1;    /* no call, so that none is begun again */
+    vector = (struct iovec){extended, sizeof extended};
+    if (ptrace(PTRACE_GETREGSET, worker, (void *)NT_X86_XSTATE, &vector))
+        give_up("cannot read extended registers");
+    extended_size = vector.iov_len;
+}
+
+/* Make one system call in the stopped worker, whose code is where its `rest` ends. */
+static long have_called(long number, long first, long second, long third, long fourth)
+{
+    struct user_regs_struct values = registers;
+    struct pollfd of[2] = {{told, POLLIN, 0}, {death, POLLIN, 0}};
+    struct seccomp_notif call = {0};
+    int status;
+
+    values.rip -= 2;    /* the instruction `syscall` */
+    values.rax = number;
+    values.rdi = first;
+    values.rsi = second;
+    values.rdx = third;
+    values.r10 = fourth;
+    set_registers(&values);
+    if (ptrace(PTRACE_SINGLESTEP, worker, NULL, NULL))
+        give_up("cannot step");
+    if (number == __NR_munmap || number == __NR_brk || number == __NR_rt_sigaction
+        || number == __NR_setitimer) {
+        if (poll(of, 2, 1000) < 1 || of[1].revents || ioctl(told, SECCOMP_IOCTL_NOTIF_RECV, &call))
+            _exit(0);
+        let(&call, 0);
+    }
+    if (waitpid(worker, &status, __WALL) != worker || !WIFSTOPPED(status)
+        || WSTOPSIG(status) != SIGTRAP)
+        _exit(0);
+    struct iovec vector = {&values, sizeof values};
+    if (ptrace(PTRACE_GETREGSET, worker, (void *)NT_PRSTATUS, &vector))
+        give_up("cannot read registers");
+    return values.rax;
+}
+
+static void read_worker(uint64_t address, void *to, size_t length)
+{
+    struct iovec ours = {to, length}, its = {(void *)address, length};
+    if (process_vm_readv(worker, &ours, 1, &its, 1, 0) != (ssize_t)length)
+        give_up("cannot read the worker's memory");
+}
+
+static int find_pages(struct page_region *regions, uint64_t *from, uint64_t to, uint64_t all)
+{
+    struct scan scan = {.size = sizeof scan, .start = *from, .end = to,
+                        .vec = (uint64_t)regions, .vec_len = MOST_REGIONS,
+                        .category_mask = all, .return_mask = all};
+    int count = ioctl(pagemap, SCAN, &scan);
+    if (count < 0)
+        give_up("cannot scan the worker's memory");
+    *from = scan.walk_end;
+    return count;
+}
+
+/* Memory mappings, as proc_pid_maps(5) has them */
+
+struct mapping { uint64_t start, end; int writable, shared, of_file, is_stack, is_break; };
+static char listed[512 * 1024];
+
+static int read_mappings(int file, struct mapping *mappings, int most)
+{
+    size_t length = 0;
+    ssize_t count;
+    int found = 0;
+    if (lseek(file, 0, SEEK_SET))
+        give_up("cannot read the worker's mappings");
+    while (length < sizeof listed - 1
+           && (count = read(file, listed + length, sizeof listed - 1 - length)) > 0)
+        length += count;
+    listed[length] = 0;
+    for (char *line = listed, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        *end = 0;
+        struct mapping *m = &mappings[found];
+        unsigned long inode;
+        char *next;
+        if (found++ == most) {
+            errno = E2BIG;
+            give_up("too many mappings");
+        }
+        m->start = strtoul(line, &next, 16);
+        m->end = strtoul(next + 1, &next, 16);
+        m->writable = next[2] == 'w';
+        m->shared = next[4] == 's';
+        strtoul(next + 6, &next, 16);           /* offset */
+        next = strchr(next + 1, ' ');           /* device */
+        inode = strtoul(next, &next, 10);
+        m->of_file = inode != 0;
+        m->is_stack = strstr(next, "[stack]") != NULL;
+        m->is_break = strstr(next, "[heap]") != NULL;
+    }
+    return found;
+}
+
+/* The keeper's own memory is what the worker's was when that was forked. Whatever of it the keeper
+   has no need to write is protected from that, and is a part of the snapshot. */
+
+static struct mapping own[MOST_AREAS];
+static int own_count;
+
+static int is_needed(const struct mapping *m)
+{
+    static const char here;     /* of this library's data */
+    uint64_t needed[] = {(uint64_t)&errno, (uint64_t)&own, (uint64_t)&here, (uint64_t)&stdout,
+                         (uint64_t)&stderr, (uint64_t)pool};
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (m->start <= needed[i] && needed[i] < m->end)
+            return 1;
+    return m->is_stack || m->of_file || m->shared;
+}
+
+static void protect_own(void)
+{
+    static struct mapping all[MOST_AREAS];
+    int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+    int count = read_mappings(file, all, MOST_AREAS);
+    close(file);
+    for (int i = 0; i < count; i++)
+        if (all[i].writable && !is_needed(&all[i])
+            && mprotect((void *)all[i].start, all[i].end - all[i].start, PROT_READ) == 0)
+            own[own_count++] = all[i];
+}
+
+static int is_own(uint64_t address)
+{
+    for (int i = 0; i < own_count; i++)
+        if (own[i].start <= address && address < own[i].end)
+            return 1;
+    return 0;
+}
+
+static uint32_t *slot_of(const struct area *area, uint64_t address)
+{
+    return &area->slots[(address - area->low) / PAGE];
+}
+
+static char *new_slot(uint32_t *slot)
+{
+    if (next_slot == pool_pages) {
+        errno = ENOSPC;
+        give_up("a script's code is too much to keep");
+    }
+    *slot = next_slot++;
+    return pool + *slot * PAGE;
+}
+
+/* Keep what one page of the worker's holds now. */
+static void keep_page(const struct area *area, uint64_t address, int is_first)
+{
+    static char content[PAGE];
+    uint32_t *slot = slot_of(area, address);
+    if (*slot != ZEROS && *slot != OURS) {
+        read_worker(address, pool + *slot * PAGE, PAGE);
+        return;
+    }
+    read_worker(address, content, PAGE);
+    if (is_first && is_own(address) && !memcmp(content, (void *)address, PAGE))
+        *slot = OURS;
+    else
+        memcpy(new_slot(slot), content, PAGE);
+}
+
+static void keep_written(const struct area *area, int is_first)
+{
+    static struct page_region regions[MOST_REGIONS];
+    for (uint64_t from = area->start; from < area->end;) {
+        int count = find_pages(regions, &from, area->end, WP_ALLOWED | WRITTEN);
+        for (int i = 0; i < count; i++)
+            for (uint64_t at = regions[i].start; at < regions[i].end; at += PAGE)
+                keep_page(area, at, is_first);
+    }
+}
+
+static void watch(uint64_t start, uint64_t end)
+{
+    struct uffdio_register range = {{start, end - start}, WRITE_PROTECTED, 0};
+    if (ioctl(faults, UFFDIO_REGISTER, &range))
+        give_up("cannot watch the worker's memory");
+}
+
+/* Begin with what is known of an area: each page is zeros, or as it was in the snapshot before. */
+static void make_slots(struct area *area, const struct area *old, int old_count)
+{
+    uint64_t count = (area->end - area->low) / PAGE;
+    area->slots = mmap(NULL, count * sizeof *area->slots, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (area->slots == MAP_FAILED)
+        give_up("no memory for a snapshot");
+    for (uint64_t i = 0; i < count; i++)
+        area->slots[i] = ZEROS;
+    for (int i = 0; i < old_count; i++) {
+        uint64_t from = old[i].low > area->low ? old[i].low : area->low;
+        uint64_t to = old[i].end < area->end ? old[i].end : area->end;
+        if (old[i].slots && from < to)
+            memcpy(slot_of(area, from), slot_of(&old[i], from),
+                   (to - from) / PAGE * sizeof *area->slots);
+    }
+}
+
+static void keep_area(struct area *area, const struct mapping *mapping, const struct area *old,
+                      int old_count)
+{
+    area->start = area->low = mapping->start;
+    area->end = mapping->end;
+    area->slots = NULL;
+    if (mapping->is_stack && area->end - MOST_STACK < area->start)
+        area->low = area->end - MOST_STACK;
+    if (!mapping->writable || mapping->shared)
+        return;
+    watch(area->start, area->end);
+    make_slots(area, old, old_count);
+    if (mapping->of_file && !old_count)
+        /* Pages that are not there yet are the file's. */
+        for (uint64_t at = area->start; at < area->end; at += PAGE)
+            keep_page(area, at, 1);
+    else
+        keep_written(area, !old_count);
+    if (area->low < lowest)
+        lowest = area->low;
+    if (area->end > highest)
+        highest = area->end;
+}
+
+static void protect_all(void)
+{
+    struct scan scan = {.size = sizeof scan, .flags = PROTECT_MATCHING,
+                        .start = lowest, .end = highest, .category_mask = WP_ALLOWED | WRITTEN};
+    if (ioctl(pagemap, SCAN, &scan) < 0)
+        give_up("cannot protect the worker's memory");
+    since_protected = 0;
+}
+
+/* Take the state that the worker is to be put back into, from now on: that of this rest. */
+static void take_snapshot(void)
+{
+    static struct mapping mappings[MOST_AREAS];
+    static struct area old[MOST_AREAS];
+    int old_count = area_count;
+    memcpy(old, areas, sizeof areas);
+    keep_registers();
+    area_count = read_mappings(maps, mappings, MOST_AREAS);
+    lowest = ~0UL;
+    highest = 0;
+    for (int i = 0; i < area_count; i++) {
+        keep_area(&areas[i], &mappings[i], old, old_count);
+        if (mappings[i].is_break)
+            break_at = mappings[i].end;
+    }
+    for (int i = 0; i < old_count; i++)
+        if (old[i].slots)
+            munmap(old[i].slots, (old[i].end - old[i].low) / PAGE * sizeof *old[i].slots);
+    protect_all();
+    set_registers(&registers);
+    memset(&seen, 0, sizeof seen);
+}
+
+/* Putting back */
+
+static void put_mappings_back(void)
+{
+    static struct mapping mappings[4 * MOST_AREAS];
+    if (have_called(__NR_brk, break_at, 0, 0, 0) != (long)break_at)
+        _exit(0);
+    int count = read_mappings(maps, mappings, 4 * MOST_AREAS);
+    for (int i = 0; i < count; i++) {
+        struct mapping *m = &mappings[i];
+        if (overlaps(m->start, m->end - m->start))
+            continue;
+        if (have_called(__NR_munmap, m->start, m->end - m->start, 0, 0))
+            _exit(0);
+    }
+}
+
+static const struct area *area_at(uint64_t address)
+{
+    int low = 0, high = area_count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (areas[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < area_count && areas[low].low <= address ? &areas[low] : NULL;
+}
+
+/* What the stopped worker executes: no more than this, on these registers, and of memory nothing but
+   the pool. So it does not matter what a script has done to the rest. */
+void copy_pages(void);
+__asm__(".text\n"
+        ".globl copy_pages\n"
+        ".type copy_pages, @function\n"
+        "copy_pages:\n"
+        "1: mov (%rbx), %rdi\n"
+        "   mov 8(%rbx), %rsi\n"
+        "   mov 16(%rbx), %rcx\n"
+        "   test %rcx, %rcx\n"
+        "   jz 2f\n"
+        "   rep movsb\n"
+        "   add $24, %rbx\n"
+        "   jmp 1b\n"
+        "2: int3\n"
+        "   jmp 2b\n");
+
+static void have_copied(int count)
+{
+    struct copy *list = (struct copy *)pool;
+    struct user_regs_struct values = registers;
+    int status;
+    list[count].length = 0;
+    values.rip = (uint64_t)copy_pages;
+    values.rbx = (uint64_t)pool_in_worker;
+    set_registers(&values);
+    if (ptrace(PTRACE_CONT, worker, NULL, NULL))
+        give_up("cannot go on");
+    if (waitpid(worker, &status, __WALL) != worker || !WIFSTOPPED(status)
+        || WSTOPSIG(status) != SIGTRAP)
+        _exit(0);
+}
+
+/* Return where the worker finds what a page is to hold. */
+static uint64_t source_of(uint64_t address)
+{
+    const struct area *area = area_at(address);
+    if (!area || !area->slots) {
+        errno = EFAULT;
+        give_up("a page was written that there was not");
+    }
+    uint32_t *slot = slot_of(area, address);
+    if (*slot == OURS)
+        memcpy(new_slot(slot), (void *)address, PAGE);
+    return (uint64_t)pool_in_worker + *slot * PAGE;
+}
+
+/* Pages that one request has written to, the next is likely to write to as well. They are left as
+   they are, and copied again, which costs less than the fault. */
+static void put_memory_back(void)
+{
+    static struct page_region regions[MOST_REGIONS];
+    struct copy *list = (struct copy *)pool;
+    int n = 0, all = 0;
+    for (uint64_t from = lowest; from < highest;) {
+        int count = find_pages(regions, &from, highest, WP_ALLOWED | WRITTEN);
+        for (int i = 0; i < count; i++)
+            for (uint64_t at = regions[i].start; at < regions[i].end; at += PAGE, all++) {
+                uint64_t source = source_of(at);
+                if (n && list[n - 1].to + list[n - 1].length == at
+                    && list[n - 1].from + list[n - 1].length == source) {
+                    list[n - 1].length += PAGE;
+                    continue;
+                }
+                if (n == MOST_COPIES) {
+                    have_copied(n);
+                    n = 0;
+                }
+                list[n++] = (struct copy){at, source, PAGE};
+            }
+    }
+    T;have_copied(n);T;pages=all;
+    if (all > MOST_LEFT_OPEN || ++since_protected == REQUESTS_LEFT_OPEN)
+        protect_all();
+}
+
+static int has_pending(int shared)
+{
+    struct { uint64_t offset; uint32_t flags; int32_t count; } which = {0, shared, 1};
+    siginfo_t signal;
+    return ptrace(PTRACE_PEEKSIGINFO, worker, &which, &signal) != 0;
+}
+
+static void put_handlers_back(void)
+{
+    for (int number = 1; number <= EVERY_SIGNAL; number++)
+        if (seen.handled >> (number - 1) & 1 && number != SIGKILL && number != SIGSTOP)
+            have_called(__NR_rt_sigaction, number, (long)&actions[number], 0, 8);
+}
+
+static void put_timers_back(void)
+{
+    for (int which = ITIMER_REAL; which <= ITIMER_PROF; which++)
+        have_called(__NR_setitimer, which, (long)&no_timer, 0, 0);
+}
+
+/* End all processes but these two; return how many there were. */
+static int kill_others(void)
+{
+    char entries[4096];
+    long length;
+    int found = 0, directory = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        give_up("cannot read /proc");
+    /* Not readdir(3), which takes memory. struct linux_dirent64: getdents(2). */
+    while ((length = syscall(__NR_getdents64, directory, entries, sizeof entries)) > 0)
+        for (char *entry = entries; entry < entries + length; entry += *(uint16_t *)(entry + 16)) {
+            pid_t process = atoi(entry + 19);
+            if (process <= 0 || process == getpid() || process == worker)
+                continue;
+            found++;
+            kill(process, SIGKILL);
+            waitpid(process, NULL, WNOHANG | __WALL);
+        }
+    close(directory);
+    return found;
+}
+
+/* The same, for good, and have the worker wait for those that are its children. */
+static void end_others(void)
+{
+    for (int attempt = 0; kill_others(); attempt++) {
+        while (have_called(__NR_wait4, -1, 0, WNOHANG | __WALL, 0) > 0)
+            ;
+        if (attempt > 2)
+            usleep(1000);
+        if (attempt > 1000)
+            _exit(0);
+    }
+}
+
+static int open_descriptors(void)
+{
+    struct stat status;
+    if (fstat(listing, &status))
+        _exit(0);
+    return status.st_size;      /* since Linux 6.2 (proc_pid_fd(5)) */
+}
+
+static int flags_now(int number)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/fdinfo/%d", worker, number);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0 || read(file, text, sizeof text - 1) < 0)
+        _exit(0);
+    close(file);
+    char *flags = strstr(text, "flags:");
+    return flags ? (int)strtol(flags + 6, NULL, 8) : -1;
+}
+
+/* Put the stopped worker back into the state of the snapshot; or end, if that cannot be done. */
+static void put_back(void)
+{
+    if (seen.forked)
+        end_others();
+    if (open_descriptors() != FIRST_FREE_DESCRIPTOR
+        && have_called(__NR_close_range, FIRST_FREE_DESCRIPTOR, ~0U, 0, 0))
+        _exit(0);
+    if (seen.flagged)
+        for (int number = 0; number < FIRST_FREE_DESCRIPTOR; number++)
+            if (flags_now(number) != flags_of[number])
+                _exit(0);
+    if (ptrace(PTRACE_SETSIGMASK, worker, (void *)8, &no_signals))
+        give_up("cannot set the mask of signals");
+    if (seen.mapped)
+        put_mappings_back();
+    put_memory_back();
+    if (seen.handled)
+        put_handlers_back();
+    if (seen.timed)
+        put_timers_back();
+    if (has_pending(0) || has_pending(1))
+        _exit(0);
+    set_registers(&registers);
+    struct iovec vector = {extended, extended_size};
+    if (ptrace(PTRACE_SETREGSET, worker, (void *)NT_X86_XSTATE, &vector))
+        give_up("cannot set extended registers");
+    memset(&seen, 0, sizeof seen);
+}
+
+/* Requests and answers (messages.py) */
+
+static char packet[LONGEST_PACKET];
+static size_t packet_length;
+static char *beside;            /* a content too long for a packet, and its length */
+static size_t beside_length;
+
+static void forget_request(void)
+{
+    if (beside)
+        munmap(beside, beside_length);
+    beside = NULL;
+    beside_length = 0;
+}
+
+/* Wait for a request; return 0 when nobody will ask any more. */
+static int take_request(void)
+{
+    char control[CMSG_SPACE(sizeof(int))];
+    struct pollfd of[2] = {{channel, POLLIN, 0}, {death, POLLIN, 0}};
+    struct iovec vector = {packet, sizeof packet};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    forget_request();
+    while (poll(of, 2, -1) < 1)
+        ;
+    if (of[1].revents)
+        return 0;
+    ssize_t length = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+    if (length < 5 || message.msg_flags & MSG_TRUNC)
+        return 0;
+    packet_length = length;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_type == SCM_RIGHTS) {
+        struct stat status;
+        int file = *(int *)CMSG_DATA(header);
+        if (fstat(file, &status) || status.st_size < 1)
+            return 0;
+        beside_length = status.st_size;
+        beside = mmap(NULL, beside_length, PROT_READ, MAP_PRIVATE, file, 0);
+        close(file);
+        if (beside == MAP_FAILED)
+            give_up("no memory for a request");
+    }
+    return 1;
+}
+
+/* Put a message into the inbox of the stopped worker, and let it run. */
+static void deliver(char kind, int last_try, void *content, size_t length)
+{
+    struct inbox head = {.length = length + beside_length, .kind = kind, .last_try = last_try};
+    struct iovec ours[3] = {{&head, sizeof head}, {content, length}, {beside, beside_length}};
+    size_t all = sizeof head + length + beside_length;
+    struct iovec its = {(void *)inbox, all};
+    if (all > inbox_size || process_vm_writev(worker, ours, 3, &its, 1, 0) != (ssize_t)all)
+        _exit(0);
+    if (ptrace(PTRACE_DETACH, worker, NULL, NULL))
+        _exit(0);
+}
+
+/* Pass an answer on, which is in the worker's memory. Returns 0 if it may not be. */
+static int pass_on(const struct seccomp_notif *said)
+{
+    uint64_t address = said->data.args[1], length = said->data.args[2];
+    int flags = said->data.args[3] & (STAYS | IS_LAST), file = -1, sent;
+    static char answer[LONGEST_PACKET];
+    char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec vector = {answer, 6}, its = {(void *)address, length};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+
+    seen.doomed |= (flags & IS_LAST) != 0;
+    if (seen.doomed)
+        flags |= IS_LAST;
+    answer[0] = length <= inside ? 'A' : 'a';
+    memcpy(answer + 1, packet + 1, 4);
+    answer[5] = flags;
+    if (length > longest)
+        return 0;
+    if (length <= inside) {
+        struct iovec ours = {answer + 6, length};
+        if (length && process_vm_readv(worker, &ours, 1, &its, 1, 0) != (ssize_t)length)
+            return 0;
+        vector.iov_len += length;
+    } else {
+        file = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (file < 0 || ftruncate(file, length))
+            give_up("no file for an answer");
+        char *place = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (place == MAP_FAILED)
+            give_up("no memory for an answer");
+        struct iovec ours = {place, length};
+        ssize_t got = process_vm_readv(worker, &ours, 1, &its, 1, 0);
+        munmap(place, length);
+        if (got != (ssize_t)length
+            || fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+            return 0;
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &file, sizeof file);
+    }
+    sent = sendmsg(channel, &message, MSG_NOSIGNAL) > 0;
+    if (file >= 0)
+        close(file);
+    return sent;
+}
+
+/* Have the worker learn a script's code, and keep that. Returns 0 at its end. */
+static int teach(const struct seccomp_notif *said)
+{
+    static char path[PAGE];
+    size_t length = said->data.args[2];
+    struct seccomp_notif next;
+    if (seen.doomed || length > sizeof path)
+        return 0;
+    read_worker(said->data.args[1], path, length);
+    stop();
+    put_back();
+    char *other = beside;
+    size_t other_length = beside_length;
+    beside = NULL;
+    beside_length = 0;
+    deliver('L', 1, path, length);
+    beside = other;
+    beside_length = other_length;
+    if (!run(&next) || next.data.args[0] != RESTS || seen.doomed)
+        return 0;
+    stop();
+    if (open_descriptors() != FIRST_FREE_DESCRIPTOR || seen.forked || seen.handled)
+        return 0;
+    take_snapshot();
+    return 1;
+}
+
+static int open_of_worker(const char *name, int flags)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", worker, name);
+    int descriptor = open(path, flags | O_CLOEXEC);
+    if (descriptor < 0)
+        give_up(path);
+    return descriptor;
+}
+
+static void receive_descriptors(int socket)
+{
+    char byte, control[CMSG_SPACE(2 * sizeof(int))];
+    struct iovec vector = {&byte, 1};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = sizeof control};
+    if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC) != 1)
+        _exit(1);        /* the worker has said why */
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (!header || header->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+        _exit(1);
+    faults = ((int *)CMSG_DATA(header))[0];
+    told = ((int *)CMSG_DATA(header))[1];
+    close(socket);
+}
+
+static void get_ready(int socket)
+{
+    protect_own();
+    receive_descriptors(socket);
+    death = syscall(__NR_pidfd_open, worker, 0);
+    pagemap = open_of_worker("pagemap", O_RDONLY);
+    maps = open_of_worker("maps", O_RDONLY);
+    listing = open_of_worker("fd", O_RDONLY | O_DIRECTORY);
+    read_worker((uint64_t)actions, actions, sizeof actions);
+}
+
+static void note_descriptors(void)
+{
+    if (open_descriptors() != FIRST_FREE_DESCRIPTOR) {
+        errno = EMFILE;
+        give_up("the worker's descriptors cannot be counted");
+    }
+    for (int number = 0; number < FIRST_FREE_DESCRIPTOR; number++)
+        flags_of[number] = flags_now(number);
+}
+
+static int serve_one(void)
+{
+    struct seccomp_notif said;
+    tn=0;T;deliver('Q', 0, packet, packet_length);T;
+    if (!run(&said))
+        return 0;
+    T;
+    if (said.data.args[0] == LEARNS) {
+        if (!teach(&said))
+            return 0;
+        deliver('Q', 1, packet, packet_length);
+        if (!run(&said))
+            return 0;
+    }
+    if (said.data.args[0] != ANSWERS || !pass_on(&said) || seen.doomed)
+        return 0;
+    T;stop();T;
+    put_back();T;
+    static int c; if (++c%100==0) {char b[500];int n=0;for(int i=1;i<tn;i++)n+=sprintf(b+n,"%.1f ",tt[i]-tt[i-1]);dprintf(2,"T %s pages %ld\n",b,pages);}
+    pages=0;
+    return 1;
+}
+
+/* Keep the worker `process` until its end, or that of the channel. Sizes are in bytes: of the
+   inbox, the pool, what goes inside a packet, the longest answer. Does not return: the
+   interpreter of this process has lost its memory. */
+_Noreturn void keep(int from, int socket, int process, void *its_inbox, void *our_pool, void *its_pool,
+         const size_t *sizes)
+{
+    struct seccomp_notif said;
+    channel = from;
+    worker = process;
+    inbox = (uint64_t)its_inbox;
+    pool = our_pool;
+    pool_in_worker = its_pool;
+    inbox_size = sizes[0];
+    pool_pages = sizes[1] / PAGE;
+    inside = sizes[2];
+    longest = sizes[3];
+    next_slot = ZEROS + 1;
+    get_ready(socket);
+    if (!run(&said) || said.data.args[0] != RESTS)
+        _exit(1);
+    stop();
+    note_descriptors();
+    take_snapshot();
+    while (take_request())
+        if (!serve_one())
+            break;
+    int status = 0;
+    if (waitpid(worker, &status, WNOHANG | __WALL) == worker && WIFEXITED(status))
+        _exit(WEXITSTATUS(status));
+    _exit(0);
+}
