@@ -87,10 +87,6 @@ struct inbox { uint32_t length; uint8_t kind, last_try, unused[10]; };
 #define STAYS 1
 #define IS_LAST 2
 
-#include <time.h>
-static double now(void){struct timespec t;clock_gettime(CLOCK_MONOTONIC,&t);return t.tv_sec*1e6+t.tv_nsec/1e3;}
-static double tt[20];static int tn; static long pages;
-#define T (tt[tn++]=now())
 #define EVERY_SIGNAL 64
 struct action { unsigned long handler, flags, restorer, mask; };        /* the kernel's */
 static struct action actions[EVERY_SIGNAL + 1]; /* as they were in the worker at its first rest */
@@ -231,7 +227,11 @@ static struct { int doomed, mapped, forked, timed, flagged; uint64_t handled; } 
 
 static _Noreturn void give_up(const char *what)
 {
-    dprintf(2, "[keeper] %s: %s\n", what, strerror(errno));
+    /* Not dprintf(3), which takes memory. */
+    char line[256];
+    int length = snprintf(line, sizeof line, "[keeper] %s: %s\n", what, strerrordesc_np(errno));
+    if (length > 0 && write(2, line, (size_t)length < sizeof line ? (size_t)length : sizeof line) < 0)
+        _exit(2);
     _exit(1);
 }
 
@@ -787,7 +787,7 @@ static void put_memory_back(void)
                 list[n++] = (struct copy){at, source, PAGE};
             }
     }
-    T;have_copied(n);T;pages=all;
+    have_copied(n);
     if (all > MOST_LEFT_OPEN || ++since_protected == REQUESTS_LEFT_OPEN)
         protect_all();
 }
@@ -1084,10 +1084,9 @@ static void note_descriptors(void)
 static int serve_one(void)
 {
     struct seccomp_notif said;
-    tn=0;T;deliver('Q', 0, packet, packet_length);T;
+    deliver('Q', 0, packet, packet_length);
     if (!run(&said))
         return 0;
-    T;
     if (said.data.args[0] == LEARNS) {
         if (!teach(&said))
             return 0;
@@ -1097,10 +1096,8 @@ static int serve_one(void)
     }
     if (said.data.args[0] != ANSWERS || !pass_on(&said) || seen.doomed)
         return 0;
-    T;stop();T;
-    put_back();T;
-    static int c; if (++c%100==0) {char b[500];int n=0;for(int i=1;i<tn;i++)n+=sprintf(b+n,"%.1f ",tt[i]-tt[i-1]);dprintf(2,"T %s pages %ld\n",b,pages);}
-    pages=0;
+    stop();
+    put_back();
     return 1;
 }
 

@@ -16,6 +16,7 @@ from servers.kernel import syscalls
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    import mmap
     from typing import Final
 
 _SOURCE: Final = Path(__file__).with_name("keeper.c")
@@ -26,6 +27,16 @@ LEARNS: Final = 3
 
 STAYS: Final = 1
 IS_LAST: Final = 2
+
+
+class _Buffer(ctypes.Structure):  # Py_buffer, whose first member is what is asked for
+    _fields_ = (("buf", ctypes.c_void_p), ("rest", ctypes.c_byte * 128))
+
+
+_get_buffer: Final = ctypes.pythonapi.PyObject_GetBuffer
+_get_buffer.argtypes = (ctypes.py_object, ctypes.c_void_p, ctypes.c_int)
+_release_buffer: Final = ctypes.pythonapi.PyBuffer_Release
+_release_buffer.argtypes = (ctypes.c_void_p,)
 
 
 class Keeper:
@@ -39,25 +50,29 @@ class Keeper:
         self._say.restype = None
         self._submit = loaded.submit
         self._keep = loaded.keep
-        self._keep.argtypes = (
-            *(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p),
-            *(ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t),
-        )
+        self._keep.argtypes = (*[ctypes.c_int] * 3, *[ctypes.c_void_p] * 4)
+        self._keep.restype = None
         loaded.rest.restype = None
         self.rest = loaded.rest
         """Wait for a request, in the worker; to this moment it is put back after each."""
 
     def keep(
-        self, channel: int, socket: int, process: int, inbox: int, sizes: tuple[int, int, int]
-    ) -> int:
-        """Keep the worker `process` for good, and return an exit status.
+        self,
+        channel: int,
+        socket: int,
+        process: int,
+        places: tuple[int, int, int],
+        sizes: tuple[int, int, int, int],
+    ) -> None:
+        """Keep the worker `process` for good, and end with it: does not return.
 
-        `channel` leads to the front, `socket` to the worker, which submits itself by it. `inbox` is
-        an address in the worker, `sizes` are those of the inbox, the longest content inside a
+        `channel` leads to the front, `socket` to the worker, which submits itself by it. `places`
+        are addresses: of the worker's inbox, of the pool here, and of the same in the worker, which
+        cannot write it. `sizes` are those of the inbox, the pool, the longest content inside a
         packet, and the longest answer.
         """
-        status: int = self._keep(channel, socket, process, inbox, *sizes)
-        return status
+        sized = (ctypes.c_size_t * len(sizes))(*sizes)
+        self._keep(channel, socket, process, *places, sized)
 
     def submit(self, socket: int) -> None:
         """Put this process into the hands of the keeper at the other end. Raises OSError."""
@@ -71,6 +86,15 @@ class Keeper:
     def learn(self, path: bytes) -> None:
         """Ask to be told to compile a script, and be put back: it does not return."""
         self._say(LEARNS, path, len(path), 0)
+
+
+def address_of(memory: mmap.mmap) -> int:
+    """Return where it is mapped, be it for reading only."""
+    view = _Buffer()
+    _get_buffer(memory, ctypes.byref(view), 0)
+    place: int = view.buf
+    _release_buffer(ctypes.byref(view))
+    return place
 
 
 def load(directory: str) -> Keeper:
