@@ -6,22 +6,19 @@ children, timers, handlers. What cannot be undone ends the worker, and another t
 
 from __future__ import annotations
 
-import errno
-import os
 import resource
-from functools import partial
 
 from servers import host_checks
-from servers.errors import Unavailable
-from servers.kernel import seccomp, syscalls
-from servers.mode import RunsAs, Setting
+from servers.http import Request
+from servers.kernel import seccomp
+from servers.mode import Answered, RunsAs, Setting
 from servers.modes import router
 from servers.modes.groundhog import keeping, tracking
-from servers.modes.groundhog.resting_worker import Interpreter, RestingWorker
+from servers.modes.groundhog.resting_worker import Performer, RestingWorker
 from servers.modes.router.starter import Makings, Starter
 from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
-from servers.interpreter.embedded import server_environment
+from servers.interpreter.embedded import environment_of, server_environment
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -60,13 +57,19 @@ class Mode(router.Mode):
     def master_init(self) -> None:
         """Compile the keeper, and start the starter."""
         self._environment = server_environment()
-        limits = self.setting.limits
-        interpreter = self._interpreter = Interpreter(limits.output, self.setting.code_cache)
         self._printed = b""
+        limits = self.setting.limits
         keeper = keeping.load(self.setting.private)
+        performer = Performer(limits.output, self.setting.code_cache, keeper)
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
-        worker = RestingWorker(self._run, limits, interpreter, keeper, confine)
+        self._worker = worker = RestingWorker(self._run, limits, performer, keeper, confine)
         walls = self._walls
         walls.prepare()
         makings = Makings(walls.enter, walls.make_child, walls.wall_in)
         self._starter = Starter(self.setting, worker, makings, int(self.option("bound")))
+
+    def handle(self, request: Request) -> Answered:
+        """Have the worker run the script. In a worker's keeper, or in a rehearsal."""
+        environment = environment_of(request, self._environment)
+        self._printed = self._worker.perform(request, environment)
+        return Answered.KEEP

@@ -1,8 +1,8 @@
-/* The keeper of one worker: passes it a request, passes its answer on, and puts it back.
+/* The keeper of one worker: gives it a request, takes its answer, and puts it back.
 
-   A library that the worker's makers load (keeping.py). The process that calls `keep` is the
-   parent of the worker and the first process of their pid namespace; it runs nothing but this
-   from then on. `submit` and `rest` are called in the worker, before any script has run there.
+   A library that the worker's makers load (keeping.py). The process that calls `begin` is the
+   parent of the worker and the first process of their pid namespace; no script ever runs there.
+   `submit` and `rest` are called in the worker, before any script has run there.
 
    What the kernel tells the keeper, and no script can hide or forge:
 
@@ -72,7 +72,6 @@ struct scan {
 #endif
 
 #define PAGE 4096UL
-#define LONGEST_PACKET (64 * 1024 + 1024)
 #define MOST_AREAS 1024
 #define MOST_REGIONS 2048
 #define MOST_STACK (16 * 1024 * 1024UL)
@@ -82,10 +81,8 @@ struct scan {
 
 /* What a worker says by the one call that means nothing else here, vhangup(2). */
 enum { RESTS = 1, ANSWERS = 2, LEARNS = 3 };
-/* What its inbox begins with; then comes the packet. */
-struct inbox { uint32_t length; uint8_t kind, last_try, unused[10]; };
-#define STAYS 1
-#define IS_LAST 2
+/* What its inbox begins with; then comes the message. */
+struct inbox { uint64_t length; };
 
 #define EVERY_SIGNAL 64
 struct action { unsigned long handler, flags, restorer, mask; };        /* the kernel's */
@@ -148,9 +145,9 @@ void rest(void)
 }
 
 /* Say something to the keeper, and be put back. */
-void say(long what, const void *content, size_t length, long flags)
+void say(long what, const void *content, size_t length)
 {
-    syscall(__NR_vhangup, what, content, length, flags);
+    syscall(__NR_vhangup, what, content, length);
     _exit(1);
 }
 
@@ -200,7 +197,7 @@ struct copy { uint64_t to, from, length; };
 #define MOST_COPIES 2047        /* and one that ends the list */
 #define FIRST_SLOT 12           /* in pages: what the list takes */
 #define ZEROS FIRST_SLOT
-#define OURS 0                  /* the page is as it is in the keeper, where nobody can write it */
+#define REFERRED 0              /* the page is as it is in the reference */
 static char *pool, *pool_in_worker;
 static uint32_t pool_pages, next_slot;
 
@@ -213,9 +210,9 @@ static int area_count;
 static uint64_t lowest, highest;        /* of what is written to */
 static int since_protected;             /* requests */
 
-static pid_t worker;
+static pid_t worker, reference;
 static int channel, faults, told, death, pagemap, maps, listing, flags_of[FIRST_FREE_DESCRIPTOR];
-static uint64_t inbox, inbox_size, inside, longest;
+static uint64_t inbox, inbox_size, longest;
 static unsigned long break_at;
 static struct user_regs_struct registers;       /* as they are when a rest is over */
 static char extended[16 * 1024];                /* the same, of the rest of them (XSAVE) */
@@ -227,11 +224,7 @@ static struct { int doomed, mapped, forked, timed, flagged; uint64_t handled; } 
 
 static _Noreturn void give_up(const char *what)
 {
-    /* Not dprintf(3), which takes memory. */
-    char line[256];
-    int length = snprintf(line, sizeof line, "[keeper] %s: %s\n", what, strerrordesc_np(errno));
-    if (length > 0 && write(2, line, (size_t)length < sizeof line ? (size_t)length : sizeof line) < 0)
-        _exit(2);
+    dprintf(2, "[keeper] %s: %s\n", what, strerror(errno));
     _exit(1);
 }
 
@@ -336,7 +329,7 @@ static int judge(const struct seccomp_notif *call)
             return 0;
         }
     case __NR_prlimit64:
-        if ((pid_t)a[0] == getpid())
+        if ((pid_t)a[0] == getpid() || (pid_t)a[0] == reference)
             return EPERM;
         if (own || (pid_t)a[0] == worker)
             seen.doomed = 1;
@@ -523,41 +516,12 @@ static int read_mappings(int file, struct mapping *mappings, int most)
     return found;
 }
 
-/* The keeper's own memory is what the worker's was when that was forked. Whatever of it the keeper
-   has no need to write is protected from that, and is a part of the snapshot. */
-
-static struct mapping own[MOST_AREAS];
-static int own_count;
-
-static int is_needed(const struct mapping *m)
+/* The reference is a process that was forked from the same as the worker was, and has done nothing
+   since: what the two have in common is kept there, at no cost. */
+static int read_reference(uint64_t address, char *to)
 {
-    static const char here;     /* of this library's data */
-    uint64_t needed[] = {(uint64_t)&errno, (uint64_t)&own, (uint64_t)&here, (uint64_t)&stdout,
-                         (uint64_t)&stderr, (uint64_t)pool};
-    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
-        if (m->start <= needed[i] && needed[i] < m->end)
-            return 1;
-    return m->is_stack || m->of_file || m->shared;
-}
-
-static void protect_own(void)
-{
-    static struct mapping all[MOST_AREAS];
-    int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-    int count = read_mappings(file, all, MOST_AREAS);
-    close(file);
-    for (int i = 0; i < count; i++)
-        if (all[i].writable && !is_needed(&all[i])
-            && mprotect((void *)all[i].start, all[i].end - all[i].start, PROT_READ) == 0)
-            own[own_count++] = all[i];
-}
-
-static int is_own(uint64_t address)
-{
-    for (int i = 0; i < own_count; i++)
-        if (own[i].start <= address && address < own[i].end)
-            return 1;
-    return 0;
+    struct iovec ours = {to, PAGE}, its = {(void *)address, PAGE};
+    return process_vm_readv(reference, &ours, 1, &its, 1, 0) == PAGE;
 }
 
 static uint32_t *slot_of(const struct area *area, uint64_t address)
@@ -578,15 +542,15 @@ static char *new_slot(uint32_t *slot)
 /* Keep what one page of the worker's holds now. */
 static void keep_page(const struct area *area, uint64_t address, int is_first)
 {
-    static char content[PAGE];
+    static char content[PAGE], before[PAGE];
     uint32_t *slot = slot_of(area, address);
-    if (*slot != ZEROS && *slot != OURS) {
+    if (*slot != ZEROS && *slot != REFERRED) {
         read_worker(address, pool + *slot * PAGE, PAGE);
         return;
     }
     read_worker(address, content, PAGE);
-    if (is_first && is_own(address) && !memcmp(content, (void *)address, PAGE))
-        *slot = OURS;
+    if (is_first && read_reference(address, before) && !memcmp(content, before, PAGE))
+        *slot = REFERRED;
     else
         memcpy(new_slot(slot), content, PAGE);
 }
@@ -758,8 +722,8 @@ static uint64_t source_of(uint64_t address)
         give_up("a page was written that there was not");
     }
     uint32_t *slot = slot_of(area, address);
-    if (*slot == OURS)
-        memcpy(new_slot(slot), (void *)address, PAGE);
+    if (*slot == REFERRED && !read_reference(address, new_slot(slot)))
+        give_up("cannot read the reference's memory");
     return (uint64_t)pool_in_worker + *slot * PAGE;
 }
 
@@ -820,11 +784,12 @@ static int kill_others(void)
     int found = 0, directory = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         give_up("cannot read /proc");
-    /* Not readdir(3), which takes memory. struct linux_dirent64: getdents(2). */
+    /* struct linux_dirent64: getdents(2) */
     while ((length = syscall(__NR_getdents64, directory, entries, sizeof entries)) > 0)
         for (char *entry = entries; entry < entries + length; entry += *(uint16_t *)(entry + 16)) {
             pid_t process = atoi(entry + 19);
-            if (process <= 0 || process == getpid() || process == worker)
+            if (process <= 0 || process == getpid() || process == worker
+                || process == reference)
                 continue;
             found++;
             kill(process, SIGKILL);
@@ -868,8 +833,10 @@ static int flags_now(int number)
 }
 
 /* Put the stopped worker back into the state of the snapshot; or end, if that cannot be done. */
-static void put_back(void)
+static void undo(void)
 {
+    if (seen.doomed)
+        _exit(0);
     if (seen.forked)
         end_others();
     if (open_descriptors() != FIRST_FREE_DESCRIPTOR
@@ -897,141 +864,78 @@ static void put_back(void)
     memset(&seen, 0, sizeof seen);
 }
 
-/* Requests and answers (messages.py) */
+/* What the keeper's interpreter calls */
 
-static char packet[LONGEST_PACKET];
-static size_t packet_length;
-static char *beside;            /* a content too long for a packet, and its length */
-static size_t beside_length;
-
-static void forget_request(void)
+/* Wait until the channel has something; return 0 when the worker has ended instead. */
+int await_request(void)
 {
-    if (beside)
-        munmap(beside, beside_length);
-    beside = NULL;
-    beside_length = 0;
-}
-
-/* Wait for a request; return 0 when nobody will ask any more. */
-static int take_request(void)
-{
-    char control[CMSG_SPACE(sizeof(int))];
     struct pollfd of[2] = {{channel, POLLIN, 0}, {death, POLLIN, 0}};
-    struct iovec vector = {packet, sizeof packet};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
-                             .msg_controllen = sizeof control};
-    forget_request();
     while (poll(of, 2, -1) < 1)
         ;
-    if (of[1].revents)
-        return 0;
-    ssize_t length = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
-    if (length < 5 || message.msg_flags & MSG_TRUNC)
-        return 0;
-    packet_length = length;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    if (header && header->cmsg_type == SCM_RIGHTS) {
-        struct stat status;
-        int file = *(int *)CMSG_DATA(header);
-        if (fstat(file, &status) || status.st_size < 1)
-            return 0;
-        beside_length = status.st_size;
-        beside = mmap(NULL, beside_length, PROT_READ, MAP_PRIVATE, file, 0);
-        close(file);
-        if (beside == MAP_FAILED)
-            give_up("no memory for a request");
-    }
-    return 1;
+    return !of[1].revents;
 }
 
-/* Put a message into the inbox of the stopped worker, and let it run. */
-static void deliver(char kind, int last_try, void *content, size_t length)
+/* Put a message into the inbox of the stopped worker, let it run, and wait until it says
+   something. Returns what, or 0 at its end. */
+static struct seccomp_notif said;
+int have_done(const void *content, size_t length)
 {
-    struct inbox head = {.length = length + beside_length, .kind = kind, .last_try = last_try};
-    struct iovec ours[3] = {{&head, sizeof head}, {content, length}, {beside, beside_length}};
-    size_t all = sizeof head + length + beside_length;
-    struct iovec its = {(void *)inbox, all};
-    if (all > inbox_size || process_vm_writev(worker, ours, 3, &its, 1, 0) != (ssize_t)all)
-        _exit(0);
-    if (ptrace(PTRACE_DETACH, worker, NULL, NULL))
-        _exit(0);
+    struct inbox head = {.length = length};
+    struct iovec ours[2] = {{&head, sizeof head}, {(void *)content, length}};
+    struct iovec its = {(void *)inbox, sizeof head + length};
+    ssize_t all = its.iov_len;
+    if (its.iov_len > inbox_size || process_vm_writev(worker, ours, 2, &its, 1, 0) != all)
+        return 0;
+    if (ptrace(PTRACE_DETACH, worker, NULL, NULL) || !run(&said))
+        return 0;
+    return said.data.args[0];
 }
 
-/* Pass an answer on, which is in the worker's memory. Returns 0 if it may not be. */
-static int pass_on(const struct seccomp_notif *said)
+/* Return what the worker's last words refer to, or NULL if that is too long, or is not there. */
+const char *last_words(size_t *length)
 {
-    uint64_t address = said->data.args[1], length = said->data.args[2];
-    int flags = said->data.args[3] & (STAYS | IS_LAST), file = -1, sent;
-    static char answer[LONGEST_PACKET];
-    char control[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec vector = {answer, 6}, its = {(void *)address, length};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
-
-    seen.doomed |= (flags & IS_LAST) != 0;
-    if (seen.doomed)
-        flags |= IS_LAST;
-    answer[0] = length <= inside ? 'A' : 'a';
-    memcpy(answer + 1, packet + 1, 4);
-    answer[5] = flags;
-    if (length > longest)
-        return 0;
-    if (length <= inside) {
-        struct iovec ours = {answer + 6, length};
-        if (length && process_vm_readv(worker, &ours, 1, &its, 1, 0) != (ssize_t)length)
-            return 0;
-        vector.iov_len += length;
-    } else {
-        file = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        if (file < 0 || ftruncate(file, length))
-            give_up("no file for an answer");
-        char *place = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-        if (place == MAP_FAILED)
+    static char *words;
+    static size_t room;
+    uint64_t address = said.data.args[1], size = said.data.args[2];
+    struct iovec ours, its = {(void *)address, size};
+    if (size > longest)
+        return NULL;
+    if (size >= room) {
+        if (words)
+            munmap(words, room);
+        room = (size | 0xffff) + 1;
+        words = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (words == MAP_FAILED)
             give_up("no memory for an answer");
-        struct iovec ours = {place, length};
-        ssize_t got = process_vm_readv(worker, &ours, 1, &its, 1, 0);
-        munmap(place, length);
-        if (got != (ssize_t)length
-            || fcntl(file, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-            return 0;
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(header), &file, sizeof file);
     }
-    sent = sendmsg(channel, &message, MSG_NOSIGNAL) > 0;
-    if (file >= 0)
-        close(file);
-    return sent;
+    ours = (struct iovec){words, size};
+    if (size && process_vm_readv(worker, &ours, 1, &its, 1, 0) != (ssize_t)size)
+        return NULL;
+    *length = size;
+    return words;
 }
 
-/* Have the worker learn a script's code, and keep that. Returns 0 at its end. */
-static int teach(const struct seccomp_notif *said)
+/* Whether the worker cannot be put back. */
+int is_doomed(void)
 {
-    static char path[PAGE];
-    size_t length = said->data.args[2];
-    struct seccomp_notif next;
-    if (seen.doomed || length > sizeof path)
-        return 0;
-    read_worker(said->data.args[1], path, length);
+    return seen.doomed;
+}
+
+/* Stop the worker, and put it back into the state of the snapshot; or end this process. */
+void put_back(void)
+{
     stop();
-    put_back();
-    char *other = beside;
-    size_t other_length = beside_length;
-    beside = NULL;
-    beside_length = 0;
-    deliver('L', 1, path, length);
-    beside = other;
-    beside_length = other_length;
-    if (!run(&next) || next.data.args[0] != RESTS || seen.doomed)
-        return 0;
+    undo();
+}
+
+/* Take another snapshot of a worker that rests, and has run no script since it was put back. */
+void keep_rest(void)
+{
     stop();
-    if (open_descriptors() != FIRST_FREE_DESCRIPTOR || seen.forked || seen.handled)
-        return 0;
+    if (seen.doomed || seen.forked || seen.handled || seen.timed || seen.flagged
+        || open_descriptors() != FIRST_FREE_DESCRIPTOR)
+        _exit(0);
     take_snapshot();
-    return 1;
 }
 
 static int open_of_worker(const char *name, int flags)
@@ -1062,7 +966,6 @@ static void receive_descriptors(int socket)
 
 static void get_ready(int socket)
 {
-    protect_own();
     receive_descriptors(socket);
     death = syscall(__NR_pidfd_open, worker, 0);
     pagemap = open_of_worker("pagemap", O_RDONLY);
@@ -1081,54 +984,27 @@ static void note_descriptors(void)
         flags_of[number] = flags_now(number);
 }
 
-static int serve_one(void)
+/* Begin to keep the worker `process`, which has been forked and submits itself by a socket. What it
+   shares with the process `like` is not copied. Sizes are in bytes: of the inbox, the pool, the
+   longest answer. Returns 0 if it ends before it rests. */
+int begin(int from, int socket, int process, int like, void *its_inbox, void *our_pool,
+          void *its_pool, const size_t *sizes)
 {
-    struct seccomp_notif said;
-    deliver('Q', 0, packet, packet_length);
-    if (!run(&said))
-        return 0;
-    if (said.data.args[0] == LEARNS) {
-        if (!teach(&said))
-            return 0;
-        deliver('Q', 1, packet, packet_length);
-        if (!run(&said))
-            return 0;
-    }
-    if (said.data.args[0] != ANSWERS || !pass_on(&said) || seen.doomed)
-        return 0;
-    stop();
-    put_back();
-    return 1;
-}
-
-/* Keep the worker `process` until its end, or that of the channel. Sizes are in bytes: of the
-   inbox, the pool, what goes inside a packet, the longest answer. Does not return: the
-   interpreter of this process has lost its memory. */
-_Noreturn void keep(int from, int socket, int process, void *its_inbox, void *our_pool, void *its_pool,
-         const size_t *sizes)
-{
-    struct seccomp_notif said;
     channel = from;
     worker = process;
+    reference = like;
     inbox = (uint64_t)its_inbox;
     pool = our_pool;
     pool_in_worker = its_pool;
     inbox_size = sizes[0];
     pool_pages = sizes[1] / PAGE;
-    inside = sizes[2];
-    longest = sizes[3];
+    longest = sizes[2];
     next_slot = ZEROS + 1;
     get_ready(socket);
     if (!run(&said) || said.data.args[0] != RESTS)
-        _exit(1);
+        return 0;
     stop();
     note_descriptors();
     take_snapshot();
-    while (take_request())
-        if (!serve_one())
-            break;
-    int status = 0;
-    if (waitpid(worker, &status, WNOHANG | __WALL) == worker && WIFEXITED(status))
-        _exit(WEXITSTATUS(status));
-    _exit(0);
+    return 1;
 }

@@ -25,9 +25,6 @@ RESTS: Final = 1
 ANSWERS: Final = 2
 LEARNS: Final = 3
 
-STAYS: Final = 1
-IS_LAST: Final = 2
-
 
 class _Buffer(ctypes.Structure):  # Py_buffer, whose first member is what is asked for
     _fields_ = (("buf", ctypes.c_void_p), ("rest", ctypes.c_byte * 128))
@@ -39,53 +36,102 @@ _release_buffer: Final = ctypes.pythonapi.PyBuffer_Release
 _release_buffer.argtypes = (ctypes.c_void_p,)
 
 
+class Ended(Exception):
+    """The worker has ended, or says what it should not: nothing can be expected of it any more."""
+
+
 class Keeper:
-    """The functions of the library: one for the keeper's process, the rest for the worker's."""
+    """The functions of the library: some for the keeper's process, some for the worker's.
+
+    All keep hold of the interpreter's lock: there is one thread.
+    """
 
     def __init__(self, library: Path) -> None:
-        """Load it. Keeps hold of the interpreter's lock in all calls: there is one thread."""
+        """Load it. Raises OSError."""
         loaded = ctypes.PyDLL(os.fspath(library))
-        self._say = loaded.say
-        self._say.argtypes = (ctypes.c_long, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_long)
-        self._say.restype = None
+        self._begin = loaded.begin
+        self._begin.argtypes = (*[ctypes.c_int] * 4, *[ctypes.c_void_p] * 4)
+        self._have_done = loaded.have_done
+        self._have_done.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
+        self._last_words = loaded.last_words
+        self._last_words.restype = ctypes.c_void_p
+        self._length = ctypes.c_size_t()
+        self._await_request = loaded.await_request
+        self._is_doomed = loaded.is_doomed
+        self._put_back = loaded.put_back
+        self._put_back.restype = None
+        self._keep_rest = loaded.keep_rest
+        self._keep_rest.restype = None
         self._submit = loaded.submit
-        self._keep = loaded.keep
-        self._keep.argtypes = (*[ctypes.c_int] * 3, *[ctypes.c_void_p] * 4)
-        self._keep.restype = None
-        loaded.rest.restype = None
+        self._say = loaded.say
+        self._say.argtypes = (ctypes.c_long, ctypes.c_char_p, ctypes.c_size_t)
+        self._say.restype = None
         self.rest = loaded.rest
-        """Wait for a request, in the worker; to this moment it is put back after each."""
+        """In the worker: wait to be asked. To this moment it is put back."""
+        self.rest.restype = None
 
-    def keep(
+    # In the keeper
+
+    def begin(
         self,
-        channel: int,
-        socket: int,
-        process: int,
+        descriptors: tuple[int, int],
+        processes: tuple[int, int],
         places: tuple[int, int, int],
-        sizes: tuple[int, int, int, int],
+        sizes: tuple[int, int, int],
     ) -> None:
-        """Keep the worker `process` for good, and end with it: does not return.
+        """Begin to keep a worker; returns when it rests. Raises Ended.
 
-        `channel` leads to the front, `socket` to the worker, which submits itself by it. `places`
-        are addresses: of the worker's inbox, of the pool here, and of the same in the worker, which
-        cannot write it. `sizes` are those of the inbox, the pool, the longest content inside a
-        packet, and the longest answer.
+        `descriptors` are the channel to the front and a socket by which the worker submits itself;
+        `processes` are the worker and its reference. `places` are addresses: of the worker's inbox,
+        of the pool here, and of the same in the worker, which cannot write it; `sizes` those of the
+        inbox, the pool and the longest answer, in bytes.
         """
         sized = (ctypes.c_size_t * len(sizes))(*sizes)
-        self._keep(channel, socket, process, *places, sized)
+        if not self._begin(*descriptors, *processes, *places, sized):
+            raise Ended
+
+    def await_request(self) -> None:
+        """Wait until the channel has something. Raises Ended."""
+        if not self._await_request():
+            raise Ended
+
+    def have_done(self, message: bytes) -> tuple[int, bytes]:
+        """Ask the worker, which was put back; return what it says and what of. Raises Ended.
+
+        What it says is not to be trusted.
+        """
+        said = self._have_done(message, len(message))
+        if not said:
+            raise Ended
+        if said == RESTS:
+            return RESTS, b""
+        place = self._last_words(ctypes.byref(self._length))
+        if not place:
+            raise Ended
+        return said, ctypes.string_at(place, self._length.value)
+
+    def is_doomed(self) -> bool:
+        """Return whether the worker has done what cannot be undone."""
+        return bool(self._is_doomed())
+
+    def put_back(self) -> None:
+        """Put the worker back. Ends this process where that fails, and with it the worker."""
+        self._put_back()
+
+    def keep_rest(self) -> None:
+        """Have the worker, which rests, put back into this state from now on."""
+        self._keep_rest()
+
+    # In the worker
 
     def submit(self, socket: int) -> None:
         """Put this process into the hands of the keeper at the other end. Raises OSError."""
         if number := self._submit(socket):
             raise OSError(number, os.strerror(number))
 
-    def answer(self, content: bytes, flags: int) -> None:
-        """Give the answer, and be put back: it does not return."""
-        self._say(ANSWERS, content, len(content), flags)
-
-    def learn(self, path: bytes) -> None:
-        """Ask to be told to compile a script, and be put back: it does not return."""
-        self._say(LEARNS, path, len(path), 0)
+    def say(self, what: int, content: bytes) -> None:
+        """Say something, and be put back: it does not return."""
+        self._say(what, content, len(content))
 
 
 def address_of(memory: mmap.mmap) -> int:

@@ -99,15 +99,11 @@ def take_request(channel: socket.socket) -> Asked | None:
     message, file = _receive(channel, 0)
     if not message:
         return None
-    return request_in(message if file < 0 else message + _content_of(file, sys.maxsize))
-
-
-def request_in(message: bytes) -> Asked:
-    """Return the request of a packet, whose content is in it."""
     _, number, remote_port, port, length = _ASKED.unpack_from(message)
     start = _ASKED.size + length
     address = message[_ASKED.size : start].decode()
-    return Asked(number, (address, remote_port), port, message[start:])
+    content = message[start:] if file < 0 else _content_of(file, sys.maxsize)
+    return Asked(number, (address, remote_port), port, content)
 
 
 def take_answer(channel: socket.socket, longest: int) -> Answered | None:
