@@ -338,6 +338,8 @@ static int judge(const struct seccomp_notif *call)
         seen.doomed = 1;        /* nor may it be the keeper's, as that of a group or a user is */
         return (int)a[0] != PRIO_PROCESS || (pid_t)a[1] == getpid() ? EPERM : 0;
     case __NR_prctl:
+        if (own && (uint32_t)a[0] == PR_SET_DUMPABLE)
+            return EPERM;       /* or the keeper could not even read the answer */
         if (own && !is_harmless(a[0]))
             seen.doomed = 1;
         return 0;
@@ -395,6 +397,12 @@ static int run(struct seccomp_notif *said)
 
 /* The worker as it stands */
 
+/* Whether it has stopped for a signal that is ignored, but for those who trace (signal(7)). */
+static int is_about_a_child(int status)
+{
+    return WSTOPSIG(status) == SIGCHLD && status >> 16 == 0;
+}
+
 static void stop(void)
 {
     int status;
@@ -402,8 +410,12 @@ static void stop(void)
         give_up("cannot trace the worker");
     if (ptrace(PTRACE_INTERRUPT, worker, NULL, NULL))
         give_up("cannot stop the worker");
-    if (waitpid(worker, &status, __WALL) != worker || status >> 16 != PTRACE_EVENT_STOP)
-        _exit(0);        /* it has ended, or a signal was on its way to it */
+    do {
+        if (waitpid(worker, &status, __WALL) != worker || !WIFSTOPPED(status))
+            _exit(0);
+    } while (is_about_a_child(status) && !ptrace(PTRACE_CONT, worker, NULL, NULL));
+    if (status >> 16 != PTRACE_EVENT_STOP)
+        _exit(0);       /* a signal was on its way to it */
 }
 
 static void set_registers(struct user_regs_struct *values)
@@ -449,8 +461,11 @@ static long have_called(long number, long first, long second, long third, long f
             _exit(0);
         let(&call, 0);
     }
-    if (waitpid(worker, &status, __WALL) != worker || !WIFSTOPPED(status)
-        || WSTOPSIG(status) != SIGTRAP)
+    do {
+        if (waitpid(worker, &status, __WALL) != worker || !WIFSTOPPED(status))
+            _exit(0);
+    } while (is_about_a_child(status) && !ptrace(PTRACE_SINGLESTEP, worker, NULL, NULL));
+    if (WSTOPSIG(status) != SIGTRAP)
         _exit(0);
     struct iovec vector = {&values, sizeof values};
     if (ptrace(PTRACE_GETREGSET, worker, (void *)NT_PRSTATUS, &vector))
@@ -837,6 +852,8 @@ static void undo(void)
 {
     if (seen.doomed)
         _exit(0);
+    if (ptrace(PTRACE_SETSIGMASK, worker, (void *)8, &no_signals))
+        give_up("cannot set the mask of signals");
     if (seen.forked)
         end_others();
     if (open_descriptors() != FIRST_FREE_DESCRIPTOR
@@ -846,8 +863,6 @@ static void undo(void)
         for (int number = 0; number < FIRST_FREE_DESCRIPTOR; number++)
             if (flags_now(number) != flags_of[number])
                 _exit(0);
-    if (ptrace(PTRACE_SETSIGMASK, worker, (void *)8, &no_signals))
-        give_up("cannot set the mask of signals");
     if (seen.mapped)
         put_mappings_back();
     put_memory_back();

@@ -240,6 +240,11 @@ class RestingWorker(TenantWorker):
         os.dup2(socket, _FIRST_DESCRIPTOR)
         os.closerange(_FIRST_DESCRIPTOR + 1, _LAST_DESCRIPTOR)
         pool.close()
+        # Its own, and not what other workers have as well: an open file has flags.
+        nothing = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nothing, 0)
+        os.dup2(nothing, 1)
+        os.close(nothing)
         os.setsid()
         syscalls.prctl(_PR_SET_THP_DISABLE, 1)
         # So that the keeper, which is the same user, may look at it.

@@ -1,0 +1,270 @@
+"""What is special to `groundhog`: what a request changes in its worker, the next does not find."""
+
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+
+from tests.servers.live import Server, Sites, name_of, needs_root
+
+pytestmark = needs_root
+
+OK = "print('Content-Type: text/plain\\n')\n"
+
+LOOK = (
+    OK
+    + r"""
+import builtins, ctypes, fcntl, gc, os, re, resource, signal, sys
+libc = ctypes.CDLL(None)
+libm = ctypes.CDLL("libm.so.6")
+status = open("/proc/self/status").read()
+def of(name):
+    return re.search(rf"^{name}:\s*(.*)$", status, re.MULTILINE)[1]
+def links():
+    for number in sorted(map(int, os.listdir("/proc/self/fd"))):
+        try:
+            yield number, os.readlink(f"/proc/self/fd/{number}")
+        except FileNotFoundError:
+            pass
+try:
+    children = os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    children = None
+class Stack(ctypes.Structure):
+    _fields_ = (("at", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+stack = Stack()
+libc.sigaltstack(None, ctypes.byref(stack))
+libc.sbrk.restype = libc.getenv.restype = ctypes.c_void_p
+spans = [line.split()[:2] for line in open("/proc/self/maps")]
+sizes = [(span.split("-"), kind) for span, kind in spans]
+handlers = [signal.getsignal(n) for n in signal.valid_signals()]
+try:
+    with open(os.path.dirname(__file__) + "/lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        may_lock = True
+except OSError:
+    may_lock = False
+seen = {
+    "builtins": (len(dir(builtins)), builtins.len is len, hasattr(builtins, "mark")),
+    "modules": hasattr(os, "mark"),
+    "C heap": (libc.getenv(b"MARK"), libc.rand()),
+    "mappings": (len(spans), sum(int(b, 16) - int(a, 16) for (a, b), _ in sizes)),
+    "writable": sum(kind.startswith("rw") for _, kind in spans),
+    "descriptors": list(links()),
+    "flags": [fcntl.fcntl(n, fcntl.F_GETFL) for n in range(3)],
+    "threads": len(os.listdir("/proc/self/task")),
+    "processes": sorted(name for name in os.listdir("/proc") if name.isdigit()),
+    "children": children,
+    "timers": [signal.getitimer(n) for n in range(3)],
+    "signals": [of(n) for n in ("SigQ", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt")],
+    "handlers": [repr(h) for h in handlers],
+    "alternative stack": (stack.at, stack.size),
+    "umask": of("Umask"),
+    "limits": [resource.getrlimit(n) for n in range(16)],
+    "priority": os.getpriority(os.PRIO_PROCESS, 0),
+    "name": open("/proc/self/comm").read(),
+    "filters": (of("Seccomp"), of("Seccomp_filters"), of("NoNewPrivs")),
+    "dumpable": libc.prctl(3, 0, 0, 0, 0),
+    "group": (os.getpgid(0), os.getsid(0)),
+    "identity": (os.getresuid(), os.getresgid(), os.getgroups()),
+    "environment": "MARK" in os.environ,
+    "rounding": libm.fegetround(),
+    "interpreter": (sys.getrecursionlimit(), gc.get_threshold(), sys.path, repr(sys.excepthook)),
+    "locked memory": of("VmLck"),
+    "may write": os.access(os.path.dirname(__file__), os.W_OK) and bool(open("w", "w")),
+    "may lock": may_lock,
+}
+for item in seen.items():
+    print(item)
+"""
+)
+
+# What a script does, and whether its worker can be put back: else another takes its place.
+UNDONE = {
+    "an attribute of a builtin module": "import builtins; builtins.mark = 1",
+    "a patched builtin": "import builtins; builtins.len = lambda thing: 7",
+    "an attribute of a module": "import os; os.mark = 1",
+    "a variable of the C library": """
+        import ctypes
+        ctypes.CDLL(None).setenv(b'MARK', b'1', 1); ctypes.CDLL(None).srand(77)""",
+    "large objects": "import builtins; builtins.mark = [bytes(1 << 20) for _ in range(40)]",
+    "many objects": "import builtins; builtins.mark = [object() for _ in range(200_000)]",
+    "a break that has grown": "import ctypes; ctypes.CDLL(None).sbrk(1 << 22)",
+    "mappings": """
+        import builtins, mmap
+        builtins.mark = [mmap.mmap(-1, 1 << 20) for _ in range(9)]
+        builtins.mark[0][:] = b'x' * (1 << 20)""",
+    "a mapping of a file": """
+        import builtins, mmap
+        with open(__file__) as file:
+            builtins.mark = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)""",
+    "a mapping without access": """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap(None, 1 << 20, 0, 0x22, -1, 0)""",
+    "a deep stack": """
+        import sys
+        sys.setrecursionlimit(20_000)
+        def down(n): return n and down(n - 1) + sorted([1], key=lambda x: 0)[0]
+        down(5_000)""",
+    "open descriptors": "import os; [os.open('/dev/null', os.O_RDONLY) for _ in range(9)]",
+    "a pipe and an event": "import os; os.pipe(); os.eventfd(1)",
+    "a listening socket": """
+        import builtins, socket
+        builtins.mark = socket.socket(socket.AF_UNIX); builtins.mark.bind(b'\\0name')
+        builtins.mark.listen()""",
+    "a socket that does not block": """
+        import builtins, socket
+        builtins.mark = socket.socketpair(); builtins.mark[0].setblocking(False)""",
+    "a locked file": """
+        import builtins, fcntl, os
+        builtins.mark = open(os.path.dirname(__file__) + '/lock', 'w')
+        fcntl.flock(builtins.mark, fcntl.LOCK_EX)""",
+    "a child": "import os, time\nif os.fork() == 0: time.sleep(60); os._exit(0)",
+    "an orphan": """
+        import os, time
+        if os.fork() == 0:
+            if os.fork() == 0: time.sleep(60)
+            os._exit(0)
+        os.wait()""",
+    "a dead child": "import os, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(0.05)",
+    "a session of its own": """
+        import os, time
+        if os.fork() == 0: os.setsid(); time.sleep(60)""",
+    "a program": "import subprocess; subprocess.run(['/bin/true'], check=True)",
+    "a program that goes on": "import subprocess; subprocess.Popen(['/bin/sleep', '60'])",
+    "timers": """
+        import signal
+        signal.setitimer(signal.ITIMER_REAL, 60); signal.setitimer(signal.ITIMER_PROF, 60)""",
+    "an alarm": "import signal; signal.alarm(60)",
+    "a handler": "import signal; signal.signal(signal.SIGUSR2, print)",
+    "an ignored signal": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "a blocked signal": """
+        import signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGTRAP])""",
+    "a directory": "import os; os.chdir('/')",
+    "a umask": "import os; os.umask(0)",
+    "an environment": "import os; os.environ['MARK'] = '1'; os.putenv('MARK', '1')",
+    "a rounding mode": "import ctypes; ctypes.CDLL('libm.so.6').fesetround(0x800)",
+    "an interpreter's settings": """
+        import gc, sys
+        sys.setrecursionlimit(77); gc.set_threshold(1); sys.path.append('/tmp'); sys.excepthook = 7""",
+    "what others may see": "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)",
+    "an exception": "raise ValueError('left')",
+    "an exit": "import sys; sys.exit('words')",
+}
+REPLACED = {
+    "a part of its memory unmapped": """
+        import ctypes
+        span = next(line for line in open('/proc/self/maps') if 'memfd:pool' in line).split()[0]
+        start, end = (int(number, 16) for number in span.split('-'))
+        ctypes.CDLL(None).munmap(ctypes.c_void_p(end - 4096), ctypes.c_size_t(4096))""",
+    "another protection of its memory": """
+        import ctypes
+        span = next(line for line in open('/proc/self/maps') if 'memfd:pool' in line).split()[0]
+        start, end = (int(number, 16) for number in span.split('-'))
+        ctypes.CDLL(None).mprotect(ctypes.c_void_p(end - 4096), ctypes.c_size_t(4096), 0)""",
+    "something mapped over its memory": """
+        import ctypes
+        span = next(line for line in open('/proc/self/maps') if 'memfd:pool' in line).split()[0]
+        start, end = (int(number, 16) for number in span.split('-'))
+        libc = ctypes.CDLL(None); libc.mmap.restype = ctypes.c_void_p
+        libc.mmap(ctypes.c_void_p(end - 4096), ctypes.c_size_t(4096), 1, 0x32, -1, 0)""",
+    "an advice about its memory": """
+        import ctypes
+        span = next(line for line in open('/proc/self/maps') if '[heap]' in line).split()[0]
+        start, end = (int(number, 16) for number in span.split('-'))
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(4096), 16)""",
+    "locked memory": """
+        import ctypes
+        span = next(line for line in open('/proc/self/maps') if '[heap]' in line).split()[0]
+        ctypes.CDLL(None).mlock(ctypes.c_void_p(int(span.split('-')[0], 16)), ctypes.c_size_t(1))""",
+    "a closed descriptor": "import os; os.close(0)",
+    "a closed range": "import os; os.closerange(0, 2)",
+    "a descriptor put over another": "import os; os.dup2(os.open('/dev/zero', os.O_RDONLY), 0)",
+    "a flag of an open file": "import os; os.set_blocking(0, False)",
+    "a flag of it by another number": """
+        import fcntl, os
+        fcntl.fcntl(os.dup(0), fcntl.F_SETFL, os.O_NONBLOCK)""",
+    "who gets an open file's signals": "import fcntl; fcntl.fcntl(1, fcntl.F_SETOWN, 1)",
+    "a thread": """
+        import threading, time
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()""",
+    "a timer of POSIX": """
+        import ctypes
+        made = ctypes.c_void_p()
+        assert ctypes.CDLL(None).timer_create(1, None, ctypes.byref(made)) == 0""",
+    "a pending signal": """
+        import os, signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        os.kill(os.getpid(), signal.SIGTERM)""",
+    "an alternative stack": "import faulthandler, sys; faulthandler.enable(open('/dev/null'))",
+    "a limit": "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (57, 57))",
+    "a limit, by its child": """
+        import os, resource as r
+        if os.fork() == 0: r.prlimit(os.getppid(), r.RLIMIT_NOFILE, (57, 57)); os._exit(0)
+        os.wait()""",
+    "a priority": "import os; os.nice(5)",
+    "a name": "import ctypes; ctypes.CDLL(None).prctl(15, b'another', 0, 0, 0)",
+    "a filter": """
+        import ctypes, struct
+        allow = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7fff0000), 8)
+        program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', 1, ctypes.addressof(allow)))
+        assert ctypes.CDLL(None).prctl(22, 2, program, 0, 0) == 0""",
+    "a Landlock domain": """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        handled = ctypes.c_uint64(2)
+        rules = libc.syscall(444, ctypes.byref(handled), ctypes.c_size_t(8), 0)
+        assert rules >= 0 and libc.syscall(446, rules, 0) == 0""",
+    "its list of robust futexes": """
+        import ctypes
+        assert ctypes.CDLL(None).syscall(273, None, ctypes.c_size_t(24)) == 0""",
+}
+
+
+@pytest.fixture(name="server", scope="module")
+def _server(shared_sites: Sites) -> Iterator[Server]:
+    with Server("groundhog", shared_sites, "--script-seconds", "5") as running:
+        for name, source in (UNDONE | REPLACED).items():
+            shared_sites.put(file_of(name), OK + "print('done')\n" + textwrap.dedent(source))
+        shared_sites.put("look.py", LOOK)
+        yield running
+
+
+def file_of(name: str) -> str:
+    return f"{name.replace(' ', '-').replace(chr(39), '').replace(',', '')}.py"
+
+
+def look(server: Server) -> list[str]:
+    reply = server.get("/look.py")
+    assert reply.status == 200, reply.text + server.log()
+    return reply.text.splitlines()
+
+
+def keepers(server: Server) -> list[int]:
+    return [pid for pid in server.everybody() if name_of(pid) == "keeper"]
+
+
+def differences(before: list[str], after: list[str]) -> list[tuple[str, str]]:
+    return [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+
+
+@pytest.mark.parametrize("name", UNDONE)
+def test_the_worker_is_put_back_after(server: Server, name: str) -> None:
+    before, kept = look(server), keepers(server)
+    assert server.get(f"/{file_of(name)}").status in (200, 500), server.log()
+    assert differences(before, look(server)) == []
+    assert keepers(server) == kept, "the worker was replaced"
+
+
+@pytest.mark.parametrize("name", REPLACED)
+def test_the_worker_is_replaced_after(server: Server, name: str) -> None:
+    before, kept = look(server), keepers(server)
+    reply = server.get(f"/{file_of(name)}")
+    assert (reply.status, "done" in reply.text) == (200, True), reply.text + server.log()
+    changed = [was for was, _ in differences(before, look(server))]
+    # How large its heap is may differ from one worker to the next, and so what rand(3) begins with.
+    assert [line for line in changed if not line.startswith(("('C heap'", "('mappings'"))] == []
+    assert keepers(server) != kept, "the worker was kept"
