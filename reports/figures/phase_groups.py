@@ -12,7 +12,7 @@ GROUPS: Final = {
     ),
     "process or thread": (
         "fork", "thread start", "close descriptors", "ask zygote", "take job", "get worker",
-        "hand over",
+        "hand over", "wake worker",
     ),
     "credentials, walls": (
         "client's credential", "credential change", "switch back", "outer walls", "inner walls",
@@ -23,7 +23,9 @@ GROUPS: Final = {
     "opening the script": ("open script", "enter script", "leave script"),
     "imports": ("imports",),
     "script": ("script",),
-    "answer, exit, reap": ("answer", "exit", "reap", "thread end", "have child reaped"),
+    "answer, exit, reap": (
+        "answer", "exit", "reap", "thread end", "have child reaped", "fetch answer", "restore",
+    ),
     "new worker": ("respawn", "start worker"),
     "unexplained": ("unexplained",),
 }  # fmt: skip

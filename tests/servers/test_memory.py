@@ -33,7 +33,9 @@ def own_bytes(server: Server) -> int:
     return total
 
 
-@pytest.mark.parametrize("mode", ["cgi", "dso", "harache", "zygote", "fastcgi", "router"])
+@pytest.mark.parametrize(
+    "mode", ["cgi", "dso", "harache", "zygote", "fastcgi", "router", "groundhog"]
+)
 def test_answers_with_large_headers_do_not_stay(sites: Sites, mode: str) -> None:
     sites.put("big.py", BIG_HEADER)
     with Server(mode, sites) as server:
@@ -47,7 +49,7 @@ def test_answers_with_large_headers_do_not_stay(sites: Sites, mode: str) -> None
         server.wait_for(lambda: own_bytes(server) < before + 45 * MIB)
 
 
-@pytest.mark.parametrize("mode", ["dso", "harache", "zygote", "sandbox", "router"])
+@pytest.mark.parametrize("mode", ["dso", "harache", "zygote", "sandbox", "router", "groundhog"])
 def test_a_script_under_many_spellings_does_not_stay(sites: Sites, mode: str) -> None:
     sites.put("big.py", BIG_SCRIPT)
     with Server(mode, sites) as server:

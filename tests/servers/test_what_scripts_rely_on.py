@@ -290,7 +290,8 @@ def test_exception_is_an_error_unless_a_program_has_printed_before(server: Serve
 def test_end_without_tidying_up_takes_the_process_along(server: Server) -> None:
     server.sites.put("case.py", f"import os\n{HEAD}\nprint('x', flush=True)\nos._exit(0)")
     own_process = dict.fromkeys((*FORKED, "fastcgi"), 500)
-    status = {"cgi": 200, "suexec": 200, "router": 502, **own_process}.get(server.mode, 0)
+    routed = {"router": 502, "groundhog": 502}
+    status = {"cgi": 200, "suexec": 200, **routed, **own_process}.get(server.mode, 0)
     assert server.get("/case.py").status == status
     assert said(server, "print('served')") == "served"
 
@@ -333,7 +334,8 @@ def test_exit_handlers_are_called_for_a_script_that_fails(server: Server) -> Non
 def test_alarm_is_a_programs_own(server: Server) -> None:
     source = f"{HEAD}\nimport signal, time\nsignal.alarm(1)\ntime.sleep(1.2)\nprint('slept')"
     # The first process of a pid namespace is not ended by what it has not set a handler for.
-    ended = expect(server, 200, {(*EXECUTED, "harache", "zygote", "fastcgi"): 500})
+    by_signal = {(*EXECUTED, "harache", "zygote", "fastcgi"): 500, ("groundhog",): 502}
+    ended = expect(server, 200, by_signal)
     assert server.run(source).status == ended
 
 

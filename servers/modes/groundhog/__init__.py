@@ -10,6 +10,7 @@ import resource
 
 from servers import host_checks
 from servers.http import Request
+from servers.interpreter.embedded import environment_of, server_environment
 from servers.kernel import seccomp
 from servers.mode import Answered, RunsAs, Setting
 from servers.modes import router
@@ -18,11 +19,15 @@ from servers.modes.groundhog.resting_worker import Performer, RestingWorker
 from servers.modes.router.starter import Makings, Starter
 from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
-from servers.interpreter.embedded import environment_of, server_environment
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    from typing import Final
+
     from servers.profiling.timelines import Timeline
+
+# What the keeper calls beyond what a script may: all of it about the worker, which is its child.
+_KEEPERS_CALLS: Final = ("ptrace", "process_vm_readv", "process_vm_writev", "ioctl")
 
 
 class Mode(router.Mode):
@@ -33,6 +38,35 @@ class Mode(router.Mode):
     options = {  # noqa: RUF012 - read-only, see IsolationMode
         name: values for name, values in router.Mode.options.items() if name != "walls"
     }
+
+    recipe = None  # of pages copied and faults, which no bare cost is
+    _worker: RestingWorker
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here: the router's, and two changes of process more."""
+        from servers.profiling.timelines import ProbePoint, Step, Timeline
+
+        routed = router.Mode.timeline()
+        request: list[Step] = []
+        for step in routed.request:
+            if step.point == "entered":
+                request.append(Step("wake worker", "begun"))
+            request.append(step)
+            if step.point == "left":
+                request.append(Step("fetch answer", "joined"))
+        resting = f"{__name__}.resting_worker"
+        return Timeline(
+            tuple(request),
+            (Step("restore", "cleaned"),),
+            (
+                *routed.probes,
+                ProbePoint(f"{resting}:Performer.perform", "begun"),
+                ProbePoint(f"{resting}:RestingWorker.perform", end="joined"),
+                ProbePoint(f"{resting}:RestingWorker._answer", end="sent"),
+                ProbePoint(f"{resting}:RestingWorker._put_back", end="cleaned"),
+            ),
+        )
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -62,7 +96,9 @@ class Mode(router.Mode):
         keeper = keeping.load(self.setting.private)
         performer = Performer(limits.output, self.setting.code_cache, keeper)
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
-        self._worker = worker = RestingWorker(self._run, limits, performer, keeper, confine)
+        kept = seccomp.Installation(allowed_calls.compiled(also=_KEEPERS_CALLS))
+        worker = RestingWorker(self._run, limits, performer, keeper, (kept, confine))
+        self._worker = worker
         walls = self._walls
         walls.prepare()
         makings = Makings(walls.enter, walls.make_child, walls.wall_in)

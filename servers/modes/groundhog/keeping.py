@@ -12,7 +12,6 @@ from pathlib import Path
 
 from servers import host_checks
 from servers.errors import Unavailable
-from servers.kernel import syscalls
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ import os
 from servers.http import Request
 from servers.interpreter import child
 from servers.interpreter.context import (
+    MOST_KEPT_CODE,
     FileState,
     ScriptFailed,
     Stage,
@@ -27,6 +28,7 @@ from servers.mode import Limits
 from servers.modes.groundhog import keeping
 from servers.modes.router import messages
 from servers.modes.router.tenant_worker import TenantWorker
+from servers.remembered import Bounded, size_of
 from servers.sites import Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     import sys
     from collections.abc import Callable
     from types import CodeType
-    from typing import Final, NoReturn
+    from typing import Final
 else:
     import _signal as signal
     import _socket as socket
@@ -72,7 +74,7 @@ class Performer:
         self._keeps_code = keeps_code
         self._keeper = keeper
         self._stage = Stage(output_limit)
-        self._codes: dict[bytes, tuple[FileState, CodeType]] = {}
+        self._codes: Bounded[bytes, tuple[FileState, CodeType]] = Bounded(MOST_KEPT_CODE)
         with open(child.WARMUP_SCRIPT, "rb") as file:
             self._warmup = compile(file.read(), child.WARMUP_SCRIPT, "exec", dont_inherit=True)
 
@@ -128,7 +130,8 @@ class Performer:
         """Compile a script, and keep its code. Where it cannot be, whoever runs it says so."""
         descriptor = open_script(path)
         try:
-            self._codes[path] = state_of(descriptor), compile_script(descriptor, path)
+            code = compile_script(descriptor, path)
+            self._codes.keep(path, (state_of(descriptor), code), size_of(path) + size_of(code))
         except ScriptFailed:
             pass
         finally:
@@ -144,18 +147,18 @@ class RestingWorker(TenantWorker):
         limits: Limits,
         performer: Performer,
         keeper: keeping.Keeper,
-        confine_calls: Callable[[], object],
+        filters: tuple[Callable[[], object], Callable[[], object]],
     ) -> None:
-        """`run` calls `perform`; `confine_calls` puts on the filter of what scripts may call."""
+        """`run` calls `perform`; `filters` put on the keeper's and the script's filter."""
         super().__init__(run, limits)
         self._performer = performer
         self._keeper = keeper
-        self._confine_calls = confine_calls
+        self._confine_keeper, self._confine_script = filters
         self._keeps = False
         self._is_touched = False
 
     def rehearse(self) -> None:
-        """Do what the keeper and the worker will do, until the interpreter has filled its caches."""
+        """Do what keeper and worker will do, until the interpreter has filled its caches."""
         self._performer.rehearse()
         super().rehearse()
         self._performer.rehearse()
@@ -179,6 +182,7 @@ class RestingWorker(TenantWorker):
         os.close(file)
         syscalls.set_name("keeper")
         try:
+            self._confine_keeper()
             descriptors, processes = (channel.fileno(), ours.detach()), (worker, reference)
             self._keeper.begin(descriptors, processes, places, sizes)
             self._keeps = True
@@ -195,10 +199,13 @@ class RestingWorker(TenantWorker):
             asked = messages.take_request(channel)
             if asked is None:
                 return
-            messages.answer(channel, self.answer(asked, site))
+            self._answer(channel, asked, site)
             if self._is_touched and self._fit:
                 self._is_touched = False
                 self._put_back()
+
+    def _answer(self, channel: socket.socket, asked: messages.Asked, site: Site) -> None:
+        messages.answer(channel, self.answer(asked, site))
 
     def _put_back(self) -> None:
         self._keeper.put_back()
@@ -250,7 +257,7 @@ class RestingWorker(TenantWorker):
         # So that the keeper, which is the same user, may look at it.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         self._keeper.submit(_FIRST_DESCRIPTOR)
-        self._confine_calls()  # not before: it forbids what submitting takes
+        self._confine_script()  # not before: it forbids what submitting takes
         self._performer.rehearse()
         mask = os.umask(0)
         while True:

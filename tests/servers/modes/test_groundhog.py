@@ -149,7 +149,8 @@ UNDONE = {
     "a rounding mode": "import ctypes; ctypes.CDLL('libm.so.6').fesetround(0x800)",
     "an interpreter's settings": """
         import gc, sys
-        sys.setrecursionlimit(77); gc.set_threshold(1); sys.path.append('/tmp'); sys.excepthook = 7""",
+        sys.setrecursionlimit(77); gc.set_threshold(1)
+        sys.path.append('/tmp'); sys.excepthook = 7""",
     "what others may see": "import ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)",
     "an exception": "raise ValueError('left')",
     "an exit": "import sys; sys.exit('words')",
@@ -179,7 +180,8 @@ REPLACED = {
     "locked memory": """
         import ctypes
         span = next(line for line in open('/proc/self/maps') if '[heap]' in line).split()[0]
-        ctypes.CDLL(None).mlock(ctypes.c_void_p(int(span.split('-')[0], 16)), ctypes.c_size_t(1))""",
+        start = ctypes.c_void_p(int(span.split('-')[0], 16))
+        ctypes.CDLL(None).mlock(start, ctypes.c_size_t(1))""",
     "a closed descriptor": "import os; os.close(0)",
     "a closed range": "import os; os.closerange(0, 2)",
     "a descriptor put over another": "import os; os.dup2(os.open('/dev/zero', os.O_RDONLY), 0)",
