@@ -257,6 +257,18 @@ static int is_harmless(uint64_t option)
     }
 }
 
+/* What a child may set that borrows the worker's memory. */
+static int is_of_one_process(uint64_t option)
+{
+    switch ((uint32_t)option) {
+    case PR_SET_PDEATHSIG: case PR_SET_KEEPCAPS: case PR_SET_NAME: case PR_SET_SECCOMP:
+    case PR_SET_TIMERSLACK: case PR_SET_CHILD_SUBREAPER: case PR_SET_NO_NEW_PRIVS:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 /* Note what a call changes that is about to be made; return an errno to refuse it. Those of
    the worker's children, which have memory and descriptors of their own, matter less. */
 static int judge(const struct seccomp_notif *call)
@@ -338,16 +350,20 @@ static int judge(const struct seccomp_notif *call)
         seen.doomed = 1;        /* nor may it be the keeper's, as that of a group or a user is */
         return (int)a[0] != PRIO_PROCESS || (pid_t)a[1] == getpid() ? EPERM : 0;
     case __NR_prctl:
-        if (own && (uint32_t)a[0] == PR_SET_DUMPABLE)
+        if ((uint32_t)a[0] == PR_SET_DUMPABLE)
             return EPERM;       /* or the keeper could not even read the answer */
-        if (own && !is_harmless(a[0]))
+        if (!is_harmless(a[0]) && (own || !is_of_one_process(a[0])))
+            seen.doomed = 1;
+        return 0;
+    case __NR_arch_prctl:
+        if (own || (a[0] & 0xf000) == 0x4000)   /* of the address space: asm/prctl.h */
             seen.doomed = 1;
         return 0;
     case __NR_vhangup:
         return EPERM;
     case __NR_setsid: case __NR_setpgid: case __NR_setrlimit: case __NR_execve: case __NR_execveat:
     case __NR_close: case __NR_dup2: case __NR_dup3: case __NR_close_range: case __NR_sigaltstack:
-    case __NR_arch_prctl: case __NR_set_tid_address: case __NR_set_robust_list: case __NR_rseq:
+    case __NR_set_tid_address: case __NR_set_robust_list: case __NR_rseq:
     case __NR_landlock_restrict_self: case __NR_timer_create:
         seen.doomed |= own;
         return 0;

@@ -30,6 +30,7 @@ from servers.modes.router import messages
 from servers.modes.router.tenant_worker import TenantWorker
 from servers.remembered import Bounded, size_of
 from servers.sites import Site
+from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -60,6 +61,17 @@ _WORDS: Final = {b"QUERY_STRING": b"rehearsal"}
 RUN: Final = 0
 RUN_IF_KNOWN: Final = 1
 LEARN: Final = 2
+
+
+class _Job(NamedTuple):
+    path: bytes
+    directory: bytes
+    environment: dict[bytes, bytes]
+    body: bytes
+
+    def asking(self, kind: int) -> bytes:
+        """Return the message that asks the worker for it."""
+        return marshal.dumps((kind, *self))
 
 
 class Performer:
@@ -216,27 +228,28 @@ class RestingWorker(TenantWorker):
         In a rehearsal there is no worker. Raises ScriptFailed, OSError.
         """
         script = request.script
-        job = script.path, script.directory, environment, request.body
+        job = _Job(script.path, script.directory, environment, request.body)
         if not self._keeps:
-            marshal.loads(marshal.dumps((RUN, *job)))
+            marshal.loads(job.asking(RUN))
             return _printed(child.ANSWERED + b"\n")
         self._is_touched = True
-        said, words = self._keeper.have_done(marshal.dumps((RUN_IF_KNOWN, *job)))
+        said, words = self._keeper.have_done(job.asking(RUN_IF_KNOWN))
         if said == keeping.LEARNS:
-            words = self._teach(*job)
+            words = self._teach(job)
         elif said != keeping.ANSWERS:
             raise keeping.Ended
         self._fit = not self._keeper.is_doomed()
         return _printed(words)
 
-    def _teach(self, *job: object) -> bytes:
+    def _teach(self, job: _Job) -> bytes:
         """Have the worker learn the script of a job, and do it then."""
         keeper = self._keeper
         keeper.put_back()
-        if keeper.have_done(marshal.dumps((LEARN, *job[:1], b"", {}, b"")))[0] != keeping.RESTS:
+        lesson = job._replace(environment={}, body=b"")
+        if keeper.have_done(lesson.asking(LEARN))[0] != keeping.RESTS:
             raise keeping.Ended
         keeper.keep_rest()
-        said, words = keeper.have_done(marshal.dumps((RUN, *job)))
+        said, words = keeper.have_done(job.asking(RUN))
         if said != keeping.ANSWERS:
             raise keeping.Ended
         return words

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import resource
     import signal
     import socket
-    from typing import Final
+    from typing import ClassVar, Final
 
     from servers.profiling.timelines import Timeline
 else:
@@ -51,8 +51,8 @@ class Mode(IsolationMode):
 
     precedent = "nginx Unit, LSAPI"
     runs_as = RunsAs.OWNER
-    recipe = ()
-    kept_workers = ("router", "router:walls=off")
+    recipe: ClassVar[tuple[str, ...] | None] = ()
+    kept_workers: ClassVar[tuple[str, ...]] = ("router", "router:walls=off")
     ends_leftovers = True
     pool_worker = Front
     fixed_workers = 1
