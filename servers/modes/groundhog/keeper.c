@@ -71,6 +71,8 @@ struct scan {
 #define __NR_mseal 462
 #endif
 
+#define SYNC_WAKE_UP _IOW('!', 4, uint64_t)     /* SECCOMP_IOCTL_NOTIF_SET_FLAGS of 6.6 */
+
 #define PAGE 4096UL
 #define MOST_AREAS 1024
 #define MOST_REGIONS 2048
@@ -998,6 +1000,8 @@ static void receive_descriptors(int socket)
 static void get_ready(int socket)
 {
     receive_descriptors(socket);
+    /* The worker waits for whoever hears of its call: let it take its place (Linux 6.6). */
+    ioctl(told, SYNC_WAKE_UP, 1UL);
     death = syscall(__NR_pidfd_open, worker, 0);
     pagemap = open_of_worker("pagemap", O_RDONLY);
     maps = open_of_worker("maps", O_RDONLY);

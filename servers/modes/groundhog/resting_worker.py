@@ -15,7 +15,6 @@ import os
 from servers.http import Request
 from servers.interpreter import child
 from servers.interpreter.context import (
-    MOST_KEPT_CODE,
     FileState,
     ScriptFailed,
     Stage,
@@ -45,13 +44,14 @@ else:
     import _socket as socket
     import sys
 
-POOL_BYTES: Final = 64 * 1024 * 1024
+POOL_BYTES: Final = 24 * 1024 * 1024
 
 _FIRST_DESCRIPTOR: Final = 3
 _LAST_DESCRIPTOR: Final = 0xFFFF
 _PR_SET_THP_DISABLE: Final = 41  # linux/prctl.h
 _LENGTH: Final = 8  # struct inbox of keeper.c
 _SLACK: Final = 64 * 1024
+_MOST_KEPT_CODE: Final = 8 * 1024 * 1024  # what it takes is in the pool as well
 _REHEARSALS: Final = 8
 _LARGEST_ERRNO: Final = 0xFFFF
 _WORDS: Final = {b"QUERY_STRING": b"rehearsal"}
@@ -86,7 +86,7 @@ class Performer:
         self._keeps_code = keeps_code
         self._keeper = keeper
         self._stage = Stage(output_limit)
-        self._codes: Bounded[bytes, tuple[FileState, CodeType]] = Bounded(MOST_KEPT_CODE)
+        self._codes: Bounded[bytes, tuple[FileState, CodeType]] = Bounded(_MOST_KEPT_CODE)
         with open(child.WARMUP_SCRIPT, "rb") as file:
             self._warmup = compile(file.read(), child.WARMUP_SCRIPT, "exec", dont_inherit=True)
 
@@ -178,7 +178,7 @@ class RestingWorker(TenantWorker):
     def serve(self, channel: socket.socket, site: Site) -> None:
         """Fork the worker, and serve until its end, or that of the channel."""
         limits = self._limits
-        inbox_bytes = 2 * (limits.head + limits.body) + _SLACK
+        inbox_bytes = 4 * limits.head + limits.body + _SLACK
         inbox = mmap.mmap(-1, inbox_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         file = os.memfd_create("pool", os.MFD_CLOEXEC)
         os.ftruncate(file, POOL_BYTES)

@@ -1,11 +1,12 @@
 """What is special to `groundhog`: what a request changes in its worker, the next does not find."""
 
+import os
 import textwrap
 from collections.abc import Iterator
 
 import pytest
 
-from tests.servers.live import Server, Sites, name_of, needs_root
+from tests.servers.live import Server, Sites, name_of, needs_root, request, state_of
 
 pytestmark = needs_root
 
@@ -270,3 +271,146 @@ def test_the_worker_is_replaced_after(server: Server, name: str) -> None:
     # How large its heap is may differ from one worker to the next, and so what rand(3) begins with.
     assert [line for line in changed if not line.startswith(("('C heap'", "('mappings'"))] == []
     assert keepers(server) != kept, "the worker was kept"
+
+
+def ended(server: Server) -> list[int]:
+    """Return the ids of processes that have ended but are not reaped."""
+    return [pid for pid in server.everybody() if state_of(pid) == "Z"]
+
+
+# What a script may try against who keeps it
+
+SAY = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def say(what, content):
+    result = libc.syscall(153, what, content, ctypes.c_size_t(len(content)))
+    return result, ctypes.get_errno()
+"""
+PAGE = "b'A' + b'Content-Type: text/plain\\n\\nforged\\n'"
+MISBEHAVED = {
+    "it dies": ("import os; os._exit(0)", 502),
+    "it crashes": ("import ctypes; ctypes.string_at(8)", 502),
+    "it hangs": ("import time; time.sleep(60)", 504),
+    "it becomes another program": ("import os; os.execv('/bin/true', ['true'])", 502),
+    "it answers for itself": (f"{SAY}\nsay(2, {PAGE})", 200),
+    "it answers nothing": (f"{SAY}\nsay(2, b'')", 500),
+    "it answers with what is not there": (f"{SAY}\nlibc.syscall(153, 2, 8, 4096)", 502),
+    "it answers without end": (f"{SAY}\nlibc.syscall(153, 2, 8, ctypes.c_size_t(-1))", 502),
+    "it answers from a child": (
+        f"{SAY}\nimport os\nif os.fork() == 0:\n"
+        f"    os._exit(say(2, {PAGE}) != (-1, 1))\nassert os.wait()[1] == 0\n{OK}",
+        200,
+    ),
+    "it says that it rests": (f"{SAY}\nsay(1, b'')", 502),
+    "it says that it would learn": (f"{SAY}\nsay(3, b'')", 502),
+    "it says what it should not": (f"{SAY}\nsay(77, b'')", 502),
+    "it kills all that it can": (
+        f"{OK}\nimport os, signal\nfor process in 1, 2:\n"
+        "    for number in signal.SIGTERM, signal.SIGSTOP, signal.SIGKILL:\n"
+        "        os.kill(process, number)",
+        200,
+    ),
+    "it limits its keeper": (
+        f"{OK}\nimport resource\ntry: resource.prlimit(1, resource.RLIMIT_CPU, (0, 0))\n"
+        "except PermissionError: print('refused')",
+        200,
+    ),
+    "it slows its keeper": (
+        f"{OK}\nimport os\ntry: os.setpriority(os.PRIO_PROCESS, 1, 19)\n"
+        "except PermissionError: print('refused')",
+        200,
+    ),
+    "it looks at its keeper": (
+        f"{OK}\nfor name in 'mem', 'maps', 'environ', 'pagemap', 'fd/3':\n"
+        "    try: open(f'/proc/1/{name}', 'rb').read(); print('read', name)\n"
+        "    except OSError: pass",
+        200,
+    ),
+    "it forks without end": (
+        f"{OK}\nimport os, time\ntry:\n    while os.fork() or time.sleep(60): pass\n"
+        "except BlockingIOError: pass",
+        200,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISBEHAVED)
+def test_others_are_served_as_before_when(server: Server, name: str) -> None:
+    source, status = MISBEHAVED[name]
+    reply = server.run(source)
+    assert reply.status == status, reply.text + server.log()
+    assert "read" not in reply.text
+    for tenant in ("t0001", "t0002"):
+        assert f"tenant={tenant} " in server.get(tenant=tenant).text, server.log()
+    assert ended(server) == []
+
+
+def test_nothing_of_a_request_is_in_the_memory_of_the_next(server: Server) -> None:
+    server.sites.put(
+        "keep.py",
+        f"{OK}\nimport os, sys\nkept = [os.environ['HTTP_X_WORD'] * 9, sys.stdin.read() * 9]\n"
+        "import mmap\nmore = mmap.mmap(-1, 1 << 16)\n"
+        "more.write(kept[0].encode() * 9)\nprint(len(kept))",
+    )
+    server.sites.put(
+        "search.py",
+        f"{OK}\nimport re\nword = b'-'.join((b'sesame', b'open'))\nfound = 0\n"
+        "memory = open('/proc/self/mem', 'rb', buffering=0)\n"
+        "for line in open('/proc/self/maps'):\n"
+        "    start, end = (int(n, 16) for n in line.split()[0].split('-'))\n"
+        "    if line.split()[1].startswith('r') and start < 1 << 47:\n"
+        "        memory.seek(start)\n"
+        "        try: found += memory.read(end - start).count(word + word)\n"
+        "        except OSError: pass\n"
+        "print('found', found)",
+    )
+    body = b"sesame-open" * 4
+    headers = "X-Word: sesame-opensesame-open\r\nConnection: close\r\n"
+    asked = request("/keep.py", method="POST", body=body, headers=headers)
+    assert server.get("/search.py").text == "found 0\n"
+    assert server.ask(asked).text == "2\n"
+    assert server.get("/search.py").text == "found 0\n"
+
+
+# Scripts that it has to learn
+
+
+def test_a_changed_script_is_learnt_anew(server: Server) -> None:
+    kept = []
+    for number in range(3):
+        server.sites.put("case.py", f"{OK}print('{'n' * (number + 1)}')")
+        assert [server.get("/case.py").text for _ in range(3)] == ["n" * (number + 1) + "\n"] * 3
+        kept.append(keepers(server))
+    assert kept[0] == kept[2]
+
+
+def test_a_script_that_cannot_be_compiled_is_an_error_each_time(server: Server) -> None:
+    server.sites.put("case.py", "print('")
+    assert [server.get("/case.py").status for _ in range(3)] == [500] * 3
+    server.sites.put("case.py", OK)
+    assert server.get("/case.py").status == 200
+
+
+def test_large_bodies_and_answers_come_through_one_after_the_other(server: Server) -> None:
+    server.sites.put(
+        "case.py",
+        "import sys\nbody = sys.stdin.buffer.read()\n"
+        "sys.stdout.buffer.write(b'Content-Type: a/b\\n\\n' + body[::-1] * 2)",
+    )
+    kept = keepers(server)
+    for size in (300_000, 10, 4_000_000, 100_000):
+        body = os.urandom(size)
+        reply = server.ask(request("/case.py", method="POST", body=body))
+        assert (reply.status, reply.body == body[::-1] * 2) == (200, True)
+    assert keepers(server) == kept
+
+
+def test_each_of_many_requests_begins_the_same(server: Server) -> None:
+    """More than pages are left open for."""
+    server.sites.put(
+        "case.py",
+        f"{OK}import builtins\nbuiltins.count = getattr(builtins, 'count', 0) + 1\n"
+        "print(builtins.count, len(str(id(object()))))",
+    )
+    assert {server.get("/case.py").text.split()[0] for _ in range(150)} == {"1"}
