@@ -127,6 +127,12 @@ class Stage:
         _environ._data = _environb._data = environment
         self._imports.begin(file.rpartition("/")[0])
 
+    def supply(self, environment: dict[bytes, bytes], body: bytes) -> None:
+        """Put another environment and body in the place of those that it was set with."""
+        if body:
+            sys.stdin = _input(body)
+        _environ._data = _environb._data = environment
+
     def perform(self, code: CodeType) -> bytes:
         """Run a script's code and return what it printed. Raises ScriptFailed, ScriptTimeout.
 

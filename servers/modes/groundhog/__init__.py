@@ -94,10 +94,12 @@ class Mode(router.Mode):
         self._printed = b""
         limits = self.setting.limits
         keeper = keeping.load(self.setting.private)
-        performer = Performer(limits.output, self.setting.code_cache, keeper)
+        performer = Performer(limits.output, keeper)
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
         kept = seccomp.Installation(allowed_calls.compiled(also=_KEEPERS_CALLS))
-        worker = RestingWorker(self._run, limits, performer, keeper, (kept, confine))
+        worker = RestingWorker(
+            self._run, limits, performer, keeper, self.setting.code_cache, (kept, confine)
+        )
         self._worker = worker
         walls = self._walls
         walls.prepare()

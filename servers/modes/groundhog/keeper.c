@@ -82,7 +82,7 @@ struct scan {
 #define FIRST_FREE_DESCRIPTOR 3
 
 /* What a worker says by the one call that means nothing else here, vhangup(2). */
-enum { RESTS = 1, ANSWERS = 2, LEARNS = 3 };
+enum { RESTS = 1, ANSWERS = 2 };
 /* What its inbox begins with; then comes the message. */
 struct inbox { uint64_t length; };
 

@@ -22,7 +22,6 @@ _SOURCE: Final = Path(__file__).with_name("keeper.c")
 
 RESTS: Final = 1
 ANSWERS: Final = 2
-LEARNS: Final = 3
 
 
 class _Buffer(ctypes.Structure):  # Py_buffer, whose first member is what is asked for

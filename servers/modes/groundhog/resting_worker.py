@@ -51,16 +51,15 @@ _LAST_DESCRIPTOR: Final = 0xFFFF
 _PR_SET_THP_DISABLE: Final = 41  # linux/prctl.h
 _LENGTH: Final = 8  # struct inbox of keeper.c
 _SLACK: Final = 64 * 1024
+_MOST_KNOWN: Final = 1024 * 1024  # bytes
 _MOST_KEPT_CODE: Final = 8 * 1024 * 1024  # what it takes is in the pool as well
 _REHEARSALS: Final = 8
 _LARGEST_ERRNO: Final = 0xFFFF
 _WORDS: Final = {b"QUERY_STRING": b"rehearsal"}
 
-# What a job asks for: to run the script, to say so where it has to be compiled first, or to compile
-# it and run nothing.
+# What a job asks for: to run a script, or to get to know it and run nothing.
 RUN: Final = 0
-RUN_IF_KNOWN: Final = 1
-LEARN: Final = 2
+LEARN: Final = 1
 
 
 class _Job(NamedTuple):
@@ -77,77 +76,77 @@ class _Job(NamedTuple):
 class Performer:
     """What runs scripts in the worker: one after the other, each as if it were the first.
 
-    What it compiled would be forgotten as well. So it says that a script is new to it, and learns
-    the script in a time of its own, in which it does nothing but compile it, and which is kept.
+    What it compiled for one would be forgotten as well. So it gets to know a script in a time of
+    its own, in which it does nothing but compile it and set the stage for it, and which is kept.
     """
 
-    def __init__(self, output_limit: int, keeps_code: bool, keeper: keeping.Keeper) -> None:
+    def __init__(self, output_limit: int, keeper: keeping.Keeper) -> None:
         self._limit = output_limit
-        self._keeps_code = keeps_code
         self._keeper = keeper
         self._stage = Stage(output_limit)
-        self._codes: Bounded[bytes, tuple[FileState, CodeType]] = Bounded(_MOST_KEPT_CODE)
+        self._stage_is_for = b""
+        self._codes: Bounded[bytes, CodeType] = Bounded(_MOST_KEPT_CODE)
         with open(child.WARMUP_SCRIPT, "rb") as file:
             self._warmup = compile(file.read(), child.WARMUP_SCRIPT, "exec", dont_inherit=True)
 
     def rehearse(self) -> None:
         """Run a script of our own, so that the interpreter has what it needs at hand."""
         for _ in range(_REHEARSALS):
-            self._run(self._warmup, child.WARMUP_SCRIPT, b"/", _WORDS, b"")
-            self._stage.strike()
-            self._stage = Stage(self._limit)
+            self._set_stage(child.WARMUP_SCRIPT)
+            self._stage.supply(_WORDS, b"")
+            self._stage.perform(self._warmup)
+        self._clear_stage()
 
     def perform(self, job: bytes) -> None:
         """Do a job, and say how it went, which is the end of it; or learn, and return."""
         kind, path, directory, environment, body = marshal.loads(job)
         if kind == LEARN:
             self._learn(path)
-            self.rehearse()
             return
         try:
-            code = self._code_of(path, kind)
-            output = self._run(code, path, directory, environment, body)
-            verdict = child.ANSWERED
+            code = self._codes.get(path)
+            if code is None:
+                code = _compiled(path)
+            os.chdir(directory)
+            if self._stage_is_for != path:
+                self._set_stage(path)
+            self._stage.supply(environment, body)
+            words = child.ANSWERED + self._stage.perform(code)
         except ScriptFailed as error:
-            verdict, output = child.FAILED, str(error).encode()
+            words = child.FAILED + str(error).encode()
         except OSError as error:
-            verdict, output = child.REFUSED, child.refusal(error)
-        self._keeper.say(keeping.ANSWERS, verdict + output)
-
-    def _run(
-        self,
-        code: CodeType,
-        path: bytes,
-        directory: bytes,
-        environment: dict[bytes, bytes],
-        body: bytes,
-    ) -> bytes:
-        os.chdir(directory)
-        self._stage.set(path, environment, body)
-        return self._stage.perform(code)
-
-    def _code_of(self, path: bytes, kind: int) -> CodeType:
-        descriptor = open_script(path)
-        try:
-            known = self._codes.get(path)
-            if known is not None and known[0] == state_of(descriptor):
-                return known[1]
-            if kind == RUN_IF_KNOWN and self._keeps_code:
-                self._keeper.say(keeping.LEARNS, b"")
-            return compile_script(descriptor, path)
-        finally:
-            os.close(descriptor)
+            words = child.REFUSED + child.refusal(error)
+        self._keeper.say(keeping.ANSWERS, words)
 
     def _learn(self, path: bytes) -> None:
-        """Compile a script, and keep its code. Where it cannot be, whoever runs it says so."""
-        descriptor = open_script(path)
+        """Keep a script's code, and set the stage. Whoever runs it says where that cannot be."""
+        self._codes.forget(path)
         try:
-            code = compile_script(descriptor, path)
-            self._codes.keep(path, (state_of(descriptor), code), size_of(path) + size_of(code))
-        except ScriptFailed:
-            pass
-        finally:
-            os.close(descriptor)
+            code = _compiled(path)
+        except (OSError, ScriptFailed):
+            return
+        self._codes.keep(path, code, size_of(path) + size_of(code))
+        self.rehearse()
+        self._set_stage(path)
+
+    def _set_stage(self, path: bytes) -> None:
+        self._clear_stage()
+        self._stage.set(path, {}, b"")
+        self._stage_is_for = path
+
+    def _clear_stage(self) -> None:
+        if self._stage_is_for:
+            self._stage.strike()
+            self._stage = Stage(self._limit)
+            self._stage_is_for = b""
+
+
+def _compiled(path: bytes) -> CodeType:
+    descriptor = open_script(path)
+    try:
+        return compile_script(descriptor, path)
+    finally:
+        os.close(descriptor)
 
 
 class RestingWorker(TenantWorker):
@@ -159,15 +158,18 @@ class RestingWorker(TenantWorker):
         limits: Limits,
         performer: Performer,
         keeper: keeping.Keeper,
+        keeps_code: bool,
         filters: tuple[Callable[[], object], Callable[[], object]],
     ) -> None:
         """`run` calls `perform`; `filters` put on the keeper's and the script's filter."""
         super().__init__(run, limits)
         self._performer = performer
         self._keeper = keeper
+        self._keeps_code = keeps_code
         self._confine_keeper, self._confine_script = filters
         self._keeps = False
         self._is_touched = False
+        self._known: Bounded[bytes, FileState] = Bounded(_MOST_KNOWN)
 
     def rehearse(self) -> None:
         """Do what keeper and worker will do, until the interpreter has filled its caches."""
@@ -229,30 +231,26 @@ class RestingWorker(TenantWorker):
         """
         script = request.script
         job = _Job(script.path, script.directory, environment, request.body)
+        state = _state_at(script.path)
         if not self._keeps:
             marshal.loads(job.asking(RUN))
             return _printed(child.ANSWERED + b"\n")
+        if self._keeps_code and self._known.get(script.path) != state:
+            self._teach(script.path, state)
         self._is_touched = True
-        said, words = self._keeper.have_done(job.asking(RUN_IF_KNOWN))
-        if said == keeping.LEARNS:
-            words = self._teach(job)
-        elif said != keeping.ANSWERS:
+        said, words = self._keeper.have_done(job.asking(RUN))
+        if said != keeping.ANSWERS:
             raise keeping.Ended
         self._fit = not self._keeper.is_doomed()
         return _printed(words)
 
-    def _teach(self, job: _Job) -> bytes:
-        """Have the worker learn the script of a job, and do it then."""
-        keeper = self._keeper
-        keeper.put_back()
-        lesson = job._replace(environment={}, body=b"")
-        if keeper.have_done(lesson.asking(LEARN))[0] != keeping.RESTS:
+    def _teach(self, path: bytes, state: FileState) -> None:
+        """Have the worker get to know a script, and be put back into that state from now on."""
+        lesson = _Job(path, b"", {}, b"")
+        if self._keeper.have_done(lesson.asking(LEARN))[0] != keeping.RESTS:
             raise keeping.Ended
-        keeper.keep_rest()
-        said, words = keeper.have_done(job.asking(RUN))
-        if said != keeping.ANSWERS:
-            raise keeping.Ended
-        return words
+        self._keeper.keep_rest()
+        self._known.keep(path, state, size_of(path) + size_of(state))
 
     # In the worker
 
@@ -286,6 +284,15 @@ def _stay() -> None:
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
     while True:
         signal.pause()
+
+
+def _state_at(path: bytes) -> FileState:
+    """Return the state of a script that this process may open. Raises OSError."""
+    descriptor = open_script(path)
+    try:
+        return state_of(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _printed(words: bytes) -> bytes:
