@@ -213,7 +213,8 @@ static uint64_t lowest, highest;        /* of what is written to */
 static int since_protected;             /* requests */
 
 static pid_t worker, reference;
-static int channel, faults, told, death, pagemap, maps, listing, flags_of[FIRST_FREE_DESCRIPTOR];
+static int channel, faults, told, death, pagemap, maps, memory, memory_before, listing,
+     flags_of[FIRST_FREE_DESCRIPTOR];
 static uint64_t inbox, inbox_size, longest;
 static unsigned long break_at;
 static struct user_regs_struct registers;       /* as they are when a rest is over */
@@ -491,10 +492,11 @@ static long have_called(long number, long first, long second, long third, long f
     return values.rax;
 }
 
+/* Not by process_vm_readv(2), which pins what it reads: of pages that two processes share since a
+   fork the kernel then makes copies (FOLL_PIN and unsharing in mm/gup.c). */
 static void read_worker(uint64_t address, void *to, size_t length)
 {
-    struct iovec ours = {to, length}, its = {(void *)address, length};
-    if (process_vm_readv(worker, &ours, 1, &its, 1, 0) != (ssize_t)length)
+    if (pread(memory, to, length, address) != (ssize_t)length)
         give_up("cannot read the worker's memory");
 }
 
@@ -553,8 +555,7 @@ static int read_mappings(int file, struct mapping *mappings, int most)
    since: what the two have in common is kept there, at no cost. */
 static int read_reference(uint64_t address, char *to)
 {
-    struct iovec ours = {to, PAGE}, its = {(void *)address, PAGE};
-    return process_vm_readv(reference, &ours, 1, &its, 1, 0) == PAGE;
+    return pread(memory_before, to, PAGE, address) == PAGE;
 }
 
 static uint32_t *slot_of(const struct area *area, uint64_t address)
@@ -971,10 +972,10 @@ void keep_rest(void)
     take_snapshot();
 }
 
-static int open_of_worker(const char *name, int flags)
+static int open_of(pid_t process, const char *name, int flags)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", worker, name);
+    snprintf(path, sizeof path, "/proc/%d/%s", process, name);
     int descriptor = open(path, flags | O_CLOEXEC);
     if (descriptor < 0)
         give_up(path);
@@ -1003,9 +1004,11 @@ static void get_ready(int socket)
     /* The worker waits for whoever hears of its call: let it take its place (Linux 6.6). */
     ioctl(told, SYNC_WAKE_UP, 1UL);
     death = syscall(__NR_pidfd_open, worker, 0);
-    pagemap = open_of_worker("pagemap", O_RDONLY);
-    maps = open_of_worker("maps", O_RDONLY);
-    listing = open_of_worker("fd", O_RDONLY | O_DIRECTORY);
+    pagemap = open_of(worker, "pagemap", O_RDONLY);
+    maps = open_of(worker, "maps", O_RDONLY);
+    memory = open_of(worker, "mem", O_RDONLY);
+    memory_before = open_of(reference, "mem", O_RDONLY);
+    listing = open_of(worker, "fd", O_RDONLY | O_DIRECTORY);
     read_worker((uint64_t)actions, actions, sizeof actions);
 }
 

@@ -190,8 +190,11 @@ class RestingWorker(TenantWorker):
         places = address_of(inbox), address_of(pool), address_of(shown)
         sizes = inbox_bytes, POOL_BYTES, limits.output + _SLACK
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # So that the keeper, which is the same user, may look at the two; nobody may look at it.
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         reference = _forked(_stay)
         worker = _forked(lambda: self._live(theirs.fileno(), inbox, pool))
+        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         theirs.close()
         os.close(file)
         syscalls.set_name("keeper")
@@ -265,8 +268,6 @@ class RestingWorker(TenantWorker):
         os.close(nothing)
         os.setsid()
         syscalls.prctl(_PR_SET_THP_DISABLE, 1)
-        # So that the keeper, which is the same user, may look at it.
-        syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         self._keeper.submit(_FIRST_DESCRIPTOR)
         self._confine_script()  # not before: it forbids what submitting takes
         self._performer.rehearse()
@@ -281,7 +282,6 @@ class RestingWorker(TenantWorker):
 def _stay() -> None:
     """Be the reference: what the worker was when it was forked."""
     os.closerange(0, _LAST_DESCRIPTOR)
-    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
     while True:
         signal.pause()
 
