@@ -22,7 +22,7 @@ from servers.interpreter.context import (
     open_script,
     state_of,
 )
-from servers.kernel import syscalls
+from servers.kernel import detach, syscalls
 from servers.mode import Limits
 from servers.modes.groundhog import keeping
 from servers.modes.router import messages
@@ -192,8 +192,8 @@ class RestingWorker(TenantWorker):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # So that the keeper, which is the same user, may look at the two; nobody may look at it.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
-        reference = _forked(_stay)
-        worker = _forked(lambda: self._live(theirs.fileno(), inbox, pool))
+        reference = detach.fork(_stay)
+        worker = detach.fork(lambda: self._live(theirs.fileno(), inbox, pool))
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         theirs.close()
         os.close(file)
@@ -304,17 +304,3 @@ def _printed(words: bytes) -> bytes:
         number = int.from_bytes(output[: child.LENGTH], "little") & _LARGEST_ERRNO
         raise OSError(number, os.strerror(number))
     raise ScriptFailed(output.decode("utf-8", "replace"))
-
-
-def _forked(live: Callable[[], object]) -> int:
-    process = os.fork()
-    if process:
-        return process
-    try:
-        live()
-    except BaseException:
-        kind, error, trace = sys.exc_info()
-        if kind and error:
-            sys.__excepthook__(kind, error, trace)
-    finally:
-        os._exit(1)
