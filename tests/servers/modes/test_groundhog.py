@@ -1,11 +1,15 @@
 """What is special to `groundhog`: what a request changes in its worker, the next does not find."""
 
+import errno
 import os
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from servers.errors import Unavailable
+from servers.modes.groundhog import keeping, tracking
 from tests.servers.live import Server, Sites, name_of, needs_root, request, state_of
 
 pytestmark = needs_root
@@ -345,31 +349,36 @@ def test_others_are_served_as_before_when(server: Server, name: str) -> None:
     assert ended(server) == []
 
 
+SEARCH = """
+import re
+word = b'-'.join((b'sesame', b'open'))
+found = 0
+memory = open('/proc/self/mem', 'rb', buffering=0)
+for line in open('/proc/self/maps'):
+    start, end = (int(number, 16) for number in line.split()[0].split('-'))
+    if line.split()[1].startswith('r') and start < 1 << 47:
+        memory.seek(start)
+        try: found += memory.read(end - start).count(word + word)
+        except OSError: pass
+print('found', found > 0)
+"""
+
+
 def test_nothing_of_a_request_is_in_the_memory_of_the_next(server: Server) -> None:
-    server.sites.put(
-        "keep.py",
-        f"{OK}\nimport os, sys\nkept = [os.environ['HTTP_X_WORD'] * 9, sys.stdin.read() * 9]\n"
-        "import mmap\nmore = mmap.mmap(-1, 1 << 16)\n"
-        "more.write(kept[0].encode() * 9)\nprint(len(kept))",
-    )
-    server.sites.put(
-        "search.py",
-        f"{OK}\nimport re\nword = b'-'.join((b'sesame', b'open'))\nfound = 0\n"
-        "memory = open('/proc/self/mem', 'rb', buffering=0)\n"
-        "for line in open('/proc/self/maps'):\n"
-        "    start, end = (int(n, 16) for n in line.split()[0].split('-'))\n"
-        "    if line.split()[1].startswith('r') and start < 1 << 47:\n"
-        "        memory.seek(start)\n"
-        "        try: found += memory.read(end - start).count(word + word)\n"
-        "        except OSError: pass\n"
-        "print('found', found)",
-    )
+    keep = """
+import mmap, os, sys
+kept = [os.environ['HTTP_X_WORD'] * 9, sys.stdin.read() * 9]
+more = mmap.mmap(-1, 1 << 16)
+more.write(kept[0].encode() * 9)
+"""
+    server.sites.put("keep.py", OK + keep + SEARCH)
+    server.sites.put("search.py", OK + SEARCH)
     body = b"sesame-open" * 4
     headers = "X-Word: sesame-opensesame-open\r\nConnection: close\r\n"
     asked = request("/keep.py", method="POST", body=body, headers=headers)
-    assert server.get("/search.py").text == "found 0\n"
-    assert server.ask(asked).text == "2\n"
-    assert server.get("/search.py").text == "found 0\n"
+    assert server.get("/search.py").text == "found False\n"
+    assert server.ask(asked).text == "found True\n"
+    assert server.get("/search.py").text == "found False\n"
 
 
 # Scripts that it has to learn
@@ -415,3 +424,37 @@ def test_each_of_many_requests_begins_the_same(server: Server) -> None:
         "print(builtins.count, len(str(id(object()))))",
     )
     assert {server.get("/case.py").text.split()[0] for _ in range(150)} == {"1"}
+
+
+# Hosts that lack what it takes
+
+
+def test_another_processor_is_told_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    with pytest.raises(Unavailable, match="registers of x86-64"):
+        tracking.check()
+
+
+@pytest.mark.parametrize(
+    ("means", "word"), [("_track_writes", "WP_ASYNC"), ("_scan_pages", "PAGEMAP_SCAN")]
+)
+def test_an_older_kernel_is_told_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, means: str, word: str
+) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(tracking, means, refuse)
+    with pytest.raises(Unavailable, match=word) as raised:
+        tracking.check()
+    assert "Linux 6.7" in raised.value.hint
+
+
+def test_a_keeper_that_does_not_compile_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "keeper.c"
+    broken.write_text("int main(")
+    monkeypatch.setattr(keeping, "_SOURCE", broken)
+    with pytest.raises(Unavailable, match=r"cannot compile keeper\.c"):
+        keeping.load(str(tmp_path))
