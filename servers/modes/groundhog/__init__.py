@@ -9,6 +9,7 @@ from __future__ import annotations
 import resource
 
 from servers import host_checks
+from servers.front.starter import Starter
 from servers.http import Request
 from servers.interpreter.embedded import environment_of, server_environment
 from servers.kernel import seccomp
@@ -16,7 +17,7 @@ from servers.mode import Answered, RunsAs, Setting
 from servers.modes import router
 from servers.modes.groundhog import keeping, tracking
 from servers.modes.groundhog.resting_worker import Performer, RestingWorker
-from servers.modes.router.starter import Makings, Starter
+from servers.modes.router.starter import Makings, RouterService
 from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
 
@@ -40,6 +41,7 @@ class Mode(router.Mode):
     }
 
     recipe = None  # of pages copied and faults, which no bare cost is
+    kept_workers = ()  # each is three processes
     _worker: RestingWorker
 
     @classmethod
@@ -104,7 +106,8 @@ class Mode(router.Mode):
         walls = self._walls
         walls.prepare()
         makings = Makings(walls.enter, walls.make_child, walls.wall_in)
-        self._starter = Starter(self.setting, worker, makings, int(self.option("bound")))
+        setting, most = self.setting, int(self.option("bound"))
+        self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
 
     def handle(self, request: Request) -> Answered:
         """Have the worker run the script. In a worker's keeper, or in a rehearsal."""
