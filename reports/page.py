@@ -29,6 +29,7 @@ from reports.sections.crosscheck import Crosscheck
 from reports.sections.explained import Explained
 from reports.sections.findings import Findings
 from reports.sections.measured import Measured, NotMeasured
+from reports.sections.neighbour import Neighbour
 from reports.sections.numbers import Numbers
 from reports.sections.pages import Pages
 from reports.sections.peers import Peers
@@ -45,6 +46,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     Findings,
     Sweep,
     Pages,
+    Neighbour,
     Peers,
     Expenses,
     Matrix,

@@ -73,8 +73,9 @@ class Results:
 
     @cached_property
     def has_more(self) -> bool:
-        """Whether something else than trials was measured: costs, attacks, profiles."""
-        return any(not self.table(name).empty for name in ("costs", "attacks", "profiles"))
+        """Whether something else than trials was measured: costs, attacks, profiles, neighbours."""
+        others = ("costs", "attacks", "profiles", "neighbour")
+        return any(not self.table(name).empty for name in others)
 
 
 @dataclass(frozen=True)

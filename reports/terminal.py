@@ -10,7 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.results.format import readable
+from harness.results.neighbour import effects
 from harness.results.summary import BASELINE, by_condition
+from reports.words import neighbour
 from reports.words.costs import creation_table, heap_table, launch_table, worker_table
 
 # The columns of `readable` that fit, in order.
@@ -67,6 +69,16 @@ def render_costs(costs: pd.DataFrame) -> RenderableType:
     )
 
 
+def render_neighbour(windows: pd.DataFrame) -> RenderableType:
+    """Return what noise does to a quiet tenant as something that rich prints: by limits."""
+    found = effects(windows)
+    parts: list[RenderableType] = []
+    for limits in dict.fromkeys(one.limits for one in found):
+        title = neighbour.TITLES.get(limits, limits)
+        parts += [Text(title, style="italic"), _plain("", neighbour.matrix(found, limits))]
+    return Group(*parts)
+
+
 def _without_imports(launches: pd.DataFrame) -> pd.DataFrame:
     if launches.empty:
         return launches
@@ -74,7 +86,9 @@ def _without_imports(launches: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain(title: str, rows: pd.DataFrame) -> Table:
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for place, name in enumerate(rows.columns):
         left = place == 0 or name == "started with"
         table.add_column(name, justify="left" if left else "right", overflow="fold")

@@ -237,6 +237,36 @@ class DensityRow:
     startup_s: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class NeighbourRow:
+    """A window of a quiet tenant's open load beside a noisy tenant, or `alone`.
+
+    `hdr` is an HdrHistogram of response times. `verdict` is "ok" or "void: " and the reason; a void
+    window has no numbers. Wrong answers do not make it void: they are what is measured.
+    """
+
+    target: str
+    runs_as: str
+    noise: str
+    limits: str
+    block: int
+    position: int
+    offered_per_second: float | None = None
+    measured_s: float | None = None
+    requests: int | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    errors: int | None = None
+    dropped: int | None = None
+    first_error: str | None = None
+    noise_done: int | None = None
+    noise_refused: int | None = None
+    first_refusal: str | None = None
+    generator_waited_share: float | None = None
+    hdr: str | None = None
+    verdict: str
+
+
 TABLES: Mapping[str, type] = {
     "trials": TrialRow,
     "latency": LatencyRow,
@@ -247,5 +277,6 @@ TABLES: Mapping[str, type] = {
     "costs": CostRow,
     "attacks": AttackRow,
     "density": DensityRow,
+    "neighbour": NeighbourRow,
 }
 """Each table by the name of its file, without `.parquet`."""

@@ -77,6 +77,12 @@ COLUMNS = {
         target:text tenants:int popularity:text requests_per_second:float? p50_ms:float?
         p99_ms:float? memory_mib:float? processes:int? startup_s:float?
     """,
+    "neighbour": """
+        target:text runs_as:text noise:text limits:text block:int position:int
+        offered_per_second:float? measured_s:float? requests:int? p50_ms:float? p99_ms:float?
+        errors:int? dropped:int? first_error:text? noise_done:int? noise_refused:int?
+        first_refusal:text? generator_waited_share:float? hdr:text? verdict:text
+    """,
 }
 KINDS = {pa.string(): "text", pa.int64(): "int", pa.float64(): "float"}
 

@@ -1,0 +1,136 @@
+"""What the command `neighbour` does: quiet tenants beside noisy ones, from wish to report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+import reports
+from harness.commands.doctor import sort_out
+from harness.commands.folder import (
+    Ground,
+    Host,
+    argv,
+    must_run,
+    new_manifest,
+    new_run_id,
+    now,
+    open_or_create,
+    report_refused,
+)
+from harness.costs.display import Display
+from harness.errors import IsobenchError
+from harness.host import fingerprint
+from harness.host.cores import divide, running_on
+from harness.neighbour import effort as efforts
+from harness.neighbour.effort import Effort, Series
+from harness.neighbour.measure import Neighbourhood
+from harness.neighbour.noises import Noise
+from harness.results.folder import ResultsFolder
+from harness.target import probes
+from harness.target.run_resources import Belongings
+from harness.target.sites import settle
+from harness.target.targets import Refusal, Target, choose
+from reports.terminal import render_neighbour
+
+COMMAND: Final = "neighbour"
+QUICK_TARGETS: Final = ("dso", "harache", "fastcgi")
+"""What `--quick` measures: no isolation, a child for each request, a worker for each tenant."""
+LIMITS: Final = ("off", "on", "both")
+
+
+def start(
+    effort: Effort,
+    names: Sequence[str],
+    chosen: bool,
+    noises: Sequence[Noise],
+    limited: str,
+    seed: int,
+    out: Path | None,
+    console: Console,
+) -> None:
+    """Measure, write neighbour.parquet, and make the report. Raises IsobenchError.
+
+    Into the folder of an earlier run, if `out` is one without it; else into a new one. `chosen`
+    says whether the user named the targets. `limited` is one of `LIMITS`.
+    """
+    if limited not in LIMITS:
+        raise IsobenchError(
+            f"unknown value of --limits {limited!r}", hint=f"choose one of {', '.join(LIMITS)}"
+        )
+    targets = choose(names)
+    run_id = new_run_id()
+    path = out or Path("results") / f"neighbour-{run_id}"
+    _must_have_room(path)
+    host = Host.examine()
+    with ExitStack() as stack:
+        usable, refused = _sorted_out(targets, chosen, console)
+        belongings = stack.enter_context(Belongings())
+        cores = divide(probes.usable_cpus(), fingerprint.siblings())
+        place = stack.enter_context(Neighbourhood(belongings, effort, usable, cores, seed))
+        manifest = new_manifest(run_id, Ground(usable, tuple(refused), cores, host), seed)
+        manifest = replace(manifest, versions={**manifest.versions, **place.generator_versions})
+        when = "between the run and the noise"
+        folder = stack.enter_context(open_or_create(path, manifest, when, console))
+        passes = {"off": [()], "on": [place.means], "both": [(), place.means]}[limited]
+        plan = efforts.plan(effort, [one.name for one in usable], noises, passes, seed)
+        record = {
+            "argv": list(argv()), "seed": seed, "started_at": now(), "finished_at": None,
+            **asdict(effort), "noises": {one.name: one.title for one in noises},
+            "limited_by": list(place.means),
+        }  # fmt: skip
+        folder.note(COMMAND, record)
+        with running_on(cores.generator):
+            _measure(plan, effort, place, folder, console)
+        folder.note(COMMAND, {**record, "finished_at": now()})
+        if not folder.manifest.plan and folder.manifest.finished_at is None:
+            folder.finish()  # it was made for this
+    page = reports.make(path)
+    console.print(render_neighbour(ResultsFolder.open(path).table(COMMAND)))
+    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+
+
+def _sorted_out(
+    targets: Sequence[Target], chosen: bool, console: Console
+) -> tuple[tuple[Target, ...], list[Refusal]]:
+    """Return the targets that this host can run, and the others, which the user is told of."""
+    with Belongings() as belongings:
+        usable, refused = sort_out(targets, settle(belongings, 1, None))
+    report_refused(refused, console)
+    must_run(usable, refused, chosen)
+    return tuple(usable), refused
+
+
+def _measure(
+    plan: Sequence[Sequence[Series]],
+    effort: Effort,
+    place: Neighbourhood,
+    folder: ResultsFolder,
+    console: Console,
+) -> None:
+    """Measure all series; what is interrupted loses the one under way and nothing else."""
+    every = [one for block in plan for one in block]
+    expected_s = sum(effort.expected_s(1 + len(one.noises)) for one in every)
+    if not console.is_terminal:
+        console.print(f"this takes about {max(1, round(expected_s / 60))} min", highlight=False)
+    with Display(console, expected_s) as display:
+        for one in every:
+            display.begins(one.block, f"{one.target}, limits: {one.limits}")
+            folder.append_table(COMMAND, [asdict(row) for row in place.measure(one)])
+            display.ended(effort.expected_s(1 + len(one.noises)))
+
+
+def _must_have_room(path: Path) -> None:
+    """Raise IsobenchError where nothing can be written to this folder."""
+    if not (path / "run.json").exists():
+        ResultsFolder.must_be_free(path)
+    elif not ResultsFolder.open(path).table(COMMAND).empty:
+        raise IsobenchError(
+            f"{path} already has noisy neighbours, which are never overwritten",
+            hint="choose another folder with --out, or omit it",
+        )

@@ -1,0 +1,88 @@
+"""How much is measured. Pure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.errors import IsobenchError
+from harness.neighbour.noises import Noise
+
+OVERHEAD_S = 0.35
+"""Of a window, about: verification, warm-up, the last answers."""
+STARTUP_S = 0.9
+"""Of a server, about, with its end."""
+SHARE_OF_CAPACITY = 0.25
+"""The most that the quiet tenant asks of a target: alone, it must have it easy."""
+_LEAST_RATE = 2.0
+
+
+@dataclass(frozen=True)
+class Effort:
+    """In each block every target has a window of `seconds` alone and one with each noise.
+
+    The quiet tenant sends `rate` requests a second, less where that is too much for the target.
+    """
+
+    blocks: int = 3
+    seconds: float = 0.5
+    rate: float = 100.0
+    workers: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be measured. Raises IsobenchError."""
+        for name in ("blocks", "seconds", "rate", "workers"):
+            if not 0 < getattr(self, name) < 1e6:
+                raise IsobenchError(
+                    f"{name} must be above zero, and finite",
+                    hint=f"omit --{name} to use its default",
+                )
+
+    def expected_s(self, windows: int) -> float:
+        """Return about how long a server takes with so many windows."""
+        return STARTUP_S + windows * (self.seconds + OVERHEAD_S)
+
+    def rate_for(self, capacity: float) -> float:
+        """Return the quiet tenant's rate, for a target that can answer so many a second alone."""
+        most = max(_LEAST_RATE, SHARE_OF_CAPACITY * capacity)
+        return self.rate if self.rate <= most else float(f"{most:.2g}")
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one server is there for: these noises one after the other, under these limits."""
+
+    block: int
+    target: str
+    limits: str
+    noises: tuple[Noise, ...]
+
+
+def plan(
+    effort: Effort,
+    targets: Sequence[str],
+    noises: Sequence[Noise],
+    means: Sequence[tuple[str, ...]],
+    seed: int,
+) -> list[list[Series]]:
+    """Return the series of each block, in a seeded order.
+
+    `means` has an entry for each pass: what limits the tenants in it, () for nothing. Under limits,
+    only those noises are made that one of these can limit.
+    """
+    blocks = []
+    for block in range(1, effort.blocks + 1):
+        chance = random.Random(f"{seed}/{block}/neighbour")
+        series = [
+            Series(block, target, limits[-1] if limits else "none", tuple(chance.sample(made, n)))
+            for limits in means
+            if (n := len(made := [one for one in noises if _is_made(one, limits)]))
+            for target in targets
+        ]
+        blocks.append(chance.sample(series, len(series)))
+    return blocks
+
+
+def _is_made(noise: Noise, limits: Sequence[str]) -> bool:
+    return not limits or bool(set(noise.limited_by) & set(limits))
