@@ -77,7 +77,7 @@ def start(
         manifest = replace(manifest, versions={**manifest.versions, **place.generator_versions})
         when = "between the run and the noise"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
-        passes = {"off": [()], "on": [place.means], "both": [(), place.means]}[limited]
+        passes = _passes(limited, place.means)
         plan = efforts.plan(effort, [one.name for one in usable], noises, passes, seed)
         record = {
             "argv": list(argv()), "seed": seed, "started_at": now(), "finished_at": None,
@@ -93,6 +93,11 @@ def start(
     page = reports.make(path)
     console.print(render_neighbour(ResultsFolder.open(path).table(COMMAND)))
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+
+
+def _passes(limited: str, means: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return what limits the tenants in each pass over the noises, () for nothing."""
+    return [*([()] if limited != "on" else []), *([means] if limited != "off" else [])]
 
 
 def _sorted_out(

@@ -68,7 +68,7 @@ def test_the_page_has_the_section_once_noise_was_made(tmp_path: Path) -> None:
         folder.append_table("neighbour", [asdict(one) for one in WINDOWS])
         text = page.without_figures(folder.path)
     assert 'id="neighbour"' in text
-    assert "What one tenant&#39;s noise does to another</title>" in text
+    assert "What one tenant&#39;s noise does to another</h1>" in text
 
 
 def test_the_terminal_shows_a_table_for_each_way_of_limiting() -> None:
