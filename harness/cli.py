@@ -66,6 +66,12 @@ Module = Annotated[
 ]
 
 
+Key = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The key that the hosts share; serve makes it."),
+]
+
+
 @app.callback()
 def isobench(
     version: Annotated[
@@ -190,6 +196,34 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Continue an interrupted run.")
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Measure a server on another host, such as http://10.0.0.1:8080, that isobench "
+            "serve --probe PORT runs there (docs/several-hosts.md).",
+        ),
+    ] = None,
+    probe: Annotated[
+        int, typer.Option(metavar="PORT", help="With --target: the port of its probe.")
+    ] = 8081,
+    key: Key = None,
+    generators: Annotated[
+        int, typer.Option(metavar="N", help="With --target: wait for N isobench generate.")
+    ] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --target: load generators on this host. Default: 1, with --generators 0.",
+        ),
+    ] = None,
+    bind: Annotated[
+        str, typer.Option(metavar="ADDR", help="With --generators: where to listen for them.")
+    ] = "127.0.0.1",
+    master_port: Annotated[
+        int, typer.Option(metavar="PORT", help="With --target: the port for generators.")
+    ] = 5557,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
     from harness.commands import run as session
@@ -203,6 +237,14 @@ def run(
         session.resume(resume, Terminal())
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in _split(load)))
+    if target is not None:
+        from harness.commands import run_remote
+
+        here = processes if processes is not None else int(not generators)
+        named = run_remote.Wanted(target, probe, key, bind, master_port, generators, here)
+        hosts, served = run_remote.find(named)
+        workers, tenants = served.workers, len(served.settled.tenants)
+        modes, slices, page = served.target.name, "off", False
     usual, cautions = usual_client() if client is None else (client, ())
     chosen = matrix.Plan(
         targets=session.every_target() if modes is None else _split(modes),
@@ -229,6 +271,9 @@ def run(
         alone=slices == "off",
     )
     plan = extent.of(chosen, wanted, quick=quick)
+    if target is not None:
+        run_remote.start(plan, hosts, served, out, Terminal())
+        return
     products = session.Products(peers, tuple(path.resolve() for path in module or ()))
     session.start(plan, modes is not None, out, Terminal(), cautions, products)
 
@@ -309,11 +354,43 @@ def serve(
     ] = 8080,
     tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 3,
     workers: Annotated[int, typer.Option(metavar="N", help="Number of workers.")] = 4,
+    host: Annotated[
+        str, typer.Option(metavar="ADDR", help="Address to listen on; 0.0.0.0: all of them.")
+    ] = "127.0.0.1",
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="For isobench run --target: tell there what the server uses; 0: any free port.",
+        ),
+    ] = None,
+    key: Key = None,
 ) -> None:
-    """Serve temporary tenants on the loopback address until Ctrl-C."""
+    """Serve temporary tenants until Ctrl-C, on the loopback address unless told otherwise."""
     from harness.commands import serve as command
 
-    command.serve(mode, port, tenants, workers, Terminal())
+    if probe is None:
+        command.serve(mode, host, port, tenants, workers, Terminal())
+        return
+    command.serve_with_probe(mode, host, port, tenants, workers, probe, key, Terminal())
+
+
+@app.command()
+def generate(
+    master: Annotated[
+        str, typer.Option(metavar="HOST[:PORT]", help="Where isobench run --target runs.")
+    ],
+    key: Key = None,
+    processes: Annotated[
+        int, typer.Option(metavar="N", help="Load generators here, each on a core of its own.")
+    ] = 1,
+) -> None:
+    """Generate load for isobench run --target on another host."""
+    from harness.commands import generate as command
+
+    command.start(master, key, processes, Terminal())
 
 
 @app.command()

@@ -78,7 +78,7 @@ def start(
     skipped, and so are the peers of `products`. `cautions` are written down beside those that
     concern the host. Raises IsobenchError.
     """
-    _check_words(plan)
+    check_words(plan)
     run_id = new_run_id()
     folder_path = out or Path("results") / run_id
     ResultsFolder.must_be_free(folder_path)
@@ -118,7 +118,7 @@ def start(
         manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
         _measure(plan, laboratory, folder, cores, console)
-    _conclude(folder_path, console)
+    conclude(folder_path, console)
 
 
 def resume(path: Path, console: Console) -> None:
@@ -131,6 +131,11 @@ def resume(path: Path, console: Console) -> None:
                 hint="to repeat a profile or costs, use isobench profile or isobench costs",
             )
         plan = Plan.from_json(folder.manifest.plan)
+        if folder.manifest.also.get("hosts"):
+            raise IsobenchError(
+                f"{path} is of a run with several hosts, which cannot be resumed",
+                hint="start it anew with isobench run --target, and another --out",
+            )
         if not _anything_left(plan, folder):
             console.print("This run is complete: there is nothing left to measure.")
             if folder.manifest.finished_at is None:  # killed between the last trial and the mark
@@ -151,10 +156,10 @@ def resume(path: Path, console: Console) -> None:
                 )
             warn_of_change(folder, host.fingerprint, "before the run was resumed", console)
             _measure(plan, laboratory, folder, cores, console)
-    _conclude(path, console)
+    conclude(path, console)
 
 
-def _check_words(plan: Plan) -> None:
+def check_words(plan: Plan) -> None:
     """Refuse names that nothing has, before anything is started."""
     for name in plan.workloads:
         catalog.find(name)
@@ -289,7 +294,7 @@ def _measure(
     runner.conclude(plan, folder)
 
 
-def _conclude(path: Path, console: Console) -> None:
+def conclude(path: Path, console: Console) -> None:
     """Make the report, show the table, and fail where a trial proved to be wrong."""
     page = reports.make(path)
     folder = ResultsFolder.open(path)

@@ -429,8 +429,13 @@ def _failed(prepared: Prepared, error: LoadFailed | ServerFailed) -> Trial:
     """Return the void trial that comes of a failure."""
     if isinstance(error, ServerFailed):
         return void(prepared.row, str(error), error.evidence)
+    return failed_load(prepared.row, error)
+
+
+def failed_load(row: TrialRow, error: LoadFailed) -> Trial:
+    """Return the void trial of a load that could not be put on."""
     evidence = json.dumps({"reason": str(error), **(error.evidence or {})})
-    return void(prepared.row, str(error), evidence)
+    return void(row, str(error), evidence)
 
 
 def _loaded(

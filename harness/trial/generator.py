@@ -51,8 +51,8 @@ class LoadFailed(IsobenchError):
         self.evidence = evidence
 
 
-def _import_path() -> list[str]:
-    """Return where the generator finds itself, and what it needs beyond the environment's own."""
+def import_path() -> list[str]:
+    """Return where a generator finds itself, and what it needs beyond the environment's own."""
     usual = site.getsitepackages()
     others = (str(folder_of(name)) for name in _NEEDED)
     mine = str(folder_of("workloads"))
@@ -65,8 +65,18 @@ class Generator:
     It takes a second to start. Whoever starts many enters them all, then calls `wait` of each.
     """
 
-    def __init__(self, cpus: Sequence[int], log: Path, start_on: Sequence[int] = ()) -> None:
-        """It runs on the processors `cpus`; until it is ready on `start_on`, unless that is ()."""
+    def __init__(
+        self,
+        cpus: Sequence[int],
+        log: Path,
+        start_on: Sequence[int] = (),
+        program: Sequence[str] = ("workloads.load.generator",),
+    ) -> None:
+        """It runs on the processors `cpus`; until it is ready on `start_on`, unless that is ().
+
+        `program` is the module with its arguments: `workloads.load.master` speaks as it does.
+        """
+        self._program = program
         self._cpus = cpus
         self._start_on = start_on or cpus
         self._log = log
@@ -74,9 +84,9 @@ class Generator:
 
     def __enter__(self) -> Self:
         self._process = Speaking(
-            [sys.executable, "-P", "-m", "workloads.load.generator"],
+            [sys.executable, "-P", "-m", *self._program],
             self._log,
-            environment=clean_environment({"PYTHONPATH": os.pathsep.join(_import_path())}),
+            environment=clean_environment({"PYTHONPATH": os.pathsep.join(import_path())}),
         )
         if self._start_on:
             os.sched_setaffinity(self._process.pid, self._start_on)
@@ -108,7 +118,7 @@ class Generator:
         generator to go on with.
         """
         self.wait()
-        if command.get("client") == "compiled":
+        if command.get("client") == "compiled" and not command.get("elsewhere"):
             command = {**command, "library": str(self._library())}
         self._send(command)
         while True:
@@ -120,6 +130,15 @@ class Generator:
             if event["event"] == "failed":
                 raise LoadFailed(event["reason"], event["hint"], event.get("evidence"))
             on_event(event["event"], event["at"])
+
+    def gather(self, count: int, within_s: float) -> list[Event]:
+        """Have a master wait for so many generators; return who they are. Raises LoadFailed."""
+        self._send({"gather": count, "within_s": within_s})
+        event = self._next(within_s)
+        if event["event"] == "failed":
+            raise LoadFailed(event["reason"], event["hint"], None)
+        found: list[Event] = event["generators"]
+        return found
 
     def begin(self, epoch: float) -> None:
         """Give the trial that is standing by the moment at which its turns begin.

@@ -83,13 +83,14 @@ def read(fields: Mapping[str, Any]) -> Load:
     Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, `connection`,
     `client`, `popularity`, `seed`, `server` (`{"uid", ...}`),
     `credential_key` (the path of the key with which clients prove who they are), `library` (the
-    path of the compiled client), `language` (of the scripts: python, php or perl). The client
-    `compiled` leaves open loads, and targets that go by the client's identity, to `lean`.
+    path of the compiled client), `language` (of the scripts: python, php or perl),
+    `elsewhere` (true where the server may be on another host, whose operator has shown a key). The
+    client `compiled` leaves open loads, and targets that go by the client's identity, to `lean`.
     """
     try:
         client = _client(fields)
         return Load(
-            host=loopback(fields["host"]),
+            host=fields["host"] if fields.get("elsewhere") else loopback(fields["host"]),
             port=int(fields["port"]),
             workload=find(fields["workload"]).written_in(fields.get("language", "python")),
             tenants=tuple(_proof(tenant) for tenant in fields["tenants"]) or _no_tenants(),
