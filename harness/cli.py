@@ -240,6 +240,11 @@ def run(
     if target is not None:
         from harness.commands import run_remote
 
+        if peers or modes is not None:
+            raise IsobenchError(
+                "--target measures the one mode that is served there",
+                hint="omit --modes and --peers",
+            )
         here = processes if processes is not None else int(not generators)
         named = run_remote.Wanted(target, probe, key, bind, master_port, generators, here)
         hosts, served = run_remote.find(named)

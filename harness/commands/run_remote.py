@@ -15,7 +15,7 @@ from harness.commands.folder import Ground, Host, argv, new_manifest, new_run_id
 from harness.commands.run import check_words, conclude
 from harness.errors import IsobenchError
 from harness.host import fingerprint
-from harness.plan.plan import Plan
+from harness.plan.plan import Plan, Sweep
 from harness.progress import Display
 from harness.results.folder import ResultsFolder
 from harness.target.remote_probe import RemoteProbe, Served
@@ -68,6 +68,7 @@ def find(wanted: Wanted) -> tuple[Hosts, Served]:
 
 def start(plan: Plan, hosts: Hosts, served: Served, out: Path | None, console: Console) -> None:
     """Measure what a plan asks for, into a new results folder, and report. Raises IsobenchError."""
+    _refuse_what_is_local(plan)
     check_words(plan)
     run_id = new_run_id()
     path = out or Path("results") / run_id
@@ -102,6 +103,18 @@ def start(plan: Plan, hosts: Hosts, served: Served, out: Path | None, console: C
             runner.carry_out(plan, bench, folder, display)
         runner.conclude(plan, folder)
     conclude(path, console)
+
+
+def _refuse_what_is_local(plan: Plan) -> None:
+    if plan.cross_check is not None:
+        raise IsobenchError(
+            "the cross-check needs a server on this host", hint="omit --cross-check, or --target"
+        )
+    if any(isinstance(load, Sweep) for load in plan.loads):
+        raise IsobenchError(
+            "a sweep needs a server on this host",
+            hint="give rates of your own, such as --load open:100,open:500",
+        )
 
 
 def _address(url: str) -> tuple[str, int]:

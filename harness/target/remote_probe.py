@@ -78,7 +78,7 @@ def serving(host: str, port: int, key: bytes, answers: Mapping[str, Answer]) -> 
         timeout = _PATIENCE_S
 
         def do_GET(self) -> None:  # the name that http.server calls
-            self.send(*_answer(self.path, self.headers, key, answers))
+            self.send(*_answer(self.path, dict(self.headers.items()), key, answers))
 
         def send(self, status: int, content: Mapping[str, Any]) -> None:
             text = json.dumps(content).encode()
@@ -111,8 +111,8 @@ def serving(host: str, port: int, key: bytes, answers: Mapping[str, Answer]) -> 
 def _answer(
     path: str, headers: Mapping[str, str], key: bytes, answers: Mapping[str, Answer]
 ) -> tuple[int, Mapping[str, Any]]:
-    nonce = headers.get(NONCE) or ""
-    message = {"text": "{}", "seal": headers.get(SEAL) or ""}
+    nonce = headers.get(NONCE, "")
+    message = {"text": "{}", "seal": headers.get(SEAL, "")}
     try:
         open_sealed(key, path, nonce, message)
         answer = answers[path]

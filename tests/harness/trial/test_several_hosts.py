@@ -21,7 +21,7 @@ import pytest
 from harness.host import fingerprint
 from harness.host.polling import wait_until
 from harness.plan.plan import Closed, Load, Open, Plan, Spec
-from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading
+from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading, Served
 from harness.trial.assess import Trial
 from harness.trial.remote import Hosts, RemoteBench
 from tests.harness.trial.hosts import Host, address, hosts, obstacle
@@ -84,7 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         generate.poll()
 
 
-def _about(probe: RemoteProbe) -> object:
+def _about(probe: RemoteProbe) -> Served | None:
     try:
         return probe.about()
     except ProbeFailed:
