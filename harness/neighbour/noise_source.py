@@ -71,6 +71,8 @@ class NoiseSource:
             [sys.executable, "-P", "-m", __name__],
             self._log,
             environment=clean_environment({"PYTHONPATH": path}),
+            # Whoever presses Ctrl-C means the whole command; it ends with its stdin.
+            own_session=True,
         )
         if self._cpus:
             os.sched_setaffinity(self._process.pid, self._cpus)
