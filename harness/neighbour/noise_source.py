@@ -40,6 +40,7 @@ from workloads.tenants import Tenant
 _LEAST_URGENT: Final = 19
 _PAUSE_S: Final = 0.01
 _DRIP_S: Final = 0.05
+_ANSWERED_S: Final = 3.0
 _PATIENCE_S: Final = 20.0
 _STOP_S: Final = 5.0
 _CHUNK: Final = 65536
@@ -123,6 +124,7 @@ class _Noise:
     script: str
     slow: bool
     over: threading.Event = field(default_factory=threading.Event)
+    broken: bool = False
     made: Made = Made()
     lock: threading.Lock = field(default_factory=threading.Lock)
     open: set[socket.socket] = field(default_factory=set)
@@ -142,8 +144,15 @@ class _Noise:
         return noise
 
     def end(self) -> Made:
-        """Break all connections, wait for the threads, and return what was made."""
+        """Wait for the answers under way, or break them off, and return what was made.
+
+        Scripts end by themselves; only slow connections, and answers that do not come, are broken.
+        """
         self.over.set()
+        deadline = time.monotonic() + (0.0 if self.slow else _ANSWERED_S)
+        for thread in self.threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.broken = True
         with self.lock:
             for connection in self.open:
                 with suppress(OSError):
@@ -159,8 +168,8 @@ class _Noise:
                 refusal = self._once()
             except OSError as error:
                 refusal = error.strerror or type(error).__name__
-            if self.over.is_set() and refusal:
-                return  # we have broken it off ourselves
+            if self.broken and refusal:
+                return  # we have done that ourselves
             self._count(refusal)
             if refusal:
                 time.sleep(_PAUSE_S)

@@ -87,9 +87,11 @@ def matrix(effects: Sequence[Effect], limits: str) -> pd.DataFrame:
 
 
 def label(one: Effect) -> str:
-    """Return the ratio, and what share of the requests was lost."""
+    """Return the ratio, and what share of the requests was lost, in few letters."""
     if math.isnan(one.ratio.mid):
         return "void"
+    if one.lost == 1:
+        return "all lost"  # the ratio says how long that was waited for
     mid = one.ratio.mid
     ratio = (f"{mid:.0f}" if mid >= _WHOLE else f"{mid:.1f}") + TIMES
     lost = f", {percent(one.lost)} lost" if one.lost else ""
