@@ -133,7 +133,9 @@ def _given(session: nox.Session, option: str) -> str | None:
 
 
 def _install(session: nox.Session, *groups: str) -> None:
-    session.install("-e", ".")
+    # A user has no extras; whoever tests or checks isobench needs all of them.
+    extras = f"[{','.join(PROJECT['project']['optional-dependencies'])}]" if groups else ""
+    session.install("-e", f".{extras}")
     for group in groups:
         session.install(*nox.project.dependency_groups(PROJECT, group))
     if not any(shutil.which(compiler) for compiler in ("cc", "gcc", "clang")):

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import cpuinfo
 import psutil
 
 from harness.host.settings.cpu import CURRENT_CLOCKSOURCE, VULNERABILITIES
@@ -21,6 +20,8 @@ _LIBRARIES = (
     *("pyarrow", "psutil"),
 )
 _UNREPORTED = "not reported"
+_ARM = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")
+"""Numbers of the register MIDR: ARM's kernels know no name of a processor."""
 
 
 def fingerprint(view: View | None = None) -> dict[str, object]:
@@ -125,8 +126,14 @@ def _system() -> str:
 def _model(view: View) -> str:
     if names := _of_each_processor(view, "model name"):
         return _one(names)
-    # Where the kernel does not name it, as on ARM. It tries much else first, which takes a second.
-    return str(cpuinfo.get_cpu_info().get("brand_raw", platform.processor() or "unknown"))
+    # What kernels of other architectures have in its place (arch/*/kernel/cpu*.c, show_cpuinfo).
+    for field in ("cpu model", "cpu", "uarch"):  # MIPS, POWER, RISC-V
+        if names := _of_each_processor(view, field):
+            return _one(names)
+    parts = [
+        f"{field[4:]} {_one(names)}" for field in _ARM if (names := _of_each_processor(view, field))
+    ]
+    return f"ARM {', '.join(parts)}" if parts else platform.processor() or "unknown"
 
 
 def _of_each_processor(view: View, field: str) -> list[str]:

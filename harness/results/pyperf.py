@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
-import pyperf
 
+from harness import extras
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
@@ -37,7 +38,8 @@ METRICS: Mapping[str, tuple[str, Callable[[float], float]]] = {
 def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> str:
     """Return a suite of pyperf's as JSON: a benchmark for each target and condition.
 
-    Raises IsobenchError for a metric that has no unit of pyperf's, or that no good trial has.
+    Raises IsobenchError for a metric that has no unit of pyperf's, or that no good trial has, and
+    where pyperf is missing.
     """
     if metric not in METRICS:
         raise IsobenchError(
@@ -51,9 +53,12 @@ def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> s
             f"{folder.path} has no good trial with {metric}",
             hint="choose another --metric, or finish the run with isobench run --resume",
         )
+    pyperf = extras.load("pyperf", "pyperf", "pyperf")
     common = _metadata(folder.manifest, metric)
     benchmarks = [
-        pyperf.Benchmark([_run(block, metric, {**common, "name": name}) for block in blocks])
+        pyperf.Benchmark(
+            [pyperf.Run(**_run(block, metric, {**common, "name": name})) for block in blocks]
+        )
         for name, blocks in _benchmarks(good)
     ]
     buffer = io.StringIO()
@@ -75,19 +80,19 @@ def _label(column: str, value: object) -> str:
     return f"tenants:{value}" if column == "tenants" else str(value)
 
 
-def _run(block: pd.DataFrame, metric: str, metadata: Mapping[str, object]) -> pyperf.Run:
-    """Return one block. Measured twice, it counts once, as in the summary."""
+def _run(block: pd.DataFrame, metric: str, metadata: Mapping[str, object]) -> dict[str, Any]:
+    """Return the arguments of a `pyperf.Run`: one block. Measured twice, it counts once."""
     value = METRICS[metric][1](float(block[metric].median()))
-    return pyperf.Run(
-        [value],
-        metadata={
+    return {
+        "values": [value],
+        "metadata": {
             **metadata,
             "block": int(block["block"].iloc[0]),
             "date": str(block["started_at"].min()),
             "duration": float(block["measured_s"].sum()),
         },
-        collect_metadata=False,  # which would be of this host, now
-    )
+        "collect_metadata": False,  # which would be of this host, now
+    }
 
 
 def _metadata(manifest: Manifest, metric: str) -> dict[str, object]:

@@ -75,6 +75,27 @@ def test_the_fingerprint_has_what_rule_12_asks_for(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "model"),
+    [
+        ("model name\t: Some CPU\ncpu\t: another field\n", "Some CPU"),
+        (
+            "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\n"
+            "CPU part\t: 0xd0c\nCPU revision\t: 1\n",
+            "ARM implementer 0x41, part 0xd0c, variant 0x3, revision 1",
+        ),
+        ("processor\t: 0\ncpu\t\t: POWER9, altivec supported\n", "POWER9, altivec supported"),
+        ("hart\t: 0\nuarch\t: sifive,u74-mc\n", "sifive,u74-mc"),
+    ],
+)
+def test_the_processor_is_named_by_what_its_kernel_says(
+    tmp_path: Path, text: str, model: str
+) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text(text)
+    assert fingerprint.fingerprint(View(tmp_path, (0,)))["cpu"] == model
+
+
 def test_what_a_host_does_not_tell_is_said_to_be_so(tmp_path: Path) -> None:
     found = fingerprint.fingerprint(View(tmp_path, (0,)))
     told = ("microcode", "governor", "turbo", "smt", "clocksource", "aslr")
