@@ -19,7 +19,7 @@ from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from reports.figures.style import to_png, to_svg
-from reports.markup import code, inline
+from reports.markup import code, glyphs, inline
 from reports.section import Results, Section
 from reports.sections.answer import Answer
 from reports.sections.attacks import Attacks, Frontier, Matrix
@@ -27,6 +27,7 @@ from reports.sections.cautions import Cautions
 from reports.sections.costs import Costs
 from reports.sections.crosscheck import Crosscheck
 from reports.sections.explained import Explained
+from reports.sections.explore import Explore
 from reports.sections.findings import Findings
 from reports.sections.measured import Measured, NotMeasured
 from reports.sections.neighbour import Neighbour
@@ -42,6 +43,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     Answer,
     Cautions,
     Frontier,
+    Explore,
     Rates,
     Findings,
     Sweep,
@@ -109,6 +111,7 @@ def render(
             run_id=manifest.run_id,
             sections=sections,
             drawn=drawn,
+            glyphs=Markup(glyphs((svgs or {}).values())),
         )
     )
 

@@ -24,7 +24,9 @@ from reports.figures.style import (
     WIDTH_IN,
     log_ticks,
     looks,
+    mark,
     panels_of,
+    said_of,
     settle,
 )
 from reports.words import attacks as hostility
@@ -71,6 +73,8 @@ def matrix(attacks: pd.DataFrame) -> Figure:
         panel.set_xticks(
             range(len(targets)), targets, rotation=55, ha="left", rotation_mode="anchor"
         )
+        for name, target in zip(panel.get_xticklabels(), targets, strict=True):
+            mark([name], target)
         panel.xaxis.tick_top()
         panel.set_xlim(-0.6, len(targets) - 0.4)
         panel.set_ylim(len(lines) - 0.3, -0.9)
@@ -164,12 +168,13 @@ def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
     panel.plot(*zip(*joined, strict=True), color=INK, lw=1.1, zorder=1.5)
     for point in points:
         on_edge = point.name in edge
-        panel.plot(
+        drawn = panel.plot(
             *(point.x, point.y, "o"),
             color=style[point.name].colour,
             markersize=7.5 if on_edge else 6,
             alpha=1.0 if on_edge else 0.6,
         )
+        mark(drawn, point.name, _said(point.place))
     low, high = min(point.x for point in points), max(point.x for point in points)
     panel.set_xlim(low / 1.9, high * 1.9)
     panel.set_ylim(max(min(point.y for point in points) - 0.1, -0.05), _TOP)
@@ -177,6 +182,14 @@ def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
+
+
+def _said(place: Place) -> str:
+    return said_of(
+        place.target,
+        f"{place.stopped} attacks stopped, {count(place.rate)} requests/s, "
+        f"p99 {duration(1000 * place.p99_ms)}",
+    )
 
 
 def _joined(points: Sequence[_Point], edge: Sequence[str]) -> list[tuple[float, float]]:
@@ -204,7 +217,7 @@ def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
         _RADIUS_PT * pixel,
     )
     for point, text, box in zip(points, texts, boxes, strict=True):
-        panel.annotate(
+        named = panel.annotate(
             text.get_text(),
             (point.x, point.y),
             xytext=_data(panel, box.middle),
@@ -219,6 +232,7 @@ def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
             },
             bbox={"boxstyle": "square,pad=0", "fc": "none", "ec": "none"},
         )  # fmt: skip
+        mark([named], point.name, _said(point.place))
 
 
 def _pixels(panel: Axes, place: tuple[float, float]) -> tuple[float, float]:

@@ -22,8 +22,10 @@ from reports.figures.style import (
     Look,
     log_ticks,
     looks,
+    mark,
     nothing_measured,
     panels_of,
+    said_of,
     short_name,
 )
 
@@ -74,8 +76,8 @@ def _sweep_lines(panel: Axes, swept: Sequence[Swept], style: Mapping[str, Look])
         look = style[one.target]
         offered = [point.offered for point in one.points]
         p50, p99 = ([getattr(point, name) for point in one.points] for name in ("p50_ms", "p99_ms"))
-        panel.plot(offered, p50, color=look.colour, linestyle=look.dash, lw=0.9, alpha=0.8)
-        panel.plot(
+        lines = panel.plot(offered, p50, color=look.colour, linestyle=look.dash, lw=0.9, alpha=0.8)
+        lines += panel.plot(
             *(offered, p99),
             color=look.colour,
             linestyle=look.dash,
@@ -84,6 +86,8 @@ def _sweep_lines(panel: Axes, swept: Sequence[Swept], style: Mapping[str, Look])
             markersize=3.5,
         )
         last = p99[-1] if np.isfinite(p99[-1]) else p50[-1]
+        said = f"p99 {duration(1000 * last)}" if last == p99[-1] else f"p50 {duration(1000 * last)}"
+        mark(lines, one.target, said_of(one.target, f"{said} at {count(offered[-1])} requests/s"))
         ends.append((one.target, offered[-1], last, look.colour))
     panel.set_ylabel("response time (log scale)\nlower is better")
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
@@ -114,7 +118,9 @@ def _latency_lines(
             continue
         values = np.array(histogram.quantiles(shares.tolist())) / 1000
         look = style[target]
-        panel.plot(_tail(shares), values, color=look.colour, linestyle=look.dash, linewidth=1.7)
+        lines = panel.plot(_tail(shares), values, color=look.colour, linestyle=look.dash, lw=1.7)
+        p50, p99 = (duration(value) for value in histogram.quantiles([0.5, 0.99]))
+        mark(lines, target, said_of(target, f"p50 {p50}, p99 {p99}"))
         ends.append((target, float(_tail(shares)[-1]), float(values[-1]), look.colour))
     panel.set_yscale("log")
     panel.set_ylabel("latency (log scale)\nlower is better")
@@ -155,8 +161,9 @@ def label_ends(panel: Axes, ends: Sequence[tuple[str, float, float, str]]) -> No
     for (target, x, y, colour), place in zip(ends, places, strict=True):
         # The leader is level up to the longest line's end, then bends to its name.
         leader = ([x, edge, edge * 1.06], [y, y, 10**place])
-        panel.plot(*leader, color=colour, lw=0.6, ls="-", alpha=0.7)
-        panel.annotate(short_name(target), (edge * 1.07, 10**place), va="center", fontsize=8.5)
+        drawn = panel.plot(*leader, color=colour, lw=0.6, ls="-", alpha=0.7)
+        name = (short_name(target), (edge * 1.07, 10**place))
+        mark([*drawn, panel.annotate(*name, va="center", fontsize=8.5)], target)
     panel.set_ylim(10**low, 10**high)
 
 

@@ -6,13 +6,25 @@ from collections.abc import Sequence
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter
 
 from harness.results.format import duration, percent
 from harness.results.page_cost import PAGES_US, PageCosts
-from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks
+from reports.figures.style import (
+    FAINT,
+    INK,
+    ROW_IN,
+    STYLE,
+    WIDTH_IN,
+    Look,
+    looks,
+    mark,
+    said_of,
+)
 
 _MIDDLE = 0.5
 """From here on a label has more room on the left of its point."""
@@ -33,21 +45,29 @@ def shares(pages: Sequence[PageCosts]) -> Figure:
             columns = part.subplots(1, len(PAGES_US), squeeze=False, sharey=True)[0]
             for place, panel in enumerate(columns):
                 _column(panel, one, place, style)
+            for name, cost in zip(columns[0].get_yticklabels(), one.costs, strict=False):
+                mark([name], cost.target)
     return figure
 
 
 def _column(panel: Axes, pages: PageCosts, place: int, style: dict[str, Look]) -> None:
     for row, cost in enumerate(pages.costs):
         share, look = cost.shares[place], style[cost.target]
-        panel.plot([0, share.mid], [row] * 2, color=look.colour, lw=6, alpha=0.3, zorder=1)
-        panel.plot(share.mid, row, "o", color=look.colour, markersize=6, zorder=2)
         low, high = np.clip([share.low, share.high], 0, _TOP)
-        panel.plot([low, high], [row] * 2, "-", color=INK, lw=1.2, zorder=3)
+        drawn: list[Artist] = [
+            *panel.plot([0, share.mid], [row] * 2, color=look.colour, lw=6, alpha=0.3, zorder=1),
+            *panel.plot(share.mid, row, "o", color=look.colour, markersize=6, zorder=2),
+            *panel.plot([low, high], [row] * 2, "-", color=INK, lw=1.2, zorder=3),
+        ]
         check = pages.check(cost.target, PAGES_US[place])
         if check is not None:
             point = min(check.measured.mid, _TOP)
-            panel.plot(point, row, "D", mfc="none", mec=INK, mew=1.2, markersize=7, zorder=4)
-        _label(panel, row, share.mid)
+            drawn += panel.plot(
+                *(point, row, "D"), mfc="none", mec=INK, mew=1.2, markersize=7, zorder=4
+            )
+        drawn.append(_label(panel, row, share.mid))
+        ends = [percent(end) for end in (share.low, share.high) if np.isfinite(end)]
+        mark(drawn, cost.target, said_of(cost.target, percent(share.mid), *ends))
     panel.set_yticks(range(len(pages.costs)), [cost.target for cost in pages.costs])
     panel.set_ylim(len(pages.costs) - 0.4, -0.6)
     panel.set_xlim(0, _TOP)
@@ -59,9 +79,9 @@ def _column(panel: Axes, pages: PageCosts, place: int, style: dict[str, Look]) -
     panel.set_title(duration(PAGES_US[place]), fontsize=9, fontweight="normal")
 
 
-def _label(panel: Axes, row: int, share: float) -> None:
+def _label(panel: Axes, row: int, share: float) -> Annotation:
     left = share > _MIDDLE
-    panel.annotate(
+    return panel.annotate(
         percent(share),
         (share, row),
         xytext=(-8 if left else 8, 0),

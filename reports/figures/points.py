@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -27,8 +28,10 @@ from reports.figures.style import (
     Look,
     log_ticks,
     looks,
+    mark,
     nothing_measured,
     panels_of,
+    said_of,
     short_name,
 )
 
@@ -125,16 +128,20 @@ def draw_point(
     ends = [float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high")]
     low, high = shown = [float(np.clip(end, *reach)) for end in ends]
     start = value / 1e9 if measure.log else 0
-    panel.plot([start, value], [place] * 2, color=look.colour, lw=6, alpha=0.3, ls="-", zorder=1)
-    panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2)
-    # Over the point and with ends of its own: an interval of 1% is narrower than the point.
-    panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3)
+    drawn: list[Artist] = [
+        *panel.plot([start, value], [place] * 2, color=look.colour, lw=6, alpha=0.3, zorder=1),
+        *panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2),
+        # Over the point and with ends of its own: an interval of 1% is narrower than the point.
+        *panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3),
+    ]
     marked = [end for end, whole in zip(shown, ends, strict=True) if end == whole]
-    panel.plot(marked, [place] * len(marked), "|", color=INK, mew=1.2, markersize=9, zorder=3)
+    drawn += panel.plot(
+        *(marked, [place] * len(marked), "|"), color=INK, mew=1.2, markersize=9, zorder=3
+    )
     hollow = _hollow(row, measure)
     if np.isfinite(hollow):
-        panel.plot([value, hollow], [place] * 2, color=look.colour, lw=1, ls=":", zorder=1)
-        panel.plot(
+        drawn += panel.plot([value, hollow], [place] * 2, color=look.colour, lw=1, ls=":", zorder=1)
+        drawn += panel.plot(
             *(hollow, place, "o"),
             markerfacecolor="none",
             color=look.colour,
@@ -142,7 +149,7 @@ def draw_point(
             mew=1.5,
             zorder=2,
         )
-    panel.annotate(
+    label = panel.annotate(
         measure.label(row),
         (np.nanmax([value, high, hollow]), place),
         xytext=(9, 0),
@@ -150,11 +157,15 @@ def draw_point(
         va="center",
         fontsize=9,
     )
+    known = [measure.tick(end) if np.isfinite(end) else "" for end in ends]
+    mark([*drawn, label], row["target"], said_of(row["target"], measure.label(row), *known))
 
 
 def name_rows(panel: Axes, rows: Sequence[Row]) -> None:
     """Write the targets' names beside their rows."""
     panel.set_yticks(range(len(rows)), [short_name(row["target"]) for row in rows])
+    for name, row in zip(panel.get_yticklabels(), rows, strict=True):
+        mark([name], row["target"])
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.grid(visible=False, axis="y")
     panel.spines["left"].set_visible(False)

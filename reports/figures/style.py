@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlencode
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -90,7 +94,35 @@ def to_svg(figure: Figure) -> str:
     with mpl.rc_context(STYLE):
         settle(figure)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return _MARK.sub(_marked, buffer.getvalue())
+
+
+def mark(artists: Iterable[Artist], target: str, said: str = "") -> None:
+    """Name the target that these show in the SVG, and what a pointer over them is told.
+
+    An SVG has them as groups of the class `mark`, with the target in `data-target`, and `said` as
+    their title.
+    """
+    # matplotlib writes nothing of one's own into an SVG but ids.
+    name = f"mark?{urlencode({'target': target, 'said': said})}"
+    for artist in artists:
+        artist.set_gid(name)
+
+
+def said_of(target: str, value: str, low: str = "", high: str = "") -> str:
+    """Return what a pointer over a value is told: the target, the value and its interval."""
+    interval = f" (95% interval {low} to {high})" if low and high else ""
+    return f"{target}: {' '.join(value.split())}{interval}"
+
+
+_MARK = re.compile(r'<g id="mark\?([^"]*)">')
+
+
+def _marked(found: re.Match[str]) -> str:
+    named = parse_qs(html.unescape(found[1]))
+    target, said = (html.escape(named.get(name, [""])[0]) for name in ("target", "said"))
+    title = f"<title>{said}</title>" if said else ""
+    return f'<g class="mark" data-target="{target}">{title}'
 
 
 def to_png(figure: Figure) -> bytes:

@@ -26,7 +26,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from harness.results.format import duration
 from reports.figures.phase_groups import ORDER, group_of
-from reports.figures.style import COLOURS, INK, PAPER, STYLE
+from reports.figures.style import COLOURS, INK, PAPER, STYLE, mark, said_of
 
 _WIDTH_IN: Final = 7.6
 _BAR_IN: Final = 0.30
@@ -119,17 +119,19 @@ def _draw_bars(panel: Axes, found: Sequence[Bar]) -> None:
             left = bar.service_us if part == "afterwards" else left
             for row in bar.of(part).to_dict("records"):
                 colour = _LOOKS[group_of(row["phase"])]
-                panel.barh(
+                drawn = panel.barh(
                     place, row["median_us"], left=left, height=0.62, color=colour, alpha=alpha,
                     edgecolor=PAPER, linewidth=0.4,
                 )  # fmt: skip
+                took = f"{row['phase']} {duration(row['median_us'])}"
+                mark(drawn, bar.target, said_of(bar.target, took))
                 left += row["median_us"]
         panel.plot([bar.service_us] * 2, [place - 0.42, place + 0.42], color=INK, lw=1.4)
         panel.annotate(
             bar.label, (max(left, bar.service_us), place), (5, 0),
             textcoords="offset points", va="center", fontsize=8.5,
         )  # fmt: skip
-    panel.set_yticks(range(len(found)), [bar.target for bar in found])
+    _name_rows(panel, found)
     panel.set_ylim(len(found) - 0.4, -0.6)
     panel.set_xlim(0, 1.24 * max(bar.reach_us for bar in found))
     panel.xaxis.set_major_locator(MaxNLocator(6))
@@ -139,8 +141,10 @@ def _draw_bars(panel: Axes, found: Sequence[Bar]) -> None:
     panel.grid(visible=False, axis="y")
 
 
-def _tick(microseconds: float) -> str:
-    return duration(microseconds) if microseconds else "0"
+def _name_rows(panel: Axes, found: Sequence[Bar]) -> None:
+    panel.set_yticks(range(len(found)), [bar.target for bar in found])
+    for name, bar in zip(panel.get_yticklabels(), found, strict=True):
+        mark([name], bar.target)
 
 
 def _groups(bar: Bar) -> dict[str, float]:
@@ -166,7 +170,7 @@ def _draw_matrix(panel: Axes, found: Sequence[Bar]) -> None:
                 color="#fffffe" if dark else "#22272f",
             )  # fmt: skip
     panel.set_title("Groups of phases, after the answer included; colours on a log scale")
-    panel.set_yticks(range(len(found)), [bar.target for bar in found])
+    _name_rows(panel, found)
     panel.set_ylim(len(found) - 0.5, -0.5)
     panel.set_xlim(-0.5, len(met) - 0.5)
     panel.set_xticks(range(len(met)), [_wrapped(group) for group in met], fontsize=6)
