@@ -563,11 +563,18 @@ def neighbour(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="BASE", help="An earlier run to set beside it, as compare does."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare even runs made on different machines.")
+    ] = False,
 ) -> None:
     """Regenerate the report of a results folder."""
     from harness.commands import report as command
 
-    command.start(folder)
+    command.start(folder, against, force=force)
 
 
 @app.command()

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from harness.results.compare import Comparison
 
 
-def make(folder: Path) -> Path:
+def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path:
     """Write summary.csv, summary.md, figures/ and report.html into a results folder.
 
+    `base` is the folder of an earlier run to set beside it: of this machine, unless `force`.
     Returns the path of report.html. Raises IsobenchError where the folder is no results folder
     or the disk refuses.
     """
@@ -36,7 +37,7 @@ def make(folder: Path) -> Path:
         # Here, since it takes half a second, and reports.terminal needs none of it.
         from reports.page import write
 
-        return write(folder)
+        return write(folder, base, force=force)
 
 
 def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:

@@ -21,6 +21,7 @@ from harness.results.manifest import Manifest
 from reports.figures.style import to_png, to_svg
 from reports.markup import code, glyphs, inline
 from reports.section import Results, Section
+from reports.sections.against import Against
 from reports.sections.answer import Answer
 from reports.sections.attacks import Attacks, Frontier, Matrix
 from reports.sections.cautions import Cautions
@@ -42,6 +43,7 @@ from reports.sections.throughput import Expenses, Rates
 SECTIONS: Final[tuple[type[Section], ...]] = (
     Answer,
     Cautions,
+    Against,
     Frontier,
     Explore,
     Rates,
@@ -66,10 +68,14 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
 _UNTITLED: Final = "What was measured"
 
 
-def write(folder: Path) -> Path:
-    """Write the summary, the figures and the page. Returns the path of the page."""
+def write(folder: Path, base: Path | None = None, *, force: bool = False) -> Path:
+    """Write the summary, the figures and the page. Returns the path of the page.
+
+    `base`: the folder of a run that this one is set beside, made on this machine unless `force`.
+    """
     results_folder = ResultsFolder.open(folder)
-    results = Results(results_folder, results_folder.write_summary())
+    before = None if base is None else ResultsFolder.open(base)
+    results = Results(results_folder, results_folder.write_summary(), before, force)
     sections = read(results)
     figures = {shown.name: shown.draw() for section in sections for shown in section.figures}
     svgs = {name: to_svg(figure) for name, figure in figures.items()}

@@ -30,6 +30,10 @@ class Results:
 
     folder: ResultsFolder
     summary: pd.DataFrame
+    base: ResultsFolder | None = None
+    """An earlier run that this one is set beside."""
+    force: bool = False
+    """Whether that may have been made on another machine."""
 
     @classmethod
     def open(cls, path: Path) -> Results:

@@ -8,6 +8,9 @@ import reports
 from harness.terminal import Terminal
 
 
-def start(folder: Path) -> None:
-    """Write the report of a results folder, and say where it is. Raises IsobenchError."""
-    Terminal().print(f"report: {reports.make(folder)}", soft_wrap=True)
+def start(folder: Path, base: Path | None, *, force: bool) -> None:
+    """Write the report of a results folder, and say where it is; with `base` beside it, if any.
+
+    Raises IsobenchError.
+    """
+    Terminal().print(f"report: {reports.make(folder, base, force=force)}", soft_wrap=True)

@@ -65,11 +65,11 @@ CSV_COLUMNS = (
 def render(comparison: Comparison, width: int = 100) -> RenderableType:
     """Return the comparison as something that rich prints, for a terminal of `width` columns."""
     return Group(
-        *(Text(line) for line in _heading(comparison)),
+        *(Text(line) for line in heading_lines(comparison)),
         *(Text(line, style="yellow") for line in caution_lines(comparison)),
         Text(),
         *(
-            _table(condition.words(), _cells(comparison, rows), width)
+            _table(condition.words(), cells(comparison, rows), width)
             for condition, rows in rows_by_condition(comparison)
         ),
         *(Text(line) for line in only_lines(comparison)),
@@ -77,7 +77,7 @@ def render(comparison: Comparison, width: int = 100) -> RenderableType:
         *_discrepancy_table(comparison),
         Text(),
         *(Text(line, style=style) for line, style in _bounds(comparison)),
-        Text(_count(comparison)),
+        Text(count_line(comparison)),
     )
 
 
@@ -91,16 +91,16 @@ def plain(comparison: Comparison) -> str:
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison as GitHub Markdown."""
-    parts = ["\n".join(f"{line}  " for line in _heading(comparison))]
+    parts = ["\n".join(f"{line}  " for line in heading_lines(comparison))]
     parts += ["\n".join(caution_lines(comparison))]
     parts += [
-        f"### {condition.words()}\n\n{table_markdown(_cells(comparison, rows))}"
+        f"### {condition.words()}\n\n{table_markdown(cells(comparison, rows))}"
         for condition, rows in rows_by_condition(comparison)
     ]
     parts += ["\n".join(f"- {line}" for line in only_lines(comparison))]
     if comparison.discrepancies:
-        parts.append(f"### What else differs\n\n{table_markdown(_discrepancies(comparison))}")
-    parts += ["\n".join(f"- {line}" for line, _ in _bounds(comparison)), _count(comparison)]
+        parts.append(f"### What else differs\n\n{table_markdown(discrepancy_cells(comparison))}")
+    parts += ["\n".join(f"- {line}" for line, _ in _bounds(comparison)), count_line(comparison)]
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
@@ -116,7 +116,8 @@ def csv(comparison: Comparison) -> str:
     return frame.astype({"base_blocks": "Int64", "new_blocks": "Int64"}).to_csv(index=False)
 
 
-def _heading(comparison: Comparison) -> Iterator[str]:
+def heading_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield which runs are compared."""
     if comparison.across_machines:
         yield "FORCED: these runs were made on different machines."
     for side, run in (("BASE", comparison.base), ("NEW", comparison.new)):
@@ -130,7 +131,8 @@ def caution_lines(comparison: Comparison) -> Iterator[str]:
         yield f"- {caution.about}; remedy: {caution.advice}"
 
 
-def _count(comparison: Comparison) -> str:
+def count_line(comparison: Comparison) -> str:
+    """Return how many rows have which finding."""
     findings = [row.finding for row in comparison.rows]
     said = {
         Finding.HIGHER: "higher",
@@ -160,7 +162,7 @@ def row_words(row: Compared) -> str:
     return f"{row.target} {row.metric}: {numbers}, {moved}: {row.finding}"
 
 
-def _cells(comparison: Comparison, rows: Sequence[tuple[int, Compared]]) -> pd.DataFrame:
+def cells(comparison: Comparison, rows: Sequence[tuple[int, Compared]]) -> pd.DataFrame:
     """Return rows as texts under headings; a row with a broken bound says so in its finding."""
     return pd.DataFrame(
         [
@@ -222,13 +224,13 @@ def _table(title: str, rows: pd.DataFrame, width: int) -> Group:
         )
     last = None
     for row in rows.to_dict("records"):
-        cells = {str(name): str(row[name]) for name in names}
-        if cells["target"] == last:
-            cells["target"] = ""
+        texts = {str(name): str(row[name]) for name in names}
+        if texts["target"] == last:
+            texts["target"] = ""
         last = str(row["target"])
-        style = _style(cells["finding"])
+        style = _style(texts["finding"])
         # Text, not str: a "[" in a name is not markup.
-        table.add_row(*map(Text, cells.values()), style=style)
+        table.add_row(*map(Text, texts.values()), style=style)
     return Group(Text(title, style="italic"), table)
 
 
@@ -244,7 +246,8 @@ def only_lines(comparison: Comparison) -> Iterator[str]:
             yield f"only in {side}: {target} ({condition.words()})"
 
 
-def _discrepancies(comparison: Comparison) -> pd.DataFrame:
+def discrepancy_cells(comparison: Comparison) -> pd.DataFrame:
+    """Return in what else the runs differ, as texts; no rows where nothing does."""
     return pd.DataFrame(
         [
             {"what else differs": one.name, "BASE": one.base, "NEW": one.new}
@@ -257,7 +260,7 @@ def _discrepancy_table(comparison: Comparison) -> Iterator[RenderableType]:
     if not comparison.discrepancies:
         yield Text("Nothing else differs: machine, versions, interpreter and plan are the same.")
         return
-    rows = _discrepancies(comparison)
+    rows = discrepancy_cells(comparison)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in rows.columns:
         table.add_column(str(name), overflow="fold")

@@ -184,7 +184,7 @@ def test_links_within_the_page_still_lead_there_and_keep_the_choices(page: Brows
     page.run("new Promise((done) => setTimeout(done, 50))")
     assert page.run("location.hash") == "#find=cgi&at=target-dso"
     assert page.run("document.querySelector('[data-filter=find]').value") == "cgi"
-    assert abs(page.run("document.getElementById('target-dso').getBoundingClientRect().top")) < 100
+    assert abs(page.run("document.getElementById('target-dso').getBoundingClientRect().top")) < 150
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from tests.harness.live import Say
 def test_it_says_where_the_page_is(
     say: Say, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(reports, "make", lambda folder: folder / "report.html")
+    monkeypatch.setattr(reports, "make", lambda folder, base, force: folder / "report.html")
     said: list[str] = []
     monkeypatch.setattr("harness.terminal.Terminal.print", lambda _, text, **__: said.append(text))
     assert say("report", "/some/run") == (0, "")
