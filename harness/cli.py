@@ -639,12 +639,42 @@ def export(
     command.start(folder, form, metric, out)
 
 
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: isobench-<run-id>.tar.gz."),
+    ] = None,
+) -> None:
+    """Write a run as one archive that others can check and repeat."""
+    from harness.commands import bundle as command
+
+    command.start(folder, out)
+
+
+@app.command(cls=Recorded)
+def replay(
+    archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What isobench bundle wrote.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A new folder. Default: results/replay-<run-id>."),
+    ] = None,
+) -> None:
+    """Repeat the run of a bundle here, and set it beside the original."""
+    from harness.commands import replay as command
+
+    command.start(archive, out, Terminal())
+
+
 def _split(text: str) -> tuple[str, ...]:
     """Return the different words of a list, in their order."""
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-_PRIVILEGED = ("run", "attack", "costs", "profile", "serve", "doctor", "selftest", "neighbour")
+_PRIVILEGED = (
+    "run", "attack", "costs", "profile", "serve", "doctor", "selftest", "neighbour", "replay",
+)  # fmt: skip
 
 
 def main() -> int:

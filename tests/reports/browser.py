@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,6 @@ class Browser:
     def __init__(self, commands: int, answers: int) -> None:
         self._commands, self._answers = commands, answers
         self._buffer, self._number, self._session = b"", 0, ""
-        self._loaded = False
         self.complaints: list[str] = []
         self.requests: list[str] = []
         tab = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -44,10 +44,10 @@ class Browser:
         """Open a page afresh, and wait until it has loaded."""
         self.complaints, self.requests = [], []
         for place in ("about:blank", url):  # else another fragment alone would load nothing
-            self._loaded = False
             self.call("Page.navigate", url=place)
-            while not self._loaded:
-                self._hear(self._next())
+            state = "[document.URL.split('#')[0], document.readyState]"
+            while self.run(state) != [place.partition("#")[0], "complete"]:
+                time.sleep(0.02)
 
     def run(self, script: str) -> Any:
         """Return what a script in the page comes to. Raises AssertionError where it fails."""
@@ -93,7 +93,6 @@ class Browser:
 
     def _hear(self, event: dict[str, Any]) -> None:
         kind = event.get("method")
-        self._loaded |= kind == "Page.loadEventFired"
         if kind in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"):
             self.complaints.append(json.dumps(event["params"]))
         if kind == "Network.requestWillBeSent":
