@@ -98,6 +98,7 @@ function chart() {
       track, make("span", { className: "value" }, write(mid)), make("span", { className: `verdict ${one.verdict}` }, one.verdict === "ok" ? "" : one.verdict));
     element.dataset.target = one.target;
     element.dataset.said = said;
+    element.setAttribute("aria-pressed", "false");
     return element;
   };
   box.replaceChildren(make("p", { className: "dim" }, `${note[0].toUpperCase()}${note.slice(1)}. The scale is logarithmic; the line is the 95% interval.`),
@@ -177,11 +178,12 @@ function filter() {
 
 // Marked targets, wherever they are drawn or named.
 for (const element of all("svg .mark")) {
-  element.classList.toggle("known", element.dataset.target in facts.targets);
-  const title = $("title", element);  // the browser's own tip would stand beside ours
-  if (title) { element.dataset.said = title.textContent; title.remove(); }
+  if (!(element.dataset.target in facts.targets)) element.classList.add("other");
 }
+let marking = false;
 function mark() {
+  if (!marking && !state.on.size) return;  // there are ten thousand elements to visit
+  marking = state.on.size > 0;
   document.body.classList.toggle("marking", state.on.size > 0);
   for (const element of all("[data-target]")) {
     const on = state.on.has(element.dataset.target);
@@ -222,6 +224,11 @@ function tell(element, x, y) {
 }
 const still = () => { tip.hidden = true; };
 document.addEventListener("mousemove", (event) => {
+  const title = event.target.closest?.(".mark")?.querySelector(":scope > title");
+  if (title) {  // the browser's own tip would stand beside ours
+    title.parentElement.dataset.said = title.textContent;
+    title.remove();
+  }
   const element = event.target.closest?.("[data-said]");
   if (element) tell(element, event.clientX, event.clientY); else still();
 });
@@ -254,6 +261,7 @@ if (source) {
   $("#marks .chips").append(...targets.map((target) => {
     const chip = make("button", { type: "button" }, make("i", { style: `background:${facts.targets[target]}` }), target);
     chip.dataset.target = target;
+    chip.setAttribute("aria-pressed", "false");
     return chip;
   }));
   for (const button of all("[data-show]")) button.addEventListener("click", () => { state.show = button.dataset.show; show(); });

@@ -23,7 +23,7 @@ TABLE = """[...document.querySelectorAll("table")].find((table) => table.tHead
 TARGETS = f"""[...{TABLE}.tBodies[0].rows].filter((row) => !row.hidden)
   .map((row) => row.cells[0].textContent)"""
 DOT = """[...document.querySelectorAll("svg .mark[data-target=cgi]")]
-  .find((mark) => mark.dataset.said && mark.querySelector("use"))"""
+  .find((mark) => mark.querySelector("use") && mark.querySelector("title"))"""
 
 
 @pytest.fixture(name="chromium", scope="module")
