@@ -117,6 +117,8 @@ class IsolationMode(ABC):
     `isobench costs` measures the start and the memory of one; a target is the mode, perhaps with
     factors, such as router:walls=off.
     """
+    journal: int = -1
+    """The journal's descriptor, in a server that is profiled: for a program that stamps by itself."""
     prelude: str = ""
     """Statements that an interpreter started by the mode runs before its program.
 

@@ -57,8 +57,9 @@ def _serve(
         os.close(file)
     control = _STANDARD_INPUT if orders.control else None
     try:
-        mode.master_init()
+        # In this order, for modes whose workers are forked by a process that `master_init` makes.
         _slow_down(mode, orders.slowdown_us)
+        mode.master_init()
         pool = Pool(mode, listener, sites, orders.workers, command, control, orders.log_limit)
         pool.run(orders.ready)
     except (Unavailable, WorkersFail) as error:

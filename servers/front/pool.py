@@ -91,7 +91,8 @@ class Pool:
         self._log_limit = log_limit
         self._parent = 0
         self._command = command
-        self._board_file = scoreboard_file(workers) if command else -1
+        in_file = command is not None or self._worker.executes
+        self._board_file = self._worker.board_file = scoreboard_file(workers) if in_file else -1
         self._board = Scoreboard(workers, self._board_file)
         self._board.turns.prepare()
         self._workers: dict[int, Slot] = {}

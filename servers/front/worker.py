@@ -72,6 +72,11 @@ class Worker:
     not be done for each request by modes that use up a worker for it.
     """
 
+    executes = False
+    """Whether it becomes another program, for which the scoreboard has to be a file."""
+    board_file = -1
+    """The scoreboard's descriptor, where it is a file. The pool sets it."""
+
     def __init__(
         self, master: int, listener: socket.socket, mode: IsolationMode, sites: Sites
     ) -> None:

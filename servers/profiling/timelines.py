@@ -157,6 +157,7 @@ _FREE_DESCRIPTOR: Final = 100
 def install(mode: IsolationMode, journal: Journal) -> None:
     """Have the server stamp what its requests pass. In the master, before the first fork."""
     timeline = mode.timeline()
+    mode.journal = journal.file
     journal.instrument(_needed(timeline, (*_SHARED_PROBES, *timeline.probes)))
     # Of this one object: its class stays what every other server runs.
     for method, *points in _needed(timeline, _MODE_PROBES):

@@ -293,7 +293,8 @@ class Server:
         return [
             pid
             for pid in children(self.master)
-            if "servers.server_main" in command_line(pid) and name_of(pid) == name_of(self.master)
+            if name_of(pid) == "front"  # a program of its own
+            or ("servers.server_main" in command_line(pid) and name_of(pid) == name_of(self.master))
         ]
 
     def zygotes(self) -> list[int]:

@@ -7,17 +7,20 @@ A request is one message to it, its answer one message back.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
 from servers import host_checks
+from servers.errors import Unavailable
 from servers.front.starter import Starter
 from servers.http import Request
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
-from servers.kernel import keyring, syscalls
+from servers.kernel import keyring, seccomp, syscalls
 from servers.kernel.confinement import SYSTEM, restrain
 from servers.kernel.credentials import become, drop_for_good
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
+from servers.modes.router import compiled
 from servers.modes.router.front import Front
 from servers.modes.router.starter import Makings, RouterService
 from servers.modes.router.tenant_worker import TenantWorker
@@ -44,6 +47,15 @@ _READ: Final = (
     | syscalls.LANDLOCK_ACCESS_FS_READ_FILE
     | syscalls.LANDLOCK_ACCESS_FS_READ_DIR
 )
+# What the front in Python makes, and the interpreter for it: no process, no connection of its own.
+_CALLS: Final = """
+    accept accept4 recvfrom recvmsg sendto sendmsg shutdown close getsockname
+    epoll_wait epoll_pwait epoll_ctl read write writev pread64 lseek
+    fcntl fstat newfstatat lstat statx memfd_create
+    brk mmap munmap mremap mprotect madvise futex getrandom
+    getpid gettid getrusage clock_gettime gettimeofday time
+    rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack restart_syscall exit exit_group
+"""
 
 
 class Mode(IsolationMode):
@@ -54,9 +66,9 @@ class Mode(IsolationMode):
     recipe: ClassVar[tuple[str, ...] | None] = ()
     kept_workers: ClassVar[tuple[str, ...]] = ("router", "router:walls=off")
     ends_leftovers = True
-    pool_worker = Front
     fixed_workers = 1
     options = {  # noqa: RUF012 - read-only, see IsolationMode
+        "front": ("c", "python"),
         "walls": ("on", "off"),
         "bound": ("256", "1", "2", "4", "16", "64", "1024"),
         "per_tenant": ("4", "1", "2", "8"),
@@ -65,7 +77,10 @@ class Mode(IsolationMode):
 
     line: socket.socket
     """The front's line to the starter."""
+    program: int
+    """A descriptor of the compiled front."""
     _starter: Starter
+    _confine_calls: seccomp.Installation | None
 
     @classmethod
     def timeline(cls) -> Timeline:
@@ -94,24 +109,31 @@ class Mode(IsolationMode):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
+        self.pool_worker = compiled.CompiledFront if self._is_compiled else Front
         # All but the time of the processor, which adds up over the requests of a worker.
         limits = resource_limits(setting.limits.script)
         del limits[resource.RLIMIT_CPU]
         self._walls = Walls(setting, frozenset(LAYERS), limits)
 
     @property
+    def _is_compiled(self) -> bool:
+        return self.option("front") == "c"
+
+    @property
     def _is_walled(self) -> bool:
         return self.option("walls") == "on"
 
     def check_host(self) -> None:
-        """Changing identity takes root; the starter watches processes by their pidfds."""
+        """Changing identity takes root, the starter pidfds, and the front perhaps a compiler."""
         host_checks.other_identities(self.setting)
         host_checks.pidfds()
+        if self._is_compiled:
+            compiled.check_host()
         if self._is_walled:
             self._walls.check_host(lambda _: "router:walls=off")
 
     def master_init(self) -> None:
-        """Start the starter."""
+        """Start the starter, and prepare what the front will be."""
         self._environment = server_environment()
         self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
         self._printed = b""
@@ -125,22 +147,39 @@ class Mode(IsolationMode):
             makings = Makings(confine, os.fork, _become)
         setting, most = self.setting, int(self.option("bound"))
         self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
+        if self._is_compiled:
+            self.program = compiled.program(self.setting.private)
+        else:
+            self._confine_calls = _filter_of_calls()
 
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
         self._starter.check_lives(process)
 
     def child_init(self) -> None:
-        """Open a line to the starter, become www for good, and give up all files but libraries."""
+        """Open a line to the starter, become www for good, and give up all else.
+
+        The compiled front gives up files and system calls by itself, when it has begun.
+        """
         self.line = self._starter.register()
         drop_for_good(self.setting.www)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+        # The change of identity has undone it (prctl(2)), and it will not change again.
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if not self._is_compiled:
+            self._confine_files()
+
+    def _confine_files(self) -> None:
+        """Give up all files but libraries. In the front in Python."""
         files, ports, scoped = syscalls.landlock_accesses(syscalls.landlock_abi())
         if syscalls.landlock_abi():
             readable = [(path, _READ) for path in (*SYSTEM, sys.base_prefix)]
             syscalls.landlock_restrict(files, readable, ports, scoped)
-        # The change of identity has undone it (prctl(2)), and it will not change again.
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def confine_calls(self) -> None:
+        """Give up all system calls but those of a front. In the front in Python, once prepared."""
+        if self._confine_calls is not None:
+            self._confine_calls()
 
     def _run(self, request: Request) -> bytes:
         self.handle(request)
@@ -151,6 +190,18 @@ class Mode(IsolationMode):
         environment = environment_of(request, self._environment)
         self._printed = self._interpreter.output_of(request, environment)
         return Answered.KEEP
+
+
+def _filter_of_calls() -> seccomp.Installation | None:
+    """Return the filter for a front in Python; None where the host has no means for one."""
+    try:
+        seccomp.check_available()
+    except Unavailable:
+        return None
+    rules = [seccomp.Rule(call, seccomp.ALLOW) for call in _CALLS.split()]
+    return seccomp.Installation(
+        seccomp.compile_filter(seccomp.refuse(errno.EPERM), rules, skip_unknown=True)
+    )
 
 
 def _become(site: Site) -> None:

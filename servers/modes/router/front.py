@@ -53,7 +53,7 @@ _LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _SWEEP_SECONDS: Final = 0.25
 _MOST_ATTEMPTS: Final = 3
 _SPARE_DESCRIPTORS: Final = 64
-_ROOM_FOR_SCM_RIGHTS: Final = socket.CMSG_SPACE(4)
+_ROOM_FOR_SCM_RIGHTS: Final = socket.CMSG_LEN(4)  # of one; CMSG_SPACE has room for two
 _AT_ONCE: Final = socket.MSG_DONTWAIT
 _ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 _CLIENT: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
@@ -141,6 +141,7 @@ class Front(PoolWorker):
         self._slot = slot
         self._prepare()
         gc.freeze()
+        self._mode.confine_calls()
         slot.start()
         while True:
             self._turn()

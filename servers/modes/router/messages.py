@@ -45,7 +45,8 @@ _STAYS: Final = 1
 _IS_LAST: Final = 2
 _LONGEST_PACKET: Final = MOST_INSIDE + 1024
 _DESCRIPTOR_BYTES: Final = 4
-_ROOM: Final = socket.CMSG_SPACE(_DESCRIPTOR_BYTES)
+# Of one: in what CMSG_SPACE adds there is room for a second, which nobody would close (cmsg(3)).
+_ROOM: Final = socket.CMSG_LEN(_DESCRIPTOR_BYTES)
 _CLOSE_ON_EXEC: Final = 0x40000000  # MSG_CMSG_CLOEXEC (recvmsg(2))
 _SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 _NEEDED_SEALS: Final = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK

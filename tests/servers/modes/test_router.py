@@ -30,11 +30,18 @@ GOOD = b"GET /hello.py HTTP/1.1\r\nHost: t0002.localhost\r\n\r\n"
 OK = "print('Content-Type: text/plain\\n')"
 
 
-@pytest.fixture(name="server", scope="module")
-def _server(shared_sites: Sites) -> Iterator[Server]:
+FRONTS = pytest.mark.parametrize("front", ["c", "python"])
+
+
+@pytest.fixture(name="server", scope="module", params=["c", "python"])
+def _server(shared_sites: Sites, request: pytest.FixtureRequest) -> Iterator[Server]:
     limits = ("--script-seconds", "1", "--client-seconds", "1")
-    with Server("router", shared_sites, *limits) as running:
+    with router(shared_sites, request.param, *limits) as running:
         yield running
+
+
+def router(sites: Sites, front: str, *arguments: str) -> Server:
+    return Server("router", sites, "--option", f"front={front}", *arguments)
 
 
 def tenants_workers(server: Server) -> list[int]:
@@ -358,6 +365,20 @@ def test_worker_that_dies_while_it_is_idle_costs_no_request(server: Server) -> N
         assert_serves(server)
 
 
+def open_descriptors(process: int) -> int:
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
+def test_descriptors_that_a_worker_sends_do_not_stay_in_the_front(server: Server) -> None:
+    source, status = MISBEHAVED["it sends descriptors"]
+    server.sites.put("case.py", source)
+    (front,) = server.workers()
+    before = open_descriptors(front)
+    for _ in range(4):
+        assert server.get("/case.py").status == status
+    server.wait_for(lambda: open_descriptors(front) <= before)
+
+
 def test_front_has_no_power_and_is_replaced(server: Server) -> None:
     assert_serves(server)
     (front,) = server.workers()
@@ -367,6 +388,7 @@ def test_front_has_no_power_and_is_replaced(server: Server) -> None:
     www = str(server.sites.www.uid)
     assert status["Uid"].split() == [www] * 4
     assert (int(status["CapPrm"], 16), status["NoNewPrivs"]) == (0, "1")
+    assert status["Seccomp"] == "2"
     os.kill(front, signal.SIGKILL)
     server.wait_for(lambda: server.workers() not in ([], [front]))
     server.wait_for(lambda: answered(server).status == 200)
@@ -383,25 +405,30 @@ def answered(server: Server) -> Reply:
 # How many workers there are
 
 
-def test_one_worker_serves_all_requests_of_a_tenant_in_turn(shared_sites: Sites) -> None:
+@FRONTS
+def test_one_worker_serves_all_requests_of_a_tenant_in_turn(
+    shared_sites: Sites, front: str
+) -> None:
     source = f"import os\n{OK}\nprint(os.stat('/proc/self').st_ctime_ns)"
     shared_sites.put("case.py", source)
-    with Server("router", shared_sites) as server:
+    with router(shared_sites, front) as server:
         assert len({server.get("/case.py").text for _ in range(5)}) == 1
         assert len(tenants_workers(server)) == 1
 
 
-def test_busy_tenant_gets_more_workers_up_to_its_bound(shared_sites: Sites) -> None:
+@FRONTS
+def test_busy_tenant_gets_more_workers_up_to_its_bound(shared_sites: Sites, front: str) -> None:
     shared_sites.put("slow.py", f"import time\ntime.sleep(0.4)\n{OK}")
-    with Server("router", shared_sites, "--option", "per_tenant=2") as server:
+    with router(shared_sites, front, "--option", "per_tenant=2") as server:
         with ThreadPoolExecutor(6) as pool:
             replies = list(pool.map(server.get, ["/slow.py"] * 6))
         assert [reply.status for reply in replies] == [200] * 6
         assert len(tenants_workers(server)) == 2
 
 
-def test_one_worker_for_all_tenants_loses_no_request(shared_sites: Sites) -> None:
-    with Server("router", shared_sites, "--option", "bound=1") as server:
+@FRONTS
+def test_one_worker_for_all_tenants_loses_no_request(shared_sites: Sites, front: str) -> None:
+    with router(shared_sites, front, "--option", "bound=1") as server:
         with ThreadPoolExecutor(4) as pool:
             tenants = ["t0001", "t0002"] * 8
             replies = list(pool.map(lambda tenant: server.get(tenant=tenant), tenants))
@@ -410,11 +437,21 @@ def test_one_worker_for_all_tenants_loses_no_request(shared_sites: Sites) -> Non
         server.wait_for(lambda: len(tenants_workers(server)) == 1)
 
 
-def test_idle_worker_ends_and_another_serves(shared_sites: Sites) -> None:
-    with Server("router", shared_sites, "--option", "idle=1") as server:
+@FRONTS
+def test_idle_worker_ends_and_another_serves(shared_sites: Sites, front: str) -> None:
+    with router(shared_sites, front, "--option", "idle=1") as server:
         assert_serves(server)
         server.wait_for(lambda: not tenants_workers(server))
         assert_serves(server)
+
+
+@FRONTS
+def test_a_slowdown_that_is_asked_for_reaches_the_workers(shared_sites: Sites, front: str) -> None:
+    with router(shared_sites, front, "--slowdown-us", "50000") as server:
+        assert_serves(server)
+        start = time.monotonic()
+        assert server.get().status == 200
+        assert time.monotonic() - start >= 0.05
 
 
 @pytest.mark.parametrize("walls", ["on", "off"])

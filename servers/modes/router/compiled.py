@@ -1,0 +1,198 @@
+"""The front as a program: front.c, compiled for this host, in the place of the interpreter.
+
+The process that the pool forks becomes www and executes it, so nothing of the server's memory is in
+it. It gets what it needs by number: descriptors, limits, and the sites that the master knows.
+
+The program is kept beside this file, where the interpreter keeps the bytecode of this file, and
+under the same conditions (PYTHONDONTWRITEBYTECODE): who can write there can change the server
+anyway. Elsewhere, or where it cannot be kept, it is compiled at each start.
+"""
+
+from __future__ import annotations
+
+import _imp
+import os
+import sys
+
+from servers import host_checks
+from servers.errors import Unavailable
+from servers.front.starter import Gone
+from servers.front.worker import Worker
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Sequence
+    from typing import Final, NoReturn
+
+    from servers.front.scoreboard import Slot
+    from servers.modes.router import Mode
+else:
+    import _signal as signal
+
+_FOLDER: Final = os.path.dirname(__file__)
+_SOURCES: Final = ("front.c", "request.h", "answer.h")
+_FLAGS: Final = (
+    *("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIE", "-pie", "-fstack-protector-strong"),
+    *("-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now"),
+)
+_OTHERS_WRITE: Final = 0o022
+_LONGEST_REASON: Final = 4096
+_REMEDY: Final = (
+    "install a C compiler and its headers (apt-get install gcc libc6-dev), or choose the front "
+    "that needs none: router:front=python"
+)
+
+
+class CompiledFront(Worker):
+    """Executes the program, in the place of a pool's worker."""
+
+    executes = True
+    _mode: Mode
+
+    def rehearse(self) -> None:
+        """Do nothing: this process is forked once."""
+
+    def restore_listener(self) -> None:
+        """Do nothing: no script has come near it."""
+
+    def serve(self, slot: Slot) -> NoReturn:
+        """Take the mode's resting identity, and become the program for good."""
+        root = os.open(self._mode.setting.sites, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        sites = self._sites_in_a_file()
+        self._mode.child_init()
+        self._die_with_the_master()
+        # Its default would end the program, which takes it as soon as it can.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1,))
+        os.set_blocking(self._listener.fileno(), False)
+        descriptors = {
+            "listener": self._listener.fileno(),
+            "line": self._mode.line.fileno(),
+            "board": self.board_file,
+            "sites": sites,
+            "root": root,
+            "journal": self._mode.journal,
+        }
+        for descriptor in descriptors.values():
+            if descriptor >= 0:
+                os.set_inheritable(descriptor, True)
+        numbers = descriptors | {"slot": slot.number, "port": self._port} | self._bounds()
+        words = [f"{name}={number}" for name, number in numbers.items()]
+        os.execve(self._mode.program, ["front", *words], {})
+        raise Gone("the front has ended")  # never: for mypy, and whoever replaces execve
+
+    def _bounds(self) -> dict[str, int]:
+        limits = self._limits
+        return {
+            "head": limits.head,
+            "body": limits.body,
+            "output": limits.output,
+            "script_ms": int(limits.script * 1000),
+            "client_ms": int(limits.client * 1000),
+            "bound": int(self._mode.option("bound")),
+            "per_tenant": int(self._mode.option("per_tenant")),
+            "idle_s": int(self._mode.option("idle")),
+        }
+
+    def _sites_in_a_file(self) -> int:
+        """Return a file in memory of the sites there are, as `read_sites` in front.c has it."""
+        file = os.memfd_create("sites", os.MFD_CLOEXEC)
+        lines = (b"%d %b\0" % (one.owner.uid, os.fsencode(one.name)) for one in self._sites)
+        rest = memoryview(b"".join(lines))
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        return file
+
+
+def check_host() -> None:
+    """The program must be there, or a compiler to make it. Raises Unavailable."""
+    if (program := _kept()) is not None:
+        os.close(program)
+        return
+    try:
+        host_checks.c_compiler()
+    except Unavailable as error:
+        raise Unavailable(str(error), f"{error.hint}, or choose router:front=python") from None
+
+
+def program(private: str) -> int:
+    """Return a descriptor of the program, which is compiled if it is not kept.
+
+    `private` is a directory for it where it cannot be kept. Raises Unavailable.
+    """
+    found = _kept()
+    if found is not None:
+        return found
+    folder = os.path.dirname(_place())
+    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+        folder = private
+    target = os.path.join(folder, f".front.{os.getpid()}")
+    _compile(target)
+    descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
+    if folder == private:
+        os.unlink(target)
+    else:
+        os.replace(target, _place())
+    return descriptor
+
+
+def _place() -> str:
+    """Return where the program is kept, by what it is made of."""
+    made_of = [os.fsencode(f"{os.uname().machine} {_FLAGS}")]
+    for name in _SOURCES:
+        with open(os.path.join(_FOLDER, name), "rb") as file:
+            made_of.append(file.read())
+    digest = _imp.source_hash(0, b"".join(made_of)).hex()
+    return os.path.join(_FOLDER, "__pycache__", f"front-{digest}")
+
+
+def _kept() -> int | None:
+    """Return a descriptor of the program that is kept, None where nobody but us could trust it."""
+    try:
+        descriptor = os.open(_place(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    state = os.fstat(descriptor)
+    if state.st_uid in (0, os.geteuid()) and not state.st_mode & _OTHERS_WRITE:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _compile(target: str) -> None:
+    """Compile front.c. Raises Unavailable.
+
+    In a child, since it takes modules of which no process of the server has any use.
+    """
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        reason = "its process ended without an answer"
+        try:
+            reason = _compiled([*_FLAGS, "-o", target, os.path.join(_FOLDER, "front.c")])
+        except Unavailable as error:
+            reason = str(error)
+        finally:
+            os.write(tell, reason.encode()[:_LONGEST_REASON])
+            os._exit(0)
+    os.close(tell)
+    with open(told, "rb") as pipe:
+        reason = pipe.read().decode(errors="replace")
+    os.waitpid(child, 0)
+    if reason:
+        raise Unavailable(f"front.c cannot be compiled: {reason}", _REMEDY)
+    os.chmod(target, 0o755)
+
+
+def _compiled(arguments: Sequence[str]) -> str:
+    """Run the compiler; return what it says where it fails."""
+    import subprocess
+
+    result = subprocess.run(
+        [*host_checks.c_compiler(), *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return (result.stderr.strip() or "no reason given") if result.returncode else ""
