@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 
 from servers.front.worker import Unfit, respond
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
+from servers.kernel import syscalls
 from servers.kernel.reaping import kill, reap_ended
 from servers.mode import Answered, Limits
 from servers.modes.router import messages
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[Request], bytes]
 
-_STANDARD_ERROR: Final = 2
+_STANDARD_STREAMS: Final = (0, 1, 2)
 # What says that there is no such script, whoever looks.
 _OF_THE_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # A request that the front has written anew has a few bytes more than what the client sent.
@@ -61,12 +63,17 @@ class TenantWorker:
         would take its place, and get what is meant for the log. So does a script that cannot be
         opened, since that may be the fault of this process, for which an earlier one can have seen.
         """
-        while self._fit and _lowest_free_descriptor(channel) > _STANDARD_ERROR:
+        adopts = os.getpid() == 1
+        streams = select.poll()
+        for stream in _STANDARD_STREAMS:
+            streams.register(stream, 0)  # for POLLNVAL, which comes unasked
+        while self._fit and not _has_closed_one(streams):
             asked = messages.take_request(channel)
             if asked is None:
                 return
             messages.answer(channel, self.answer(asked, site))
-            _end_leftovers()
+            if syscalls.has_children():
+                _end_leftovers(adopts)
 
     def answer(self, asked: messages.Asked, site: Site) -> messages.Answered:
         """Return the answer to a request, whatever comes of it."""
@@ -100,13 +107,12 @@ class TenantWorker:
         return Answered.KEEP
 
 
-def _end_leftovers() -> None:
+def _end_leftovers(adopts: bool) -> None:
     """End what the script has left running, where that is known; reap what has ended.
 
-    In a pid namespace of its own this process adopts all others, and may kill them at once. Where
-    there is none, which one wait tells, it costs nothing more.
+    In a pid namespace of its own this process `adopts` all others, and may kill them at once.
     """
-    if os.getpid() != 1:
+    if not adopts:
         reap_ended()  # nobody else would, as long as this worker is kept
         return
     try:
@@ -125,7 +131,6 @@ def printed(response: Response) -> bytes:
     return b"".join((*lines, b"\n", response.body))
 
 
-def _lowest_free_descriptor(channel: socket.socket) -> int:
-    number = os.dup(channel.fileno())
-    os.close(number)
-    return number
+def _has_closed_one(streams: select.poll) -> bool:
+    """Return whether a script has closed a standard stream: one call for all three."""
+    return any(event & select.POLLNVAL for _, event in streams.poll(0))

@@ -244,3 +244,17 @@ def test_errno_of_a_quick_call_is_raised() -> None:
     with pytest.raises(OSError, match="Bad file descriptor") as raised:
         syscalls.raise_errno()
     assert raised.value.errno == errno.EBADF
+
+
+def test_a_child_is_seen_and_left_to_be_reaped() -> None:
+    def looks() -> tuple[bool, bool, bool]:
+        before = syscalls.has_children()
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        during = syscalls.has_children()
+        os.waitpid(child, 0)
+        return before, during, syscalls.has_children()
+
+    assert in_child(looks) == (False, True, False)
