@@ -69,6 +69,13 @@ def fuzz(session: nox.Session) -> None:
     session.run("pytest", "--fuzz", seconds, *options)
 
 
+@nox.session
+def fuzz_front(session: nox.Session) -> None:
+    """Feed ever new bytes to router's C front, under sanitizers, for ten minutes. -- 60: shorter."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.servers.modes.router.fuzzing", *(session.posargs or ["600"]))
+
+
 @nox.session(python=["3.11", "3.12", "3.13"])
 def supported(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""

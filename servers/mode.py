@@ -118,7 +118,7 @@ class IsolationMode(ABC):
     factors, such as router:walls=off.
     """
     journal: int = -1
-    """The journal's descriptor in a server that is profiled, for a program that stamps by itself."""
+    """The journal's descriptor where the server is profiled, for programs that stamp."""
     prelude: str = ""
     """Statements that an interpreter started by the mode runs before its program.
 
