@@ -71,7 +71,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def fuzz_front(session: nox.Session) -> None:
-    """Feed ever new bytes to router's C front, under sanitizers, for ten minutes. -- 60: shorter."""
+    """Feed ever new bytes to router's C front for ten minutes, under sanitizers. -- 60: one."""
     _install(session, "test")
     session.run("python", "-m", "tests.servers.modes.router.fuzzing", *(session.posargs or ["600"]))
 
