@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from servers.profiling.journal import POINTS
 from tests.servers.live import (
     Reply,
     Server,
@@ -457,6 +459,22 @@ def test_a_slowdown_that_is_asked_for_reaches_the_workers(shared_sites: Sites, f
     shared_sites.put("case.py", source)
     with router(shared_sites, front, "--slowdown-us", "1") as server:
         assert "slowed_handle" in server.get("/case.py").text
+
+
+@FRONTS
+def test_a_profiled_request_is_stamped_in_order(
+    shared_sites: Sites, front: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "phases"
+    with router(shared_sites, front, "--phases", str(file)) as server:
+        assert_serves(server)
+        stamps = dict(
+            zip(POINTS, struct.unpack(f"={len(POINTS)}q", file.read_bytes()), strict=True)
+        )
+    passed = ("accepted", "spawning", "taken", "located", "entered", "left", "answered", "rendered")
+    times = [stamps[point] for point in passed]
+    assert times == sorted(times)
+    assert times[0] > 0
 
 
 @pytest.mark.parametrize("walls", ["on", "off"])
