@@ -215,7 +215,8 @@ class Dispatch:
         if not tenant.waiting:
             return True
         first = next(self._waiting_of(self._hungry), None)
-        return first is None or first.since <= tenant.waiting[0].since
+        # Not for one that came at the same time, or two would make room for each other for ever.
+        return first is None or first.since < tenant.waiting[0].since
 
     def _waiting_of(self, tenants: dict[Tenant, None]) -> Iterator[Job]:
         return (tenant.waiting[0] for tenant in tenants if tenant.waiting)

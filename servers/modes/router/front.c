@@ -533,7 +533,7 @@ static bool makes_room(const struct tenant *tenant)
     for (struct link *link = hungry.after; link != &hungry; link = link->after) {
         struct tenant *other = HOLDER(link, struct tenant, hungry);
         if (!is_empty(&other->waiting))
-            return asked_at(other) <= asked_at(tenant);
+            return asked_at(other) < asked_at(tenant); /* or two would make room for ever */
     }
     return true;
 }
