@@ -151,3 +151,15 @@ def test_who_has_given_up_is_not_served() -> None:
     worker = play.start(1)
     play.table.finished(worker, 1.0)
     assert gone not in [job for job, _ in play.given]
+
+
+def test_tenants_that_asked_at_the_same_time_do_not_make_room_for_each_other_for_ever() -> None:
+    play = Play(bound=1)
+    jobs = [play.ask(A), play.ask(B)]
+    worker = play.start(1)
+    assert play.given == [(jobs[0], 1)]
+    play.table.finished(worker, 0.0)
+    assert play.ended == [1]
+    play.ask(A)
+    play.start(2)
+    assert play.given[-1] == (jobs[1], 2)
