@@ -352,7 +352,7 @@ def test_scripts_that_never_end(server: Server) -> None:
     server.wait_for(
         lambda: all(
             "servers.server_main" in command_line(pid)
-            for pid in {*server.everybody()} - {*server.zygotes()}
+            for pid in {*server.everybody()} - {*server.zygotes(), *server.workers()}
         )
     )
     assert_serves(server)
