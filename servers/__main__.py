@@ -87,6 +87,7 @@ def describe(name: str) -> dict[str, object]:
         "options": {option: list(values) for option, values in mode.options.items()},
         "recipe": mode.recipe,
         "kept_workers": mode.kept_workers,
+        "own_addresses": mode.own_addresses,
     }
 
 
@@ -153,6 +154,7 @@ def _setting(
         limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
         options=chosen_options("mode", mode_class.options, arguments.option),
         credential_key=_key(arguments.credential_key),
+        workers=arguments.workers,
     )
 
 

@@ -65,6 +65,7 @@ class Setting(NamedTuple):
     code_cache: bool = True
     limits: Limits = Limits()
     credential_key: bytes = b""  # what clients' credentials are checked with, where they have any
+    workers: int = 1  # of the pool, as asked for
     options: Mapping[str, str] = MappingProxyType({})
 
 
@@ -106,6 +107,8 @@ class IsolationMode(ABC):
 
     Set in the master, still privileged, once; accepted connections inherit most of them.
     """
+    own_addresses: ClassVar[bool] = False
+    """Whether each tenant is asked at an address of its own (`workloads/addresses.py`)."""
     recipe: ClassVar[tuple[str, ...] | None] = None
     """What a request costs beyond one in `dso`: the names of bare costs that a report adds up.
 
@@ -149,6 +152,9 @@ class IsolationMode(ABC):
         Raises Unavailable. Changes nothing; what it stores in this object is lost.
         """
 
+    def listens_at(self, address: tuple[str, int]) -> None:  # noqa: B027 - for own addresses
+        """Learn the server's address and port. Called once, in the master, before `master_init`."""
+
     def master_init(self) -> None:  # noqa: B027 - most modes prepare nothing
         """Prepare what all workers share. Called once, in the master, still privileged."""
 
@@ -158,6 +164,13 @@ class IsolationMode(ABC):
         The child may be an orphan that a script left, or a process that `master_init` started.
         Raises Unavailable, which stops the server, when the mode cannot serve without it.
         """
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted beside the pool since the start. In the master, when asked.
+
+        Its keys are some of `served` (requests), `worker_starts` and `evictions`.
+        """
+        return {}
 
     def rehearse(self, request: Request) -> None:  # noqa: B027 - for workers of one request
         """Do what each new worker will do with a request, for a script of our own.

@@ -57,6 +57,7 @@ def _serve(
         os.close(file)
     control = _STANDARD_INPUT if orders.control else None
     try:
+        mode.listens_at(listener.getsockname())
         # In this order, for modes whose workers are forked by a process that `master_init` makes.
         _slow_down(mode, orders.slowdown_us)
         mode.master_init()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +37,22 @@ class Reply:
 
 @dataclass(frozen=True)
 class Door:
-    """Where a server is asked, and with which key its clients say who they are, if they do."""
+    """Where a server is asked, and with which key its clients say who they are, if they do.
+
+    `host_of` returns the address at which a uid's scripts are asked for; None: the server's own.
+    """
 
     host: str
     port: int
     key: bytes | None = None
+    host_of: Callable[[int], str | None] = lambda _uid: None
 
     @classmethod
-    def of(cls, host: str, port: int, key: Path | None) -> Door:
+    def of(
+        cls, host: str, port: int, key: Path | None, host_of: Callable[[int], str | None]
+    ) -> Door:
         """Make one; `key` is the file of the clients' key."""
-        return cls(host, port, None if key is None else credential.read_key(key))
+        return cls(host, port, None if key is None else credential.read_key(key), host_of)
 
     def connect(self, tenant: Tenant, patience_s: float = PATIENCE_S) -> socket.socket:
         """Return a connection, of this tenant where the server goes by the client's identity.
@@ -58,7 +65,7 @@ class Door:
             if self.key is not None:
                 stamper = credential.Stamper(self.key, self.host, self.port)
                 stamper.stamp(connection, tenant.identity)
-            connection.connect((self.host, self.port))
+            connection.connect((self.host_of(tenant.uid) or self.host, self.port))
         except BaseException:
             connection.close()
             raise

@@ -109,7 +109,7 @@ class Scene:
         self._journal = target.stamps
         self.cast = cast
         key = site.credential_key if target.by_client else None
-        self._door = Door.of(server.host, server.port, key)
+        self._door = Door.of(server.host, server.port, key, target.host_of)
         self._replies: list[Reply] = []
         self._at_work = NeighbourAtWork(self._door, planted, cast, self.processes)
         self._pids: dict[str, int] = {}

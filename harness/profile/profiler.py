@@ -193,6 +193,7 @@ class Profiler:
                     {
                         "name": tenant.name,
                         **vars(tenants.script_identity(target.runs_as, www, tenant.identity)),
+                        "host": target.host_of(tenant.uid),
                     }
                     for tenant in self._manifest.tenants
                 ],

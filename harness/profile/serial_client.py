@@ -46,12 +46,12 @@ class SerialClient:
 
     def __init__(self, command: Mapping[str, Any]) -> None:
         asked = spec.read(command)
-        self._address = (asked.host, asked.port)
+        self._port = asked.port
         self._asks = spec.asks(asked)
         self._next = 0
         self._senders: dict[str, Identity] = {one.tenant: one.identity for one in asked.tenants}
         key = asked.credential_key
-        self._stamper = Stamper(key, *self._address) if key else None
+        self._stamper = Stamper(key, asked.host, asked.port) if key else None
 
     def ask(self) -> Answered:
         """Send one request. Raises WrongAnswer."""
@@ -62,7 +62,7 @@ class SerialClient:
             with socket.socket() as connection:
                 self._prepare(connection, ask.tenant)
                 began = time.monotonic_ns()
-                connection.connect(self._address)
+                connection.connect((ask.host, self._port))
                 connection.sendall(ask.request)
                 reply, delivered = _received(connection, parser)
                 while connection.recv(_CHUNK):

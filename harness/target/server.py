@@ -84,6 +84,7 @@ class ServerUsage:
 
     `processes_made` is None where the server has no pid namespace of its own. A real product does
     not tell how many requests it has `served` (None), nor its context switches (NaN).
+    `worker_starts` and `evictions` come from modes that start and end tenants' workers and tell.
     """
 
     served: int | None
@@ -91,6 +92,8 @@ class ServerUsage:
     page_faults: float
     context_switches: float
     processes_made: int | None
+    worker_starts: int | None = None
+    evictions: int | None = None
 
 
 class Server:

@@ -22,6 +22,7 @@ from typing import Final
 from harness.errors import IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.results import manifest
+from workloads import addresses
 
 PEER: Final = "peer"
 """The kind of targets that are real products."""
@@ -45,6 +46,7 @@ class Target:
     asked, `in_own_group` says whether a script's gid is among its supplementary groups, too, and
     `wants_own_copies` whether its sites have to belong to tenant:tenant, `caches` whether it has
     the factor of what PHP's cache checks.
+    With `own_addresses` each tenant is asked at an address of its own.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Target:
     caches: bool = False
     modules: tuple[Path, ...] = ()
     interpreter: str | None = None
+    own_addresses: bool = False
 
     @property
     def is_peer(self) -> bool:
@@ -74,6 +77,10 @@ class Target:
     def by_client(self) -> bool:
         """Whether scripts run as the client, who says in its first packet who it is."""
         return self.runs_as == "client"
+
+    def host_of(self, owner: int) -> str | None:
+        """Return the address at which a tenant with this uid is asked; None for the server's."""
+        return addresses.address_of(owner) if self.own_addresses else None
 
     @property
     def record(self) -> manifest.Target:
@@ -284,6 +291,7 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
         in_own_group=bool(mode.get("in_own_group", False)),
         caches="opcache" in _options(mode),
         wants_own_copies=bool(mode.get("wants_own_copies", False)),
+        own_addresses=bool(mode.get("own_addresses", False)),
     )
 
 

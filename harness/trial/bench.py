@@ -376,6 +376,11 @@ class Laboratory:
         assert isinstance(spec.load, Closed)
         users = spec.load.users
         prepared = self._preparation.prepare(spec)
+        if prepared.target.own_addresses:
+            raise crosscheck.CrossCheckFailed(
+                f"{self._plan.cross_check} asks one address, and each tenant has one of its own",
+                hint="compare the targets that have one address for all tenants",
+            )
         tool = crosscheck.find(str(self._plan.cross_check))
         requests = islice(load.endless(prepared.load()), crosscheck.MOST_REQUESTS)
         script = self._belongings.scratch / "requests.lua"

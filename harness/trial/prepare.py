@@ -104,6 +104,7 @@ class Preparation:
                 {
                     "name": tenant.name,
                     **vars(_identity_of_scripts(target, www, tenant)),
+                    "host": target.host_of(tenant.uid),
                 }
                 for tenant in setup.order(self._asked(target))
             ],

@@ -291,8 +291,11 @@ class Pool:
         for process in descendants(os.getpid()):
             if process not in self._workers:  # what a mode keeps beside or below its workers
                 total = total.plus(usage_so_far(process))
+        beside = self._mode.counts()
+        served = sum(slot.served() for slot in self._board.slots)
         return {
-            "served": sum(slot.served() for slot in self._board.slots),
+            **beside,
+            "served": served + beside.get("served", 0),
             "processes_made": _processes_made(),
             "cpu_s": total.cpu_ns / 1e9,
             "page_faults": total.minor_faults + total.major_faults,

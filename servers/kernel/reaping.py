@@ -60,6 +60,24 @@ def reap_ended() -> None:
         return  # there is none left
 
 
+def end_leftovers() -> None:
+    """End what a script has left running, where that is known; reap what has ended.
+
+    The first process of a pid namespace adopts all others, and may kill them at once. Where there
+    is none, which one wait tells, it costs nothing more.
+    """
+    if os.getpid() != 1:
+        reap_ended()  # nobody else would, as long as this process is kept
+        return
+    try:
+        while True:
+            if not os.waitpid(-1, os.WNOHANG)[0]:  # there is one that has not ended
+                kill(-1)
+                os.waitpid(-1, 0)
+    except ChildProcessError:
+        return
+
+
 def kill(process: int) -> None:
     """Send SIGKILL, if there is such a process and it may be sent."""
     try:

@@ -23,6 +23,7 @@ from servers import modes
 from servers.front.oversight import descendants
 from servers.mode import RunsAs
 from workloads import credential, tenants
+from workloads.addresses import address_of
 from workloads.credential import Stamper
 from workloads.proof import Identity
 
@@ -244,11 +245,17 @@ class Server:
             if self.key is not None:
                 stamper = Stamper(self.key, "127.0.0.1", self.port)
                 stamper.stamp(connection, self.sites.identity(tenant))
-            connection.connect(("127.0.0.1", self.port))
+            connection.connect((self.host_of(tenant), self.port))
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def host_of(self, tenant: str) -> str:
+        """Return the address at which the mode is asked for a tenant's scripts."""
+        if self.mode not in modes.names() or not modes.load(self.mode).own_addresses:
+            return "127.0.0.1"
+        return address_of(self.sites.identity(tenant).uid)
 
     def exchange(self, data: bytes) -> bytes:
         """Send `data` and return all that comes until the server closes the connection."""

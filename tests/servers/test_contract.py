@@ -56,11 +56,12 @@ def on_one_connection(server: Server) -> tuple[str, str]:
     """Return two tenants that one connection may ask for.
 
     Where the connection says who the client is, it is one tenant, who cannot run another's script;
-    and so it is where a connection has a process, which becomes its first tenant.
+    and so it is where a connection has a process, which becomes its first tenant, and where each
+    tenant has an address of its own.
     """
-    goes_by_client = modes.load(server.mode).runs_as is RunsAs.CLIENT
-    kept = goes_by_client or server.keeps_to_one_tenant
-    return (TENANTS[0], TENANTS[0]) if kept else TENANTS
+    mode = modes.load(server.mode)
+    is_ones = mode.runs_as is RunsAs.CLIENT or mode.own_addresses
+    return (TENANTS[0], TENANTS[0]) if is_ones or server.keeps_to_one_tenant else TENANTS
 
 
 def most_on_one_connection(server: Server) -> int:
@@ -446,8 +447,9 @@ def test_content_never_runs_as_root(server: Server) -> None:
     script.chmod(0o755)
     reply = server.get("/case.py", "rootsown")
     assert "0" not in reply.text.split()
-    if modes.load(server.mode).runs_as is RunsAs.OWNER:
-        assert reply.status == 403
+    mode = modes.load(server.mode)
+    if mode.runs_as is RunsAs.OWNER:  # where each has an address of its own, root's has none
+        assert reply.status == (404 if mode.own_addresses else 403)
     assert_serves(server)
 
 

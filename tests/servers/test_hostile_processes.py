@@ -16,7 +16,7 @@ TENANTS = ("t0001", "t0002")
 WORKERS = 2
 
 
-KINDS = ("cgi", "dso", "harache", "zygote", "fastcgi", "router", "suid2")
+KINDS = ("cgi", "dso", "harache", "zygote", "fastcgi", "router", "address", "suid2")
 """One mode for each kind of parent that a script's process can have."""
 
 
@@ -193,7 +193,7 @@ def test_script_that_dies_of_a_signal(server: Server, number: int) -> None:
 
 # What a script leaves of a worker that will serve again
 
-REUSED = ("dso", "ruid2", "fastcgi", "router", "router:walls=off")
+REUSED = ("dso", "ruid2", "fastcgi", "router", "router:walls=off", "address")
 """Modes whose scripts run in processes that are used again, made by the master and by others."""
 
 

@@ -59,6 +59,7 @@ struct request {
     uint64_t head_length;
     uint64_t tail_length;
     int64_t body_length; /* -1 where it varies */
+    uint32_t address; /* whom to ask, as inet_addr(3) has it */
 };
 
 struct settings {
@@ -72,7 +73,6 @@ struct settings {
     uint64_t most_reply_bytes;
     uint64_t most_errors; /* with more, nobody sends any longer */
     uint64_t most_kept_bytes;
-    uint32_t address; /* as inet_addr(3) has it */
     uint16_t port;
     uint8_t keep_alive;
 };
@@ -485,6 +485,7 @@ struct user {
     uint32_t events; /* that the epoll set watches for; 0: it does not */
     uint32_t number;
     uint32_t request;
+    uint32_t address; /* at the other end of the connection */
     enum state state;
     bool fresh; /* the connection was made for this request */
     bool again; /* it is sent for the second time */
@@ -504,7 +505,6 @@ struct kept {
 
 struct loop {
     struct settings settings;
-    struct sockaddr_in server;
     int epoll, wake, timer;
     pthread_t thread;
     atomic_uint wanted;
@@ -637,6 +637,8 @@ static void fail(struct loop *loop, struct user *user, enum outcome outcome, int
 static bool open_connection(struct loop *loop, struct user *user)
 {
     const int on = 1;
+    struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(loop->settings.port)};
+    server.sin_addr.s_addr = user->address = loop->settings.requests[user->request].address;
     user->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (user->fd < 0) {
         fail(loop, user, FAILED, errno);
@@ -645,8 +647,7 @@ static bool open_connection(struct loop *loop, struct user *user)
     /* What fits into one segment is sent at once in any case (RFC 9293, section 3.7.4). */
     if (loop->settings.requests[user->request].length > LARGE_REQUEST || loop->settings.keep_alive)
         setsockopt(user->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(user->fd, (struct sockaddr *)&loop->server, sizeof loop->server) &&
-        errno != EINPROGRESS) {
+    if (connect(user->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS) {
         fail(loop, user, FAILED, errno);
         return false;
     }
@@ -681,6 +682,8 @@ static void attempt(struct loop *loop, struct user *user)
     user->attempted = now_ns();
     user->state = SENDING;
     user->sent = 0;
+    if (user->address != loop->settings.requests[user->request].address)
+        disconnect(user); /* a connection leads to one address for its life */
     user->fresh = user->fd < 0;
     reply_begin(&user->reply);
     /* Over the loopback the handshake is over when connect(2) returns EINPROGRESS: the kernel
@@ -916,9 +919,6 @@ struct loop *loop_start(const struct settings *settings)
     if (!loop)
         return NULL;
     loop->settings = *settings;
-    loop->server.sin_family = AF_INET;
-    loop->server.sin_addr.s_addr = settings->address;
-    loop->server.sin_port = htons(settings->port);
     loop->armed = NEVER;
     loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     loop->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

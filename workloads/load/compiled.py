@@ -66,6 +66,7 @@ class _Request(ctypes.Structure):
         ("head_length", ctypes.c_uint64),
         ("tail_length", ctypes.c_uint64),
         ("body_length", ctypes.c_int64),
+        ("address", ctypes.c_uint32),
     )
 
 
@@ -81,7 +82,6 @@ class _Settings(ctypes.Structure):
         ("most_reply_bytes", ctypes.c_uint64),
         ("most_errors", ctypes.c_uint64),
         ("most_kept_bytes", ctypes.c_uint64),
-        ("address", ctypes.c_uint32),
         ("port", ctypes.c_uint16),
         ("keep_alive", ctypes.c_uint8),
     )
@@ -184,7 +184,6 @@ class ClosedLoop:
             most_reply_bytes=max_reply_bytes,
             most_errors=most_errors,
             most_kept_bytes=MOST_KEPT_BYTES,
-            address=int.from_bytes(socket.inet_aton(load.host), sys.byteorder),
             port=load.port,
             keep_alive=load.connection == "keep-alive",
         )
@@ -268,10 +267,10 @@ class ClosedLoop:
                 return WrongReply("a wrong reply, one of too many to be kept", status, b"")
             reason = self._asks[request].check(status, body)
             return WrongReply(reason or "only the compiled client finds it wrong", status, body)
-        return self._failure(outcome, flaw, error)
+        return self._failure(self._asks[request].host, outcome, flaw, error)
 
-    def _failure(self, outcome: int, flaw: int, error: int) -> ExchangeFailed:
-        address = self._load.host, self._load.port
+    def _failure(self, host: str, outcome: int, flaw: int, error: int) -> ExchangeFailed:
+        address = host, self._load.port
         if outcome == TIMED_OUT:
             return TimedOut.after(self._timeout_s)
         if outcome == FAILED:
@@ -307,6 +306,7 @@ def _requests(load: Load) -> Any:
             len(head),
             len(tail),
             -1 if length is None else length,
+            int.from_bytes(socket.inet_aton(load.host_of(proof)), sys.byteorder),
         )
     return made
 

@@ -5,7 +5,7 @@ A load comes as a JSON object (see `read`), and ends as prepared requests, each 
 
 import ipaddress
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -31,6 +31,8 @@ class Load:
     itself, if known; it only makes reasons clearer. `credential_key` is there where the target
     goes by the client's identity: then each tenant's script is asked for by the tenant itself.
     `library` is the file with the compiled client; without one it is built where it is needed.
+    `hosts` are the addresses of tenants that have one of their own, by their names; all others are
+    asked for at `host`.
     """
 
     host: str
@@ -46,14 +48,20 @@ class Load:
     server: Identity | None = None
     credential_key: bytes | None = field(default=None, repr=False)
     library: Path | None = None
+    hosts: Mapping[str, str] = field(default_factory=dict)
+
+    def host_of(self, proof: Proof) -> str:
+        """Return the address at which a tenant is asked for."""
+        return self.hosts.get(proof.tenant, self.host)
 
 
 class Ask(NamedTuple):
-    """One tenant's request, ready to send, and the check of its reply."""
+    """One tenant's request, ready to send to `host`, and the check of its reply."""
 
     tenant: str
     request: bytes
     check: Check
+    host: str
 
 
 def asks(load: Load) -> list[Ask]:
@@ -63,6 +71,7 @@ def asks(load: Load) -> list[Ask]:
             proof.tenant,
             load.workload.request(proof.tenant, load.connection),
             load.workload.check(proof, load.server),
+            load.host_of(proof),
         )
         for proof in load.tenants
     ]
@@ -79,7 +88,8 @@ def read(fields: Mapping[str, Any]) -> Load:
     """Make a load from a JSON object. Raises `WorkloadError`.
 
     Needed: `host`, `port`, `workload` (a name of the catalog) and `tenants`, a list of
-    `{"name", "uid", "gid", "groups"}` with the identity that each tenant's script must prove.
+    `{"name", "uid", "gid", "groups"}` with the identity that each tenant's script must prove, and
+    `"host"`, if the tenant has an address of its own.
     Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, `connection`,
     `client`, `popularity`, `seed`, `server` (`{"uid", ...}`),
     `credential_key` (the path of the key with which clients prove who they are), `library` (the
@@ -103,6 +113,7 @@ def read(fields: Mapping[str, Any]) -> Load:
             server=_identity(fields["server"]) if fields.get("server") else None,
             credential_key=stamping_key(fields.get("credential_key"), client),
             library=Path(fields["library"]) if fields.get("library") else None,
+            hosts=_hosts(fields["tenants"], client),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise WorkloadError(
@@ -123,6 +134,16 @@ def loopback(host: str) -> str:
             hint="Load is only put on servers at 127.0.0.1.",
         )
     return host
+
+
+def _hosts(tenants: Sequence[Mapping[str, Any]], client: ClientName) -> dict[str, str]:
+    hosts = {str(one["name"]): loopback(one["host"]) for one in tenants if one.get("host")}
+    if hosts and client == "fasthttp":
+        raise WorkloadError(
+            "the client fasthttp knows one address only",
+            hint="Use the client compiled or lean where each tenant has an address of its own.",
+        )
+    return hosts
 
 
 def stamping_key(path: str | None, client: ClientName = "lean") -> bytes | None:

@@ -16,6 +16,7 @@ import gevent
 from locust import FastHttpUser, User, constant, task
 
 from workloads.credential import Stamper
+from workloads.load.addressed_client import AddressedClient
 from workloads.load.alarm import Alarm
 from workloads.load.client import PAUSE_AFTER_FAILURE_S, Client
 from workloads.load.compiled import ClosedLoop, Made
@@ -80,6 +81,9 @@ def _schedule(load: Load) -> Schedule | None:
 
 def client_maker(load: Load) -> Callable[[], Client]:
     """Return what makes the clients of a load."""
+    if load.hosts:
+        hosts = {ask.request: ask.host for ask in asks(load)}
+        return partial(AddressedClient, hosts, load.port, connection=load.connection)
     if load.credential_key is None:
         return partial(Client, load.host, load.port, connection=load.connection)
     return partial(

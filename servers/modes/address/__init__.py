@@ -1,0 +1,183 @@
+"""`address`: each tenant has a listening address of its own, and no front is in the way.
+
+A tenant's workers are that tenant for good, and accept by themselves. A supervisor, which reads no
+byte that a client sends, holds the listeners of all tenants, starts workers on demand, as inetd
+does, and has idle ones end.
+"""
+
+from __future__ import annotations
+
+import os
+
+from servers import host_checks
+from servers.errors import Unavailable
+from servers.http import Request, Response, plain_response
+from servers.interpreter.embedded import Embedded, environment_of, server_environment
+from servers.kernel import keyring, syscalls
+from servers.kernel.confinement import restrain
+from servers.kernel.credentials import become, drop_for_good
+from servers.kernel.reaping import end_leftovers
+from servers.mode import IsolationMode, RunsAs, Setting
+from servers.modes.address.addresses import UIDS, address_of
+from servers.modes.address.supervisor import Allowance, Makings, Supervisor
+from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
+from servers.sites import Site, Sites
+
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    import resource
+    from typing import Final
+
+    from servers.profiling.timelines import Timeline
+else:
+    import resource
+
+_NEEDED: Final = syscalls.capability_mask(
+    syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
+)
+
+
+class Mode(IsolationMode):
+    """Has an address for each tenant, at which the tenant's own walled-in workers accept."""
+
+    precedent = "php-fpm with a pool a tenant, inetd, an Apache a customer"
+    runs_as = RunsAs.OWNER
+    recipe = ()
+    ends_leftovers = True
+    own_addresses = True
+    fixed_workers = 1
+    options = {  # noqa: RUF012 - read-only, see IsolationMode
+        "walls": ("on", "off"),
+        "bound": ("1024", "1", "2", "4", "16", "64", "256", "16384"),
+        "idle": ("60", "1", "600"),
+    }
+
+    _supervisor: Supervisor
+    _listens_at: tuple[str, int]
+
+    @classmethod
+    def timeline(cls) -> Timeline:
+        """Say which phases a request has here."""
+        from servers.profiling.timelines import BACK, EMBEDDED, FRONT, ProbePoint, Timeline
+
+        return Timeline(
+            (*FRONT, *EMBEDDED, *BACK), probes=(ProbePoint(f"{__name__}:Content.handle", "located"),)
+        )
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        # All but the time of the processor, which adds up over the requests of a worker.
+        limits = resource_limits(setting.limits.script)
+        del limits[resource.RLIMIT_CPU]
+        self._walls = Walls(setting, frozenset(LAYERS), limits)
+
+    @property
+    def _is_walled(self) -> bool:
+        return self.option("walls") == "on"
+
+    def check_host(self) -> None:
+        """Changing identity takes root; workers are watched by pidfds; each tenant has a uid."""
+        host_checks.other_identities(self.setting)
+        host_checks.pidfds()
+        _must_differ([site.owner.uid for site in Sites(self.setting.sites)])
+        if self._is_walled:
+            self._walls.check_host(lambda _: "address:walls=off")
+
+    def listens_at(self, address: tuple[str, int]) -> None:
+        """Note the port, which tenants' own addresses share."""
+        self._listens_at = address
+
+    def master_init(self) -> None:
+        """Start the supervisor, which listens for all tenants."""
+        self._environment = server_environment()
+        self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
+        if self._is_walled:
+            self._walls.prepare()
+            walls = self._walls
+            makings = Makings(walls.enter, walls.make_child, walls.wall_in)
+        else:
+            confine = lambda: restrain(self.setting.sites, _NEEDED)  # noqa: E731
+            makings = Makings(confine, os.fork, _become)
+        allowance = Allowance(
+            bound=int(self.option("bound")),
+            per_tenant=self.setting.workers,
+            idle_seconds=float(self.option("idle")),
+        )
+        content = Content(self)
+        self._supervisor = Supervisor(content, self._listens_at[1], makings, allowance)
+
+    def counts(self) -> dict[str, int]:
+        """Return what the supervisor has counted."""
+        return self._supervisor.counts()
+
+    def child_ended(self, process: int) -> None:
+        """Without its supervisor the mode cannot serve."""
+        if process == self._supervisor.process:
+            raise Unavailable(
+                "the supervisor of tenants' workers has ended", "read what the server wrote above"
+            )
+
+    def child_init(self) -> None:
+        """Become www for good: what listens at the server's own address runs no script."""
+        drop_for_good(self.setting.www)
+
+    def handle(self, request: Request) -> Response:
+        """Say where the tenant is: in the one worker of the pool, at the server's own address.
+
+        421 is what RFC 9110, section 15.5.20, has for it.
+        """
+        owner = request.script.site.owner
+        request.keep_alive = False
+        where = f"http://{address_of(owner.uid)}:{self._listens_at[1]}/"
+        return plain_response(421, f"this tenant has an address of its own: {where}")
+
+    def run(self, request: Request) -> Response:
+        """Run the script. In a tenant's worker."""
+        return self._interpreter.run(request, environment_of(request, self._environment))
+
+
+class Content(IsolationMode):
+    """What a tenant's worker does with a request, as `front.worker.Worker` calls it."""
+
+    precedent = Mode.precedent
+    runs_as = RunsAs.OWNER
+
+    def __init__(self, mode: Mode) -> None:
+        super().__init__(mode.setting)
+        self._run = mode.run
+
+    def child_init(self) -> None:
+        """Do nothing: the worker is who it stays already."""
+
+    def handle(self, request: Request) -> Response:
+        """Run the script here."""
+        return self._run(request)
+
+    def rehearse(self, request: Request) -> None:
+        """Run a script of our own."""
+        self._run(request)
+
+    def cleanup(self, request: Request) -> None:
+        """End what the script has left running, where that is known."""
+        end_leftovers()
+
+
+def _must_differ(uids: list[int]) -> None:
+    """Raise Unavailable where two sites would have the same address, or one would have none."""
+    owners = [uid for uid in uids if uid]
+    for uid in owners:
+        if uid >= UIDS:
+            raise Unavailable(
+                f"the uid {uid} has no loopback address of its own",
+                f"let the sites' owners have uids below {UIDS}",
+            )
+    if len(set(owners)) < len(owners):
+        raise Unavailable(
+            "two sites have the same owner, and with it the same address",
+            "let each site have an owner of its own",
+        )
+
+
+def _become(site: Site) -> None:
+    keyring.join_new()
+    become(site.owner)
