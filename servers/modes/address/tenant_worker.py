@@ -8,10 +8,12 @@ request is lost to that.
 
 from __future__ import annotations
 
+import errno
+
 from servers.front.scoreboard import Scoreboard
 from servers.front.worker import Worker
-from servers.http import Request
-from servers.mode import IsolationMode
+from servers.http import Request, Response
+from servers.mode import Answered, IsolationMode
 from servers.sites import NotFound, Site, Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -25,6 +27,8 @@ else:
     import _socket as socket
 
 TO_END: Final = signal.SIGUSR2
+# What says that there is no such script, whoever looks.
+_OF_THE_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _ITS_OWN_KEEPER: Final = 1
 """Passes for the master's pid where a worker sees by itself to ending with its parent."""
 
@@ -75,6 +79,19 @@ class TenantWorker(Worker):
         keep = super()._answer(connection, request)
         self._kept = connection if keep else None
         return keep and not self._told_to_end
+
+    def _locate_and_run(self, request: Request) -> Response | Answered:
+        """Run the script; end after a script that cannot be opened, unless there is none.
+
+        That may be the fault of this process, for which an earlier script can have seen.
+        """
+        try:
+            return super()._locate_and_run(request)
+        except OSError as error:
+            if error.errno not in _OF_THE_FILE:
+                request.keep_alive = False
+                self._left = 0
+            raise
 
     def _on_end(self, _signal: int, _frame: FrameType | None) -> None:
         """Let go of the listener, and of a client that has its answer.
