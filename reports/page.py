@@ -27,6 +27,7 @@ from reports.sections.attacks import Attacks, Frontier, Matrix
 from reports.sections.cautions import Cautions
 from reports.sections.costs import Costs
 from reports.sections.crosscheck import Crosscheck
+from reports.sections.density import Density
 from reports.sections.explained import Explained
 from reports.sections.explore import Explore
 from reports.sections.findings import Findings
@@ -50,6 +51,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     Findings,
     Sweep,
     Pages,
+    Density,
     Neighbour,
     Peers,
     Expenses,

@@ -77,8 +77,8 @@ class Results:
 
     @cached_property
     def has_more(self) -> bool:
-        """Whether something else than trials was measured: costs, attacks, profiles, neighbours."""
-        others = ("costs", "attacks", "profiles", "neighbour")
+        """Whether something else than trials was measured: costs, attacks, profiles and so on."""
+        others = ("costs", "attacks", "profiles", "density", "neighbour")
         return any(not self.table(name).empty for name in others)
 
 

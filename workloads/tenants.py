@@ -13,6 +13,7 @@ A manifest, `tenants.json` beside SITES, tells other processes who the tenants a
 Nothing here needs an entry in /etc/passwd or /etc/group: owners are numbers.
 """
 
+import errno
 import grp
 import json
 import os
@@ -114,6 +115,24 @@ class Manifest:
 
 
 @dataclass(frozen=True)
+class _Template:
+    """A script in which only the tenant's name is missing, read once for all tenants."""
+
+    name: str
+    parts: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, source: Path, interpreter: str, pace: int) -> "_Template":
+        text = source.read_text()
+        for mark, value in {"interpreter": interpreter, "rounds": str(pace)}.items():
+            text = text.replace(f"@{mark}@", value)
+        return cls(source.name, tuple(text.encode().split(b"@tenant@")))
+
+    def script_of(self, tenant: Tenant) -> bytes:
+        return tenant.name.encode().join(self.parts)
+
+
+@dataclass(frozen=True)
 class _Owner:
     """Who owns what is created; `own` is False where nothing may be given away."""
 
@@ -165,9 +184,9 @@ def create(
     try:
         root.chmod(0o755)
         database = _database()
-        sources = [workload.source for workload in workloads]
+        templates = [_Template.of(one.source, interpreter, pace) for one in workloads]
         for tenant in tenants:
-            _make_site(tenant, www, sources, interpreter, database, own, pace)
+            _make_site(tenant, www, templates, database, own)
         Manifest(root, www, tuple(tenants)).write(manifest)
     except BaseException:
         shutil.rmtree(root)
@@ -188,12 +207,9 @@ def install(
 
     `@interpreter@`, `@tenant@` and `@rounds@` in the template are replaced.
     """
-    text = source.read_text()
-    marks = {"interpreter": interpreter, "tenant": tenant.name, "rounds": str(pace)}
-    for mark, value in marks.items():
-        text = text.replace(f"@{mark}@", value)
-    script = tenant.site / source.name
-    _write(script, text.encode(), 0o750, _Owner(tenant.uid, www.gid, own))
+    template = _Template.of(source, interpreter, pace)
+    script = tenant.site / template.name
+    _write(script, template.script_of(tenant), 0o750, _Owner(tenant.uid, www.gid, own))
     return script
 
 
@@ -251,15 +267,20 @@ def free_uid_base(count: int) -> int:
     Raises `WorkloadError` if there are none.
     """
     running = _uids_of_processes()
+    listed = _listed_ids()
+    are_complete = lists_are_complete()
     uids, gids = _mapped("/proc/self/uid_map"), _mapped("/proc/self/gid_map")
 
     def is_free(number: int) -> bool:
         return (
             number not in running
+            and number not in listed
             and any(number in extent for extent in uids)
             and any(number in extent for extent in gids)
-            and not _has_entry(number, pwd.getpwuid)
-            and not _has_entry(number, grp.getgrgid)
+            and (
+                are_complete
+                or not (_has_entry(number, pwd.getpwuid) or _has_entry(number, grp.getgrgid))
+            )
         )
 
     base = UID_RANGE.start
@@ -294,6 +315,30 @@ def _uids_of_processes() -> set[int]:
     return uids
 
 
+def _listed_ids() -> set[int]:
+    """Return all uids and gids of the databases that can be listed."""
+    return {entry.pw_uid for entry in pwd.getpwall()} | {entry.gr_gid for entry in grp.getgrall()}
+
+
+def lists_are_complete(switch: Path = Path("/etc/nsswitch.conf")) -> bool:
+    """Return whether all entries of passwd and group can be listed (nsswitch.conf(5)).
+
+    Those of files can; a directory service may only answer for one number at a time, which takes
+    long for ten thousand.
+    """
+    try:
+        lines = switch.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    services = {
+        service
+        for name, _, rest in (line.partition("#")[0].partition(":") for line in lines)
+        if name.strip() in ("passwd", "group")
+        for service in rest.split()
+    }
+    return services <= {"files", "systemd"}
+
+
 def _has_entry(number: int, look_up: Callable[[int], object]) -> bool:
     try:
         look_up(number)
@@ -315,22 +360,22 @@ def _tenant(root: Path, number: int, first_uid: int, own: bool) -> Tenant:
 def _make_site(
     tenant: Tenant,
     www: Identity,
-    sources: Iterable[Path],
-    interpreter: str,
+    templates: Iterable[_Template],
     database: bytes,
     own: bool,
-    pace: int,
 ) -> None:
+    """Make a site. Paths are text here: to join `Path` objects takes longer than to write files."""
     owner = _Owner(tenant.uid, www.gid, own)
+    site = str(tenant.site)
     secret = f"secret of {tenant.name}: {secrets.token_hex(16)}\n"
-    data = tenant.site / "data"
-    tenant.site.mkdir(mode=0o700)
-    for source in sources:
-        install(source, tenant, www=www, interpreter=interpreter, own=own, pace=pace)
-    _write(tenant.site / "config.secret", secret.encode(), 0o640, owner)
-    data.mkdir(mode=0o700)
-    _write(data / "app.db", database, 0o660, owner)
-    for directory, mode in ((data, 0o2770), (tenant.site, 0o750)):
+    data = f"{site}/data"
+    os.mkdir(site, 0o700)
+    for template in templates:
+        _write(f"{site}/{template.name}", template.script_of(tenant), 0o750, owner)
+    _write(f"{site}/config.secret", secret.encode(), 0o640, owner)
+    os.mkdir(data, 0o700)
+    _write(f"{data}/app.db", database, 0o660, owner)
+    for directory, mode in ((data, 0o2770), (site, 0o750)):
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             owner.take(descriptor, mode)
@@ -338,11 +383,12 @@ def _make_site(
             os.close(descriptor)
 
 
-def _write(path: Path, data: bytes, mode: int, owner: _Owner) -> None:
+def _write(path: Path | str, data: bytes, mode: int, owner: _Owner) -> None:
     # A site may belong to its tenant already: never write through what the tenant put there.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
+    with open(descriptor, "wb", buffering=0) as file:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         owner.take(descriptor, mode)
 
 

@@ -443,7 +443,12 @@ class Scene:
         return {one.pid: one.uid for one in found if one}
 
     def on_one_connection(self, attack: str) -> tuple[Reply, Reply]:
-        """Ask for the attack and then for the neighbour's witness, on the same connection."""
+        """Ask for the attack and then for the neighbour's witness, on the same connection.
+
+        Raises NothingToAttack where a connection leads to one tenant.
+        """
+        if self._door.host_of(self.attacker_uid) is not None:
+            raise NothingToAttack("a connection leads to one tenant: each has its own address")
         attacker, neighbour = self._planted.attacker, self._planted.neighbour
         query = json.dumps(self._facts() | {"hand": 0}).encode().hex()
         try:

@@ -224,7 +224,7 @@ class AttackRow:
 
 @dataclass(frozen=True, kw_only=True)
 class DensityRow:
-    """A target with so many tenants."""
+    """A target with so many tenants; `note` says why there are no numbers, if there are none."""
 
     target: str
     tenants: int
@@ -235,6 +235,31 @@ class DensityRow:
     memory_mib: float | None = None
     processes: int | None = None
     startup_s: float | None = None
+    active_tenants: int | None = None
+    idle_memory_mib: float | None = None
+    available_mib: float | None = None
+    cpu_us_per_request: float | None = None
+    requests: int | None = None
+    errors: int | None = None
+    worker_starts: int | None = None
+    evictions: int | None = None
+    seconds: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStartRow:
+    """The time to a tenant's first answer: of one never asked, or whose worker was evicted."""
+
+    target: str
+    state: str
+    page_cache: str
+    requests: int
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    low_ms: float | None = None
+    high_ms: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,5 +303,6 @@ TABLES: Mapping[str, type] = {
     "attacks": AttackRow,
     "density": DensityRow,
     "neighbour": NeighbourRow,
+    "coldstarts": ColdStartRow,
 }
 """Each table by the name of its file, without `.parquet`."""

@@ -38,11 +38,13 @@ class Belongings:
     scratch: Path
     processes: cgroup.ProcessGroup
 
-    def __init__(self, files: Sequence[int] = ()) -> None:
+    def __init__(self, files: Sequence[int] = (), *, on_disk: bool = False) -> None:
+        """`on_disk` prefers a file system that is not in memory for the scratch directory."""
         self._files = files
+        self._on_disk = on_disk
 
     def __enter__(self) -> Self:
-        base = scratch_base()
+        base = scratch_base(self._on_disk)
         remove_stale(base)
         self._records: list[cleanup_process.Record] = []
         self._start_cleanup()
@@ -131,13 +133,14 @@ def _mark(scratch: Path) -> bytes:
     return b"%d %d\n" % (status.st_dev, status.st_ino)
 
 
-def scratch_base() -> Path:
+def scratch_base(on_disk: bool = False) -> Path:
     """Return the directory to make the scratch directory in.
 
-    A file system in memory is preferred, so that no disk comes between the modes. Raises
-    IsobenchError where nothing can be executed anywhere, and for a TMPDIR whose name is no text.
+    A file system in memory is preferred, so that no disk comes between the modes, unless it shall
+    be `on_disk`. Raises IsobenchError where nothing can be executed anywhere, and for a TMPDIR
+    whose name is no text.
     """
-    for base in _candidates():
+    for base in _candidates(on_disk):
         if _is_writable(base) and _can_execute_in(base):
             return base
     raise IsobenchError(
@@ -146,7 +149,7 @@ def scratch_base() -> Path:
     )
 
 
-def _candidates() -> Iterator[Path]:
+def _candidates(on_disk: bool) -> Iterator[Path]:
     if chosen := os.environ.get("TMPDIR"):
         # Servers and the cleanup process have working directories of their own.
         base = os.path.realpath(chosen)
@@ -161,7 +164,8 @@ def _candidates() -> Iterator[Path]:
                 hint="set TMPDIR to another directory, or unset it",
             )
         yield Path(base)
-    yield from (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
+    usual = (Path("/dev/shm"), Path("/tmp"), Path("/var/tmp"))
+    yield from reversed(usual) if on_disk else usual
 
 
 def _is_writable(base: Path) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from harness.host.cores import Cores
 from harness.target.run_resources import Belongings
@@ -20,13 +21,19 @@ def settle(
     cores: Cores | None,
     page_pace: int | None = None,
     languages: Iterable[str] = ("python",),
+    only: Sequence[str] | None = None,
+    place: Path | None = None,
 ) -> Site:
     """Create tenants in the run's scratch directory and return where servers find them.
+
+    `only` names the workloads whose scripts each tenant gets, None for all; `place` is another
+    directory than the scratch directory itself.
 
     `page_pace` is what `harness.trial.page_pace.measure` returns; None where no page is measured.
     `languages` are those in which the targets' scripts are.
     """
-    private = belongings.scratch / "private"
+    place = place or belongings.scratch
+    private = place / "private"
     private.mkdir(mode=0o711)
     privileged = os.geteuid() == 0
     if privileged:
@@ -35,14 +42,15 @@ def settle(
     else:
         groups = tuple(sorted(os.getgroups()))
         www, first = Identity(os.geteuid(), os.getegid(), groups), os.geteuid()
-    sites = belongings.scratch / "sites"
+    sites = place / "sites"
+    offered = [one for language in dict.fromkeys(languages) for one in scripts(language)]
     tenants.create(
         sites,
         count=count,
         www=www,
         first_uid=first,
         interpreter=f"{python()} -IS",
-        workloads=[one for language in dict.fromkeys(languages) for one in scripts(language)],
+        workloads=[one for one in offered if only is None or one.name in only],
         own=privileged,
         pace=page_pace or tenants.USUAL_PACE,
     )
@@ -52,7 +60,7 @@ def settle(
         www_uid=www.uid,
         www_gid=www.gid,
         privileged=privileged,
-        log=belongings.scratch / "server.log",
+        log=place / "server.log",
         cpus=cores.server if cores else (),
     )
 

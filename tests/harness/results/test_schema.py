@@ -75,7 +75,13 @@ COLUMNS = {
     """,
     "density": """
         target:text tenants:int popularity:text requests_per_second:float? p50_ms:float?
-        p99_ms:float? memory_mib:float? processes:int? startup_s:float?
+        p99_ms:float? memory_mib:float? processes:int? startup_s:float? active_tenants:int?
+        idle_memory_mib:float? available_mib:float? cpu_us_per_request:float? requests:int?
+        errors:int? worker_starts:int? evictions:int? seconds:float? note:text
+    """,
+    "coldstarts": """
+        target:text state:text page_cache:text requests:int p50_ms:float? p99_ms:float?
+        low_ms:float? high_ms:float? note:text
     """,
     "neighbour": """
         target:text runs_as:text noise:text limits:text block:int position:int

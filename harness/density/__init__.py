@@ -1,0 +1,1 @@
+"""What more tenants cost: throughput, memory and start-up against their number, and cold starts."""

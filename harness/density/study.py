@@ -1,0 +1,243 @@
+"""One target with so many tenants: started, loaded, looked at, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from harness.density.procedure import LEFT_FREE, Procedure, active_tenants
+from harness.errors import IsobenchError
+from harness.host.cores import Cores
+from harness.results.rows import DensityRow
+from harness.target import probes, randomization
+from harness.target.run_resources import Belongings
+from harness.target.server import Server, Site
+from harness.target.sites import settle
+from harness.target.targets import Target
+from harness.trial.generator import Generator
+from workloads import tenants
+from workloads.catalog import find
+
+_LOOK_S = 0.05
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all steps of a study stand on."""
+
+    belongings: Belongings
+    cores: Cores
+    generator: Generator
+    procedure: Procedure
+    client: str
+
+
+class MemoryGuard:
+    """A context that ends a server which takes more memory than the host can spare."""
+
+    def __init__(self, belongings: Belongings, floor_bytes: int) -> None:
+        self._belongings = belongings
+        self._floor = floor_bytes
+        self._over = threading.Event()
+        self.least_processes = 0
+        self.has_struck = False
+
+    def __enter__(self) -> MemoryGuard:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            if psutil.virtual_memory().available < self._floor:
+                self.least_processes = len(self._belongings.processes.pids() or ())
+                self.has_struck = True
+                self._belongings.processes.kill()
+                return
+
+
+def room_mib() -> float:
+    """Return how much memory servers may take here now, in MiB."""
+    memory = psutil.virtual_memory()
+    return max(0.0, memory.available - LEFT_FREE * memory.total) / _MIB
+
+
+@contextlib.contextmanager
+def populated(ground: Ground, count: int, languages: tuple[str, ...]) -> Iterator[Site]:
+    """Provide the sites of so many tenants, with the one script that is asked for."""
+    scratch = ground.belongings.scratch
+    place = scratch / "density"
+    place.mkdir()
+    try:
+        yield settle(
+            ground.belongings,
+            count,
+            ground.cores,
+            languages=languages,
+            only=("hello",),
+            place=place,
+        )
+    finally:
+        shutil.rmtree(place)
+
+
+def measure(ground: Ground, target: Target, site: Site) -> list[DensityRow]:
+    """Measure a target with the tenants of `site`, a row for each popularity.
+
+    One server serves all: what the loads before have started is there when the next begins, as it
+    is on a host that runs for days. A target that fails has rows that say why.
+    """
+    settled = tenants.Manifest.read(site.sites.parent / "tenants.json")
+    count = len(settled.tenants)
+    available = room_mib()
+    rows = [
+        DensityRow(
+            target=target.name,
+            tenants=count,
+            popularity=one,
+            available_mib=available,
+            seconds=ground.procedure.seconds,
+        )
+        for one in ground.procedure.popularities
+    ]
+    floor = int(LEFT_FREE * psutil.virtual_memory().total)
+    made: list[DensityRow] = []
+    with MemoryGuard(ground.belongings, floor) as guard:
+        try:
+            for row in _measured(ground, target, site, settled, rows):
+                made.append(row)
+        except IsobenchError as error:
+            why = " ".join(str(error).split())
+            if guard.has_struck:
+                why = f"does not fit into memory: ended at {guard.least_processes} processes"
+            made += [replace(row, note=why) for row in rows[len(made) :]]
+    return made
+
+
+def _measured(
+    ground: Ground, target: Target, site: Site, settled: tenants.Manifest, rows: list[DensityRow]
+) -> Iterator[DensityRow]:
+    processes = ground.belongings.processes
+    setup = randomization.draw(ground.procedure.seed, 1, target.name)
+    arguments = ["--port", "0", "--workers", str(ground.procedure.users)]
+    with Server(target, site, processes, arguments, setup.environment()) as server:
+        idle = probes.memory_mib(probes.processes_of(server, processes))
+        for row in rows:
+            started = replace(row, startup_s=server.startup_s, idle_memory_mib=idle)
+            yield _loaded(ground, target, server, site, settled, started)
+
+
+def _loaded(
+    ground: Ground,
+    target: Target,
+    server: Server,
+    site: Site,
+    settled: tenants.Manifest,
+    row: DensityRow,
+) -> DensityRow:
+    processes = ground.belongings.processes
+    output = ground.belongings.scratch / "density.npy"
+    readings: list[probes.Reading] = []
+    command = command_of(ground, target, server, site, settled, row.popularity) | {
+        "trial": f"{target.name}/{row.tenants}/{row.popularity}",
+        "warmup_s": ground.procedure.warmup_s,
+        "measure_s": ground.procedure.seconds,
+        "output": str(output),
+    }
+    done = ground.generator.trial(
+        command, lambda _event, _at: readings.append(probes.read(server, processes))
+    )
+    pids = probes.processes_of(server, processes)
+    memory = probes.memory_mib(pids)
+    used = probes.between(*readings)
+    return replace(
+        row,
+        **_latencies(done),
+        memory_mib=memory,
+        processes=len(pids),
+        active_tenants=active_tenants(
+            row.tenants, row.popularity, ground.procedure.seed, done["sent"], done["asked_first"]
+        ),
+        cpu_us_per_request=used.cpu_s * 1e6 / done["requests"] if done["requests"] else None,
+        worker_starts=_difference(readings, "worker_starts"),
+        evictions=_difference(readings, "evictions"),
+        note=_reason(done),
+    )
+
+
+def _difference(readings: list[probes.Reading], name: str) -> int | None:
+    first, last = (getattr(reading.server, name) for reading in readings)
+    return None if first is None or last is None else int(last - first)
+
+
+def _reason(done: Mapping[str, Any]) -> str:
+    if not done["errors"]:
+        return ""
+    reason = (done["evidence"] or {}).get("reason", "requests without an answer")
+    return f"void: {done['errors']} wrong answers, first: {reason}"
+
+
+def _latencies(done: Mapping[str, Any]) -> dict[str, Any]:
+    file = Path(done["file"])
+    rows = np.load(file)
+    file.unlink()
+    begin, end = done["window"]
+    inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1] / 1e3
+    found: dict[str, Any] = {"requests": len(inside), "errors": done["errors"]}
+    if len(inside) and not done["errors"]:
+        p50, p99 = np.quantile(inside, (0.5, 0.99))
+        found |= {"p50_ms": float(p50), "p99_ms": float(p99)}
+        found["requests_per_second"] = len(inside) / (end - begin)
+    return found
+
+
+def command_of(
+    ground: Ground,
+    target: Target,
+    server: Server,
+    site: Site,
+    settled: tenants.Manifest,
+    popularity: str,
+) -> dict[str, Any]:
+    """Return what the generator has to know of a target's tenants (`workloads.load.spec.read`)."""
+    in_own_group = target.in_own_group
+    identities = [
+        tenants.script_identity(target.runs_as, settled.www, one.identity)
+        for one in settled.tenants
+    ]
+    return {
+        "host": server.host,
+        "port": server.port,
+        "workload": find("hello").name,
+        "tenants": [
+            {
+                "name": tenant.name,
+                "uid": who.uid,
+                "gid": who.gid,
+                "groups": [who.gid] if in_own_group else list(who.groups),
+                "host": target.host_of(tenant.uid),
+            }
+            for tenant, who in zip(settled.tenants, identities, strict=True)
+        ],
+        "server": vars(settled.www),
+        "credential_key": str(site.credential_key) if target.by_client else None,
+        "language": target.language,
+        "connection": "close",
+        "client": ground.client,
+        "users": ground.procedure.users,
+        "popularity": popularity,
+        "seed": ground.procedure.seed,
+    }

@@ -1,0 +1,85 @@
+"""The figures of density: throughput and memory against tenants (log-log), and cold starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.results.tenant_cost import TenantCost, tenant_costs
+from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks, short_name
+
+_STYLE_OF = {"uniform": "-"}
+_FURTHEST = 1e6
+
+
+def curves(density: pd.DataFrame) -> Figure:
+    """Draw requests per second and memory against tenants, a line a target and popularity.
+
+    Solid lines are of uniform popularity, dotted ones of another. A cross is where a target's line
+    meets the memory that was free.
+    """
+    good = density[density["p99_ms"].notna() & density["memory_mib"].notna()]
+    style = looks(list(good["target"].unique()))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, 8.2), layout="constrained")
+        rates, memory = figure.subplots(2, 1)
+        for (target, popularity), rows in good.groupby(["target", "popularity"], sort=False):
+            look, dash = style[target], _STYLE_OF.get(popularity, ":")
+            line = {"color": look.colour, "ls": dash, "lw": 1.4, "marker": "o", "markersize": 3}
+            label = short_name(str(target)) if dash == "-" else None
+            rows = rows.sort_values("tenants")
+            rates.plot(rows["tenants"], rows["requests_per_second"], label=label, **line)
+            memory.plot(rows["tenants"], rows["memory_mib"], **line)
+        _ends(memory, list(tenant_costs(density)), style, good["available_mib"].median())
+        for panel, title in ((rates, "requests per second"), (memory, "memory, MiB (PSS)")):
+            panel.set_xscale("log")
+            panel.set_yscale("log")
+            panel.set_title(title)
+        memory.set_xlabel("tenants")
+        figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
+    return figure
+
+
+def _ends(panel: Axes, costs: Sequence[TenantCost], style: dict[str, Look], room: float) -> None:
+    """Go on with each target's fitted line to where the free memory ends."""
+    if math.isnan(room):
+        return
+    panel.axhline(room, color=FAINT, lw=1)
+    for cost in costs:
+        line, end = cost.line, min(cost.most_tenants, _FURTHEST)
+        if line is None or not math.isfinite(cost.most_tenants) or end <= cost.tenants:
+            continue
+        x = np.geomspace(cost.tenants, end, 20)
+        look = style[cost.target]
+        panel.plot(x, line.start + line.slope.mid * x, color=look.colour, lw=0.8, alpha=0.5)
+        if cost.most_tenants <= _FURTHEST:
+            panel.plot(end, room, "x", color=look.colour, markersize=7)
+
+
+def cold_starts(starts: pd.DataFrame) -> Figure:
+    """Draw the median and the 99th percentile of each kind of cold start, on a log scale."""
+    good = starts[starts["p50_ms"].notna()]
+    style = looks(list(good["target"].unique()))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH_IN, ROW_IN * len(good) + 0.8), layout="constrained")
+        panel = figure.subplots()
+        for place, row in enumerate(good.itertuples()):
+            colour = style[str(row.target)].colour
+            panel.plot([row.p50_ms, row.p99_ms], [place] * 2, color=colour, lw=4, alpha=0.35)
+            panel.plot(row.p50_ms, place, "o", color=colour, markersize=6)
+            panel.plot(row.p99_ms, place, "|", color=INK, markersize=9)
+        labels = [
+            f"{short_name(str(row.target))}, {row.state}, {row.page_cache}"
+            for row in good.itertuples()
+        ]
+        panel.set_yticks(range(len(labels)), labels)
+        panel.set_ylim(len(labels) - 0.4, -0.6)
+        panel.set_xscale("log")
+        panel.set_xlabel("first answer, ms: median (dot) to p99 (bar)")
+    return figure

@@ -1,0 +1,59 @@
+"""What more tenants cost, and cold starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Self
+
+import pandas as pd
+
+from reports.figures.density import cold_starts, curves
+from reports.section import Results, Section, Shown
+from reports.words import density as words
+
+_LEGEND = (
+    "Requests per second and memory (PSS of all of the server's processes) against the number of "
+    "tenants. Solid: all tenants are asked for alike; dotted: by Zipf's law. The thin line goes on "
+    "as fitted, and a cross is where it meets the memory that was free (the grey line)."
+)
+_COLD_LEGEND = (
+    "The time to the first answer of a tenant who was never asked, or whose worker was evicted. "
+    "With a cold page cache the tenant's own files, and nothing else, had to be read from the disk."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Density(Section):
+    """The figures, a sentence a target, and two tables, as texts."""
+
+    template: ClassVar[str] = "density.html.j2"
+    table: pd.DataFrame
+    starts: pd.DataFrame
+    cold_heading: str = words.COLD_HEADING
+
+    @classmethod
+    def read(cls, results: Results) -> Self | None:
+        """Gather it; None where no density study was made."""
+        density, starts = results.table("density"), results.table("coldstarts")
+        if density.empty and starts.empty:
+            return None
+        return cls(
+            title="How many tenants fit, and how long a cold start takes",
+            heading=words.HEADING,
+            sentences=words.sentences(density, starts),
+            figures=list(_figures(density, starts)),
+            table=pd.DataFrame(words.rows_of(density), columns=list(words.COLUMNS)),
+            starts=words.cold_table(starts),
+        )
+
+
+def _figures(density: pd.DataFrame, starts: pd.DataFrame) -> Sequence[Shown]:
+    shown = []
+    if density["p99_ms"].notna().any():
+        shown.append(Shown("density", words.HEADING, _LEGEND, partial(curves, density)))
+    if starts["p50_ms"].notna().any():
+        draw = partial(cold_starts, starts)
+        shown.append(Shown("coldstarts", words.COLD_HEADING, _COLD_LEGEND, draw))
+    return shown

@@ -1,0 +1,151 @@
+"""What more tenants cost, in sentences and tables. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+from rich.table import Table
+
+from harness.results.format import NONE
+from harness.results.tenant_cost import TenantCost, tenant_costs
+
+HEADING = "How many tenants fit"
+COLD_HEADING = "Cold starts"
+COLUMNS = (
+    "target",
+    "tenants",
+    "popularity",
+    "req/s",
+    "p50 ms",
+    "p99 ms",
+    "MiB",
+    "MiB a tenant",
+    "MiB an active tenant",
+    "processes",
+    "start s",
+    "note",
+)
+
+
+def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
+    """Return one sentence a target on what fits, and one on its cold starts."""
+    return [*map(_fits, tenant_costs(density)), *_cold(starts)]
+
+
+def _fits(cost: TenantCost) -> str:
+    p99 = _ceiling(cost.p99_ms)
+    told = (
+        f"`{cost.target}`: {cost.tenants:,} {_plural(cost.tenants)} fit in {_size(cost.memory_mib)}"
+        f" at p99 below {p99:g} ms"
+    )
+    if cost.line is None:
+        return f"{told}."
+    slope = cost.line.slope
+    if math.isnan(slope.low) or slope.low <= 0:
+        return f"{told}; a further tenant costs too little to be measured."
+    told += f"; a further tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
+    if math.isfinite(cost.most_tenants):
+        told += f", so about {_rounded(cost.most_tenants):,} fit into this host"
+    return f"{told}."
+
+
+def _cold(starts: pd.DataFrame) -> Iterator[str]:
+    for target, rows in starts.groupby("target", sort=False):
+        known = rows[rows["p50_ms"].notna()]
+        parts = [
+            f"{row.p50_ms:.3g} ms (p99 {row.p99_ms:.3g}) when {row.state}, page cache "
+            f"{row.page_cache}"
+            for row in known.itertuples()
+        ]
+        if parts:
+            yield f"`{target}` gives a first answer after {'; '.join(parts)}."
+
+
+def terminal_table(density: pd.DataFrame) -> Table:
+    """Return the table that the command ends with."""
+    table = Table(box=None, pad_edge=False)
+    for place, name in enumerate(COLUMNS):
+        table.add_column(name, justify="left" if place in (0, 2, 11) else "right")
+    for cells in rows_of(density):
+        table.add_row(*cells)
+    return table
+
+
+def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return the table's rows as texts, in the order of `COLUMNS`."""
+    return [
+        (
+            str(row.target),
+            f"{row.tenants:,}",
+            str(row.popularity),
+            _number(row.requests_per_second, "{:,.0f}"),
+            _number(row.p50_ms, "{:.3g}"),
+            _number(row.p99_ms, "{:.3g}"),
+            _number(row.memory_mib, "{:,.0f}"),
+            _number(_share(row.memory_mib, row.tenants), "{:.3g}"),
+            _number(_share(row.memory_mib, row.active_tenants), "{:.3g}"),
+            _number(row.processes, "{:,.0f}"),
+            _number(row.startup_s, "{:.2f}"),
+            str(row.note or ""),
+        )
+        for row in density.itertuples()
+    ]
+
+
+def cold_table(starts: pd.DataFrame) -> pd.DataFrame:
+    """Return the table of cold starts, as texts."""
+    return pd.DataFrame(
+        [
+            (
+                str(row.target),
+                str(row.state),
+                str(row.page_cache),
+                str(row.requests),
+                _number(row.p50_ms, "{:.3g}"),
+                _range(row.low_ms, row.high_ms),
+                _number(row.p99_ms, "{:.3g}"),
+                str(row.note or ""),
+            )
+            for row in starts.itertuples()
+        ],
+        columns=[
+            *("target", "tenant was", "page cache", "answers"),
+            *("p50 ms", "95%", "p99 ms", "note"),
+        ],
+    )
+
+
+def _range(low: float, high: float) -> str:
+    return NONE if pd.isna(low) or pd.isna(high) else f"{low:.3g} to {high:.3g}"
+
+
+def _share(whole: float, parts: float) -> float:
+    return math.nan if pd.isna(whole) or pd.isna(parts) or not parts else whole / parts
+
+
+def _number(value: float, pattern: str) -> str:
+    return NONE if pd.isna(value) else pattern.format(value)
+
+
+def _plural(number: int) -> str:
+    return "tenant" if number == 1 else "tenants"
+
+
+def _size(mib: float) -> str:
+    return f"{mib / 1024:.2g} GiB" if mib >= 1024 else f"{mib:.0f} MiB"
+
+
+def _ceiling(ms: float) -> float:
+    """Return the next higher number of two digits."""
+    if ms <= 0:
+        return 1.0
+    unit = 10.0 ** (math.floor(math.log10(ms)) - 1)
+    return round((math.floor(ms / unit) + 1) * unit, 9)
+
+
+def _rounded(number: float) -> int:
+    """Return a number with two digits that say something."""
+    unit = 10 ** max(0, math.floor(math.log10(max(number, 1))) - 1)
+    return int(number // unit * unit)
