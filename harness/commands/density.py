@@ -37,7 +37,7 @@ from harness.target.run_resources import Belongings
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, peers_beside
 from harness.trial.generator import Generator, usual_client
-from reports.words.density import sentences, terminal_table
+from reports.words.density import left_out, sentences, terminal_table
 
 COMMAND: Final = "density"
 _TABLES: Final = ("density", "coldstarts")
@@ -258,4 +258,6 @@ def _show(path: Path, console: Console) -> None:
     console.print(terminal_table(density))
     for sentence in sentences(density, starts):
         console.print(sentence.replace("`", ""), highlight=False, markup=False)
+    for line in left_out(density, starts):
+        console.print(f"left out: {line}", highlight=False, markup=False)
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)

@@ -18,13 +18,15 @@ LEFT_FREE = 0.2
 class Procedure:
     """A study: numbers of tenants, ascending, each asked for by each popularity.
 
-    `warmup_s` and `seconds` are those of one load; `budget_s` bounds the whole study. `cold` is how
-    many tenants a cold start is measured with; 0: not at all.
+    Before the loads each tenant is asked once, within `waking_s` seconds, so that the processes that
+    a tenant has are there. `warmup_s` and `seconds` are those of one load; `budget_s` bounds the
+    whole study. `cold` is how many tenants a cold start is measured with; 0: not at all.
     """
 
     tenants: tuple[int, ...] = (1, 10, 100, 1000)
     popularities: tuple[str, ...] = ("uniform", "zipf:1")
     users: int = 8
+    waking_s: float = 10.0
     warmup_s: float = 0.5
     seconds: float = 1.0
     budget_s: float = 600.0
@@ -42,7 +44,7 @@ class Procedure:
             popularity.parse(one)
 
 
-QUICK = Procedure(tenants=(1, 10, 100), seconds=0.4, warmup_s=0.3, budget_s=150.0, cold=20)
+QUICK = Procedure(tenants=(1, 10, 100), seconds=0.4, waking_s=3.0, warmup_s=0.3, budget_s=150.0, cold=20)
 
 
 def parse_tenants(text: str) -> tuple[int, ...]:
@@ -53,13 +55,12 @@ def parse_tenants(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def active_tenants(tenants: int, by: str, seed: int, requests: int, asked_first: int) -> int:
-    """Return how many tenants a load asked for, once or more.
+def asked_by(tenants: int, by: str, seed: int, requests: int) -> set[int]:
+    """Return which tenants a load of so many requests asked for, by their places.
 
-    The order is drawn by the seed, so it is known; `asked_first` were asked before, to verify.
+    The order is drawn by the seed, so it is known.
     """
-    order = popularity.draw(popularity.parse(by), tenants, seed)[:requests]
-    return len({*range(min(asked_first, tenants)), *map(int, order)})
+    return set(map(int, popularity.draw(popularity.parse(by), tenants, seed)[:requests]))
 
 
 def why_too_large(

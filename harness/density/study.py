@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import psutil
 
-from harness.density.procedure import LEFT_FREE, Procedure, active_tenants
+from harness.density.procedure import LEFT_FREE, Procedure, asked_by
 from harness.errors import IsobenchError
 from harness.host.cores import Cores
+from harness.profile.serial_client import SerialClient
 from harness.results.rows import DensityRow
 from harness.target import probes, randomization
 from harness.target.run_resources import Belongings
@@ -135,23 +137,38 @@ def _measured(
     arguments = ["--port", "0", "--workers", str(ground.procedure.users)]
     with Server(target, site, processes, arguments, setup.environment()) as server:
         idle = probes.memory_mib(probes.processes_of(server, processes))
+        command = command_of(ground, target, server, site, settled, rows[0].popularity)
+        active = _wake(command, ground.procedure.waking_s)
         for row in rows:
             started = replace(row, startup_s=server.startup_s, idle_memory_mib=idle)
-            yield _loaded(ground, target, server, site, settled, started)
+            yield _loaded(ground, target, server, command, started, active)
+
+
+def _wake(command: dict[str, Any], seconds: float) -> set[int]:
+    """Ask each tenant once, as many as there is time for; return which were asked."""
+    client = SerialClient({**command, "client": "lean"})
+    deadline = time.monotonic() + seconds
+    asked = 0
+    while asked < len(command["tenants"]) and time.monotonic() < deadline:
+        client.ask()
+        asked += 1
+    return set(range(asked))
 
 
 def _loaded(
     ground: Ground,
     target: Target,
     server: Server,
-    site: Site,
-    settled: tenants.Manifest,
+    command: dict[str, Any],
     row: DensityRow,
+    active: set[int],
 ) -> DensityRow:
+    """Load the server as a row says; add the tenants that were asked to those `active` so far."""
     processes = ground.belongings.processes
     output = ground.belongings.scratch / "density.npy"
     readings: list[probes.Reading] = []
-    command = command_of(ground, target, server, site, settled, row.popularity) | {
+    command = command | {
+        "popularity": row.popularity,
         "trial": f"{target.name}/{row.tenants}/{row.popularity}",
         "warmup_s": ground.procedure.warmup_s,
         "measure_s": ground.procedure.seconds,
@@ -163,14 +180,14 @@ def _loaded(
     pids = probes.processes_of(server, processes)
     memory = probes.memory_mib(pids)
     used = probes.between(*readings)
+    active |= set(range(min(done["asked_first"], row.tenants)))
+    active |= asked_by(row.tenants, row.popularity, ground.procedure.seed, done["sent"])
     return replace(
         row,
         **_latencies(done),
         memory_mib=memory,
         processes=len(pids),
-        active_tenants=active_tenants(
-            row.tenants, row.popularity, ground.procedure.seed, done["sent"], done["asked_first"]
-        ),
+        active_tenants=len(active),
         cpu_us_per_request=used.cpu_s * 1e6 / done["requests"] if done["requests"] else None,
         worker_starts=_difference(readings, "worker_starts"),
         evictions=_difference(readings, "evictions"),

@@ -1,7 +1,8 @@
 """What a further tenant costs, and how many fit: from density.parquet. Pure.
 
-The memory of a target is taken with uniform popularity if that was measured, where most tenants are
-active, and fitted by a line (`harness.stats.line`).
+A line is fitted to memory against *active* tenants, those that were asked for at least once
+(`harness.stats.line`): a tenant that sleeps costs next to nothing in any mode. How many fit
+supposes that all are active at once.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness.stats.line import Line, fit
-
-UNIFORM = "uniform"
 
 
 @dataclass(frozen=True)
@@ -52,11 +51,8 @@ def tenant_costs(density: pd.DataFrame) -> Iterator[TenantCost]:
 
 
 def _line(rows: pd.DataFrame) -> Line | None:
-    uniform = rows[rows["popularity"] == UNIFORM]
-    used = rows if uniform.empty else uniform
-    points = [
-        (float(n), float(m)) for n, m in zip(used["tenants"], used["memory_mib"], strict=True)
-    ]
+    pairs = zip(rows["active_tenants"], rows["memory_mib"], strict=True)
+    points = [(float(tenants), float(mib)) for tenants, mib in pairs if not math.isnan(tenants)]
     try:
         return fit(points)
     except ValueError:

@@ -29,6 +29,9 @@ COLUMNS = (
 )
 
 
+_IN_TERMINAL = ("target", "tenants", "popularity", "req/s", "p99 ms", "MiB", "processes", "start s")
+
+
 def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
     """Return one sentence a target on what fits, and one on its cold starts."""
     return [*map(_fits, tenant_costs(density)), *_cold(starts)]
@@ -44,8 +47,8 @@ def _fits(cost: TenantCost) -> str:
         return f"{told}."
     slope = cost.line.slope
     if math.isnan(slope.low) or slope.low <= 0:
-        return f"{told}; a further tenant costs too little to be measured."
-    told += f"; a further tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
+        return f"{told}; a further active tenant costs too little to be measured."
+    told += f"; a further active tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
     if math.isfinite(cost.most_tenants):
         told += f", so about {_rounded(cost.most_tenants):,} fit into this host"
     return f"{told}."
@@ -64,13 +67,27 @@ def _cold(starts: pd.DataFrame) -> Iterator[str]:
 
 
 def terminal_table(density: pd.DataFrame) -> Table:
-    """Return the table that the command ends with."""
+    """Return the table that the command ends with, of those that have numbers."""
     table = Table(box=None, pad_edge=False)
-    for place, name in enumerate(COLUMNS):
-        table.add_column(name, justify="left" if place in (0, 2, 11) else "right")
-    for cells in rows_of(density):
-        table.add_row(*cells)
+    for name in _IN_TERMINAL:
+        left = name in ("target", "popularity")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    places = [COLUMNS.index(name) for name in _IN_TERMINAL]
+    for cells in rows_of(density[density["requests_per_second"].notna()]):
+        table.add_row(*(cells[place] for place in places))
     return table
+
+
+def left_out(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
+    """Return what was not measured, or not in full, and why."""
+    told = [
+        f"{row.target} with {row.tenants:,} {_plural(row.tenants)}, {row.popularity}: {row.note}"
+        for row in density[density["note"] != ""].itertuples()
+    ]
+    return told + [
+        f"cold start of {row.target}, {row.state}, page cache {row.page_cache}: {row.note}"
+        for row in starts[starts["note"] != ""].itertuples()
+    ]
 
 
 def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -1,0 +1,78 @@
+import pandas as pd
+
+from harness.results.rows import ColdStartRow, DensityRow
+from harness.results.tenant_cost import tenant_costs
+from reports.words import density as words
+
+
+def study() -> pd.DataFrame:
+    rows = [
+        DensityRow(
+            target=target,
+            tenants=count,
+            popularity=popularity,
+            requests_per_second=1000.0,
+            p50_ms=2.0,
+            p99_ms=23.4,
+            memory_mib=20 + each * count,
+            processes=5,
+            startup_s=0.5,
+            active_tenants=count,
+            available_mib=20_000.0,
+        )
+        for target, each in (("dso", 0.0), ("router", 2.0))
+        for count in (1, 10, 100, 1000)
+        for popularity in ("uniform", "zipf:1")
+    ]
+    rows.append(DensityRow(target="cgi", tenants=1, popularity="uniform", note="it broke"))
+    return pd.DataFrame([vars(row) for row in rows])
+
+
+NO_STARTS = pd.DataFrame(columns=list(ColdStartRow.__dataclass_fields__))
+
+
+def test_a_sentence_says_what_fits_at_which_p99_and_what_one_more_costs() -> None:
+    dso, router = words.sentences(study(), NO_STARTS)
+    assert dso == (
+        "`dso`: 1,000 tenants fit in 20 MiB at p99 below 24 ms; a further active tenant costs too "
+        "little to be measured."
+    )
+    assert router == (
+        "`router`: 1,000 tenants fit in 2 GiB at p99 below 24 ms; a further active tenant costs "
+        "2 MiB (2 to 2), so about 9,900 fit into this host."
+    )
+
+
+def test_what_was_left_out_is_named_with_its_reason() -> None:
+    assert words.left_out(study(), NO_STARTS) == ["cgi with 1 tenant, uniform: it broke"]
+
+
+def test_a_target_without_numbers_has_no_cost() -> None:
+    assert [cost.target for cost in tenant_costs(study())] == ["dso", "router"]
+
+
+def test_the_table_divides_memory_among_tenants() -> None:
+    last = [row for row in words.rows_of(study()) if row[0] == "router"][-1]
+    assert last[:3] == ("router", "1,000", "zipf:1")
+    assert last[6:9] == ("2,020", "2.02", "2.02")
+
+
+def test_cold_starts_are_told_for_each_state_and_page_cache() -> None:
+    row = ColdStartRow(
+        target="router",
+        state="evicted",
+        page_cache="cold",
+        requests=30,
+        p50_ms=12.34,
+        p99_ms=40.0,
+        low_ms=11.0,
+        high_ms=14.0,
+    )
+    starts = pd.DataFrame([vars(row)])
+    (sentence,) = words.sentences(study().iloc[:0], starts)
+    assert sentence == (
+        "`router` gives a first answer after 12.3 ms (p99 40) when evicted, page cache cold."
+    )
+    assert words.cold_table(starts).iloc[0].tolist() == [
+        *("router", "evicted", "cold", "30", "12.3", "11 to 14", "40", "")
+    ]
