@@ -369,11 +369,11 @@ def _make_site(
     site = str(tenant.site)
     secret = f"secret of {tenant.name}: {secrets.token_hex(16)}\n"
     data = f"{site}/data"
-    os.mkdir(site, 0o700)
+    tenant.site.mkdir(0o700)
     for template in templates:
         _write(f"{site}/{template.name}", template.script_of(tenant), 0o750, owner)
     _write(f"{site}/config.secret", secret.encode(), 0o640, owner)
-    os.mkdir(data, 0o700)
+    Path(data).mkdir(0o700)
     _write(f"{data}/app.db", database, 0o660, owner)
     for directory, mode in ((data, 0o2770), (site, 0o750)):
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.stats.line import Line, fit
 from harness.errors import IsobenchError
+from harness.stats.line import Line, fit
 from workloads import popularity
 
 MOST_TENANTS = 10_000
@@ -18,8 +18,8 @@ LEFT_FREE = 0.2
 class Procedure:
     """A study: numbers of tenants, ascending, each asked for by each popularity.
 
-    Before the loads each tenant is asked once, within `waking_s` seconds, so that the processes that
-    a tenant has are there. `warmup_s` and `seconds` are those of one load; `budget_s` bounds the
+    Before the loads each tenant is asked once, within `waking_s` seconds, so that the processes
+    that a tenant has are there. `warmup_s` and `seconds` are those of one load; `budget_s` bounds the
     whole study. `cold` is how many tenants a cold start is measured with; 0: not at all.
     """
 
@@ -44,7 +44,9 @@ class Procedure:
             popularity.parse(one)
 
 
-QUICK = Procedure(tenants=(1, 10, 100), seconds=0.4, waking_s=3.0, warmup_s=0.3, budget_s=150.0, cold=20)
+QUICK = Procedure(
+    tenants=(1, 10, 100), seconds=0.4, waking_s=3.0, warmup_s=0.3, budget_s=150.0, cold=20
+)
 
 
 def parse_tenants(text: str) -> tuple[int, ...]:

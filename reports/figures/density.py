@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from harness.results.tenant_cost import TenantCost, tenant_costs
 from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks, short_name
+from reports.words.density import each
 
 _STYLE_OF = {"uniform": "-"}
 _FURTHEST = 1e6
@@ -30,7 +31,7 @@ def curves(density: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(WIDTH_IN, 8.2), layout="constrained")
         rates, memory = figure.subplots(2, 1)
         for (target, popularity), rows in good.groupby(["target", "popularity"], sort=False):
-            look, dash = style[target], _STYLE_OF.get(popularity, ":")
+            look, dash = style[str(target)], _STYLE_OF.get(str(popularity), ":")
             line = {"color": look.colour, "ls": dash, "lw": 1.4, "marker": "o", "markersize": 3}
             label = short_name(str(target)) if dash == "-" else None
             rows = rows.sort_values("tenants")
@@ -69,14 +70,13 @@ def cold_starts(starts: pd.DataFrame) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, ROW_IN * len(good) + 0.8), layout="constrained")
         panel = figure.subplots()
-        for place, row in enumerate(good.itertuples()):
+        for place, row in enumerate(each(good)):
             colour = style[str(row.target)].colour
             panel.plot([row.p50_ms, row.p99_ms], [place] * 2, color=colour, lw=4, alpha=0.35)
             panel.plot(row.p50_ms, place, "o", color=colour, markersize=6)
             panel.plot(row.p99_ms, place, "|", color=INK, markersize=9)
         labels = [
-            f"{short_name(str(row.target))}, {row.state}, {row.page_cache}"
-            for row in good.itertuples()
+            f"{short_name(str(row.target))}, {row.state}, {row.page_cache}" for row in each(good)
         ]
         panel.set_yticks(range(len(labels)), labels)
         panel.set_ylim(len(labels) - 0.4, -0.6)

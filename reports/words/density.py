@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 from rich.table import Table
@@ -32,6 +33,11 @@ COLUMNS = (
 _IN_TERMINAL = ("target", "tenants", "popularity", "req/s", "p99 ms", "MiB", "processes", "start s")
 
 
+def each(table: pd.DataFrame) -> Iterator[Any]:
+    """Yield the rows, with columns as attributes, of whichever type."""
+    yield from table.itertuples()
+
+
 def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
     """Return one sentence a target on what fits, and one on its cold starts."""
     return [*map(_fits, tenant_costs(density)), *_cold(starts)]
@@ -48,7 +54,9 @@ def _fits(cost: TenantCost) -> str:
     slope = cost.line.slope
     if math.isnan(slope.low) or slope.low <= 0:
         return f"{told}; a further active tenant costs too little to be measured."
-    told += f"; a further active tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
+    told += (
+        f"; a further active tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
+    )
     if math.isfinite(cost.most_tenants):
         told += f", so about {_rounded(cost.most_tenants):,} fit into this host"
     return f"{told}."
@@ -60,7 +68,7 @@ def _cold(starts: pd.DataFrame) -> Iterator[str]:
         parts = [
             f"{row.p50_ms:.3g} ms (p99 {row.p99_ms:.3g}) when {row.state}, page cache "
             f"{row.page_cache}"
-            for row in known.itertuples()
+            for row in each(known)
         ]
         if parts:
             yield f"`{target}` gives a first answer after {'; '.join(parts)}."
@@ -82,11 +90,11 @@ def left_out(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
     """Return what was not measured, or not in full, and why."""
     told = [
         f"{row.target} with {row.tenants:,} {_plural(row.tenants)}, {row.popularity}: {row.note}"
-        for row in density[density["note"] != ""].itertuples()
+        for row in each(density[density["note"] != ""])
     ]
     return told + [
         f"cold start of {row.target}, {row.state}, page cache {row.page_cache}: {row.note}"
-        for row in starts[starts["note"] != ""].itertuples()
+        for row in each(starts[starts["note"] != ""])
     ]
 
 
@@ -107,7 +115,7 @@ def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
             _number(row.startup_s, "{:.2f}"),
             str(row.note or ""),
         )
-        for row in density.itertuples()
+        for row in each(density)
     ]
 
 
@@ -125,7 +133,7 @@ def cold_table(starts: pd.DataFrame) -> pd.DataFrame:
                 _number(row.p99_ms, "{:.3g}"),
                 str(row.note or ""),
             )
-            for row in starts.itertuples()
+            for row in each(starts)
         ],
         columns=[
             *("target", "tenant was", "page cache", "answers"),

@@ -1,3 +1,5 @@
+"""The address of each tenant."""
+
 import ipaddress
 
 import pytest

@@ -61,7 +61,8 @@ class Mode(IsolationMode):
         from servers.profiling.timelines import BACK, EMBEDDED, FRONT, ProbePoint, Timeline
 
         return Timeline(
-            (*FRONT, *EMBEDDED, *BACK), probes=(ProbePoint(f"{__name__}:Content.handle", "located"),)
+            (*FRONT, *EMBEDDED, *BACK),
+            probes=(ProbePoint(f"{__name__}:Content.handle", "located"),),
         )
 
     def __init__(self, setting: Setting) -> None:

@@ -1,9 +1,14 @@
+"""A small density study for real: written, reported, bounded, resumed."""
+
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from harness.commands import density
+from harness.density import study
 from harness.density.procedure import Procedure
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
@@ -42,3 +47,29 @@ def test_what_time_does_not_allow_is_left_out_and_named(tmp_path: Path) -> None:
     (row,) = ResultsFolder.open(out).table("density").to_dict("records")
     assert row["note"] == "no time was left (--budget)"
     assert "left out: dso with 1 tenant" in console.export_text()
+
+
+def test_an_interrupted_study_is_continued_without_measuring_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "study"
+    console = Console(width=100, record=True)
+    tiny = replace(TINY, cold=0)
+    real = study.measure
+
+    def interrupted(*given: Any) -> Any:
+        if given[2].sites.stat().st_nlink > 3:  # more than one tenant's directory
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(study, "measure", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        density.start(tiny, ["dso"], True, False, out, console)
+    before = ResultsFolder.open(out).table("density")
+    assert before["tenants"].tolist() == [1]
+    assert f"isobench density --resume {out}" in console.export_text().replace("\n", "")
+    monkeypatch.undo()
+    density.resume(out, console)
+    after = ResultsFolder.open(out).table("density")
+    assert after["tenants"].tolist() == [1, 3]
+    assert after.iloc[0].equals(before.iloc[0])

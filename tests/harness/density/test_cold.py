@@ -1,4 +1,5 @@
-import os
+"""Cold starts: where there is a page cache, and what a row says."""
+
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_tenants_files_are_dropped_and_stay_as_they_were(tmp_path: Path) -> No
     (tmp_path / "data").mkdir()
     for name in ("hello.py", "data/app.db"):
         (tmp_path / name).write_text(name)
-    os.symlink("/etc/passwd", tmp_path / "link")
+    (tmp_path / "link").symlink_to("/etc/passwd")
     drop_from_page_cache(tmp_path)
     assert (tmp_path / "data" / "app.db").read_text() == "data/app.db"
 

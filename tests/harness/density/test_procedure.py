@@ -1,3 +1,5 @@
+"""What a density study measures, and what it leaves out."""
+
 import pytest
 
 from harness.density.procedure import (

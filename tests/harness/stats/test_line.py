@@ -1,3 +1,5 @@
+"""A line through points, and its interval."""
+
 import math
 
 import numpy as np

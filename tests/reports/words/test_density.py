@@ -1,3 +1,5 @@
+"""What a report says of many tenants."""
+
 import pandas as pd
 
 from harness.results.rows import ColdStartRow, DensityRow

@@ -105,12 +105,11 @@ def test_the_least_recently_used_makes_room_and_no_request_is_lost(sites: Sites)
 
 @needs_root
 def test_a_worker_that_makes_room_lets_go_of_a_client_that_has_its_answer(sites: Sites) -> None:
-    with Server("address", sites, "--option", "bound=1") as server:
-        with server.connect("t0001") as kept:
-            kept.sendall(request(headers=""))
-            assert read_reply(stream := kept.makefile("rb")).status == 200
-            assert server.get(tenant="t0002").status == 200
-            assert stream.read() == b""
+    with Server("address", sites, "--option", "bound=1") as server, server.connect() as kept:
+        kept.sendall(request(headers=""))
+        assert read_reply(stream := kept.makefile("rb")).status == 200
+        assert server.get(tenant="t0002").status == 200
+        assert stream.read() == b""
 
 
 @needs_root
