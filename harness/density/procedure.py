@@ -19,8 +19,8 @@ class Procedure:
     """A study: numbers of tenants, ascending, each asked for by each popularity.
 
     Before the loads each tenant is asked once, within `waking_s` seconds, so that the processes
-    that a tenant has are there. `warmup_s` and `seconds` are those of one load; `budget_s` bounds the
-    whole study. `cold` is how many tenants a cold start is measured with; 0: not at all.
+    that a tenant has are there. `warmup_s` and `seconds` are those of one load; `budget_s` bounds
+    the whole study. `cold` is how many tenants a cold start is measured with; 0: not at all.
     """
 
     tenants: tuple[int, ...] = (1, 10, 100, 1000)

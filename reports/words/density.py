@@ -46,7 +46,7 @@ def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
 def _fits(cost: TenantCost) -> str:
     p99 = _ceiling(cost.p99_ms)
     told = (
-        f"`{cost.target}`: {cost.tenants:,} {_plural(cost.tenants)} fit in {_size(cost.memory_mib)}"
+        f"`{cost.target}`: {cost.tenants:,} {_plural(cost.tenants)} {_fit(cost.tenants)} in {_size(cost.memory_mib)}"
         f" at p99 below {p99:g} ms"
     )
     if cost.line is None:
@@ -156,6 +156,10 @@ def _number(value: float, pattern: str) -> str:
 
 def _plural(number: int) -> str:
     return "tenant" if number == 1 else "tenants"
+
+
+def _fit(number: int) -> str:
+    return "fits" if number == 1 else "fit"
 
 
 def _size(mib: float) -> str:

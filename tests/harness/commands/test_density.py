@@ -1,75 +1,60 @@
 """A small density study for real: written, reported, bounded, resumed."""
 
-from dataclasses import replace
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
-
-import pytest
-from rich.console import Console
 
 from harness.commands import density
-from harness.density import study
-from harness.density.procedure import Procedure
-from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
 
-TINY = Procedure(
-    tenants=(1, 3), popularities=("uniform",), users=2, warmup_s=0.05, seconds=0.1, cold=2, seed=1
-)
+TINY = ("--modes", "dso", "--popularity", "uniform", "--seconds", "0.1", "--seed", "1")
 
 
-def test_a_study_is_written_reported_and_never_overwritten(tmp_path: Path) -> None:
+def isobench(*arguments: str) -> tuple[int, str]:
+    """Run the command in a process of its own, where gevent has not replaced anything."""
+    result = subprocess.run(
+        [sys.executable, "-P", "-m", "harness", "density", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode, " ".join((result.stdout + result.stderr).split())
+
+
+def test_a_study_is_written_reported_continued_and_never_overwritten(tmp_path: Path) -> None:
     out = tmp_path / "study"
-    console = Console(width=100, record=True)
-    density.start(TINY, ["dso"], True, False, out, console)
+    status, said = isobench(*TINY, "--tenants", "1", "--cold", "2", "--out", str(out))
+    assert status == 0, said
     folder = ResultsFolder.open(out)
-    rows = folder.table("density")
-    assert rows["tenants"].tolist() == [1, 3]
-    assert rows["note"].tolist() == ["", ""]
-    assert rows["active_tenants"].tolist() == [1, 3]
-    assert (rows["memory_mib"] > 1).all()
-    starts = folder.table("coldstarts")
-    assert set(starts["state"]) == {"never asked"}
-    page = (out / "report.html").read_text()
-    assert "How many tenants fit" in page
+    (row,) = folder.table("density").to_dict("records")
+    assert (row["tenants"], row["active_tenants"], row["note"]) == (1, 1, "")
+    assert row["memory_mib"] > 1
+    assert set(folder.table("coldstarts")["state"]) == {"never asked"}
+    assert "How many tenants fit" in (out / "report.html").read_text()
     assert (out / "figures" / "density.svg").exists()
-    with pytest.raises(IsobenchError, match="already has a density study"):
-        density.start(TINY, ["dso"], True, False, out, console)
-    with pytest.raises(IsobenchError, match="no interrupted density study"):
-        density.resume(out, console)
+
+    status, said = isobench(*TINY, "--out", str(out))
+    assert (status, "already has a density study" in said) == (2, True)
+    status, said = isobench("--resume", str(out))
+    assert (status, "no interrupted density study" in said) == (2, True)
+
+    with ResultsFolder.open(out, writable=True) as interrupted:
+        record = interrupted.manifest.also[density.COMMAND]
+        procedure = {**record["procedure"], "tenants": [1, 3]}
+        changed = {**record, "procedure": procedure, "finished_at": None}
+        interrupted.note(density.COMMAND, changed)
+    status, said = isobench("--resume", str(out))
+    assert status == 0, said
+    after = ResultsFolder.open(out).table("density")
+    assert after["tenants"].tolist() == [1, 3]
+    assert after.iloc[0]["requests_per_second"] == row["requests_per_second"]
 
 
 def test_what_time_does_not_allow_is_left_out_and_named(tmp_path: Path) -> None:
     out = tmp_path / "study"
-    nothing = Procedure(tenants=(1,), popularities=("uniform",), budget_s=0.0, cold=0)
-    console = Console(width=100, record=True)
-    density.start(nothing, ["dso"], True, False, out, console)
+    limits = ("--tenants", "1", "--cold", "0", "--budget", "1ms")
+    status, said = isobench(*TINY, *limits, "--out", str(out))
+    assert status == 0, said
     (row,) = ResultsFolder.open(out).table("density").to_dict("records")
     assert row["note"] == "no time was left (--budget)"
-    assert "left out: dso with 1 tenant" in console.export_text()
-
-
-def test_an_interrupted_study_is_continued_without_measuring_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = tmp_path / "study"
-    console = Console(width=100, record=True)
-    tiny = replace(TINY, cold=0)
-    real = study.measure
-
-    def interrupted(*given: Any) -> Any:
-        if given[2].sites.stat().st_nlink > 3:  # more than one tenant's directory
-            raise KeyboardInterrupt
-        return real(*given)
-
-    monkeypatch.setattr(study, "measure", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        density.start(tiny, ["dso"], True, False, out, console)
-    before = ResultsFolder.open(out).table("density")
-    assert before["tenants"].tolist() == [1]
-    assert f"isobench density --resume {out}" in console.export_text().replace("\n", "")
-    monkeypatch.undo()
-    density.resume(out, console)
-    after = ResultsFolder.open(out).table("density")
-    assert after["tenants"].tolist() == [1, 3]
-    assert after.iloc[0].equals(before.iloc[0])
+    assert "left out: dso with 1 tenant" in said
