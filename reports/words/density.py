@@ -45,10 +45,8 @@ def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
 
 def _fits(cost: TenantCost) -> str:
     p99 = _ceiling(cost.p99_ms)
-    told = (
-        f"`{cost.target}`: {cost.tenants:,} {_plural(cost.tenants)} {_fit(cost.tenants)} in {_size(cost.memory_mib)}"
-        f" at p99 below {p99:g} ms"
-    )
+    many = f"{cost.tenants:,} {_plural(cost.tenants)} {_fit(cost.tenants)}"
+    told = f"`{cost.target}`: {many} in {_size(cost.memory_mib)} at p99 below {p99:g} ms"
     if cost.line is None:
         return f"{told}."
     slope = cost.line.slope
