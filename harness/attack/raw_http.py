@@ -49,7 +49,11 @@ class Door:
 
     @classmethod
     def of(
-        cls, host: str, port: int, key: Path | None, host_of: Callable[[int], str | None]
+        cls,
+        host: str,
+        port: int,
+        key: Path | None,
+        host_of: Callable[[int], str | None] = lambda _uid: None,
     ) -> Door:
         """Make one; `key` is the file of the clients' key."""
         return cls(host, port, None if key is None else credential.read_key(key), host_of)

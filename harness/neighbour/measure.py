@@ -202,9 +202,10 @@ class Neighbourhood:
         return _counted(replace(row, offered_per_second=rate), done, begins[0], made)
 
     def _make(self, noise: Noise, series: Series, server: Server) -> None:
-        by_client = self._targets[series.target].by_client
-        key = self.site.credential_key if by_client else None
-        self._source.start(noise, server, self._effort.workers, self._noisy, key)
+        target = self._targets[series.target]
+        key = self.site.credential_key if target.by_client else None
+        host = target.host_of(self._noisy.uid)
+        self._source.start(noise, server, self._effort.workers, self._noisy, key, host)
 
     def _rate(self, series: Series, server: Server) -> float:
         """Return the quiet tenant's rate on a target, found on its first server."""

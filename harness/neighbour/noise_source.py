@@ -80,11 +80,20 @@ class NoiseSource:
         return self
 
     def start(
-        self, noise: Noise, server: Server, workers: int, tenant: Tenant, key: Path | None
+        self,
+        noise: Noise,
+        server: Server,
+        workers: int,
+        tenant: Tenant,
+        key: Path | None,
+        host: str | None = None,
     ) -> None:
-        """Begin to make a noise; `key` is that of the clients. Raises NoiseSourceFailed."""
+        """Begin to make a noise. Raises NoiseSourceFailed.
+
+        `key` is that of the clients, `host` the tenant's own address, if it has one.
+        """
         command = {
-            "host": server.host,
+            "host": host or server.host,
             "port": server.port,
             "key": None if key is None else str(key),
             "tenant": {**vars(tenant), "site": str(tenant.site)},

@@ -334,7 +334,10 @@ def test_exit_handlers_are_called_for_a_script_that_fails(server: Server) -> Non
 def test_alarm_is_a_programs_own(server: Server) -> None:
     source = f"{HEAD}\nimport signal, time\nsignal.alarm(1)\ntime.sleep(1.2)\nprint('slept')"
     # The first process of a pid namespace is not ended by what it has not set a handler for.
-    by_signal = {(*EXECUTED, "harache", "zygote", "fastcgi"): 500, ("groundhog",): 502}
+    by_signal: dict[tuple[str, ...], object] = {
+        (*EXECUTED, "harache", "zygote", "fastcgi"): 500,
+        ("groundhog",): 502,
+    }
     ended = expect(server, 200, by_signal)
     assert server.run(source).status == ended
 
