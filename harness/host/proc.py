@@ -9,6 +9,9 @@ from pathlib import Path
 NAMESPACES_OF_A_SERVER = 1
 """Where in `NSpid` the id stands that the server's own processes know: one below the harness's."""
 
+COMPILED_FRONT = b"front\0"
+"""How the command of a worker begins that is a program of its own (servers/modes/router)."""
+
 
 @dataclass(frozen=True)
 class Process:
@@ -68,8 +71,13 @@ class Cast:
         if not masters:
             return None
         master = masters[0]
-        alike = (master.pid, master.name, master.command)
-        workers = [one for one in found if (one.parent, one.name, one.command) == alike]
+        alike = (master.name, master.command)
+        workers = [
+            one
+            for one in found
+            if one.parent == master.pid
+            and ((one.name, one.command) == alike or one.command.startswith(COMPILED_FRONT))
+        ]
         others = [one for one in found if one is not master and one not in workers]
         return cls(master, tuple(workers), tuple(others))
 

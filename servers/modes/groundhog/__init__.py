@@ -86,6 +86,7 @@ class Mode(router.Mode):
         host_checks.other_identities(self.setting)
         host_checks.pidfds()
         host_checks.c_compiler()
+        self._check_front()
         tracking.check()
         seccomp.check_available()
         self._walls.check_host(lambda _: "router:walls=off")
@@ -108,6 +109,7 @@ class Mode(router.Mode):
         makings = Makings(walls.enter, walls.make_child, walls.wall_in)
         setting, most = self.setting, int(self.option("bound"))
         self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
+        self._prepare_front()
 
     def handle(self, request: Request) -> Answered:
         """Have the worker run the script. In a worker's keeper, or in a rehearsal."""

@@ -127,10 +127,13 @@ class Mode(IsolationMode):
         """Changing identity takes root, the starter pidfds, and the front perhaps a compiler."""
         host_checks.other_identities(self.setting)
         host_checks.pidfds()
-        if self._is_compiled:
-            compiled.check_host()
+        self._check_front()
         if self._is_walled:
             self._walls.check_host(lambda _: "router:walls=off")
+
+    def _check_front(self) -> None:
+        if self._is_compiled:
+            compiled.check_host()
 
     def master_init(self) -> None:
         """Start the starter, and prepare what the front will be."""
@@ -147,6 +150,9 @@ class Mode(IsolationMode):
             makings = Makings(confine, os.fork, _become)
         setting, most = self.setting, int(self.option("bound"))
         self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
+        self._prepare_front()
+
+    def _prepare_front(self) -> None:
         if self._is_compiled:
             self.program = compiled.program(self.setting.private)
         else:
