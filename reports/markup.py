@@ -35,6 +35,8 @@ def glyphs(svgs: Iterable[str]) -> str:
         f'<path id="{name}" d="{" ".join(d.split())}" transform="{scale}"/>'
         for name, (d, scale) in sorted(found.items())
     )
+    if not found:
+        return ""
     return f'<svg width="0" height="0" aria-hidden="true"><defs>{"".join(paths)}</defs></svg>'
 
 

@@ -302,7 +302,7 @@ TABLES: Mapping[str, type] = {
     "costs": CostRow,
     "attacks": AttackRow,
     "density": DensityRow,
-    "neighbour": NeighbourRow,
     "coldstarts": ColdStartRow,
+    "neighbour": NeighbourRow,
 }
 """Each table by the name of its file, without `.parquet`."""

@@ -36,6 +36,8 @@ def attacks(**targets: str) -> pd.DataFrame:
                 "runs_as": "server",
                 "control": "dso" if name != "four" else None,
                 "took_s": 0.1,
+                "language": "python",
+                "beside": None,
             }
             for target, letters in targets.items()
             for name, letter in zip(NAMES, letters, strict=True)

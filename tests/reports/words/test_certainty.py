@@ -125,4 +125,4 @@ def test_the_page_shows_it_all(make_folder: MakeFolder, manifest: Manifest) -> N
         folder.update(stopped=STOPPED)
     text = without_figures(path)
     assert "About 12 more blocks, 6 min" in text
-    assert "<th>difference</th>" in text
+    assert ">difference</th>" in text
