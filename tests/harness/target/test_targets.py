@@ -39,7 +39,7 @@ def test_a_factor_becomes_part_of_the_name() -> None:
     [
         ("dos", "unknown mode 'dos'", "did you mean dso?"),
         ("ruid", "unknown mode 'ruid'", "did you mean ruid2?"),
-        ("nothing-like-it", "unknown mode 'nothing-like-it'", "known modes: cgi"),
+        ("nothing-like-it", "unknown mode 'nothing-like-it'", "known modes: address, cgi"),
         ("cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "cgi:spawn="),
         ("cgi:spown=fork", "cgi has no factor 'spown=fork'", "cgi:spawn="),
         ("cgi:", "'cgi:' ends where a factor", "write cgi, or"),
