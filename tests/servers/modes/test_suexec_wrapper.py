@@ -10,6 +10,7 @@
 """
 
 import ctypes
+import fcntl
 import functools
 import os
 import shutil
@@ -551,7 +552,7 @@ def secrets_of_the_server(tmp_path: Path) -> Iterator[tuple[int, ...]]:
     """Open a secret of the server's on a low, a middle and a high descriptor."""
     (tmp_path / "secret").write_text("secret")
     source = os.open(tmp_path / "secret", os.O_RDONLY)
-    descriptors = (source, os.dup2(source, 60), os.dup2(source, 250))
+    descriptors = (source, *(fcntl.fcntl(source, fcntl.F_DUPFD, least) for least in (60, 250)))
     yield descriptors
     for descriptor in descriptors:
         os.close(descriptor)
