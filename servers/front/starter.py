@@ -34,13 +34,12 @@ from servers.front.oversight import free_held_back
 from servers.interpreter.embedded import ScriptFailed
 from servers.kernel import detach, syscalls
 from servers.kernel.credentials import Identity
-from servers.kernel.reaping import exit_code, has_ended, kill
+from servers.kernel.reaping import exit_code, reap_others
 from servers.sites import Site, Sites
 
 _REGISTER: Final = b"F"
 _READY: Final = b"."
 _LONGEST_MESSAGE: Final = 512
-_ENDS: Final = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 _DOOR: Final = 3
 _CHANNEL: Final = 3
 
@@ -282,21 +281,7 @@ class Service(ABC):
     def _on_ends(self) -> None:
         """Reap whatever has ended."""
         syscalls.read_signals(self._ends)
-        with contextlib.suppress(ChildProcessError):
-            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                self._on_end(found.si_pid, found.si_code)
-
-    def _on_end(self, process: int, code: int) -> None:
-        """Reap a child; bury it where it is a worker whose pidfd has not been looked at yet.
-
-        What has stopped instead has made us its tracer (ptrace(2), PTRACE_TRACEME): it is killed.
-        """
-        if process in self.workers and code in _ENDS:
-            self._on_death(self.workers[process])
-            return
-        _, status = os.waitpid(process, os.WNOHANG)
-        if not has_ended(status):
-            kill(process)
+        reap_others(self.workers, lambda process: self._on_death(self.workers[process]))
 
 
 def _live_as_worker(

@@ -19,9 +19,12 @@ import os
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
     from typing import Final
 
 _SIGKILL: Final = 9  # the module `signal` brings `enum`
+# Not CLD_TRAPPED and the like, of what has made us its tracer.
+_ENDS: Final = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 
 
 def has_ended(status: int) -> bool:
@@ -45,6 +48,24 @@ def await_end(process: int) -> int:
             kill(found)
         elif found == process:
             return status
+
+
+def reap_others(watched: Container[int], on_death: Callable[[int], None]) -> None:
+    """Reap all children that have ended; of those in `watched`, tell `on_death`, which reaps them.
+
+    For who watches some of its children by pidfds, and has not looked at all of those yet. Waits
+    for none.
+    """
+    try:
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in watched and found.si_code in _ENDS:
+                on_death(found.si_pid)
+                continue
+            _, status = os.waitpid(found.si_pid, os.WNOHANG)
+            if not has_ended(status):
+                kill(found.si_pid)
+    except ChildProcessError:
+        return  # there is none left
 
 
 def reap_ended() -> None:

@@ -37,7 +37,7 @@ from servers.front.scoreboard import Scoreboard
 from servers.front.worker import BACKLOG
 from servers.interpreter.embedded import ScriptFailed
 from servers.kernel import syscalls
-from servers.kernel.reaping import exit_code, has_ended, kill
+from servers.kernel.reaping import exit_code, kill, reap_others
 from servers.mode import IsolationMode
 from servers.modes.address.addresses import address_of
 from servers.modes.address.crowding import PATIENCE_SECONDS, Queue
@@ -58,7 +58,6 @@ _MOST_TURNED_AWAY: Final = 64
 _TCP_INFO_BYTES: Final = 32
 _WAITING: Final = struct.Struct("<24xI")
 """tcpi_unacked of struct tcp_info (linux/tcp.h): of a listener, how many wait to be accepted."""
-_ENDS: Final = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 _REFUSAL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 47\r\n"
     b"Connection: close\r\n\r\nthe server cannot start a process of the tenant"
@@ -513,21 +512,7 @@ class _Service:
     def _on_ends(self) -> None:
         """Reap whatever has ended."""
         syscalls.read_signals(self._ends)
-        with contextlib.suppress(ChildProcessError):
-            while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                self._on_end(found.si_pid, found.si_code)
-
-    def _on_end(self, process: int, code: int) -> None:
-        """Reap a child; bury it where it is a worker whose pidfd has not been looked at yet.
-
-        What has stopped instead has made us its tracer (ptrace(2), PTRACE_TRACEME): it is killed.
-        """
-        if process in self._workers and code in _ENDS:
-            self._on_death(self._workers[process])
-            return
-        _, status = os.waitpid(process, os.WNOHANG)
-        if not has_ended(status):
-            kill(process)
+        reap_others(self._workers, lambda process: self._on_death(self._workers[process]))
 
     def _become_worker(self, tenant: _Tenant, board: Scoreboard) -> NoReturn:
         """Serve as the owner, with no descriptor but the listener and the standard streams."""

@@ -6,7 +6,9 @@ import signal
 import time
 from collections.abc import Callable
 
-from servers.kernel.reaping import await_end, exit_code, has_ended, kill, reap_ended
+import pytest
+
+from servers.kernel.reaping import await_end, exit_code, has_ended, kill, reap_ended, reap_others
 from tests.servers.forked import in_child
 
 PTRACE_TRACEME = 0
@@ -68,3 +70,19 @@ def is_there(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_watched_child_is_left_to_who_watches_it_and_the_others_are_reaped() -> None:
+    watched, other = child(lambda: None), child(lambda: None)
+    told: list[int] = []
+
+    def on_death(process: int) -> None:
+        told.append(process)
+        os.waitpid(process, 0)
+
+    for process in (watched, other):
+        os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+    reap_others({watched}, on_death)
+    assert told == [watched]
+    with pytest.raises(ChildProcessError):
+        os.waitpid(other, 0)
