@@ -21,10 +21,10 @@ load
 popularity
     How often each tenant is asked: all alike, or by Zipf's law (`popularity`).
 user
-    A client in a loop, driven by Locust (`users`), over the lean client (`client`, `reply`).
+    A client in a loop, driven by Locust (`users`), over one of the `clients`.
 credential
     What a connection's first packet carries to prove whose it is, for servers that go by the
-    client's identity (`credential`, `stamped_client`).
+    client's identity (`credential`, `clients.stamped_client`).
 trial
     One measured window of load on one target. `trials` puts it under load, `recorder` keeps every
     completion and latency, `generator` is the process in which that happens.

@@ -47,7 +47,7 @@ from reports.terminal import render_table
 from reports.words import certainty
 from workloads import catalog, popularity
 from workloads.errors import WorkloadError
-from workloads.load import library
+from workloads.load.clients import library
 
 
 @dataclass(frozen=True)

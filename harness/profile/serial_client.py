@@ -18,7 +18,7 @@ from harness.errors import IsobenchError
 from harness.profile.instrument import stamps_in, without_stamps
 from workloads.credential import Stamper
 from workloads.load import spec
-from workloads.load.reply import ExchangeFailed, Reply, ReplyParser
+from workloads.load.clients.reply import ExchangeFailed, Reply, ReplyParser
 from workloads.proof import Identity
 
 _CHUNK: Final = 64 * 1024

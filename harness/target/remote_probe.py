@@ -1,6 +1,6 @@
 """What a server's host says of the server, asked over the network: `isobench serve --probe PORT`.
 
-Two questions, over HTTP, each sealed with the key that both sides have (`workloads.load.sealed`):
+Two questions, over HTTP, each sealed (`workloads.load.several_hosts.sealed`):
 
     GET /about      what is served: the target, its tenants, the host, the version of isobench
     GET /reading    what the server and the host have used so far (`probes.Reading`), and memory
@@ -27,7 +27,7 @@ from harness.target import probes
 from harness.target.server import Server, ServerFailed, ServerUsage
 from harness.target.targets import Target
 from workloads import tenants
-from workloads.load.sealed import Unsealed, open_sealed, seal
+from workloads.load.several_hosts.sealed import Unsealed, open_sealed, seal
 from workloads.proof import Identity
 
 NONCE: Final = "X-Isobench-Nonce"

@@ -16,7 +16,7 @@ from harness.errors import Caution, IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.targets import folder_of
-from workloads.load import library
+from workloads.load.clients import library
 
 _STOP_S = 5.0
 # Beyond the time of its trial: it asks every tenant once before, and waits for answers after.
@@ -74,7 +74,7 @@ class Generator:
     ) -> None:
         """It runs on the processors `cpus`; until it is ready on `start_on`, unless that is ().
 
-        `program` is the module with its arguments: `workloads.load.master` speaks as it does.
+        `program` is the module with its arguments: `several_hosts.master` speaks as it does.
         """
         self._program = program
         self._cpus = cpus

@@ -24,7 +24,7 @@ from harness.target import probes
 from harness.trial.assess import UNANSWERED, Latencies, Trial, void
 
 Part = Mapping[str, Any]
-"""What a generator says of its part: see `workloads.load.worker` and `workloads.load.part`."""
+"""What a generator says of its part: see `worker` and `part` in `workloads.load.several_hosts`."""
 
 SLOWER_TIMES, SLOWER_US = 3.0, 2_000.0
 """A way is slower when a round trip after the window takes so many times as long as before, and so

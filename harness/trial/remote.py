@@ -64,7 +64,7 @@ class RemoteBench:
             arguments = (hosts.bind, str(hosts.master_port), str(hosts.key), self._version)
             log = self._scratch / "master.log"
             self._master = stack.enter_context(
-                Generator((), log, program=("workloads.load.master", *arguments))
+                Generator((), log, program=("workloads.load.several_hosts.master", *arguments))
             )
             port = int(self._master.wait()["port"])
             stack.callback(self._end_local)
@@ -151,12 +151,12 @@ def start_workers(
 ) -> list[subprocess.Popen[bytes]]:
     """Start so many generators for a master, each on a processor of its own as far as there are.
 
-    They end with this thread's process (see `workloads.load.worker`).
+    They end with this thread's process (see `workloads.load.several_hosts.worker`).
     """
     cpus = sorted(os.sched_getaffinity(0))
     environment = clean_environment({"PYTHONPATH": os.pathsep.join(import_path())})
     arguments = (host, str(port), str(key), version)
-    command = [sys.executable, "-P", "-m", "workloads.load.worker", *arguments]
+    command = [sys.executable, "-P", "-m", "workloads.load.several_hosts.worker", *arguments]
     started = []
     for number in range(count):
         process = subprocess.Popen(

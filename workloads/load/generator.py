@@ -134,8 +134,8 @@ def verify(command: dict[str, Any]) -> None:
 
 def trial(command: dict[str, Any]) -> None:
     """Verify, then measure. Raises `WorkloadError`."""
-    from workloads.load import compiled
     from workloads.load import trial as trials
+    from workloads.load.clients import compiled
 
     name = command["trial"]
     wanted = trials.Trial.read(command)

@@ -18,9 +18,9 @@ from locust.env import Environment
 from locust.stats import RequestStats
 
 from workloads.errors import WorkloadError
-from workloads.load.compiled import TOO_MANY_ERRORS
+from workloads.load.clients.compiled import TOO_MANY_ERRORS
+from workloads.load.clients.reply import ExchangeFailed
 from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
-from workloads.load.reply import ExchangeFailed
 from workloads.load.schedule import DRAIN_S, Times
 from workloads.load.spec import Load, asks, read
 from workloads.load.timetable import Timetable

@@ -16,15 +16,15 @@ import gevent
 from locust import FastHttpUser, User, constant, task
 
 from workloads.credential import Stamper
-from workloads.load.addressed_client import AddressedClient
 from workloads.load.alarm import Alarm
-from workloads.load.client import PAUSE_AFTER_FAILURE_S, Client
-from workloads.load.compiled import ClosedLoop, Made
+from workloads.load.clients.addressed_client import AddressedClient
+from workloads.load.clients.client import PAUSE_AFTER_FAILURE_S, Client
+from workloads.load.clients.compiled import ClosedLoop, Made
+from workloads.load.clients.reply import ExchangeFailed
+from workloads.load.clients.stamped_client import StampedClient
 from workloads.load.recorder import WrongReply
-from workloads.load.reply import ExchangeFailed
 from workloads.load.schedule import Schedule
 from workloads.load.spec import Ask, Load, asks, endless
-from workloads.load.stamped_client import StampedClient
 from workloads.load.timetable import Timetable
 
 ASKS_PER_TASK = 100

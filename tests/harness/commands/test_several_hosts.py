@@ -150,7 +150,7 @@ def test_generators_with_another_key_or_version_are_refused_with_the_reason(
 ) -> None:
     key, other = credential.make_key(tmp_path / "key"), credential.make_key(tmp_path / "other")
     own = fingerprint.own_version()
-    program = ("workloads.load.master", "127.0.0.1", "0", str(key), own)
+    program = ("workloads.load.several_hosts.master", "127.0.0.1", "0", str(key), own)
     with Generator((), tmp_path / "log", program=program) as master:
         port = int(master.wait()["port"])
         started = start_workers("127.0.0.1", port, other, own, 1)

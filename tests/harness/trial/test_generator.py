@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import IsobenchError
 from harness.trial.generator import Generator, GeneratorFailed, LoadFailed
-from workloads.load import library
+from workloads.load.clients import library
 
 READY = {"event": "ready", "locust": "2.32", "gevent": "24.11", "pid": 1}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workloads.load.clients.reply import ExchangeFailed
 from workloads.load.recorder import EVIDENCE_BYTES, Evidence, OpenLoadRecorder, Recorder, WrongReply
-from workloads.load.reply import ExchangeFailed
 
 
 def note(recorder: Recorder, completed: float, exception: Exception | None = None) -> None:

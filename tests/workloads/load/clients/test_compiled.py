@@ -17,15 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workloads.catalog import WORKLOADS, Connection
-from workloads.load import library
-from workloads.load.client import PAUSE_AFTER_FAILURE_S, Client
-from workloads.load.compiled import ClosedLoop, Made, functions
-from workloads.load.reply import BrokenReply, ExchangeFailed, ReplyParser
+from workloads.load.clients import library
+from workloads.load.clients.client import PAUSE_AFTER_FAILURE_S, Client
+from workloads.load.clients.compiled import ClosedLoop, Made, functions
+from workloads.load.clients.reply import BrokenReply, ExchangeFailed, ReplyParser
 from workloads.load.spec import Load, endless
 from workloads.load.timetable import Timetable
 from workloads.proof import Identity, Proof
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 TENANTS = tuple(Proof(name, Identity(47001, 47001)) for name in ("t0001", "t0002"))
 MOST_BYTES = 100_000
 TIMEOUT_S = 0.3
@@ -357,7 +357,7 @@ import random, socket, sys, threading, time
 sys.path.insert(0, "tests/workloads/load")
 from pathlib import Path
 from workloads.catalog import WORKLOADS
-from workloads.load.compiled import ClosedLoop
+from workloads.load.clients.compiled import ClosedLoop
 from workloads.load.spec import Load
 from workloads.proof import Identity, Proof
 import test_compiled as own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from workloads.load import link
+from workloads.load.several_hosts import link
 
 SNMP = """Ip: Forwarding DefaultTTL
 Ip: 1 64

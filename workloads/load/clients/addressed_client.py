@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from workloads.catalog import Connection
-from workloads.load.client import Client
-from workloads.load.reply import Reply
+from workloads.load.clients.client import Client
+from workloads.load.clients.reply import Reply
 
 
 class AddressedClient(Client):

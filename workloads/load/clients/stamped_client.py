@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from workloads.catalog import Connection
 from workloads.credential import Stamper, obstacle
-from workloads.load.client import Client, ConnectionFailed, SocketType
-from workloads.load.reply import Reply
+from workloads.load.clients.client import Client, ConnectionFailed, SocketType
+from workloads.load.clients.reply import Reply
 from workloads.proof import Identity
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from workloads.catalog import Connection
 from workloads.errors import WorkloadError
-from workloads.load import library
-from workloads.load.addressed_client import AddressedClient
+from workloads.load.clients import library
+from workloads.load.clients.addressed_client import AddressedClient
 from workloads.load.spec import asks, read
 
 MEASURE = """

@@ -10,8 +10,8 @@ import pytest
 from workloads import credential
 from workloads.catalog import Connection
 from workloads.credential import Stamper
-from workloads.load.client import ConnectionFailed
-from workloads.load.stamped_client import StampedClient
+from workloads.load.clients.client import ConnectionFailed
+from workloads.load.clients.stamped_client import StampedClient
 from workloads.proof import Identity
 
 pytestmark = pytest.mark.skipif(

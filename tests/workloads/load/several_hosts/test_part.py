@@ -9,9 +9,9 @@ import pytest
 
 from harness.stats.histogram import Histogram
 from workloads.catalog import find
-from workloads.load import part
 from workloads.load.recorder import OpenLoadRecorder, Recorder
 from workloads.load.schedule import Arrivals
+from workloads.load.several_hosts import part
 from workloads.load.spec import Load
 from workloads.proof import Identity, Proof
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from workloads import popularity
 from workloads.errors import WorkloadError
-from workloads.load import library
-from workloads.load.client import (
+from workloads.load.clients import library
+from workloads.load.clients.client import (
     MAX_REPLY_BYTES,
     PAUSE_AFTER_FAILURE_S,
     TIMEOUT_S,
@@ -30,8 +30,7 @@ from workloads.load.client import (
     TimedOut,
     explain,
 )
-from workloads.load.recorder import WrongReply
-from workloads.load.reply import (
+from workloads.load.clients.reply import (
     CLOSED_AT_ONCE,
     CLOSED_IN_BODY,
     CLOSED_IN_HEADERS,
@@ -40,6 +39,7 @@ from workloads.load.reply import (
     ExchangeFailed,
     too_long,
 )
+from workloads.load.recorder import WrongReply
 from workloads.load.spec import Load, asks
 from workloads.load.timetable import Timetable
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workloads.load.sealed import Unsealed, open_sealed, seal
+from workloads.load.several_hosts.sealed import Unsealed, open_sealed, seal
 
 KEY, CHALLENGE = b"k" * 32, "c1"
 

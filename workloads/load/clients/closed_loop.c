@@ -7,7 +7,7 @@
  * write a record of 40 bytes a request. Whoever loaded this library reads the records when the
  * thread has ended: nothing is shared while it runs but the few words marked _Atomic.
  *
- * It does as `workloads/load/client.py` does, which is the reference: the time of a request counts
+ * It does as `workloads/load/clients/client.py` does, which is the reference: the time of a request counts
  * from before its connection is made until its reply is parsed; a kept connection that turns out to
  * be closed is replaced once; a user rests for a moment after a request without a reply. What it
  * takes for a reply is in `struct reply`: it is stricter than a browser, and whatever it does not
@@ -45,7 +45,7 @@
 #define TICKS_PER_TIMEOUT 10
 #define LARGE_REQUEST (16 * 1024)
 
-/* What became of a request; `workloads/load/compiled.py` has the same numbers. */
+/* What became of a request; `workloads/load/clients/compiled.py` has the same numbers. */
 enum outcome { RIGHT, WRONG, LOST, FAILED, TIMED_OUT, BROKEN };
 
 /* Why a reply is broken. */

@@ -1,6 +1,6 @@
 """Load from several generators: a process that speaks as `generator` does, as Locust's master.
 
-    python -m workloads.load.master ADDRESS PORT KEYFILE VERSION
+    python -m workloads.load.several_hosts.master ADDRESS PORT KEYFILE VERSION
 
 It binds to the address, and takes generators (`worker`) that have the key and the same version of
 isobench. On stdin and stdout it goes as with `generator`, one JSON object a line, with these:
@@ -35,8 +35,8 @@ from locust.runners import MasterRunner
 from workloads.credential import read_key
 from workloads.errors import WorkloadError
 from workloads.load.generator import emit, parse, tie_to_parent
-from workloads.load.sealed import PREFIX, Unsealed, open_sealed, seal
-from workloads.load.worker import USERS
+from workloads.load.several_hosts.sealed import PREFIX, Unsealed, open_sealed, seal
+from workloads.load.several_hosts.worker import USERS
 
 VERIFY_S, START_S, LATE_S = 45.0, 10.0, 10.0
 """How much longer than planned a part of a trial may take: verification, starting, the rest."""

@@ -19,7 +19,7 @@ import gevent
 from gevent import monkey
 
 from workloads.catalog import Connection
-from workloads.load.reply import BrokenReply, ExchangeFailed, Reply, ReplyParser
+from workloads.load.clients.reply import BrokenReply, ExchangeFailed, Reply, ReplyParser
 
 RECEIVE_BYTES = 64 * 1024
 MAX_REPLY_BYTES = 16 * 1024 * 1024

@@ -1,6 +1,6 @@
 """The compiled client's library: `closed_loop.c`, built for this host.
 
-    python -m workloads.load.library FILE
+    python -m workloads.load.clients.library FILE
 
 builds it by hand. Imports next to nothing, so that the harness can ask whether it can be built.
 """

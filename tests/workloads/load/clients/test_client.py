@@ -8,8 +8,8 @@ import gevent
 import pytest
 
 from workloads.catalog import WORKLOADS
-from workloads.load.client import Client, ConnectionFailed, TimedOut
-from workloads.load.reply import BrokenReply, ExchangeFailed
+from workloads.load.clients.client import Client, ConnectionFailed, TimedOut
+from workloads.load.clients.reply import BrokenReply, ExchangeFailed
 
 PAGE = b"isobench tenant=t0001 uid=47001 gid=47001 groups=\nHello from t0001\n"
 HELLO = WORKLOADS["hello"].request("t0001", "keep-alive")

@@ -1,9 +1,9 @@
 """A load generator on a host of its own, as a worker of Locust's: `isobench generate` starts it.
 
-    python -m workloads.load.worker HOST PORT KEYFILE
+    python -m workloads.load.several_hosts.worker HOST PORT KEYFILE
 
-It connects to a master (`workloads.load.master`), makes its part of each trial and sends what it
-saw. Messages are sealed (`sealed`); those of a trial are, in their order:
+It connects to a master (`master`), makes its part of each trial and sends what it saw. Messages are
+sealed (`sealed`); those of a trial are, in their order:
 
     to the worker       what it is for
     trial               its load; it verifies the tenants, and answers `ready`, or `failed`
@@ -33,12 +33,13 @@ from locust.runners import WorkerRunner
 
 from workloads.credential import read_key
 from workloads.errors import WorkloadError
-from workloads.load import compiled, link, part
 from workloads.load import trial as trials
-from workloads.load.compiled import TOO_MANY_ERRORS
+from workloads.load.clients import compiled
+from workloads.load.clients.compiled import TOO_MANY_ERRORS
 from workloads.load.generator import tie_to_parent
 from workloads.load.recorder import OpenLoadRecorder, Recorder
-from workloads.load.sealed import PREFIX, Unsealed, open_sealed, seal
+from workloads.load.several_hosts import link, part
+from workloads.load.several_hosts.sealed import PREFIX, Unsealed, open_sealed, seal
 from workloads.load.users import Plan, following, user_class
 
 USERS = "Users"

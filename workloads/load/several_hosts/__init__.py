@@ -1,0 +1,1 @@
+"""Load from several hosts: a master, generators as its workers, and their messages."""
