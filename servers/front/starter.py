@@ -1,23 +1,21 @@
 """A starter of tenants' workers: a small privileged process, out of the way of clients.
 
-It forks a worker when a front asks for one. It reads no byte that a client sent or a tenant wrote:
-a front tells it a site and an owner's uid, which must agree with the site's directory. What else
-fronts may say, and who gets which worker, is a mode's to define in a `Service` of its own.
+It forks a tenant's worker when it takes one, and hears of the worker's death. It reads no byte that
+a client sent or a tenant wrote. When it takes a worker is a mode's to define, in a `Service` of its
+own: a front asks for one (`front_starter`), or somebody waits at the tenant's address (the mode
+`address`).
 
 The starter is forked before the first request. What its `Service` has rehearsed by then is warm in
 each worker, and their pages are shared.
 
-A worker's death is learnt from its pidfd, and passed on by shutting its channel down: that reaches
-a front that waits for the answer, even while a process that a script has left behind holds the
-other end open. Whether it can be reaped is another question, since a tracer may hold its end back:
-SIGCHLD tells, also of the children that scripts give to the starter (CLONE_PARENT). The starter
-waits for none of them.
+A worker's death is learnt from its pidfd. Whether it can be reaped is another question, since a
+tracer may hold its end back: SIGCHLD tells, also of the children that scripts give to the starter
+(CLONE_PARENT). The starter waits for none of them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import os
 import select
@@ -27,255 +25,251 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from servers.errors import Unavailable
 from servers.front.oversight import free_held_back
 from servers.interpreter.embedded import ScriptFailed
-from servers.kernel import detach, syscalls
-from servers.kernel.credentials import Identity
+from servers.kernel import detach, keyring, syscalls
+from servers.kernel.confinement import restrain
+from servers.kernel.credentials import Identity, become
 from servers.kernel.reaping import exit_code, reap_others
-from servers.sites import Site, Sites
+from servers.sites import Site
 
-_REGISTER: Final = b"F"
 _READY: Final = b"."
-_LONGEST_MESSAGE: Final = 512
+_LONGEST_ANSWER: Final = 1024
 _DOOR: Final = 3
-_CHANNEL: Final = 3
+_LINK: Final = 3
+_NEEDED: Final = syscalls.capability_mask(
+    syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
+)
 
 
-class Gone(RuntimeError):
-    """The starter has ended. Nobody can serve without it."""
+class Makings(NamedTuple):
+    """How workers are made: what the starter is confined by, how it forks, what the child becomes.
 
-    def __init__(self) -> None:
-        super().__init__("the starter of tenants' workers has ended")
+    `confine` is called once, in the starter; `fork` as os.fork; `become` in each child, and for
+    good.
+    """
+
+    confine: Callable[[], None]
+    fork: Callable[[], int]
+    become: Callable[[Site], None]
+
+    @classmethod
+    def unwalled(cls, sites: str) -> Makings:
+        """Return how workers are made that nothing but their identity keeps from each other."""
+        return cls(lambda: restrain(sites, _NEEDED), os.fork, _become_owner)
 
 
-# The master's end, and the fronts'
+def _become_owner(site: Site) -> None:
+    keyring.join_new()
+    become(site.owner)
+
+
+# The master's end
 
 
 class Starter:
-    """The running starter, as the master and the fronts see it."""
+    """The running starter, as the master sees it."""
 
-    def __init__(self, prepare: Callable[[socket.socket], Service]) -> None:
+    name: ClassVar = "starter"
+    """What the process and its messages are called."""
+
+    def __init__(self, prepare: Callable[[socket.socket], Service[Any]]) -> None:
         """Start it; `prepare` makes its service there. In the master, as root. Raises Unavailable.
 
-        `prepare` gets the door, through which the fronts come.
+        `prepare` gets the door: the service's end of its connection with the master.
         """
         self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         master = os.getpid()
         self.process = os.fork()
         if self.process == 0:
-            detach.exit_after(partial(_live, theirs, master, prepare))
+            detach.exit_after(partial(_live, theirs, master, self.name, prepare))
         theirs.close()
-        if self._door.recv(1) != _READY:
+        answer = self._door.recv(_LONGEST_ANSWER)
+        if answer != _READY:
             self._door.close()
             os.waitpid(self.process, 0)
-            raise Unavailable(
-                "the starter of tenants' workers did not start", "read what the server wrote above"
-            )
+            reason, _, hint = answer.decode().partition("\n")
+            raise self._unavailable("did not start") if not reason else Unavailable(reason, hint)
 
     def check_lives(self, ended: int) -> None:
         """Raise Unavailable if the process that has ended is the starter."""
         if ended == self.process:
-            raise Unavailable(
-                "the starter of tenants' workers has ended", "read what the server wrote above"
-            )
+            raise self._unavailable("has ended")
 
-    def register(self) -> socket.socket:
-        """Make the calling process a front; return its line to the starter. Raises Gone."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, self._door:
-            try:
-                socket.send_fds(self._door, [_REGISTER], [theirs.fileno()])
-            except ConnectionError:
-                ours.close()
-                raise Gone from None
-        return ours
-
-
-def tell(line: socket.socket, message: bytes) -> None:
-    """Send the starter a message. In a front. Raises Gone."""
-    try:
-        line.send(message)
-    except ConnectionError:
-        raise Gone from None
+    def _unavailable(self, what: str) -> Unavailable:
+        about = f"the {self.name} of tenants' workers {what}"
+        return Unavailable(about, "read what the server wrote above")
 
 
 # The starter's own process
 
 
-def _live(door: socket.socket, master: int, prepare: Callable[[socket.socket], Service]) -> None:
-    syscalls.set_name("starter")
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+def _live(
+    door: socket.socket, master: int, name: str, prepare: Callable[[socket.socket], Service[Any]]
+) -> int:
+    syscalls.set_name(name)
+    _die_with_the_parent()
     if os.getppid() != master:
         raise RuntimeError("the master has ended")
     _keep_only(door.detach(), _DOOR)
+    door = socket.socket(fileno=_DOOR)
     os.environ.clear()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the master
-    service = prepare(socket.socket(fileno=_DOOR))
+    try:
+        service = prepare(door)
+    except Unavailable as error:
+        door.send(f"{error}\n{error.hint}".encode()[:_LONGEST_ANSWER])
+        return 1
+    _die_with_the_parent()  # a change of identity undoes it (prctl(2))
     gc.collect()
     gc.freeze()  # or a collection in a worker would copy every page of objects
     service.run()
+    return 0
+
+
+def _die_with_the_parent() -> None:
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _keep_only(descriptor: int, number: int) -> None:
     """Keep the standard error, and one descriptor, under this number."""
     os.dup2(descriptor, number)
     os.closerange(number + 1, os.sysconf("SC_OPEN_MAX"))
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)
-    os.close(nothing)
+    detach.redirect_to_null(0, 1)
 
 
 class WorkerProcess:
     """A tenant's worker and what it has started, which is one process group."""
 
-    def __init__(self, owner: Identity, process: int, channel: socket.socket) -> None:
+    def __init__(self, owner: Identity, process: int) -> None:
         self.owner = owner
         self.process = process
-        self._channel = channel
         self._told_to_end = False
         with contextlib.suppress(PermissionError):  # it has made itself the leader of a session
             os.setpgid(process, process)
         self.death = os.pidfd_open(process)
 
-    def hand_to(self, line: socket.socket, message: bytes) -> None:
-        """Send a front the channel, with a message, unless it is gone or does not listen."""
-        with contextlib.suppress(OSError):
-            socket.send_fds(line, [message], [self._channel.fileno()], socket.MSG_DONTWAIT)
-
     def end(self) -> None:
         """Begin to end the worker; `Service.worker_ended` hears when it is gone."""
         self._told_to_end = True
-        self._kill()
+        self.kill()
 
-    def bury(self) -> None:
-        """Reap the dead process if its tracer lets us; let nobody wait for it."""
-        self._kill()
-        found, status = os.waitpid(self.process, os.WNOHANG)
-        if not found:
-            free_held_back(self.process, self.owner.uid)  # `Service._on_ends` reaps it then
-        elif status and not self._told_to_end:
-            log(f"a worker of uid {self.owner.uid} ended: {exit_code(status)}")
-        with contextlib.suppress(OSError):  # ENOTCONN
-            self._channel.shutdown(socket.SHUT_RDWR)
-        self._channel.close()
-        os.close(self.death)
-
-    def _kill(self) -> None:
+    def kill(self) -> None:
         """Kill the group; in a pid namespace of its own, all others end with its first process."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process, signal.SIGKILL)
 
+    def bury(self) -> int:
+        """Reap the dead process if its tracer lets us; let nobody wait for it.
 
-class Service(ABC):
-    """What a starter does: wait for fronts, for their messages, and for workers' deaths."""
+        Return its exit status if that should be known: it is 0, where its end was wished for.
+        """
+        self.kill()
+        found, status = os.waitpid(self.process, os.WNOHANG)
+        if not found:
+            free_held_back(self.process, self.owner.uid)  # `Service._on_ends` reaps it then
+        os.close(self.death)
+        return 0 if self._told_to_end else exit_code(status)
 
-    def __init__(self, door: socket.socket, sites: str | os.PathLike[str]) -> None:
-        """`door` is where fronts register; `sites` is the directory of all sites."""
-        self._door = door
-        self._sites = Sites(sites)
+
+W = TypeVar("W", bound=WorkerProcess)
+
+
+class Service(ABC, Generic[W]):
+    """What a starter does: wait for what its mode watches, and for workers' deaths."""
+
+    name: ClassVar = Starter.name
+
+    def __init__(self, door: socket.socket) -> None:
+        """`door` is the connection with the master."""
+        self.door = door
+        self.workers: dict[int, W] = {}
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
-        self.workers: dict[int, WorkerProcess] = {}
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
         self._ends = syscalls.signalfd((signal.SIGCHLD,))
 
     # What a mode defines
 
     @abstractmethod
-    def heard(self, line: socket.socket, message: bytes) -> bool:
-        """A front has said something; return whether it is anything that a front says."""
+    def called(self, descriptors: list[int]) -> None:
+        """The master, or a process that it has forked, has sent a byte, and these with it."""
 
     @abstractmethod
-    def front_ended(self, line: socket.socket) -> None:
-        """A front is gone."""
-
-    @abstractmethod
-    def worker_ended(self, worker: WorkerProcess) -> None:
+    def worker_ended(self, worker: W) -> None:
         """A worker is gone, for whatever reason."""
+
+    def patience(self) -> float:
+        """Return for how many seconds to wait for events at most; -1.0: for ever."""
+        return -1.0
+
+    def look_around(self) -> None:
+        """Do what is due, after each event and each time that none came."""
 
     # What all have
 
     def run(self) -> None:
         """Serve until the master is gone."""
-        self._watch(self._door.fileno(), self._on_door)
-        self._watch(self._ends, self._on_ends)
-        self._door.send(_READY)
-        while self._handlers:
+        self.watch(self.door.fileno(), self._on_door)
+        self.watch(self._ends, self._on_ends)
+        self.door.send(_READY)
+        while True:
             # One at a time: to handle it may close the descriptor of the next.
-            for descriptor, _ in self._poll.poll(maxevents=1):
+            for descriptor, _ in self._poll.poll(self.patience(), maxevents=1):
                 self._handlers[descriptor]()
-
-    def site_of(self, name: bytes, uid: int) -> Site:
-        """Return the site of that name, if `uid` is its owner's, and not root's.
-
-        Raises NotFound, and PermissionError for any other uid: root's sites have no worker.
-        """
-        site = self._sites.find(name)
-        if site.owner.uid != uid or 0 in (site.owner.uid, site.owner.gid):
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
-        return site
+            self.look_around()
 
     def start(
         self,
-        owner: Identity,
-        kind: int,
+        link: socket.socket,
         fork: Callable[[], int],
         become: Callable[[], None],
         serve: Callable[[socket.socket], None],
-    ) -> WorkerProcess:
-        """Start a worker, and hear of its end from then on.
+    ) -> int:
+        """Start a worker's process; return its id. Raises what `fork` does.
 
-        `kind` is its channel's (socket(2)). In the new process, `become` changes its identity for
-        good, and `serve` gets its end of the channel. Raises what `fork` does.
+        In the new process, `become` changes its identity for good, and `serve` gets the socket
+        `link`, which is all that it has of ours.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-        with theirs:
-            try:
-                process = fork()
-            except BaseException:
-                ours.close()
-                raise
-            if process == 0:
-                detach.exit_after(partial(_live_as_worker, theirs, kind, become, serve))
-        worker = self.workers[process] = WorkerProcess(owner, process, ours)
-        self._watch(worker.death, partial(self._on_death, worker))
-        return worker
+        process = fork()
+        if process == 0:
+            detach.exit_after(partial(self._live_as_worker, link, become, serve))
+        return process
 
-    def _watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+    def take_in(self, worker: W) -> None:
+        """Hear of a worker's end from now on."""
+        self.workers[worker.process] = worker
+        self.watch(worker.death, partial(self._on_death, worker))
+
+    def watch(self, descriptor: int, handler: Callable[[], None]) -> None:
+        """Have `handler` called whenever something can be read there."""
         self._poll.register(descriptor, select.EPOLLIN)
         self._handlers[descriptor] = handler
 
-    def _forget(self, descriptor: int) -> None:
+    def forget(self, descriptor: int) -> None:
+        """Watch it no longer."""
         self._poll.unregister(descriptor)
         del self._handlers[descriptor]
 
+    def log(self, text: str) -> None:
+        """Write a line to the server's log, where that is possible."""
+        with contextlib.suppress(OSError):  # scripts share the open file, see `pool`
+            print(f"[{self.name}] {text}", file=sys.stderr, flush=True)
+
     def _on_door(self) -> None:
-        message, descriptors, _, _ = socket.recv_fds(self._door, len(_REGISTER), 1)
+        message, descriptors, _, _ = socket.recv_fds(self.door, 1, 1)
         if not message:
             raise RuntimeError("the master has ended")
-        for descriptor in descriptors:
-            self._watch(descriptor, partial(self._on_line, socket.socket(fileno=descriptor)))
+        self.called(descriptors)
 
-    def _on_line(self, line: socket.socket) -> None:
-        try:
-            message = line.recv(_LONGEST_MESSAGE)
-        except ConnectionError:
-            message = b""
-        if message and self.heard(line, message):
-            return
-        # The end, or what no front says.
-        self.front_ended(line)
-        self._forget(line.fileno())
-        line.close()
-
-    def _on_death(self, worker: WorkerProcess) -> None:
+    def _on_death(self, worker: W) -> None:
         del self.workers[worker.process]
-        self._forget(worker.death)
-        worker.bury()
+        self.forget(worker.death)
+        if status := worker.bury():
+            self.log(f"a worker of uid {worker.owner.uid} ended: {status}")
         self.worker_ended(worker)
 
     def _on_ends(self) -> None:
@@ -283,30 +277,24 @@ class Service(ABC):
         syscalls.read_signals(self._ends)
         reap_others(self.workers, lambda process: self._on_death(self.workers[process]))
 
-
-def _live_as_worker(
-    channel: socket.socket,
-    kind: int,
-    become: Callable[[], None],
-    serve: Callable[[socket.socket], None],
-) -> int:
-    """Serve as a tenant, with no descriptor but the channel and the standard streams."""
-    os.dup2(channel.detach(), _CHANNEL, inheritable=False)
-    os.closerange(_CHANNEL + 1, os.sysconf("SC_OPEN_MAX"))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    syscalls.set_name("tenant worker")
-    try:
-        become()
-    except ScriptFailed as error:  # a wall that cannot be had
-        log(str(error))
-        return 1
-    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-    serve(socket.socket(socket.AF_UNIX, kind, 0, _CHANNEL))
-    return 0
-
-
-def log(text: str) -> None:
-    """Write a line to the server's log, where that is possible."""
-    with contextlib.suppress(OSError):  # scripts share the open file, see `pool`
-        print(f"[starter] {text}", file=sys.stderr, flush=True)
+    def _live_as_worker(
+        self,
+        link: socket.socket,
+        become: Callable[[], None],
+        serve: Callable[[socket.socket], None],
+    ) -> int:
+        """Serve as a tenant, with no descriptor but `link` and the standard streams."""
+        family, kind = link.family, link.type
+        os.dup2(link.detach(), _LINK, inheritable=False)
+        os.closerange(_LINK + 1, os.sysconf("SC_OPEN_MAX"))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        syscalls.set_name("tenant worker")
+        try:
+            become()
+        except ScriptFailed as error:  # a wall that cannot be had
+            self.log(str(error))
+            return 1
+        _die_with_the_parent()
+        serve(socket.socket(family, kind, 0, _LINK))
+        return 0

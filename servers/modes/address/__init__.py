@@ -7,34 +7,24 @@ does, and has idle ones end.
 
 from __future__ import annotations
 
-import os
+import resource
 
 from servers import host_checks
 from servers.errors import Unavailable
+from servers.front.starter import Makings
 from servers.http import Request, Response, plain_response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
-from servers.kernel import keyring, syscalls
-from servers.kernel.confinement import restrain
-from servers.kernel.credentials import become, drop_for_good
+from servers.kernel.credentials import drop_for_good
 from servers.kernel.reaping import end_leftovers
 from servers.mode import IsolationMode, RunsAs, Setting
 from servers.modes.address.addresses import UIDS, address_of
-from servers.modes.address.supervisor import Allowance, Makings, Supervisor
+from servers.modes.address.supervisor import Allowance, Supervisor
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
-from servers.sites import Site, Sites
+from servers.sites import Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
-    import resource
-    from typing import Final
-
     from servers.profiling.timelines import Timeline
-else:
-    import resource
-
-_NEEDED: Final = syscalls.capability_mask(
-    syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
-)
 
 
 class Mode(IsolationMode):
@@ -92,13 +82,8 @@ class Mode(IsolationMode):
         """Start the supervisor, which listens for all tenants."""
         self._environment = server_environment()
         self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
-        if self._is_walled:
-            self._walls.prepare()
-            walls = self._walls
-            makings = Makings(walls.enter, walls.make_child, walls.wall_in)
-        else:
-            confine = lambda: restrain(self.setting.sites, _NEEDED)  # noqa: E731
-            makings = Makings(confine, os.fork, _become)
+        sites = self.setting.sites
+        makings = self._walls.makings() if self._is_walled else Makings.unwalled(sites)
         allowance = Allowance(
             bound=int(self.option("bound")),
             per_tenant=self.setting.workers,
@@ -113,10 +98,7 @@ class Mode(IsolationMode):
 
     def child_ended(self, process: int) -> None:
         """Without its supervisor the mode cannot serve."""
-        if process == self._supervisor.process:
-            raise Unavailable(
-                "the supervisor of tenants' workers has ended", "read what the server wrote above"
-            )
+        self._supervisor.check_lives(process)
 
     def child_init(self) -> None:
         """Become www for good: what listens at the server's own address runs no script."""
@@ -177,8 +159,3 @@ def _must_differ(uids: list[int]) -> None:
             "two sites have the same owner, and with it the same address",
             "let each site have an owner of its own",
         )
-
-
-def _become(site: Site) -> None:
-    keyring.join_new()
-    become(site.owner)

@@ -12,7 +12,7 @@ import socket
 from typing import Final
 
 from servers import host_checks
-from servers.front.starter import Gone, Starter, tell
+from servers.front.front_starter import FrontStarter, Gone, tell
 from servers.http import Request, Response
 from servers.interpreter.child import REFUSED
 from servers.interpreter.embedded import (
@@ -62,7 +62,7 @@ class Mode(IsolationMode):
         "idle": ("60", "1", "600"),
     }
 
-    _starter: Starter
+    _starter: FrontStarter
 
     @classmethod
     def timeline(cls) -> Timeline:
@@ -97,7 +97,9 @@ class Mode(IsolationMode):
             idle_seconds=int(self.option("idle")),
         )
         self._table = table = Table(allowance.bound + _SPARE_SLOTS)
-        self._starter = Starter(lambda door: FastcgiService(door, self.setting, table, allowance))
+        self._starter = FrontStarter(
+            lambda door: FastcgiService(door, self.setting, table, allowance)
+        )
 
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""

@@ -22,7 +22,7 @@ import struct
 from functools import partial
 from typing import Final, NamedTuple
 
-from servers.front.starter import Service, WorkerProcess
+from servers.front.front_starter import ChannelWorker, FrontService
 from servers.interpreter.embedded import Embedded
 from servers.kernel import keyring, syscalls
 from servers.kernel.confinement import restrain
@@ -78,7 +78,7 @@ class _Front(Front):
 class _Worker(TenantWorker):
     """A tenant's worker, as far as the table is concerned."""
 
-    def __init__(self, process: WorkerProcess) -> None:
+    def __init__(self, process: ChannelWorker) -> None:
         super().__init__(process.owner)
         self.process = process
 
@@ -86,7 +86,7 @@ class _Worker(TenantWorker):
         self.process.end()
 
 
-class FastcgiService(Service):
+class FastcgiService(FrontService):
     """Tells the leases what happens, and does what follows from it."""
 
     def __init__(
@@ -102,7 +102,7 @@ class FastcgiService(Service):
         self._patience = struct.pack("ll", allowance.idle_seconds, 0)
         self._leases = Leases(self._start, table, allowance.bound, allowance.per_tenant)
         self._fronts: dict[socket.socket, _Front] = {}
-        self._of_process: dict[WorkerProcess, _Worker] = {}
+        self._of_process: dict[ChannelWorker, _Worker] = {}
 
     def heard(self, line: socket.socket, message: bytes) -> bool:
         """Do what a front asks for."""
@@ -130,7 +130,7 @@ class FastcgiService(Service):
         if front is not None:
             self._leases.front_ended(front)
 
-    def worker_ended(self, worker: WorkerProcess) -> None:
+    def worker_ended(self, worker: ChannelWorker) -> None:
         """Let another have its place."""
         self._leases.ended(self._of_process.pop(worker))
 
@@ -144,7 +144,9 @@ class FastcgiService(Service):
 
     def _start(self, tenant: Identity) -> _Worker:
         become_tenant = partial(_become, tenant)
-        process = self.start(tenant, socket.SOCK_STREAM, os.fork, become_tenant, self._serve)
+        process = self.start_with_channel(
+            tenant, socket.SOCK_STREAM, os.fork, become_tenant, self._serve
+        )
         worker = self._of_process[process] = _Worker(process)
         return worker
 

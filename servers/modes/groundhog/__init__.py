@@ -9,7 +9,6 @@ from __future__ import annotations
 import resource
 
 from servers import host_checks
-from servers.front.starter import Starter
 from servers.http import Request
 from servers.interpreter.embedded import environment_of, server_environment
 from servers.kernel import seccomp
@@ -17,7 +16,6 @@ from servers.mode import Answered, RunsAs, Setting
 from servers.modes import router
 from servers.modes.groundhog import keeping, tracking
 from servers.modes.groundhog.resting_worker import Performer, RestingWorker
-from servers.modes.router.starter import Makings, RouterService
 from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
 
@@ -104,11 +102,7 @@ class Mode(router.Mode):
             self._run, limits, performer, keeper, self.setting.code_cache, (kept, confine)
         )
         self._worker = worker
-        walls = self._walls
-        walls.prepare()
-        makings = Makings(walls.enter, walls.make_child, walls.wall_in)
-        setting, most = self.setting, int(self.option("bound"))
-        self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
+        self._start_starter(worker)
         self._prepare_front()
 
     def handle(self, request: Request) -> Answered:

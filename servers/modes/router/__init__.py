@@ -8,24 +8,23 @@ A request is one message to it, its answer one message back.
 from __future__ import annotations
 
 import errno
-import os
 import sys
 
 from servers import host_checks
 from servers.errors import Unavailable
-from servers.front.starter import Starter
+from servers.front.front_starter import FrontStarter
+from servers.front.starter import Makings
 from servers.http import Request
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
-from servers.kernel import keyring, seccomp, syscalls
-from servers.kernel.confinement import SYSTEM, restrain
-from servers.kernel.credentials import become, drop_for_good
+from servers.kernel import seccomp, syscalls
+from servers.kernel.confinement import SYSTEM
+from servers.kernel.credentials import drop_for_good
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes.router import compiled
 from servers.modes.router.front import Front
-from servers.modes.router.starter import Makings, RouterService
+from servers.modes.router.starter import RouterService
 from servers.modes.router.tenant_worker import TenantWorker
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
-from servers.sites import Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -39,9 +38,6 @@ else:
     import _signal as signal
     import resource
 
-_NEEDED: Final = syscalls.capability_mask(
-    syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
-)
 _READ: Final = (
     syscalls.LANDLOCK_ACCESS_FS_EXECUTE
     | syscalls.LANDLOCK_ACCESS_FS_READ_FILE
@@ -79,7 +75,7 @@ class Mode(IsolationMode):
     """The front's line to the starter."""
     program: int
     """A descriptor of the compiled front."""
-    _starter: Starter
+    _starter: FrontStarter
     _confine_calls: seccomp.Installation | None
 
     @classmethod
@@ -141,16 +137,15 @@ class Mode(IsolationMode):
         self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
         self._printed = b""
         worker = TenantWorker(self._run, self.setting.limits)
-        if self._is_walled:
-            self._walls.prepare()
-            walls = self._walls
-            makings = Makings(walls.enter, walls.make_child, walls.wall_in)
-        else:
-            confine = lambda: restrain(self.setting.sites, _NEEDED)  # noqa: E731
-            makings = Makings(confine, os.fork, _become)
-        setting, most = self.setting, int(self.option("bound"))
-        self._starter = Starter(lambda door: RouterService(door, setting, worker, makings, most))
+        self._start_starter(worker)
         self._prepare_front()
+
+    def _start_starter(self, worker: TenantWorker) -> None:
+        setting, most = self.setting, int(self.option("bound"))
+        makings = self._walls.makings() if self._is_walled else Makings.unwalled(setting.sites)
+        self._starter = FrontStarter(
+            lambda door: RouterService(door, setting, worker, makings, most)
+        )
 
     def _prepare_front(self) -> None:
         if self._is_compiled:
@@ -208,8 +203,3 @@ def _filter_of_calls() -> seccomp.Installation | None:
     return seccomp.Installation(
         seccomp.compile_filter(seccomp.refuse(errno.EPERM), rules, skip_unknown=True)
     )
-
-
-def _become(site: Site) -> None:
-    keyring.join_new()
-    become(site.owner)

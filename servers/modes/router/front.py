@@ -17,7 +17,7 @@ import select
 import sys
 import time
 
-from servers.front.starter import Gone, tell
+from servers.front.front_starter import Gone, tell
 from servers.front.worker import Worker as PoolWorker
 from servers.http import (
     BadRequest,

@@ -14,10 +14,10 @@ import contextlib
 import errno
 import socket
 import struct
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
-from servers.front.starter import Service, WorkerProcess, log
+from servers.front.front_starter import ChannelWorker, FrontService
+from servers.front.starter import Makings
 from servers.interpreter.embedded import ScriptFailed
 from servers.mode import Setting
 from servers.modes.router.tenant_worker import TenantWorker
@@ -30,19 +30,7 @@ STARTING: Final = b"S"
 ENDING: Final = b"E"
 
 
-class Makings(NamedTuple):
-    """How workers are made: what the starter is confined by, how it forks, what the child becomes.
-
-    `confine` is called once, in the starter; `fork` as os.fork; `become` in each child, and for
-    good.
-    """
-
-    confine: Callable[[], None]
-    fork: Callable[[], int]
-    become: Callable[[Site], None]
-
-
-class RouterService(Service):
+class RouterService(FrontService):
     """Knows each worker by its front and the number that the front has given it."""
 
     def __init__(
@@ -63,7 +51,7 @@ class RouterService(Service):
         self._tenant_worker = worker
         self._makings = makings
         self._most = most
-        self._by_number: dict[tuple[socket.socket, int], WorkerProcess] = {}
+        self._by_number: dict[tuple[socket.socket, int], ChannelWorker] = {}
         self._postponed: dict[tuple[socket.socket, int], Site] = {}  # in the order of asking
 
     def heard(self, line: socket.socket, message: bytes) -> bool:
@@ -87,7 +75,7 @@ class RouterService(Service):
         for key in [key for key in self._by_number if key[0] is line]:
             self._by_number.pop(key).end()
 
-    def worker_ended(self, worker: WorkerProcess) -> None:
+    def worker_ended(self, worker: ChannelWorker) -> None:
         """Forget its number, and let another have its place."""
         for key, other in tuple(self._by_number.items()):
             if other is worker:
@@ -115,7 +103,7 @@ class RouterService(Service):
         try:
             worker = self._start(site)
         except ScriptFailed as error:  # a namespace that cannot be had
-            log(str(error))
+            self.log(str(error))
             self._refuse(line, number, errno.ENOSPC)
         except OSError as error:
             self._refuse(line, number, error.errno or errno.EPERM)
@@ -127,8 +115,8 @@ class RouterService(Service):
         with contextlib.suppress(OSError):
             line.send(STARTED.pack(number, reason), socket.MSG_DONTWAIT)
 
-    def _start(self, site: Site) -> WorkerProcess:
-        return self.start(
+    def _start(self, site: Site) -> ChannelWorker:
+        return self.start_with_channel(
             site.owner,
             socket.SOCK_SEQPACKET,
             self._makings.fork,

@@ -32,6 +32,10 @@ from servers.modes.sandbox import allowed_calls
 from servers.modes.sandbox.private_root import PrivateRoot
 from servers.sites import Site, Sites
 
+TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
+if TYPE_CHECKING:
+    from servers.front.starter import Makings
+
 NAMESPACES: Final = {
     "mount": syscalls.CLONE_NEWNS,
     "pid": syscalls.CLONE_NEWPID,
@@ -125,6 +129,13 @@ class Walls:
         self._existing = self._ids()
         if self._has("seccomp"):
             self._install_filter = seccomp.Installation(allowed_calls.compiled())
+
+    def makings(self) -> Makings:
+        """Prepare, and return how a starter makes workers behind these walls."""
+        from servers.front.starter import Makings  # here, since not all who have walls have one
+
+        self.prepare()
+        return Makings(self.enter, self.make_child, self.wall_in)
 
     def enter(self) -> None:
         """Become www with four capabilities of a user namespace, in a root directory of its own.

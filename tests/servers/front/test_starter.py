@@ -1,4 +1,4 @@
-"""A starter of workers: what it starts and for whom, and that it waits for nobody."""
+"""A starter of workers: that it begins, hears of each end, waits for nobody, and ends."""
 
 import errno
 import os
@@ -6,132 +6,104 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from servers.errors import Unavailable
-from servers.front.starter import Gone, Service, Starter, WorkerProcess, tell
-from servers.sites import NotFound
+from servers.front.starter import Service, Starter, WorkerProcess
+from servers.kernel.credentials import Identity
 from tests.servers.live import PATIENCE
 
-STARTED, REFUSED, ENDED = b"started", b"refused", b"ended"
+OWNER = Identity(os.getuid(), os.getgid(), ())
 
 
-class Echoing(Service):
-    """Starts a worker for each site that a front names, which then says what it hears."""
+class Obeying(Service[WorkerProcess]):
+    """Starts a worker whenever it is called, and says on the door what becomes of it."""
 
-    def heard(self, line: socket.socket, message: bytes) -> bool:
-        self._line = line
-        name, _, uid = message.partition(b" ")
-        if not uid:
-            return False
-        try:
-            site = self.site_of(name, int(uid))
-        except (NotFound, PermissionError):
-            line.send(REFUSED)
-            return True
-        worker = self.start(site.owner, socket.SOCK_STREAM, os.fork, lambda: None, echo)
-        worker.hand_to(line, STARTED + b"%d" % worker.process)
-        return True
+    def become(self) -> None:
+        """Stay whoever this is."""
 
-    def front_ended(self, line: socket.socket) -> None:
-        for worker in self.workers.values():
-            worker.end()
+    def called(self, _descriptors: list[int]) -> None:
+        with socket.socket() as link:
+            process = self.start(link, os.fork, self.become, wait)
+        self.take_in(WorkerProcess(OWNER, process))
+        self.door.send(b"started %d" % process)
 
     def worker_ended(self, worker: WorkerProcess) -> None:
-        self._line.send(ENDED)
+        self.door.send(b"ended %d" % worker.process)
 
 
-def echo(channel: socket.socket) -> None:
-    while said := channel.recv(100):
-        channel.sendall(said)
-
-
-def end(starter: Starter) -> int:
-    os.kill(starter.process, signal.SIGKILL)
-    return os.waitpid(starter.process, 0)[1]
+def wait(_link: socket.socket) -> None:
+    signal.pause()
 
 
 @pytest.fixture
-def sites(tmp_path: Path) -> Path:
-    (tmp_path / "t0001").mkdir()
-    os.chown(tmp_path / "t0001", os.getuid() or 40001, os.getgid() or 40001)
-    return tmp_path
+def starter() -> Iterator[Starter]:
+    started = Starter(Obeying)
+    started._door.settimeout(PATIENCE)
+    yield started
+    os.kill(started.process, signal.SIGKILL)
+    os.waitpid(started.process, 0)
+    started._door.close()
 
 
-@pytest.fixture
-def line(sites: Path) -> Iterator[socket.socket]:
-    starter = Starter(lambda door: Echoing(door, sites))
-    # To register closes the door, of which the master keeps a copy of its own.
-    with starter._door.dup(), starter.register() as ours:
-        ours.settimeout(PATIENCE)
-        yield ours
-    end(starter)
+def called(starter: Starter) -> int:
+    """Have it start a worker; return the worker's process id."""
+    starter._door.send(b".")
+    said, _, process = starter._door.recv(100).partition(b" ")
+    assert said == b"started"
+    return int(process)
 
 
-def asked(line: socket.socket, message: bytes) -> tuple[int, socket.socket]:
-    """Ask for a worker; return its process and channel."""
-    tell(line, message)
-    said, (channel,), _, _ = socket.recv_fds(line, 100, 1)
-    assert said.startswith(STARTED)
-    end_of_it = socket.socket(fileno=channel)
-    end_of_it.settimeout(PATIENCE)
-    return int(said.removeprefix(STARTED)), end_of_it
-
-
-def owner() -> bytes:
-    return b"t0001 %d" % (os.getuid() or 40001)
-
-
-def test_worker_has_its_end_of_the_channel(line: socket.socket) -> None:
-    _, channel = asked(line, owner())
-    with channel:
-        channel.sendall(b"hi")
-        assert channel.recv(100) == b"hi"
-
-
-def test_front_learns_of_a_workers_death_through_its_channel(line: socket.socket) -> None:
-    process, channel = asked(line, owner())
-    with channel:
+def test_it_hears_of_the_death_of_each_worker(starter: Starter) -> None:
+    first, second = called(starter), called(starter)
+    for process in (second, first):
         os.kill(process, signal.SIGKILL)
-        assert channel.recv(1) == b""
-        assert line.recv(100) == ENDED
+        assert starter._door.recv(100) == b"ended %d" % process
 
 
-@pytest.mark.parametrize("message", [b"t0001 1", b"t0001 0", b"nobody 40001", b".. 0"])
-def test_nobody_but_the_owner_of_a_site_has_a_worker(line: socket.socket, message: bytes) -> None:
-    tell(line, message)
-    assert line.recv(100) == REFUSED
+def test_a_worker_that_fails_says_so_in_the_log(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Obeying, "become", fail)
+    starter = Starter(Obeying)
+    process = called(starter)
+    assert starter._door.recv(100) == b"ended %d" % process
+    os.kill(starter.process, signal.SIGKILL)
+    os.waitpid(starter.process, 0)
+    starter._door.close()
+    assert "not allowed here" in capfd.readouterr().err
 
 
-def test_what_no_front_says_ends_the_line(line: socket.socket) -> None:
-    tell(line, b"nonsense")
-    assert line.recv(100) == b""
-
-
-def test_without_a_starter_a_front_has_nothing(sites: Path) -> None:
-    starter = Starter(lambda door: Echoing(door, sites))
+def test_its_end_is_told_from_that_of_others(starter: Starter) -> None:
     starter.check_lives(starter.process + 1)
-    end(starter)
-    with pytest.raises(Unavailable, match="has ended"):
+    with pytest.raises(Unavailable, match="the starter of tenants' workers has ended"):
         starter.check_lives(starter.process)
-    with pytest.raises(Gone):
-        starter.register()
+
+
+def fail(*_: object) -> Service[WorkerProcess]:
+    raise OSError(errno.EPERM, "not allowed here")
 
 
 def test_starter_that_cannot_prepare_is_unavailable(capfd: pytest.CaptureFixture[str]) -> None:
-    def fail(_: socket.socket) -> Service:
-        raise OSError(errno.EPERM, "not allowed here")
-
     with pytest.raises(Unavailable, match="did not start"):
         Starter(fail)
     assert "not allowed here" in capfd.readouterr().err
 
 
-def test_starter_ends_with_its_last_door(sites: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    starter = Starter(lambda door: Echoing(door, sites))
-    starter.register().close()  # which closes the door here
+def test_starter_says_what_it_cannot_have(capfd: pytest.CaptureFixture[str]) -> None:
+    def lack(_: socket.socket) -> Service[WorkerProcess]:
+        raise Unavailable("no address is free", "choose another")
+
+    with pytest.raises(Unavailable, match="no address is free") as caught:
+        Starter(lack)
+    assert caught.value.hint == "choose another"
+    assert capfd.readouterr().err == ""
+
+
+def test_starter_ends_with_its_last_door(capfd: pytest.CaptureFixture[str]) -> None:
+    starter = Starter(Obeying)
+    starter._door.close()
     waited = threading.Timer(PATIENCE, lambda: os.kill(starter.process, signal.SIGKILL))
     waited.start()
     assert os.waitstatus_to_exitcode(os.waitpid(starter.process, 0)[1]) == 1

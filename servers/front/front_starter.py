@@ -1,0 +1,154 @@
+"""A starter that fronts ask for workers: each front has a line to it, and gets workers' channels.
+
+A front tells it a site and an owner's uid, which must agree with the site's directory. What else
+fronts may say, and who gets which worker, is a mode's to define in a `FrontService` of its own.
+
+A worker's death is passed on by shutting its channel down: that reaches a front that waits for the
+answer, even while a process that a script has left behind holds the other end open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from abc import abstractmethod
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from servers.front.starter import Service, Starter, WorkerProcess
+from servers.kernel.credentials import Identity
+from servers.sites import Site, Sites
+
+_REGISTER: Final = b"F"
+_LONGEST_MESSAGE: Final = 512
+
+
+class Gone(RuntimeError):
+    """The starter has ended. Nobody can serve without it."""
+
+    def __init__(self) -> None:
+        super().__init__("the starter of tenants' workers has ended")
+
+
+# The fronts' end
+
+
+class FrontStarter(Starter):
+    """The running starter, as the master and the fronts see it."""
+
+    def register(self) -> socket.socket:
+        """Make the calling process a front; return its line to the starter. Raises Gone."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, self._door:
+            try:
+                socket.send_fds(self._door, [_REGISTER], [theirs.fileno()])
+            except ConnectionError:
+                ours.close()
+                raise Gone from None
+        return ours
+
+
+def tell(line: socket.socket, message: bytes) -> None:
+    """Send the starter a message. In a front. Raises Gone."""
+    try:
+        line.send(message)
+    except ConnectionError:
+        raise Gone from None
+
+
+# The starter's own process
+
+
+class ChannelWorker(WorkerProcess):
+    """A tenant's worker that a front talks to over a channel."""
+
+    def __init__(self, owner: Identity, process: int, channel: socket.socket) -> None:
+        super().__init__(owner, process)
+        self._channel = channel
+
+    def hand_to(self, line: socket.socket, message: bytes) -> None:
+        """Send a front the channel, with a message, unless it is gone or does not listen."""
+        with contextlib.suppress(OSError):
+            socket.send_fds(line, [message], [self._channel.fileno()], socket.MSG_DONTWAIT)
+
+    def bury(self) -> int:
+        """Reap it, and have whoever waits at the other end of the channel wait no longer."""
+        status = super().bury()
+        with contextlib.suppress(OSError):  # ENOTCONN
+            self._channel.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
+        return status
+
+
+class FrontService(Service[ChannelWorker]):
+    """What such a starter does: wait for fronts and for their messages as well."""
+
+    def __init__(self, door: socket.socket, sites: str | os.PathLike[str]) -> None:
+        """`sites` is the directory of all sites."""
+        super().__init__(door)
+        self._sites = Sites(sites)
+
+    # What a mode defines
+
+    @abstractmethod
+    def heard(self, line: socket.socket, message: bytes) -> bool:
+        """A front has said something; return whether it is anything that a front says."""
+
+    @abstractmethod
+    def front_ended(self, line: socket.socket) -> None:
+        """A front is gone."""
+
+    # What all have
+
+    def site_of(self, name: bytes, uid: int) -> Site:
+        """Return the site of that name, if `uid` is its owner's, and not root's.
+
+        Raises NotFound, and PermissionError for any other uid: root's sites have no worker.
+        """
+        site = self._sites.find(name)
+        if site.owner.uid != uid or 0 in (site.owner.uid, site.owner.gid):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        return site
+
+    def start_with_channel(
+        self,
+        owner: Identity,
+        kind: int,
+        fork: Callable[[], int],
+        become: Callable[[], None],
+        serve: Callable[[socket.socket], None],
+    ) -> ChannelWorker:
+        """Start a worker, and hear of its end from then on; `serve` gets its end of the channel.
+
+        `kind` is the channel's (socket(2)). Otherwise as `start`.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        with theirs:
+            try:
+                process = self.start(theirs, fork, become, serve)
+            except BaseException:
+                ours.close()
+                raise
+        worker = ChannelWorker(owner, process, ours)
+        self.take_in(worker)
+        return worker
+
+    def called(self, descriptors: list[int]) -> None:
+        """Listen to another front."""
+        for descriptor in descriptors:
+            self.watch(descriptor, partial(self._on_line, socket.socket(fileno=descriptor)))
+
+    def _on_line(self, line: socket.socket) -> None:
+        try:
+            message = line.recv(_LONGEST_MESSAGE)
+        except ConnectionError:
+            message = b""
+        if message and self.heard(line, message):
+            return
+        # The end, or what no front says.
+        self.front_ended(line)
+        self.forget(line.fileno())
+        line.close()
