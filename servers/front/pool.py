@@ -15,25 +15,18 @@ When a script exceeds its time limit:
 from __future__ import annotations
 
 import os
-import resource
 import select
 import stat
 import sys
 import time
 
 from servers.front.oversight import Oversight, descendants
-from servers.front.scoreboard import (
-    Scoreboard,
-    Slot,
-    Usage,
-    scoreboard_file,
-    usage_of,
-    usage_so_far,
-)
+from servers.front.scoreboard import Scoreboard, Slot, scoreboard_file
 from servers.front.spawn import Inheritance, ServerCommand
+from servers.front.usage import Accounting, Usage, usage_of
 from servers.front.worker import Worker
 from servers.kernel import detach, syscalls
-from servers.kernel.reaping import exit_code, has_ended, kill
+from servers.kernel.reaping import exit_code, has_ended, kill, send
 from servers.mode import IsolationMode
 from servers.sites import Sites
 
@@ -51,14 +44,12 @@ _WATCH_SECONDS: Final = 0.25
 _LOOK_AT_STARTERS_SECONDS: Final = 0.002
 _GRACE_SECONDS: Final = 1.0
 _OVERSEE_SECONDS: Final = 1.0
-_PUBLISH_SECONDS: Final = 0.5
 _START_SECONDS: Final = 30.0
 _MOST_FAILED_STARTS: Final = 5
 _STOP_SECONDS: Final = 10.0
 _STANDARD_ERROR: Final = 2
 _BLOCK: Final = 512  # of st_blocks (stat(3type))
 _HEEDED: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
-_NS_LAST_PID: Final = "/proc/sys/kernel/ns_last_pid"
 
 
 class WorkersFail(RuntimeError):
@@ -100,7 +91,7 @@ class Pool:
         self._oversight = Oversight(listener.fileno())
         self._vacant: list[Slot] = []
         self._warned: dict[int, int] = {}
-        self._reaped = Usage()
+        self._accounting = Accounting(mode, self._board.slots)
         self._failed_starts = 0
         self._next_look = self._next_oversight = 0.0
         self._ready = False
@@ -254,7 +245,7 @@ class Pool:
         if not slot.started() and time.monotonic() < since + _START_SECONDS:
             return
         if self._oversight.has_strays(process):
-            _send(process, signal.SIGUSR1)
+            send(process, signal.SIGUSR1)
         if self._mode.max_requests == 1:
             return
         idle = slot.busy_seconds() <= 0
@@ -271,45 +262,7 @@ class Pool:
             self._stopping = True
         for command in text.split():
             if command == b"usage":
-                _say(_as_json(self._usage()))
-
-    def _usage(self) -> dict[str, float | None]:
-        """Return what all of the server's processes have used and served since its start."""
-        awaited = self._ask_for_usage()
-        deadline = time.monotonic() + _PUBLISH_SECONDS
-        while awaited and time.monotonic() < deadline:
-            time.sleep(0.0005)
-            self._reap()
-            awaited = {
-                process: before
-                for process, before in awaited.items()
-                if process in self._workers and self._workers[process].published() == before
-            }
-        total = self._reaped.plus(usage_of(resource.getrusage(resource.RUSAGE_SELF)))
-        for slot in self._workers.values():
-            total = total.plus(slot.usage())
-        for process in descendants(os.getpid()):
-            if process not in self._workers:  # what a mode keeps beside or below its workers
-                total = total.plus(usage_so_far(process))
-        beside = self._mode.counts()
-        served = sum(slot.served() for slot in self._board.slots)
-        return {
-            **beside,
-            "served": served + beside.get("served", 0),
-            "processes_made": _processes_made(),
-            "cpu_s": total.cpu_ns / 1e9,
-            "page_faults": total.minor_faults + total.major_faults,
-            "context_switches": total.voluntary_switches + total.involuntary_switches,
-        }
-
-    def _ask_for_usage(self) -> dict[int, int]:
-        """Ask each started worker for its usage; return how often each had published it before."""
-        asked = {}
-        for process, slot in self._workers.items():
-            if slot.started():
-                asked[process] = slot.published()
-                _send(process, signal.SIGUSR1)
-        return asked
+                _say(self._accounting.report(self._workers, self._reap))
 
     def _reap(self) -> None:
         for process, status, usage in _ended_children():
@@ -320,7 +273,7 @@ class Pool:
                 self._replace(process, slot)
                 if status != 0:
                     _log(f"worker {process} ended: {_explain(status)}")
-            self._reaped = self._reaped.plus(usage)
+            self._accounting.reaped = self._accounting.reaped.plus(usage)
 
     def _replace(self, process: int, slot: Slot) -> None:
         """Replace a worker that has ended: immediately if it served a request.
@@ -361,7 +314,7 @@ class Pool:
                 continue
             self._warned[process] = steps + 1
             if steps == 0:
-                _send(process, signal.SIGALRM)
+                send(process, signal.SIGALRM)
                 continue
             below = descendants(process)
             self._oversight.free_all((process, *below))
@@ -450,27 +403,6 @@ def _ended_children() -> Iterator[tuple[int, int, Usage]]:
             kill(process)
 
 
-def _processes_made() -> int | None:
-    """Return the last process id of our pid namespace, which counts processes and threads made.
-
-    None if the server shares its pid namespace with others, or the kernel has no ns_last_pid.
-    """
-    if os.getpid() != 1:
-        return None
-    try:
-        with open(_NS_LAST_PID) as file:
-            return int(file.read())
-    except OSError:
-        return None
-
-
-def _send(process: int, number: int) -> None:
-    try:
-        os.kill(process, number)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
 def _explain(status: int) -> str:
     if status >= 0:
         return f"exit status {status}"
@@ -480,14 +412,6 @@ def _explain(status: int) -> str:
         return f"signal {Signals(-status).name}"
     except ValueError:  # between SIGRTMIN and SIGRTMAX they have none
         return f"signal {-status}"
-
-
-def _as_json(numbers: dict[str, float | None]) -> str:
-    """Return numbers as JSON. The module `json` imports `re`, which each later fork would copy."""
-    members = (
-        f'"{name}": {"null" if number is None else number}' for name, number in numbers.items()
-    )
-    return f"{{{', '.join(members)}}}"
 
 
 def _say(message: str) -> None:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import mmap
 import os
-import resource
 import time
 
-from servers.front.oversight import status_of
 from servers.front.turns import Turns, words
-from servers.typed import NamedTuple
+from servers.front.usage import Usage, own_usage
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -27,62 +25,8 @@ _STARTED: Final = 3
 _USAGE: Final = 4
 
 
-class Usage(NamedTuple):
-    """What processes have used, with all their children that were reaped (getrusage(2))."""
-
-    cpu_ns: int = 0
-    minor_faults: int = 0
-    major_faults: int = 0
-    voluntary_switches: int = 0
-    involuntary_switches: int = 0
-
-    def plus(self, other: Usage) -> Usage:
-        """Return the usage of both together."""
-        return Usage(*(mine + its for mine, its in zip(self, other, strict=True)))
-
-
 _SLOT: Final = _USAGE + len(Usage._fields)
 _SLOT_BYTES: Final = _SLOT * 8
-_NANOSECONDS_A_TICK: Final = 10**9 // os.sysconf("SC_CLK_TCK")
-
-
-def usage_of(rusage: resource.struct_rusage) -> Usage:
-    """Return the parts of a `getrusage` or `wait4` result that isobench reports."""
-    return Usage(
-        int((rusage.ru_utime + rusage.ru_stime) * 1e9),
-        rusage.ru_minflt,
-        rusage.ru_majflt,
-        rusage.ru_nvcsw,
-        rusage.ru_nivcsw,
-    )
-
-
-def own_usage() -> Usage:
-    """Return what this process and its reaped children have used."""
-    return usage_of(resource.getrusage(resource.RUSAGE_SELF)).plus(
-        usage_of(resource.getrusage(resource.RUSAGE_CHILDREN))
-    )
-
-
-def usage_so_far(process: int) -> Usage:
-    """Return what a living process and its reaped children have used; nothing, once it has ended.
-
-    The kernel tells times here in clock ticks, of 10 ms as a rule (proc_pid_stat(5)).
-    """
-    try:
-        with open(f"/proc/{process}/stat", "rb") as file:
-            # The name in parentheses may itself hold spaces and parentheses.
-            fields = file.read().rpartition(b")")[2].split()
-        status = status_of(process)
-        switches = [
-            int(status[b"voluntary_ctxt_switches"]),
-            int(status[b"nonvoluntary_ctxt_switches"]),
-        ]
-    except (OSError, KeyError):
-        return Usage()
-    minor, of_children, major, major_of_children, *ticks = map(int, fields[7:15])
-    cpu_ns = sum(ticks) * _NANOSECONDS_A_TICK
-    return Usage(cpu_ns, minor + of_children, major + major_of_children, *switches)
 
 
 class Slot:

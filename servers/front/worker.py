@@ -11,6 +11,7 @@ import os
 import sys
 import time
 
+from servers.front.replies import Unfit, log, reply, respond
 from servers.front.scoreboard import Scoreboard, Slot
 from servers.http import (
     BadRequest,
@@ -23,17 +24,15 @@ from servers.http import (
 )
 from servers.interpreter import pinned_pages
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
-from servers.interpreter.embedded import ScriptFailed, ScriptTimeout
+from servers.interpreter.embedded import ScriptTimeout
 from servers.kernel import detach, syscalls
-from servers.kernel.all_ids import CredentialError
 from servers.mode import Answered, IsolationMode, RunsAs
-from servers.sites import NotFound, Site, Sites
+from servers.sites import Site, Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import signal
     import socket
-    from collections.abc import Callable
     from types import FrameType
     from typing import Final
 else:  # what the two are made of, without `enum` and `selectors`
@@ -49,20 +48,11 @@ _LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _STANDARD_ERROR: Final = 2
 _NOBODY: Final = ("127.0.0.1", 0)
 _REHEARSAL: Final = b"GET /warmup_script.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n"
-# What open(2) says of a process, not of the file that it is to open.
-_NO_VERDICT_ON_A_FILE: Final = (errno.EBADF, errno.EMFILE, errno.ENOMEM, errno.ENOSYS)
 _LONG_BYTES: Final = (sys.maxsize.bit_length() + 1) // 8
 
 
 class CleanupFailed(RuntimeError):
     """The worker could not undo what a request did, so it may not serve another."""
-
-
-class Unfit(RuntimeError):
-    """The worker failed in what is its own part of a request, so it may not serve another.
-
-    A script that was here before has used up its descriptors, say, or put a filter upon its calls.
-    """
 
 
 class Worker:
@@ -298,7 +288,7 @@ class Worker:
         try:
             return respond(request, lambda: self._locate_and_run(request))
         except Unfit as error:
-            _log(request, f"this worker ends, since it can no longer serve: {error}")
+            log(request, f"this worker ends, since it can no longer serve: {error}")
             self._left = 0
             request.keep_alive = False
             return plain_response(503, "the server's process could not serve it")
@@ -352,43 +342,6 @@ def _timeval(seconds: float) -> bytes:
     return b"".join(part.to_bytes(_LONG_BYTES, sys.byteorder) for part in parts)
 
 
-def respond(request: Request, run: Callable[[], Response | Answered]) -> Response | Answered:
-    """Return what `run` returns, or the response that its failure deserves.
-
-    Raises Unfit where it was not the script that failed, but this process.
-    """
-    try:
-        return run()
-    except (NotFound, FileNotFoundError, NotADirectoryError):
-        return plain_response(404, "not found: there is no such tenant or script")
-    except BadRequest as error:
-        request.keep_alive = False
-        return plain_response(error.status, str(error))
-    except ScriptFailed as error:
-        _log(request, str(error))
-        return plain_response(500, f"the script failed: {error}")
-    except ScriptTimeout:
-        _log(request, "the script exceeded its time limit")
-        return plain_response(504, "the script took too long")
-    except BlockingIOError as error:  # EAGAIN from fork: a limit on processes is reached
-        _log(request, f"no process for it: {error}")
-        return plain_response(503, "the server cannot start another process")
-    except CredentialError as error:
-        raise Unfit(str(error)) from error
-    except OSError as error:  # PermissionError, or ELOOP for a symbolic link in the script's place
-        if error.errno in _NO_VERDICT_ON_A_FILE:
-            raise Unfit(str(error)) from error
-        _log(request, f"cannot be run: {error}")
-        return plain_response(403, "the script may not be run")
-
-
-def reply(request: Request, response: Response) -> Answered:
-    """Send `response` on the request's connection and say whether that may stay open."""
-    keep = request.keep_alive and response.status < 500
-    request.connection.sendall(render(response, keep, request.method == b"HEAD"))
-    return Answered.KEEP if keep else Answered.CLOSE
-
-
 def _end(connection: socket.socket) -> None:
     """Close a connection, of which a child that a script has forked may hold a copy.
 
@@ -411,11 +364,3 @@ def _moved_off_the_standard_streams(connection: int) -> int:
     moved = os.dup(connection)
     detach.redirect_to_null(connection)
     return moved if moved > _STANDARD_ERROR else _moved_off_the_standard_streams(moved)
-
-
-def _log(request: Request, text: str) -> None:
-    host, target = (part.decode("latin-1") for part in (request.host, request.target))
-    try:
-        print(f"[{os.getpid()}] {host}{target}: {text}", file=sys.stderr, flush=True)
-    except OSError:
-        pass  # a script closed this process's standard error

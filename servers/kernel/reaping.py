@@ -99,6 +99,14 @@ def end_leftovers() -> None:
         return
 
 
+def send(process: int, number: int) -> None:
+    """Send a signal, if there is such a process and it may be sent."""
+    try:
+        os.kill(process, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
 def kill(process: int) -> None:
     """Send SIGKILL, if there is such a process and it may be sent."""
     try:

@@ -121,7 +121,7 @@ _SHARED_PROBES: Final = (
     ProbePoint("servers.http:RequestParser.feed", "received"),
     ProbePoint("servers.front.worker:Worker._answer", "parsed"),
     STAGE_PROBE,
-    ProbePoint("servers.front.worker:render", end="rendered"),
+    ProbePoint("servers.front.replies:render", end="rendered"),
     ProbePoint("servers.front.worker:reply", end="sent"),
 )
 _MODE_PROBES: Final = (
