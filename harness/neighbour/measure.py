@@ -12,8 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,6 +29,7 @@ from harness.target.run_resources import Belongings
 from harness.target.server import Server, ServerFailed, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target, python
+from harness.trial.composite import CompositeContext
 from harness.trial.generator import Generator, LoadFailed
 from harness.trial.prepare import Preparation, Prepared
 from workloads import tenants
@@ -44,7 +44,7 @@ _CONNECTION: Final = "close"
 _SCRIPT_SECONDS: Final = "5"
 
 
-class Neighbourhood:
+class Neighbourhood(CompositeContext):
     """A context: on entering there are two tenants, a load generator and a source of noise."""
 
     def __init__(
@@ -62,38 +62,27 @@ class Neighbourhood:
         self._seed = seed
         self._rates: dict[str, float] = {}
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.site = settle(self._belongings, 2, self._cores)
-            settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
-            quiet, self._noisy = settled.tenants
-            _install(settled, self.site.privileged)
-            plan = Plan(
-                targets=tuple(self._targets),
-                loads=(Open(self._effort.rate),),
-                connections=(_CONNECTION,),
-                tenants=1,
-                workers=self._effort.workers,
-                seed=self._seed,
-            )
-            key = self.site.credential_key
-            alone = replace(settled, tenants=(quiet,))
-            self._preparation = Preparation(plan, list(self._targets.values()), alone, key)
-            scratch = self._belongings.scratch
-            cpus = self._cores.generator
-            self._generator = stack.enter_context(Generator(cpus, scratch / "generator.log"))
-            self._source = stack.enter_context(NoiseSource(cpus, scratch / "noise.log"))
-            self._group = self._belongings.another_group(1)
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def _enter(self, stack: ExitStack) -> None:
+        self.site = settle(self._belongings, 2, self._cores)
+        settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
+        quiet, self._noisy = settled.tenants
+        _install(settled, self.site.privileged)
+        plan = Plan(
+            targets=tuple(self._targets),
+            loads=(Open(self._effort.rate),),
+            connections=(_CONNECTION,),
+            tenants=1,
+            workers=self._effort.workers,
+            seed=self._seed,
+        )
+        key = self.site.credential_key
+        alone = replace(settled, tenants=(quiet,))
+        self._preparation = Preparation(plan, list(self._targets.values()), alone, key)
+        scratch = self._belongings.scratch
+        cpus = self._cores.generator
+        self._generator = stack.enter_context(Generator(cpus, scratch / "generator.log"))
+        self._source = stack.enter_context(NoiseSource(cpus, scratch / "noise.log"))
+        self._group = self._belongings.another_group(1)
 
     @property
     def means(self) -> tuple[str, ...]:

@@ -8,68 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.host import interference
-from harness.plan.interleaving import Slice
-from harness.plan.plan import Closed, Spec
+from harness.plan.plan import Closed
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes
-from harness.target.targets import PEER
+from harness.trial import disturbance
+from harness.trial.outcome import UNANSWERED, Latencies, Seen, Surroundings, Trial, void
+from harness.trial.self_check import checked, closed_in_slices
 from workloads.load import schedule
-
-Latencies = NDArray[np.float64]
-
-UNANSWERED = "no request was answered in the measured window"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A finished trial: its row, and a latency in microseconds for each request of the window.
-
-    `latencies_us` count from the actual sending; `response_us`, of an open load, from the intended.
-    """
-
-    row: TrialRow
-    latencies_us: Latencies
-    response_us: Latencies = field(default_factory=lambda: np.empty(0))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What was seen of a trial, not judged yet.
-
-    `row` has no numbers, `done` is what the generator says, `rows` has a line a request (see
-    `assess`), `first` and `last` are the readings at both ends of the window. `slices` are those of
-    an interleaved trial, on CLOCK_MONOTONIC; None of one that had the time for itself. `earlier` is
-    what the generator said of earlier loads on the same server.
-    """
-
-    spec: Spec
-    row: TrialRow
-    done: Mapping[str, Any]
-    rows: Latencies
-    first: probes.Reading
-    last: probes.Reading
-    slices: tuple[Slice, ...] | None = None
-    earlier: tuple[Mapping[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What was seen of the host around the trials of servers that lived at the same time.
-
-    `server_cores` are the servers' own processors; none, where they share them with the generator.
-    """
-
-    before: interference.Witness
-    after: interference.Witness
-    server_cores: tuple[int, ...]
 
 
 def judge(
@@ -97,26 +48,12 @@ def judge(
             is_baseline = one.spec.target == baseline
             trial, failed = assess_interleaved(one, own, None if is_baseline else beside)
         trial = checked(one, trial, failed)
-        noise = _noise(one, surroundings.server_cores, own_cpu_s)
-        return witnessed(
+        noise = disturbance.noise(one, surroundings.server_cores, own_cpu_s)
+        return disturbance.witnessed(
             trial, noise, surroundings.before, surroundings.after, alike=own is not None
         )
 
     return [judged(one, own) for one, own in pairs]
-
-
-def _noise(one: Seen, server_cores: tuple[int, ...], own_cpu_s: float) -> interference.Noise:
-    """Return what disturbed the measured window, as far as the host tells.
-
-    `own_cpu_s` is what all servers that lived then have used.
-    """
-    first, last = one.first, one.last
-    if first.host is None or last.host is None:
-        return interference.Noise()
-    used = probes.between(first, last)
-    return interference.during(
-        first.host, last.host, server_cores, last.at - first.at, own_cpu_s, used.steal_share
-    )
 
 
 def assess(
@@ -223,22 +160,7 @@ def assess_interleaved(
         **_used(seen.first, seen.last, whole),
         generator_cpu_share=done["generator_cpu_s"] / own.seconds,
     )
-    return Trial(row, inside), _closed_in_slices(seen, own)
-
-
-def _closed_in_slices(seen: Seen, own: interleaved.Portions) -> self_checks.Closed:
-    """Return what Little's law needs: of all that was sent in slices, until the last completion."""
-    assert isinstance(seen.spec.load, Closed)
-    latency_us = seen.rows[own.whole, 1]
-    return self_checks.Closed(
-        users=seen.spec.load.users,
-        per_second=len(latency_us) / own.occupied_s,
-        mean_latency_s=float(latency_us.mean()) / 1e6,
-        longest_s=0.0,  # no latency is cut at an edge
-        client_s=_client_s(seen.done),
-        window_s=own.occupied_s,
-        sending_share=own.sending_s / own.occupied_s,
-    )
+    return Trial(row, inside), closed_in_slices(seen, own)
 
 
 def _used(first: probes.Reading, last: probes.Reading, requests: int) -> dict[str, Any]:
@@ -299,104 +221,6 @@ def _settled(answered: Latencies, begin: float, end: float) -> _Settled:
     return _Settled(settling, at)
 
 
-def checked(seen: Seen, trial: Trial, closed: self_checks.Closed | None) -> Trial:
-    """Return a trial with the result of its self-checks; void, where its counts contradict. Pure.
-
-    `closed` is what Little's law needs to know of it, None to have it read off the trial's row. A
-    trial that is void already is not looked at.
-    """
-    row, done = trial.row, seen.done
-    if row.verdict != "ok" or (row.served is None and row.kind != PEER):
-        return trial
-    if wrong := "; ".join(self_checks.miscounts(_counts(seen, row.served))):
-        bare = replace(
-            seen.row,
-            sent=row.sent,
-            errors=row.errors,
-            answered=row.answered,
-            verified=row.verified,
-            self_checks=wrong,
-        )
-        return void(bare, f"a self-check failed: {wrong}", None)
-    load = seen.spec.load
-    failed = ""
-    if isinstance(load, Closed):
-        failed = self_checks.little(closed or _closed(row, done, load.users))
-    return replace(trial, row=replace(row, self_checks=failed or self_checks.PASSED))
-
-
-def least_served(asked: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many requests a server must have counted after these loads."""
-    return sum(self_checks.least_served(one["asked_first"], one["requests_total"]) for one in asked)
-
-
-def _counts(seen: Seen, served: int | None) -> self_checks.Counts:
-    loads = [*seen.earlier, seen.done]
-    again = [one["retries"] for one in loads]
-    verified = [one["verified"] for one in loads]
-    return self_checks.Counts(
-        served=served,
-        asked_first=sum(one["asked_first"] for one in loads),
-        answered=sum(one["requests_total"] for one in loads),
-        sent=sum(one["sent"] for one in loads),
-        sent_again=None if None in again else sum(again),
-        verified=None if None in verified else sum(verified),
-        wrong=sum(int(one["errors"]) for one in seen.earlier),
-    )
-
-
-def _closed(row: TrialRow, done: Mapping[str, Any], users: int) -> self_checks.Closed:
-    assert row.requests_per_second is not None
-    assert row.mean_ms is not None
-    assert row.max_ms is not None
-    assert row.measured_s is not None
-    return self_checks.Closed(
-        users=users,
-        per_second=row.requests_per_second,
-        mean_latency_s=row.mean_ms / 1000,
-        longest_s=row.max_ms / 1000,
-        client_s=_client_s(done),
-        window_s=row.measured_s,
-    )
-
-
-def _client_s(done: Mapping[str, Any]) -> float:
-    used_s = float(done["generator_cpu_s"]) + float(done["generator_waited_s"])
-    return used_s / max(1, int(done["requests"]))
-
-
-def witnessed(
-    trial: Trial,
-    noise: interference.Noise,
-    before: interference.Witness,
-    after: interference.Witness,
-    *,
-    alike: bool = False,
-) -> Trial:
-    """Return a trial with what is known of its disturbances. Pure.
-
-    `alike` says that a slow core slowed all that the trial is compared with in the same way. A
-    trial is void for what it shows, whatever disturbed it; only one that shows nothing may be so
-    because the server had no processor.
-    """
-    noise = replace(noise, spin_before=before.spin, spin_after=after.spin)
-    row = replace(
-        trial.row,
-        foreign_cpu_share=noise.foreign_cpu_share,
-        pressure_share=noise.pressure_share,
-        spin_before=before.spin,
-        spin_after=after.spin,
-        runnable_before=before.runnable,
-        runnable_after=after.runnable,
-    )
-    signs = "; ".join(interference.disturbances(noise, slow_core=not alike))
-    if row.verdict == "ok":
-        row = replace(row, disturbed=signs)
-    elif signs and row.verdict == f"void: {UNANSWERED}":
-        row = replace(row, disturbed=signs, verdict=f"{row.verdict}, while {signs}")
-    return replace(trial, row=row)
-
-
 def _from_intended(trial: Trial, account: schedule.Account, seconds: float) -> Trial:
     """Return an open load's trial with times that count from when requests were to be sent.
 
@@ -427,11 +251,3 @@ def _times_ms(latencies_us: Latencies) -> dict[str, Any]:
         "p99_ms": float(p99),
         "max_ms": float(latencies_us.max()) / 1000,
     }
-
-
-def void(row: TrialRow, reason: str, evidence: str | None) -> Trial:
-    """Return a trial that does not count, and why."""
-    one_line = " ".join(reason.split())
-    return Trial(
-        replace(row, verdict=f"void: {one_line}", first_error=evidence or reason), np.empty(0)
-    )

@@ -6,22 +6,19 @@ The road of a trial: see `assess`.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
 from harness.host import interference
 from harness.host.cgroup import ProcessGroup
 from harness.host.cores import Cores
-from harness.plan.interleaving import SHORTEST_S, Interleaving, Pace, interleave, pace
 from harness.plan.plan import Closed, Plan, Spec
 from harness.results.rows import TrialRow
 from harness.results.summary import BASELINE
@@ -31,10 +28,14 @@ from harness.target.server import Server, ServerFailed, Site, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target
 from harness.trial import ceiling, crosscheck
-from harness.trial.assess import Latencies, Seen, Surroundings, Trial, judge, least_served, void
+from harness.trial.assess import judge
 from harness.trial.barrier import Barrier
+from harness.trial.composite import CompositeContext
+from harness.trial.condition import Condition, Paces, by_condition
 from harness.trial.generator import Generator, LoadFailed
+from harness.trial.outcome import Latencies, Seen, Surroundings, Trial, void
 from harness.trial.prepare import Preparation, Prepared
+from harness.trial.self_check import least_served
 from workloads import tenants
 from workloads.load import spec as load
 
@@ -62,16 +63,6 @@ class _Seat:
 
 
 @dataclass
-class _Condition:
-    """Trials under one condition, made together: who waits for whom, what their pilots showed."""
-
-    prepared: Sequence[Prepared]
-    everybody: Barrier
-    paces: dict[str, Pace] = field(default_factory=dict)
-    alone: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass
 class _Window:
     """What is read at both ends of a measured window."""
 
@@ -80,7 +71,7 @@ class _Window:
     memory_mib: float = 0.0
 
 
-class Laboratory:
+class Laboratory(CompositeContext):
     """A context: on entering there are tenants and a generator, on leaving they are gone."""
 
     def __init__(
@@ -93,39 +84,28 @@ class Laboratory:
         self._own_cores = () if cores.shared else cores.server
         self._all_cores = sorted({*cores.server, *cores.generator})
         self._spin = interference.SpinProbe(self._own_cores)
-        self._paces: dict[tuple[str, ...], Pace] = {}
+        self._paces = Paces(plan)
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.site = settle(
-                self._belongings,
-                self._plan.tenants,
-                self._cores,
-                self._plan.page_pace,
-                ["python", *(target.language for target in self._targets)],
+    def _enter(self, stack: ExitStack) -> None:
+        self.site = settle(
+            self._belongings,
+            self._plan.tenants,
+            self._cores,
+            self._plan.page_pace,
+            ["python", *(target.language for target in self._targets)],
+        )
+        settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
+        key = self.site.credential_key
+        self._preparation = Preparation(self._plan, self._targets, settled, key)
+        log = self._belongings.scratch / "generator.log"
+        self._seats = [
+            _Seat(
+                site=self.site,
+                processes=self._belongings.processes,
+                generator=stack.enter_context(Generator(self._cores.generator, log)),
+                output=self._belongings.scratch / "trial.npy",
             )
-            settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
-            key = self.site.credential_key
-            self._preparation = Preparation(self._plan, self._targets, settled, key)
-            log = self._belongings.scratch / "generator.log"
-            self._seats = [
-                _Seat(
-                    site=self.site,
-                    processes=self._belongings.processes,
-                    generator=stack.enter_context(Generator(self._cores.generator, log)),
-                    output=self._belongings.scratch / "trial.npy",
-                )
-            ]
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        ]
 
     @property
     def generator_versions(self) -> dict[str, str]:
@@ -150,7 +130,7 @@ class Laboratory:
         The server of a target serves all its trials, one condition after the other. Where the
         baseline is one of the targets and not among the trials, it is there all the same.
         """
-        conditions = [self._condition(group) for group in _by_condition(specs)]
+        conditions = [self._condition(group) for group in by_condition(specs)]
         targets = list(dict.fromkeys(one.target.name for c in conditions for one in c.prepared))
         # In this thread, as a generator ends with the one that started it.
         while len(self._seats) < len(targets):
@@ -172,26 +152,14 @@ class Laboratory:
         judged = {
             trial.row.trial: trial
             for condition in conditions
-            for trial in judge(_under(condition, attempts), surroundings, BASELINE)
+            for trial in judge(condition.own(attempts), surroundings, BASELINE)
         }
-        self._learn_paces(conditions, judged)
+        self._paces.learn(conditions, judged)
         return [judged[spec.trial] for spec in specs]
 
-    def _learn_paces(self, conditions: Sequence[_Condition], judged: Mapping[str, Trial]) -> None:
-        """Set the paces of the next block: a pilot is short, and may have met a slow moment."""
-        for condition in conditions:
-            for spec in (one.spec for one in condition.prepared):
-                per_second = judged[spec.trial].row.requests_per_second
-                if per_second:
-                    self._paces[_pace_key(spec)] = self._pace(spec, per_second)
-
-    def _pace(self, spec: Spec, per_second: float) -> Pace:
-        assert isinstance(spec.load, Closed)
-        return pace(per_second, spec.load.users, self._plan.slice_s or SHORTEST_S)
-
-    def _condition(self, specs: Sequence[Spec]) -> _Condition:
+    def _condition(self, specs: Sequence[Spec]) -> Condition:
         prepared = [self._preparation.prepare(one) for one in (*specs, *self._companion(specs))]
-        return _Condition(prepared, Barrier(len(prepared)))
+        return Condition(prepared, Barrier(len(prepared)))
 
     def _companion(self, specs: Sequence[Spec]) -> list[Spec]:
         """Return the baseline's trial, for others to be compared with, if it is not there."""
@@ -224,7 +192,7 @@ class Laboratory:
             return _failed(prepared, error)
 
     def _attempts(
-        self, target: str, conditions: Sequence[_Condition], seat: _Seat
+        self, target: str, conditions: Sequence[Condition], seat: _Seat
     ) -> list[Seen | Trial]:
         """Return what was seen of all trials of a target, on one server, or what came of them."""
         parts = [
@@ -268,7 +236,7 @@ class Laboratory:
         prepared: Prepared,
         server: Server,
         seat: _Seat,
-        condition: _Condition,
+        condition: Condition,
         earlier: tuple[Mapping[str, Any], ...],
     ) -> Seen:
         """Load a server in its slices: after a pilot, when all others are ready as well.
@@ -280,7 +248,7 @@ class Laboratory:
         condition.everybody.meet()  # servers that start would be in the pilots' way
         earlier = (*earlier, *self._pilot(prepared, server, seat, condition))
         condition.everybody.meet()
-        interleaving = self._interleaving(condition)
+        interleaving = condition.interleaving(self._plan)
         epoch = 0.0
         window = _Window()
 
@@ -303,35 +271,19 @@ class Laboratory:
         return Seen(prepared.spec, row, done, _rows_of(done), first, last, slices, earlier)
 
     def _pilot(
-        self, prepared: Prepared, server: Server, seat: _Seat, condition: _Condition
+        self, prepared: Prepared, server: Server, seat: _Seat, condition: Condition
     ) -> Iterator[Mapping[str, Any]]:
         """Find the pace of a target, alone, unless an earlier block has; yield what was loaded."""
         spec = prepared.spec
-        key = _pace_key(spec)
-        if key not in self._paces:
+        known = self._paces.of(spec)
+        if known is None:
             command = prepared.addressed(server.host, server.port, seat.output)
             command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
             with condition.alone:
                 done = _loaded(server, seat, command, lambda _event, _at: None)
-            self._paces[key] = self._pace(spec, _rate_of(_rows_of(done)))
+            known = self._paces.note(spec, _rate_of(_rows_of(done)))
             yield done
-        condition.paces[spec.target] = self._paces[key]
-
-    def _interleaving(self, condition: _Condition) -> Interleaving:
-        """Return the slices of a condition's trials: the same to all who ask.
-
-        One that has failed before its pace was known has no slice that anybody needs.
-        """
-        specs = [one.spec for one in condition.prepared]
-        unknown = Pace(SHORTEST_S, 0.0)
-        names = [spec.target for spec in specs]
-        return interleave(
-            [condition.paces.get(name, unknown) for name in names],
-            names.index(BASELINE) if BASELINE in names else None,
-            self._plan.seconds_of(specs[0].workload),
-            self._plan.warmup_s,
-            f"{self._plan.seed}/{specs[0].block}/{specs[0].workload}/{specs[0].connection}",
-        )
+        condition.paces[spec.target] = known
 
     def _look(
         self, server: Server, seat: _Seat, window: _Window, everybody: Barrier | None
@@ -406,28 +358,6 @@ class Laboratory:
         begin, end = done["window"]
         inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
         return crosscheck.own(inside, end - begin, users)
-
-
-def _by_condition(specs: Sequence[Spec]) -> list[list[Spec]]:
-    groups: dict[tuple[str, ...], list[Spec]] = {}
-    for spec in specs:
-        key = (spec.workload, str(spec.load), spec.connection)
-        groups.setdefault(key, []).append(spec)
-    return list(groups.values())
-
-
-def _pace_key(spec: Spec) -> tuple[str, ...]:
-    return spec.target, spec.workload, str(spec.load), spec.connection
-
-
-def _under(condition: _Condition, attempts: Sequence[Seen | Trial]) -> list[Seen | Trial]:
-    """Return those of the attempts that are of a condition."""
-    names = {one.spec.trial for one in condition.prepared}
-    return [
-        one
-        for one in attempts
-        if (one.spec.trial if isinstance(one, Seen) else one.row.trial) in names
-    ]
 
 
 def _failed(prepared: Prepared, error: LoadFailed | ServerFailed) -> Trial:

@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.plan.plan import PROBE_BLOCK, Closed, Knee, Plan, Spec, Sweep
-from harness.trial.assess import Trial
 from harness.trial.bench import Bench
+from harness.trial.outcome import Trial
 from harness.trial.runner import Watcher
 
 RISE = 0.05

@@ -21,7 +21,7 @@ from harness.results.rows import TrialRow
 from harness.stats import self_checks
 from harness.stats.histogram import Histogram
 from harness.target import probes
-from harness.trial.assess import UNANSWERED, Latencies, Trial, void
+from harness.trial.outcome import UNANSWERED, Latencies, Trial, void
 
 Part = Mapping[str, Any]
 """What a generator says of its part: see `worker` and `part` in `workloads.load.several_hosts`."""

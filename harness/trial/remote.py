@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from harness.errors import IsobenchError
 from harness.host.polling import wait_until
@@ -19,9 +18,10 @@ from harness.plan.plan import Plan, Spec
 from harness.results.rows import TrialRow
 from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading, Served
 from harness.trial import merging
-from harness.trial.assess import Trial, void
 from harness.trial.bench import failed_load
+from harness.trial.composite import CompositeContext
 from harness.trial.generator import Generator, LoadFailed, import_path
+from harness.trial.outcome import Trial, void
 from harness.trial.prepare import Preparation, Prepared
 
 _COUNTED_S: Final = 5.0
@@ -46,7 +46,7 @@ class Hosts:
     patience_s: float = 60.0
 
 
-class RemoteBench:
+class RemoteBench(CompositeContext):
     """A context: on entering the generators have come, on leaving they are sent home."""
 
     def __init__(
@@ -58,32 +58,21 @@ class RemoteBench:
         self._preparation = Preparation(plan, [served.target], served.settled, _NO_KEY)
         self._local: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> Self:
+    def _enter(self, stack: ExitStack) -> None:
         hosts = self._hosts
-        with ExitStack() as stack:
-            arguments = (hosts.bind, str(hosts.master_port), str(hosts.key), self._version)
-            log = self._scratch / "master.log"
-            self._master = stack.enter_context(
-                Generator((), log, program=("workloads.load.several_hosts.master", *arguments))
-            )
-            port = int(self._master.wait()["port"])
-            stack.callback(self._end_local)
-            self._start_local(port)
-            count = hosts.generators + hosts.processes
-            try:
-                self.generators = self._master.gather(count, hosts.patience_s)
-            except LoadFailed as error:
-                raise IsobenchError(str(error), hint=error.hint) from error
-            self._stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+        arguments = (hosts.bind, str(hosts.master_port), str(hosts.key), self._version)
+        log = self._scratch / "master.log"
+        self._master = stack.enter_context(
+            Generator((), log, program=("workloads.load.several_hosts.master", *arguments))
+        )
+        port = int(self._master.wait()["port"])
+        stack.callback(self._end_local)
+        self._start_local(port)
+        count = hosts.generators + hosts.processes
+        try:
+            self.generators = self._master.gather(count, hosts.patience_s)
+        except LoadFailed as error:
+            raise IsobenchError(str(error), hint=error.hint) from error
 
     @property
     def generator_versions(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from harness.commands.signals import Interrupted
 from harness.plan.plan import Spec
-from harness.trial.assess import Trial
+from harness.trial.outcome import Trial
 from tests.harness.folders import ROW
 
 

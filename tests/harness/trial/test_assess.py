@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.host.interference import Noise, Witness
 from harness.plan.plan import Closed, Plan
-from harness.results.rows import TrialRow
 from harness.target.probes import Reading
 from harness.target.server import ServerUsage
-from harness.trial.assess import Latencies, Seen, Trial, assess, checked, witnessed
+from harness.trial.assess import assess
+from harness.trial.outcome import Latencies
 from tests.harness.folders import ROW as BARE
 
 PLAN = Plan(
@@ -206,60 +205,3 @@ def test_a_trial_that_falls_silent_is_not_measured_on_silence() -> None:
     row = assess(ROW, STEADY_DONE, loop(ends), FIRST, LAST).row
     assert row.verdict == "ok"
     assert row.requests == pytest.approx(1000, abs=1)
-
-
-def self_checked(**changes: Any) -> TrialRow:
-    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
-    trial = replace(trial, row=replace(trial.row, served=2402))
-    return checked(seen(Closed(2), **changes), trial, None).row
-
-
-def seen(load: Closed, **changes: Any) -> Seen:
-    spec = replace(SPECS[0], load=load)
-    return Seen(spec, ROW, STEADY_DONE | changes, np.empty((0, 2)), FIRST, LAST)
-
-
-def test_self_checks_passed() -> None:
-    assert (self_checked().verdict, self_checked().self_checks) == ("ok", "passed")
-
-
-def test_counts_that_contradict_make_a_trial_void() -> None:
-    row = self_checked(requests_total=2410)
-    assert row.verdict.startswith("void: a self-check failed: the client has 2412 answers")
-    assert row.self_checks == row.first_error.removeprefix("a self-check failed: ")  # type: ignore[union-attr]
-    assert row.requests_per_second is None
-    assert row.sent == 2402
-
-
-def test_a_contradiction_of_littles_law_is_kept_in_words() -> None:
-    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
-    trial = replace(trial, row=replace(trial.row, served=2402))
-    row = checked(seen(Closed(3)), trial, None).row
-    assert row.verdict == "ok"
-    assert (row.self_checks or "").startswith("Little's law: 3 users")
-
-
-def test_what_disturbed_a_trial_is_in_its_row() -> None:
-    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
-    noise = Noise(foreign_cpu_share=0.2, foreign_cpu_s=0.4, steal_share=0.0, pressure_share=0.9)
-    row = witnessed(trial, noise, Witness(1.0, 0), Witness(1.6, 2)).row
-    assert row.disturbed == (
-        "others took 20% of the server's core; the core was 1.6 times slower than at best after it"
-    )
-    assert (row.spin_before, row.spin_after, row.runnable_after) == (1.0, 1.6, 2)
-    quiet = witnessed(trial, Noise(), Witness(None, 0), Witness(None, 0)).row
-    assert (quiet.disturbed, quiet.spin_before) == ("", None)
-
-
-def test_a_trial_is_void_for_what_it_shows_and_only_silence_may_be_the_hosts_fault() -> None:
-    silent = replace(ROW, verdict="void: no request was answered in the measured window")
-    wrong = replace(ROW, verdict="void: 1 wrong answers, first: it lied")
-    noise = Noise(foreign_cpu_share=0.99, foreign_cpu_s=0.5)
-    told, kept, quiet = (
-        witnessed(Trial(row, np.empty(0)), one, Witness(None, 0), Witness(None, 0)).row
-        for row, one in ((silent, noise), (wrong, noise), (silent, Noise()))
-    )
-    assert told.verdict == f"{silent.verdict}, while others took 99% of the server's core"
-    assert told.disturbed == "others took 99% of the server's core"
-    assert (kept.verdict, kept.disturbed) == (wrong.verdict, None)
-    assert (quiet.verdict, quiet.disturbed) == (silent.verdict, None)

@@ -21,9 +21,9 @@ from harness.target.run_resources import Belongings
 from harness.target.server import Server
 from harness.target.targets import Target, choose
 from harness.trial import bench
-from harness.trial.assess import Trial
 from harness.trial.bench import Laboratory
 from harness.trial.generator import GeneratorFailed
+from harness.trial.outcome import Trial
 from tests.harness.host.test_interference import busy
 from tests.harness.live import PATIENCE, needs_root
 

@@ -10,7 +10,7 @@ from harness.plan.plan import Closed, Knee, Open, Plan, Portion, Spec, Sweep
 from harness.results.folder import ResultsFolder
 from harness.trial import knee as sweep
 from harness.trial import runner
-from harness.trial.assess import Trial
+from harness.trial.outcome import Trial
 from tests.harness.bench import Bench
 from tests.harness.live import MANIFEST
 from tests.harness.trial.test_runner import Watcher

@@ -13,7 +13,7 @@ from harness.stats.histogram import Histogram
 from harness.target.probes import Reading
 from harness.target.server import ServerUsage
 from harness.trial import merging
-from harness.trial.assess import Trial
+from harness.trial.outcome import Trial
 
 ROW = TrialRow(
     trial="001/dso/hello/closed:4/close", block=1, position=1, target="dso", kind="mode",

@@ -13,7 +13,7 @@ from harness.plan.stopping import FIRST_LOOK
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
 from harness.trial import runner
-from harness.trial.assess import Trial
+from harness.trial.outcome import Trial
 from tests.harness.bench import Bench
 from tests.harness.live import MANIFEST
 

@@ -22,7 +22,7 @@ from harness.host import fingerprint
 from harness.host.polling import wait_until
 from harness.plan.plan import Closed, Load, Open, Plan, Spec
 from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading, Served
-from harness.trial.assess import Trial
+from harness.trial.outcome import Trial
 from harness.trial.remote import Hosts, RemoteBench
 from tests.harness.trial.hosts import Host, address, hosts, obstacle
 from workloads import credential
