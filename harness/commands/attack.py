@@ -18,33 +18,32 @@ import reports
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.campaign import carry_out
 from harness.attack.findings import Assault, Findings, cautions, must_be_believed
-from harness.commands.doctor import sort_out
+from harness.commands.addition import Addition
 from harness.commands.folder import (
     Ground,
     Host,
     argv,
-    must_run,
     new_manifest,
     new_run_id,
-    now,
     open_or_create,
-    report_refused,
     warn_of_change,
 )
 from harness.commands.run import NO_PRODUCTS, Products
+from harness.commands.runnable import runnable
 from harness.errors import IsobenchError
 from harness.host import fingerprint, user_namespace
 from harness.results.folder import ResultsFolder
 from harness.results.rows import AttackRow
 from harness.target.run_resources import Belongings
 from harness.target.sites import settle
-from harness.target.targets import Refusal, Target, choose, peers_beside
+from harness.target.targets import Target, choose, peers_beside
 from harness.terminal import Terminal
 from reports.words import attack_peers
 from reports.words.attacks import terminal_matrix
 from workloads.attacks import LANGUAGES, Attack, every
 
 COMMAND: Final = "attack"
+_ADDITION: Final = Addition(COMMAND, ("attacks",), "attacks", resumable=True)
 CHECKED: Final = "opcache=checked"
 """The factor of products with PHP whose cache asks at each request who may read a script."""
 QUICK_TARGETS = ("dso", "harache", "ruid2")
@@ -71,12 +70,13 @@ def start(
     _must_have_identities()
     run_id = new_run_id()
     path = out or Path("results") / run_id
-    _must_have_room(path)
+    _ADDITION.must_have_room(path)
     with ExitStack() as stack:
         belongings = stack.enter_context(Belongings())
-        usable, refused = _sorted_out(targets, names if chosen else (), belongings, console)
+        site, needed = settle(belongings, 2, None), names if chosen else ()
+        usable, refused = runnable(targets, site, console, needed=needed)
         assault = Assault(usable, selected, seed)
-        ground = Ground(usable, tuple(refused), None, Host(fingerprint.fingerprint(), ()))
+        ground = Ground(usable, refused, None, Host(fingerprint.fingerprint(), ()))
         manifest = new_manifest(run_id, ground, seed)
         when = "between the run and the attacks"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
@@ -91,16 +91,12 @@ def resume(path: Path) -> None:
     _must_have_identities()
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
-        record = folder.manifest.also.get(COMMAND, {})
-        if record.get("finished_at", "") is not None:
-            raise IsobenchError(
-                f"{path} has no interrupted attacks",
-                hint="start anew in another folder: isobench attack --out DIR",
-            )
+        record = _ADDITION.interrupted(folder)
         belongings = stack.enter_context(Belongings())
         modules = tuple(Path(one) for one in record.get("modules", ()))
         targets = choose(record["targets"], peers=True, modules=modules)
-        usable, _ = _sorted_out(targets, record["targets"], belongings, console)
+        site = settle(belongings, 2, None)
+        usable, _ = runnable(targets, site, console, needed=record["targets"])
         when = "before the attacks were resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
         rows = folder.table("attacks")
@@ -123,20 +119,6 @@ def _with_products(names: Sequence[str], products: Products) -> list[Target]:
             if name not in names
         ]
     return choose([*names, *beside], peers=True, modules=products.modules)
-
-
-def _sorted_out(
-    targets: Sequence[Target], needed: Sequence[str], belongings: Belongings, console: Console
-) -> tuple[tuple[Target, ...], list[Refusal]]:
-    """Return the targets that this host can run, and the others, which the user is told of.
-
-    Raises IsobenchError where one that is `needed` is among these.
-    """
-    usable, refused = sort_out(targets, settle(belongings, 2, None))
-    report_refused(refused, console)
-    lacking = [one for one in refused if one.target.name in needed]
-    must_run(usable, lacking or refused, bool(lacking))
-    return tuple(usable), refused
 
 
 def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
@@ -178,11 +160,7 @@ def _attack(
         raise
     folder.replace_targets("attacks", _rows(assault, findings.attempts, findings.controls))
     folder.update(warnings=(*folder.manifest.warnings, *cautions(assault, findings)))
-    record = folder.manifest.also[COMMAND]
-    finished_at = now()
-    folder.note(COMMAND, {**record, "finished_at": finished_at})
-    if not folder.manifest.plan and folder.manifest.finished_at is None:
-        folder.finish()  # it was made for the attacks
+    _ADDITION.finish(folder)
     return findings
 
 
@@ -229,24 +207,6 @@ def _must_have_identities() -> None:
             "attacks must not run under your own uid, and no other uid is available: "
             f"{user_namespace.obstacle()}",
             hint="run isobench as root, or get a range of ids in /etc/subuid (see isobench doctor)",
-        )
-
-
-def _must_have_room(path: Path) -> None:
-    """Raise IsobenchError where no attacks can be written to this folder."""
-    if not (path / "run.json").exists():
-        ResultsFolder.must_be_free(path)
-        return
-    folder = ResultsFolder.open(path)
-    if folder.manifest.also.get(COMMAND, {}).get("finished_at", "") is None:
-        raise IsobenchError(
-            f"{path} has interrupted attacks",
-            hint=f"continue them: isobench attack --resume {path}",
-        )
-    if not folder.table("attacks").empty:
-        raise IsobenchError(
-            f"{path} already has attacks, which are never overwritten",
-            hint="choose another folder with --out",
         )
 
 

@@ -12,22 +12,19 @@ from typing import Any, Final
 from rich.console import Console
 
 import reports
-from harness.commands.doctor import sort_out
+from harness.commands.addition import Addition
 from harness.commands.folder import (
     Ground,
     Host,
     argv,
-    must_run,
     new_manifest,
     new_run_id,
-    now,
     open_or_create,
-    report_refused,
     warn_of_change,
 )
+from harness.commands.runnable import runnable
 from harness.density import cold, study
 from harness.density.procedure import Procedure, why_too_large
-from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import Cores, divide, running_on
 from harness.results.folder import ResultsFolder
@@ -40,7 +37,9 @@ from harness.trial.generator import Generator, usual_client
 from reports.words.density import left_out, sentences, terminal_table
 
 COMMAND: Final = "density"
-_TABLES: Final = ("density", "coldstarts")
+_ADDITION: Final = Addition(
+    COMMAND, ("density", "coldstarts"), "density measurements", resumable=True
+)
 
 
 def start(
@@ -58,7 +57,7 @@ def start(
     """
     run_id = new_run_id()
     path = out or Path("results") / f"density-{run_id}"
-    _must_have_room(path)
+    _ADDITION.must_have_room(path)
     targets = choose(names, peers=peers)
     if peers:
         known = {target.name for target in targets}
@@ -66,10 +65,10 @@ def start(
     host = Host.examine()
     cores = divide(probes.usable_cpus(), fingerprint.siblings())
     with Belongings() as belongings:
-        usable, refused = sort_out(targets, settle(belongings, 2, None))
-    report_refused(refused, console)
-    must_run(usable, refused, chosen)
-    ground = Ground(tuple(usable), tuple(refused), cores, host)
+        site = settle(belongings, 2, None)
+        needed = [target.name for target in targets] if chosen else ()
+        usable, refused = runnable(targets, site, console, needed=needed)
+    ground = Ground(usable, refused, cores, host)
     manifest = new_manifest(run_id, ground, procedure.seed)
     when = "between the run and the density study"
     with open_or_create(path, manifest, when, console) as folder:
@@ -84,12 +83,7 @@ def start(
 def resume(path: Path, console: Console) -> None:
     """Go on with a study that was interrupted, in its folder. Raises IsobenchError."""
     with ResultsFolder.open(path, writable=True) as folder:
-        record = folder.manifest.also.get(COMMAND, {})
-        if record.get("finished_at", "") is not None:
-            raise IsobenchError(
-                f"{path} has no interrupted density study",
-                hint="start anew in another folder: isobench density --out DIR",
-            )
+        record = _ADDITION.interrupted(folder)
         procedure = _procedure(record["procedure"])
         when = "before the density study was resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
@@ -112,23 +106,6 @@ def _record(procedure: Procedure, targets: Sequence[str]) -> dict[str, object]:
 def _procedure(fields: Mapping[str, Any]) -> Procedure:
     lists = {name: tuple(fields[name]) for name in ("tenants", "popularities")}
     return Procedure(**{**fields, **lists})
-
-
-def _must_have_room(path: Path) -> None:
-    if not (path / "run.json").exists():
-        ResultsFolder.must_be_free(path)
-        return
-    folder = ResultsFolder.open(path)
-    if folder.manifest.also.get(COMMAND, {}).get("finished_at", "") is None:
-        raise IsobenchError(
-            f"{path} has an interrupted density study",
-            hint=f"continue it: isobench density --resume {path}",
-        )
-    if not all(folder.table(name).empty for name in _TABLES):
-        raise IsobenchError(
-            f"{path} already has a density study, which is never overwritten",
-            hint="choose another folder with --out",
-        )
 
 
 class _Clock:
@@ -173,9 +150,7 @@ def _study(
             f"stopped: continue with: isobench density --resume {folder.path}", soft_wrap=True
         )
         raise
-    folder.note(COMMAND, {**folder.manifest.also[COMMAND], "finished_at": now()})
-    if not folder.manifest.plan and folder.manifest.finished_at is None:
-        folder.finish()  # it was made for the study
+    _ADDITION.finish(folder)
 
 
 def _languages(targets: Iterable[Target]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.commands.runnable import sort_out
 from harness.errors import Caution
 from harness.host import fingerprint, settings, speed, user_namespace
 from harness.host.cores import divide
@@ -22,11 +23,9 @@ from harness.plan.plan import CONNECTIONS
 from harness.results.format import duration, percent, span
 from harness.target import probes
 from harness.target.run_resources import Belongings
-from harness.target.server import Site, examine
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, available, choose, peers_beside
 from harness.terminal import styled
-from workloads import credential
 
 WIDTH: Final = 0.05
 """To within which share a ratio is to be known, when it is told how long a run takes."""
@@ -99,35 +98,6 @@ def _list(items: Iterable[str | Text]) -> Table:
     for item in items:
         lines.add_row("-", item)
     return lines
-
-
-def sort_out(
-    targets: Sequence[Target], site: Site, client: str = "lean"
-) -> tuple[list[Target], list[Refusal]]:
-    """Ask each target whether it can run here; return those that can and those that cannot.
-
-    `client` is what the load is generated with: it must be able to ask the target.
-    """
-    usable, refused = [], []
-    for target in targets:
-        found = _out_of_reach(target, client) or examine(target, site)
-        if isinstance(found, Refusal):
-            refused.append(found)
-        else:
-            usable.append(replace(target, interpreter=found.interpreter))
-    return usable, refused
-
-
-def _out_of_reach(target: Target, client: str) -> Refusal | None:
-    """Return why no client of ours can ask a target that goes by the client's identity."""
-    if not target.by_client:
-        return None
-    if client == "fasthttp":
-        words = f"the client {client} cannot send a credential in its packets"
-        return Refusal(target, words, "omit --client, or the target")
-    obstacle = credential.obstacle()
-    remedy = "run isobench as root of the host: root in a user namespace has no power there"
-    return Refusal(target, obstacle, remedy) if obstacle else None
 
 
 def diagnose(targets: Sequence[Target]) -> Diagnosis:

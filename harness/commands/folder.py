@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from harness.commands.arguments import arguments
-from harness.errors import Caution, IsobenchError
+from harness.errors import Caution
 from harness.host import fingerprint, settings
 from harness.host.cores import Cores
 from harness.results import provenance
@@ -126,23 +126,3 @@ def warn_of_change(
         caution = Caution(about, "do not compare results from before and after; measure again")
         folder.update(warnings=(*folder.manifest.warnings, caution))
         console.print(styled(("warning", "yellow"), f": {about}\n  remedy: {caution.advice}"))
-
-
-def report_refused(refused: Sequence[Refusal], console: Console) -> None:
-    """Say which targets this host cannot run, and what would change that."""
-    for refusal in refused:
-        console.print(
-            styled(
-                (f"without {refusal.target.name}", "yellow"),
-                f": {refusal.reason}\n  remedy: {refusal.hint}",
-            )
-        )
-
-
-def must_run(usable: Sequence[Target], refused: Sequence[Refusal], chosen: bool) -> None:
-    """Raise IsobenchError where this host can run none, or not all of those that were `chosen`."""
-    if not usable or (chosen and refused):
-        raise IsobenchError(
-            f"this host cannot run {refused[0].target.name}: {refused[0].reason}",
-            hint=refused[0].hint,
-        )

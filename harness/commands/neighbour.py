@@ -11,18 +11,17 @@ from typing import Final
 from rich.console import Console
 
 import reports
-from harness.commands.doctor import sort_out
+from harness.commands.addition import Addition
 from harness.commands.folder import (
     Ground,
     Host,
     argv,
-    must_run,
     new_manifest,
     new_run_id,
     now,
     open_or_create,
-    report_refused,
 )
+from harness.commands.runnable import runnable
 from harness.costs.display import Display
 from harness.errors import IsobenchError
 from harness.host import fingerprint
@@ -35,10 +34,11 @@ from harness.results.folder import ResultsFolder
 from harness.target import probes
 from harness.target.run_resources import Belongings
 from harness.target.sites import settle
-from harness.target.targets import Refusal, Target, choose
+from harness.target.targets import choose
 from reports.terminal import render_neighbour
 
 COMMAND: Final = "neighbour"
+_ADDITION: Final = Addition(COMMAND, (COMMAND,), "noisy neighbours")
 QUICK_TARGETS: Final = ("dso", "harache", "fastcgi")
 """What `--quick` measures: no isolation, a child for each request, a worker for each tenant."""
 LIMITS: Final = ("off", "on", "both")
@@ -66,14 +66,17 @@ def start(
     targets = choose(names)
     run_id = new_run_id()
     path = out or Path("results") / f"neighbour-{run_id}"
-    _must_have_room(path)
+    _ADDITION.must_have_room(path)
     host = Host.examine()
+    with Belongings() as belongings:
+        site = settle(belongings, 1, None)
+        needed = [target.name for target in targets] if chosen else ()
+        usable, refused = runnable(targets, site, console, needed=needed)
     with ExitStack() as stack:
-        usable, refused = _sorted_out(targets, chosen, console)
         belongings = stack.enter_context(Belongings())
         cores = divide(probes.usable_cpus(), fingerprint.siblings())
         place = stack.enter_context(Neighbourhood(belongings, effort, usable, cores, seed))
-        manifest = new_manifest(run_id, Ground(usable, tuple(refused), cores, host), seed)
+        manifest = new_manifest(run_id, Ground(usable, refused, cores, host), seed)
         manifest = replace(manifest, versions={**manifest.versions, **place.generator_versions})
         when = "between the run and the noise"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
@@ -87,9 +90,7 @@ def start(
         folder.note(COMMAND, record)
         with running_on(cores.generator):
             _measure(plan, effort, place, folder, console)
-        folder.note(COMMAND, {**record, "finished_at": now()})
-        if not folder.manifest.plan and folder.manifest.finished_at is None:
-            folder.finish()  # it was made for this
+        _ADDITION.finish(folder)
     page = reports.make(path)
     console.print(render_neighbour(ResultsFolder.open(path).table(COMMAND)))
     console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
@@ -98,17 +99,6 @@ def start(
 def _passes(limited: str, means: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Return what limits the tenants in each pass over the noises, () for nothing."""
     return [*([()] if limited != "on" else []), *([means] if limited != "off" else [])]
-
-
-def _sorted_out(
-    targets: Sequence[Target], chosen: bool, console: Console
-) -> tuple[tuple[Target, ...], list[Refusal]]:
-    """Return the targets that this host can run, and the others, which the user is told of."""
-    with Belongings() as belongings:
-        usable, refused = sort_out(targets, settle(belongings, 1, None))
-    report_refused(refused, console)
-    must_run(usable, refused, chosen)
-    return tuple(usable), refused
 
 
 def _measure(
@@ -128,14 +118,3 @@ def _measure(
             display.begins(one.block, f"{one.target}, limits: {one.limits}")
             folder.append_table(COMMAND, [asdict(row) for row in place.measure(one)])
             display.ended(effort.expected_s(1 + len(one.noises)))
-
-
-def _must_have_room(path: Path) -> None:
-    """Raise IsobenchError where nothing can be written to this folder."""
-    if not (path / "run.json").exists():
-        ResultsFolder.must_be_free(path)
-    elif not ResultsFolder.open(path).table(COMMAND).empty:
-        raise IsobenchError(
-            f"{path} already has noisy neighbours, which are never overwritten",
-            hint="choose another folder with --out, or omit it",
-        )

@@ -13,17 +13,15 @@ from typing import Final
 from rich.console import Console
 
 import reports
-from harness.commands.doctor import sort_out
 from harness.commands.folder import (
     Ground,
     Host,
     argv,
-    must_run,
     new_manifest,
     new_run_id,
     open_or_create,
-    report_refused,
 )
+from harness.commands.runnable import runnable
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import Cores, divide, running_on
@@ -70,10 +68,9 @@ def start(
         belongings, tracing = stack.enter_context(settled())
         pace = page_pace.measure(cores.server) if page_pace.needed([procedure.workload]) else None
         site = settle(belongings, procedure.tenants, cores, pace)
-        usable, refused = sort_out(targets, site)
-        report_refused(refused, console)
-        must_run(usable, refused, chosen)
-        ground = Ground(tuple(usable), tuple(refused), cores, host)
+        needed = [target.name for target in targets] if chosen else ()
+        usable, refused = runnable(targets, site, console, needed=needed)
+        ground = Ground(usable, refused, cores, host)
         folder = stack.enter_context(_folder(path, run_id, procedure, ground, console))
         record = {"argv": list(argv()), **asdict(procedure)}
         folder.note(COMMAND, record)

@@ -10,16 +10,14 @@ from pathlib import Path
 from rich.console import Console
 
 import reports
-from harness.commands.doctor import sort_out
 from harness.commands.folder import (
     Ground,
     Host,
-    must_run,
     new_manifest,
     new_run_id,
-    report_refused,
     warn_of_change,
 )
+from harness.commands.runnable import runnable, sort_out
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint as machine
 from harness.host.cores import Cores, divide, running_on
@@ -41,8 +39,8 @@ from harness.target.targets import (
 )
 from harness.terminal import styled
 from harness.trial import ceiling, crosscheck, knee, page_pace, runner
-from harness.trial.assess import Trial
 from harness.trial.bench import Bench, Laboratory
+from harness.trial.outcome import Trial
 from reports.terminal import render_table
 from reports.words import certainty
 from workloads import catalog, popularity
@@ -101,16 +99,15 @@ def start(
         if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
         laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
-        usable, refused = sort_out(targets, laboratory.site, plan.client)
-        report_refused(refused, console)
-        if not usable:
-            raise IsobenchError(
-                "none of the targets can run on this host",
-                hint=refused[0].hint if refused else "see isobench doctor",
-            )
-        must_run(usable, [one for one in refused if one.target.name in named], chosen)
+        usable, refused = runnable(
+            targets,
+            laboratory.site,
+            console,
+            needed=named if chosen else (),
+            client=plan.client,
+        )
         plan = _with_ceilings(replace(plan, targets=tuple(t.name for t in usable)), usable)
-        ground = Ground(tuple(usable), tuple(refused), cores, host)
+        ground = Ground(usable, refused, cores, host)
         manifest = new_manifest(run_id, ground, plan.seed, plan.to_json())
         on = {one.name: one.interpreter for one in usable if one.interpreter}
         used = {**laboratory.generator_versions, **_tool_versions(plan), **on}

@@ -17,12 +17,11 @@ from harness.commands import run
 from harness.commands.folder import (
     Ground,
     Host,
-    must_run,
     new_manifest,
     new_run_id,
     open_or_create,
 )
-from harness.errors import Caution, IsobenchError
+from harness.errors import Caution
 from harness.host.cores import Cores
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
@@ -67,15 +66,6 @@ def test_a_folder_is_created_once_and_added_to_later(tmp_path: Path) -> None:
         assert folder.manifest.run_id == "first"
     assert "the host changed later: cpu" in said.getvalue()
     assert len(ResultsFolder.open(tmp_path).manifest.warnings) == 2
-
-
-def test_a_chosen_target_must_run_and_others_may_be_left_out() -> None:
-    dso, cgi = choose(["dso", "cgi"])
-    refused = [Refusal(cgi, "no wrapper", "install one")]
-    must_run([dso], refused, False)
-    for usable, chosen in (([dso], True), ([], False)):
-        with pytest.raises(IsobenchError, match="cannot run cgi: no wrapper"):
-            must_run(usable, refused, chosen)
 
 
 def test_a_manifest_has_every_argument_defaults_included(monkeypatch: pytest.MonkeyPatch) -> None:
