@@ -26,8 +26,9 @@ from typing import TypeVar
 
 from harness.attack import controls, opening
 from harness.attack.errors import NothingToAttack, SceneFailed
-from harness.attack.scene import Scene, without_object
+from harness.attack.scene import Scene
 from harness.attack.seat import Seat
+from harness.attack.unsuited import without_object
 from harness.errors import IsobenchError
 from harness.target.server import Server
 from harness.target.targets import Target

@@ -8,7 +8,7 @@ from threading import Lock
 
 from harness.attack import attempt as attacks
 from harness.attack.attempt import Attempt, Outcome
-from harness.attack.scene import UNFIT
+from harness.attack.unsuited import UNFIT
 from harness.errors import Caution, IsobenchError
 from harness.target.targets import Target
 from workloads.attacks import Attack

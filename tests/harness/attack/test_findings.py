@@ -4,7 +4,7 @@ import pytest
 
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.findings import MOST_LISTED, Assault, Findings, cautions, must_be_believed
-from harness.attack.scene import UNCONTAINED
+from harness.attack.unsuited import UNCONTAINED
 from harness.errors import IsobenchError
 from harness.target.targets import choose
 from workloads.attacks import Attack, every, load
