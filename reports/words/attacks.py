@@ -216,7 +216,7 @@ def _overview(attacks: pd.DataFrame) -> str:
     found = [one for one in standings(attacks) if one.total.counted]
     number = attacks["attack"].nunique()
     if not found:
-        return f"Of {number} attacks none counts on any target."
+        return f"None of the {number} attacks gave a result on any target."
     found = sorted(found, key=lambda one: -one.share)
     best, worst = found[0], found[-1]
     if len(found) == 1:
@@ -236,8 +236,8 @@ def _without_result(attacks: pd.DataFrame) -> Iterator[str]:
     if len(errors):
         what, where = (_names(list(errors[column].unique())) for column in ("attack", "target"))
         yield (
-            f"{len(errors)} of {len(attacks)} tries gave no result and count nowhere: {what} on "
-            f"{where}."
+            f"{len(errors)} of {len(attacks)} attempts gave no result and are not counted: {what} "
+            f"on {where}."
         )
 
 
@@ -264,8 +264,8 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
         )
     edge = undominated([(place.target, place.rate, place.share) for place in found])
     second = (
-        f"The targets that no other one beats in both are {_names(edge)}; each of the rest is "
-        f"slower than one of them that stops no less ({condition.words()})."
+        f"The best trade-offs of speed and security are {_names(edge)}: each of the rest is slower "
+        f"than one of these that stops no less ({condition.words()})."
     )
     return [first, second]
 

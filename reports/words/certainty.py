@@ -74,12 +74,12 @@ def _end(stopped: Mapping[str, Any]) -> str:
     spent = span(stopped["spent_s"])
     if stopped["by"] == "precision":
         return (
-            f"The run ended after {blocks}, {spent}, since every interval was within "
+            f"The run ended after {blocks}, {spent}, because every interval was within "
             f"±{_as_typed(stopped['precision'])}."
         )
     if stopped["by"] == "budget":
         return f"The run ended after {blocks}, {spent}: another would not have fit in its budget."
-    return f"The run ended after {blocks}, {spent}, which was their bound."
+    return f"The run ended after {blocks}, {spent}, the number that was asked for."
 
 
 def _more(stopped: Mapping[str, Any]) -> Iterator[str]:

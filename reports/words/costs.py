@@ -67,15 +67,15 @@ def _forks(costs: pd.DataFrame) -> Iterator[str]:
     off = _furthest(of_fork[of_fork["name"] == "fork"], fork)
     if off > STRAIGHT:
         yield (
-            f"That is no straight line: its furthest size lies {percent(off)} off, so go by the "
-            "size that is nearest to yours."
+            f"That is not linear: the worst size is {percent(off)} off the line, so use the size "
+            "nearest to yours."
         )
     # At the largest heap, where copying would show.
     largest = _creation(costs).groupby("name").last()["value_us"]
     flat = [name for name in ("thread", "vfork", "posix_spawn of static C") if name in largest]
     if flat:
         parts = [f"{name} {duration(float(largest[name]))}" for name in flat]
-        yield f"What copies no page tables costs the same at every size: {join(parts)}."
+        yield f"Calls that copy no page tables cost the same at every size: {join(parts)}."
 
 
 def _programs(costs: pd.DataFrame) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _programs(costs: pd.DataFrame) -> Iterator[str]:
         if way in least and "fork" in least
     ]
     if parts:
-        yield f"To a fork, exec and the end of a program add: {join(parts)}."
+        yield f"Beyond the fork, exec and exit of a program cost: {join(parts)}."
 
 
 def _namespaces(costs: pd.DataFrame) -> Iterator[str]:
@@ -105,11 +105,11 @@ def _namespaces(costs: pd.DataFrame) -> Iterator[str]:
     }
     # What is within a tenth of the clone3 itself could not be told from it.
     telling = {name: more for name, more in added.items() if more > least["clone3"] / 10}
-    parts = [f"{name} {duration(more)}" for name, more in _dearest_first(telling)]
+    parts = [f"{name} {duration(more)}" for name, more in _most_expensive_first(telling)]
     others = [name for name in added if name not in telling]
     if parts:
         rest = f"; {join(others)} next to nothing" if others else ""
-        yield f"A new namespace adds to a clone3: {join(parts)}{rest}."
+        yield f"A new namespace adds to the cost of clone3: {join(parts)}{rest}."
 
 
 def _heap(costs: pd.DataFrame) -> Iterator[str]:
@@ -120,11 +120,11 @@ def _heap(costs: pd.DataFrame) -> Iterator[str]:
     price = look["value_us"] - leave["value_us"] - alone["value_us"]
     pages = look["page_faults"] - leave["page_faults"]
     yield (
-        f"A child that only looks at {count(look['heap_mib'])} MiB of Python objects takes "
+        f"A child that only reads {count(look['heap_mib'])} MiB of Python objects takes "
         f"{duration(look['value_us'])}. Of this {duration(leave['value_us'])} is fork and exit, "
-        f"{duration(alone['value_us'])} the looking, and {duration(price)} the price of copying "
-        f"{count(pages)} pages on write ({duration(price / pages)} each), since looking at an "
-        "object writes its reference count."
+        f"{duration(alone['value_us'])} the reading, and {duration(price)} the cost of copying "
+        f"{count(pages)} pages on write ({duration(price / pages)} each): reading an object "
+        "writes its reference count."
     )
     plain, frozen, own = (
         told.get(name)
@@ -139,8 +139,8 @@ def _heap(costs: pd.DataFrame) -> Iterator[str]:
             f"A child that collects garbage takes {duration(plain['value_us'])} "
             f"({count(plain['page_faults'])} page faults), where the parent itself takes "
             f"{duration(own['value_us'])}; after gc.freeze in the parent it takes "
-            f"{duration(frozen['value_us'])} ({count(frozen['page_faults'])}). gc.freeze spares "
-            "the collector's writes, not those of looking."
+            f"{duration(frozen['value_us'])} ({count(frozen['page_faults'])}). gc.freeze avoids "
+            "the collector's writes, not those of reading."
         )
 
 
@@ -151,8 +151,8 @@ def _workers(costs: pd.DataFrame) -> Iterator[str]:
     ]
     if parts:
         yield (
-            "A tenant's permanent worker takes, to start at the tenant's first request, and of "
-            f"memory (PSS): {'; '.join(parts)}."
+            "Starting a tenant's permanent worker at the first request takes, and the worker's "
+            f"memory (PSS) is: {'; '.join(parts)}."
         )
 
 
@@ -165,7 +165,7 @@ def _launches(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
     families = best.groupby(best["name"].str.split(" [0-9]").str[0], sort=False)
     parts = [_family(str(name), family.to_dict("records")) for name, family in families]
     yield (
-        "From exec to a script's first line, each interpreter started its quickest way: "
+        "From exec to the first line of a script, each interpreter with its fastest options: "
         f"{join(parts)}."
     )
     own = starts(costs, interpreter)
@@ -177,7 +177,7 @@ def _launches(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
             else ""
         )
         yield (
-            f"{interpreter}, the tenants' interpreter, has exited {duration(bare['exit_us'])} "
+            f"{interpreter}, the tenants' interpreter, exits {duration(bare['exit_us'])} "
             f"after its exec with -I -S, {duration(full['exit_us'])} without options"
             f"{files}."
         )
@@ -189,8 +189,8 @@ def _byte_code(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
     if set(states) <= own.keys():
         warm, cold = (float(own[state]["first_us"]) for state in states)
         yield (
-            "With the imports of the workload `imports`, its first line comes after "
-            f"{duration(warm)} when their byte code is there, {duration(cold)} when it is not "
+            "With the imports of the workload `imports`, the script begins after "
+            f"{duration(warm)} if their byte code is cached, {duration(cold)} if it is not "
             f"({count(cold / warm)} times as long)."
         )
 
@@ -243,7 +243,7 @@ def _imports(costs: pd.DataFrame) -> Iterator[str]:
     if not table.empty:
         parts = [f"{row['module']} {row['own code']}" for row in table.to_dict("records")]
         most = f"The {len(parts)} most expensive imports"
-        yield f"{most} of the workloads, each by itself: {join(parts)}."
+        yield f"{most} of the workloads, by their own code: {join(parts)}."
 
 
 def launches(costs: pd.DataFrame) -> pd.DataFrame:
@@ -413,7 +413,7 @@ def _brief(value: float) -> str:
     return count(float(f"{value:.2g}"))
 
 
-def _dearest_first(costs: Mapping[str, float]) -> list[tuple[str, float]]:
+def _most_expensive_first(costs: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(costs.items(), key=lambda one: -one[1])
 
 

@@ -51,12 +51,12 @@ def _fits(cost: TenantCost) -> str:
         return f"{told}."
     slope = cost.line.slope
     if math.isnan(slope.low) or slope.low <= 0:
-        return f"{told}; a further active tenant costs too little to be measured."
+        return f"{told}; the cost of one more active tenant is too small to measure."
     told += (
-        f"; a further active tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
+        f"; one more active tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
     )
     if math.isfinite(cost.most_tenants):
-        told += f", so about {_rounded(cost.most_tenants):,} fit into this host"
+        told += f", so about {_rounded(cost.most_tenants):,} fit on this host"
     return f"{told}."
 
 
@@ -69,7 +69,7 @@ def _cold(starts: pd.DataFrame) -> Iterator[str]:
             for row in each(known)
         ]
         if parts:
-            yield f"`{target}` gives a first answer after {'; '.join(parts)}."
+            yield f"`{target}` first answers after {'; '.join(parts)}."
 
 
 def terminal_table(density: pd.DataFrame) -> Table:

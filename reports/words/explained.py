@@ -286,7 +286,7 @@ def findings(
     For the latter also, from `most_expensive`, the phases by target that take its additional time.
     """
     sentences = [
-        f"{one.target} costs {duration(one.measured_us)} of CPU time a request, which comes from "
+        f"{one.target} costs {duration(one.measured_us)} of CPU time per request: "
         + bare_costs.join(_with_times(_telling(one)))
         + "."
         for one in explanations
@@ -294,14 +294,14 @@ def findings(
     ]
     if less := _off(explanations, 1):
         sentences.append(
-            f"Bare costs do not explain {less}: these do something that no bare cost stands for, "
-            "or waste something."
+            f"Bare costs do not explain {less}: they do work that the cost model does not cover, "
+            "or work that is unnecessary."
         )
         sentences += _where(explanations, most_expensive or {})
     if more := _off(explanations, -1):
         sentences.append(
-            f"Bare costs come to more than {more}: the host was slower when they were measured, or "
-            "a part is counted twice."
+            f"Bare costs exceed {more}: the host was slower when they were measured, or a part is "
+            "counted twice."
         )
     return sentences
 
@@ -311,8 +311,8 @@ def _where(
 ) -> list[str]:
     """Return a sentence for each target that costs more than its parts: in which phases."""
     return [
-        f"By its profile, {one.target} takes longer than {BASELINE} "
-        f"most of all in {bare_costs.join(_with_times(parts))}."
+        f"According to its profile, {one.target} spends the time beyond {BASELINE} "
+        f"mostly in {bare_costs.join(_with_times(parts))}."
         for one in explanations
         if not one.explained and one.difference > 0 and (parts := most_expensive.get(one.target))
     ]

@@ -39,7 +39,7 @@ def ceilings(summary: pd.DataFrame) -> list[str]:
         for unit, (where, rows) in zip(units, measured, strict=False)
     ]
     return [
-        "The ceiling of the load generator, what it gets from a responder that does nothing, was "
+        "The load generator's ceiling, its rate against a responder that does nothing, was "
         f"{_join(ceilings)}.",
         *(sentence for where, rows in measured for sentence in _bound(where, rows)),
     ]
@@ -52,8 +52,8 @@ def _bound(where: str, rows: pd.DataFrame) -> Iterator[str]:
         of_ceiling = percent(row["ceiling_share"])
         rate = count(row["requests_per_second"])
         yield (
-            f"{row['target']} came to {of_ceiling} of the ceiling{where}, so that {rate} is a "
-            f"lower bound{of_core}."
+            f"{row['target']} reached {of_ceiling} of the ceiling{where}, so {rate} is a lower "
+            f"bound{of_core}."
         )
 
 
@@ -71,7 +71,7 @@ def _agreement(rows: Sequence[Row]) -> Iterator[str]:
         return
     close = [row for row in rows if abs(row["rate_difference"]) <= AGREEMENT]
     yield (
-        f"{rows[0]['tool']} put the same loads on the same servers: its rate was within "
+        f"{rows[0]['tool']} loaded the same servers in the same way: its rate was within "
         f"{percent(AGREEMENT)} of ours in {len(close)} of {len(rows)} comparisons."
     )
     widest = max(rows, key=lambda row: abs(float(row["rate_difference"])))
@@ -84,8 +84,8 @@ def _agreement(rows: Sequence[Row]) -> Iterator[str]:
 
 def _headroom(row: Row) -> str:
     return (
-        f"From the responder that does nothing ({_where(row)}), {_rates(row)} requests per second: "
-        "so much is the generators' own doing."
+        f"Against the responder that does nothing ({_where(row)}), {_rates(row)} requests per "
+        "second: that difference is the generators' own."
     )
 
 
@@ -148,8 +148,8 @@ def _knees(swept: Sequence[Swept]) -> Iterator[str]:
     ]
     if known:
         yield (
-            "The most that users who wait for each answer got (the knee, of which these loads are "
-            f"20, 50, 80 and 95%): {_join(known)} requests per second."
+            "The highest rate under a closed load (the knee, of which these loads are 20, 50, 80 "
+            f"and 95%) was {_join(known)} requests per second."
         )
 
 
@@ -172,9 +172,7 @@ def _sweep(place: Place, swept: Sequence[Swept]) -> str:
         f"too few requests to tell with {_join(unknown)}" if unknown else "",
     ]
     where = f"{workload}, {connection_words(connection)}"
-    return (
-        f"When the load is offered and not awaited ({where}): {'; '.join(filter(None, sentences))}."
-    )
+    return f"Under open load ({where}): {'; '.join(filter(None, sentences))}."
 
 
 def _offered(point: Any) -> float:

@@ -46,7 +46,7 @@ def _costs(pages: PageCosts, baseline: str, several: bool) -> Iterator[str]:
     little = [cost.target for cost in others if 1 - cost.shares[place].mid < _LITTLE]
     if little:
         costs = "costs" if len(little) == 1 else "cost"
-        yield f"Less than {_LITTLE:.0%} of it {costs} {join(little)}."
+        yield f"{join(little)} {costs} less than {_LITTLE:.0%} of it."
 
 
 def _cost(share: Interval) -> str:
@@ -63,7 +63,7 @@ def _checks(pages: PageCosts) -> Iterator[str]:
         return
     held = sum(check.holds for check in pages.checks)
     unsure = sum(not check.sure for check in pages.checks)
-    of_these = f" (of {unsure} the interval reaches across that limit)" if unsure else ""
+    of_these = f" (for {unsure}, the interval crosses that limit)" if unsure else ""
     worst = max(pages.checks, key=lambda check: abs(check.ratio.mid - 1))
     furthest = f"{worst.target} with {worst.workload}, is {_share(worst.measured)}"
     yield (

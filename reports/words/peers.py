@@ -24,11 +24,11 @@ def _sentences(one: BesidePeers, *, several: bool) -> Iterator[str]:
     for pair in one.pairs:
         if pair.aborts:
             yield (
-                f"{begin}{pair.aborts} processes of {pair.peer} were ended by a signal, and new "
-                f"ones had to be started: compare it with {pair.mode} by CPU time."
+                f"{begin}{pair.aborts} processes of {pair.peer} were killed by a signal and had to "
+                f"be replaced: compare it with {pair.mode} by CPU time."
             )
     if math.isnan(one.tau.mid):
-        words = "here are too few pairs to tell an order."
+        words = "here are too few pairs to compare their order."
         yield f"{begin}t{words}" if begin else f"T{words}"
         return
     held = one.couples - len(one.inversions)

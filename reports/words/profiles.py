@@ -12,10 +12,10 @@ from harness.results.format import count, duration, percent
 
 HEADING: Final = "Where the time of a request goes"
 LEGEND: Final = (
-    "Medians of requests that one client sent one after the other to one worker, each over a "
-    "connection of its own; a pass apart from all other measurements. The upright line is the "
-    "median time from connecting to the whole answer; what is pale follows after the answer was "
-    "sent, and throughput pays for it. Bars are to scale within their panel."
+    "Medians of requests that one client sent to one worker, one at a time, each over a new "
+    "connection; measured separately from everything else. The vertical line is the median time "
+    "from connecting to the complete response; pale phases follow the response, and cost "
+    "throughput. Bars are to scale within their panel."
 )
 
 _NAMED: Final = 4
@@ -63,7 +63,7 @@ def _sums(found: pd.DataFrame) -> Iterator[str]:
         of = low if low == high else f"{low} to {high}"
         yield f"In the median request of each target the phases come to {of} of its time."
     if lost := int(found["disordered"].sum()):
-        yield f"{lost} requests passed a point too early to be counted."
+        yield f"{lost} requests passed a probe point too early and are not counted."
 
 
 def _missing(found: pd.DataFrame) -> Iterator[str]:
@@ -71,8 +71,8 @@ def _missing(found: pd.DataFrame) -> Iterator[str]:
         if missing:
             names = _join([f"`{name}`" for name in rows["target"]])
             yield (
-                f"The kernel's view was not to be had ({why or 'it saw nothing'}), so in {names} "
-                f"what only the kernel can tell ({missing}) is part of the phase after it."
+                f"Kernel tracing was unavailable ({why or 'it recorded nothing'}), so in {names} "
+                f"the phases that only the kernel sees ({missing}) are in the phase after them."
             )
 
 
@@ -80,8 +80,8 @@ def _cost(found: pd.DataFrame) -> Iterator[str]:
     for row in found[found["stamping_cost"].notna()].to_dict("records"):
         low, high = percent(row["stamping_cost_low"]), percent(row["stamping_cost_high"])
         yield (
-            f"Stamping costs `{row['target']}` {percent(row['stamping_cost'])} of its requests per "
-            f"second (95% interval {low} to {high}); in all other measurements there is none."
+            f"Recording timestamps costs `{row['target']}` {percent(row['stamping_cost'])} of its "
+            f"requests per second (95% interval {low} to {high}); no other measurement does so."
         )
 
 

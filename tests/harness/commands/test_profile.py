@@ -79,7 +79,7 @@ def test_an_earlier_runs_folder_gets_profiles_besides_and_again(
     assert cost["stamping_cost_low"] <= cost["stamping_cost"] <= cost["stamping_cost_high"]
     page = (out / "report.html").read_text()
     assert "Throughput" in page
-    assert "Stamping costs <code>dso</code>" in page
+    assert "Recording timestamps costs <code>dso</code>" in page
 
 
 @pytest.mark.parametrize(

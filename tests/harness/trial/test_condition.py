@@ -50,7 +50,7 @@ def test_the_paces_of_the_next_block_are_those_of_the_trials_that_counted() -> N
     one = condition()
     paces = Paces(PLAN)
     first, second = (prepared.spec for prepared in one.prepared)
-    void = replace(ROW, trial=second.trial, requests_per_second=None)
+    void = replace(ROW, trial=second.trial, verdict="void: gone", requests_per_second=None)
     counted = replace(ROW, trial=first.trial, requests_per_second=500.0)
     empty = Trial(ROW, np.empty(0))
     judged = {row.trial: replace(empty, row=row) for row in (counted, void)}

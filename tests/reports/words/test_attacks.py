@@ -65,7 +65,7 @@ def test_nothing_that_counts_is_a_dash_and_an_error_is_none() -> None:
 
 def test_errors_are_named_in_words() -> None:
     said = hostility.sentences(attacks(a="x?..", b="..?."), pd.DataFrame())
-    assert "2 of 8 tries gave no result and count nowhere: two and three on a and b." in said
+    assert "2 of 8 attempts gave no result and are not counted: two and three on a and b." in said
 
 
 @pytest.mark.parametrize("letters", ["????", "    ", "? ? "])
@@ -82,7 +82,10 @@ def test_a_target_of_which_nothing_counts_is_last_and_has_no_place(
 
 def test_where_nothing_counts_at_all_that_is_said() -> None:
     rows = attacks(a="????", b="    ")
-    assert hostility.sentences(rows, pd.DataFrame())[0] == "Of 4 attacks none counts on any target."
+    assert (
+        hostility.sentences(rows, pd.DataFrame())[0]
+        == "None of the 4 attacks gave a result on any target."
+    )
     assert attack_figures.matrix(rows).axes
 
 
@@ -119,7 +122,7 @@ def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> N
     assert "suexec stopped the largest share, 100% (4/4 that apply to it), and dso" in overview
     assert answer.startswith("No target here is as fast as dso (14,200 requests per second, 0%")
     assert "the fastest that does is ruid2" in answer
-    assert "in both are dso, ruid2 and suexec;" in edge
+    assert edge.startswith("The best trade-offs of speed and security are dso, ruid2 and suexec:")
 
 
 def test_a_target_that_is_both_would_be_named(make_folder: MakeFolder) -> None:

@@ -85,8 +85,8 @@ def test_what_ended_a_run_and_what_more_would_cost() -> None:
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ("precision", "since every interval was within ±3%."),
-        ("blocks", "which was their bound."),
+        ("precision", "because every interval was within ±3%."),
+        ("blocks", "the number that was asked for."),
     ],
 )
 def test_other_ends(by: str, said: str) -> None:

@@ -36,12 +36,12 @@ NO_STARTS = pd.DataFrame(columns=list(ColdStartRow.__dataclass_fields__))
 def test_a_sentence_says_what_fits_at_which_p99_and_what_one_more_costs() -> None:
     dso, router = words.sentences(study(), NO_STARTS)
     assert dso == (
-        "`dso`: 1,000 tenants fit in 20 MiB at p99 below 24 ms; a further active tenant costs too "
-        "little to be measured."
+        "`dso`: 1,000 tenants fit in 20 MiB at p99 below 24 ms; the cost of one more active "
+        "tenant is too small to measure."
     )
     assert router == (
-        "`router`: 1,000 tenants fit in 2 GiB at p99 below 24 ms; a further active tenant costs "
-        "2 MiB (2 to 2), so about 9,900 fit into this host."
+        "`router`: 1,000 tenants fit in 2 GiB at p99 below 24 ms; one more active tenant costs "
+        "2 MiB (2 to 2), so about 9,900 fit on this host."
     )
 
 
@@ -73,7 +73,7 @@ def test_cold_starts_are_told_for_each_state_and_page_cache() -> None:
     starts = pd.DataFrame([vars(row)])
     (sentence,) = words.sentences(study().iloc[:0], starts)
     assert sentence == (
-        "`router` gives a first answer after 12.3 ms (p99 40) when evicted, page cache cold."
+        "`router` first answers after 12.3 ms (p99 40) when evicted, page cache cold."
     )
     assert words.cold_table(starts).iloc[0].tolist() == [
         *("router", "evicted", "cold", "30", "12.3", "11 to 14", "40", "")

@@ -91,7 +91,7 @@ def test_a_sweep_says_what_its_loads_are_shares_of() -> None:
     ]
     _, knees = loads.sweeps({CLOSE: known})
     assert knees.endswith(
-        "20, 50, 80 and 95%): dso at least 10,000 (1 user) and ruid2 8,000 (4 users) "
+        "20, 50, 80 and 95%) was dso at least 10,000 (1 user) and ruid2 8,000 (4 users) "
         "requests per second."
     )
 
@@ -125,11 +125,11 @@ def test_a_ceiling_is_told_and_who_came_near_it() -> None:
     )
     ceiling, bound = loads.ceilings(summary)
     assert ceiling == (
-        "The ceiling of the load generator, what it gets from a responder that does nothing, was "
+        "The load generator's ceiling, its rate against a responder that does nothing, was "
         "10,000 requests per second."
     )
     assert bound == (
-        "dso came to 80% of the ceiling, so that 8,000 is a lower bound; "
+        "dso reached 80% of the ceiling, so 8,000 is a lower bound; "
         "its CPU time would allow 12,000."
     )
     both = pd.concat([summary, summary.assign(connection="keep-alive", ceiling_per_second=20_000)])

@@ -40,7 +40,7 @@ def test_of_several_conditions_each_is_named(pages: list[PageCosts]) -> None:
 def test_targets_that_cost_next_to_nothing_are_named() -> None:
     frame = trials()
     frame.loc[frame["target"] == "harache", "server_cpu_us_per_request"] = 80.0
-    assert "Less than 1% of it costs harache." in sentences(page_costs(frame))
+    assert "harache costs less than 1% of it." in sentences(page_costs(frame))
 
 
 def test_a_page_that_was_not_predicted_is_told_in_words() -> None:
@@ -53,7 +53,7 @@ def test_a_page_that_was_not_predicted_is_told_in_words() -> None:
 def test_an_uncertain_verdict_says_so() -> None:
     (one,) = page_costs(trials(pages_us=[5_000], scatter=0.2))
     assert set(checks_table(one)["within 10%"]) <= {"yes, not surely", "no, not surely"}
-    assert "(of 2 the interval reaches across that limit)" in sentences([one])[-1]
+    assert "(for 2, the interval crosses that limit)" in sentences([one])[-1]
 
 
 def test_an_interval_that_says_nothing_is_not_spelt_out() -> None:

@@ -28,7 +28,7 @@ def test_an_order_is_told_with_its_inversions() -> None:
 
 def test_a_single_pair_has_no_order() -> None:
     one = BesidePeers(CONDITION, (DSO,), Interval(math.nan, math.nan, math.nan), 0, ())
-    assert words.sentences([one]) == ["There are too few pairs to tell an order."]
+    assert words.sentences([one]) == ["There are too few pairs to compare their order."]
 
 
 def test_a_pair_is_a_line_and_what_is_unknown_a_dash() -> None:
@@ -49,6 +49,6 @@ def test_a_product_that_breaks_is_named_with_its_aborts() -> None:
     broken = Pair("dso", "apache-php", Interval(*[math.nan] * 3), ONLY, KNOWN, 28)
     said = words.sentences([BesidePeers(CONDITION, (broken,), Interval(*[math.nan] * 3), 0, ())])
     assert said[0] == (
-        "28 processes of apache-php were ended by a signal, and new ones had to be started: "
+        "28 processes of apache-php were killed by a signal and had to be replaced: "
         "compare it with dso by CPU time."
     )

@@ -32,20 +32,20 @@ def test_sums_that_hold_and_sums_that_do_not() -> None:
     assert "In the median request of each target the phases come to 100% of its time." in said()
     off = said(accounted=[1.0, 0.9, 1.0])
     assert "The phases do not add up to the time of a request in `ruid2` (90%)." in off
-    assert "3 requests passed a point too early" in said(disordered=[3, 0, 0])
+    assert "3 requests passed a probe point too early" in said(disordered=[3, 0, 0])
 
 
 def test_what_is_missing_is_named_with_the_reason() -> None:
     text = said(missing="fork, exec", no_kernel_view="tracefs cannot be opened: Permission denied")
     assert (
-        "(tracefs cannot be opened: Permission denied), so in `dso`, `ruid2` and `suid2` what only "
-        "the kernel can tell (fork, exec) is part of the phase after it." in text
+        "(tracefs cannot be opened: Permission denied), so in `dso`, `ruid2` and `suid2` the "
+        "phases that only the kernel sees (fork, exec) are in the phase after them." in text
     )
-    assert "kernel" not in said()
+    assert "ernel" not in said()
 
 
 def test_the_cost_of_stamping_is_said_where_it_is_known() -> None:
-    assert "Stamping costs `dso` 1.2% of its requests per second" in said()
+    assert "Recording timestamps costs `dso` 1.2% of its requests per second" in said()
 
 
 def test_the_table_of_phases_follows_the_course_of_a_request() -> None:

@@ -354,7 +354,7 @@ def test_nothing_is_right_that_is_wrong_to_the_reference(
 
 SANITIZED = r"""
 import random, socket, sys, threading, time
-sys.path.insert(0, "tests/workloads/load")
+sys.path.insert(0, "tests/workloads/load/clients")
 from pathlib import Path
 from workloads.catalog import WORKLOADS
 from workloads.load.clients.compiled import ClosedLoop
