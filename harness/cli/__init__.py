@@ -1,0 +1,124 @@
+"""The command `isobench`: its commands in the order of the help, and how it ends.
+
+The options of each command are in a module beside this one; `harness.commands` has what it does.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from harness.cli import attack, costs, density, host, neighbour, profile, results, run, serve
+from harness.commands.arguments import given
+from harness.commands.signals import Interrupted, hear_of_children, interruptible
+from harness.errors import IsobenchError, of_system
+from harness.host import fingerprint, surroundings, user_namespace
+from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable
+from workloads.errors import WorkloadError
+
+
+class Recorded(TyperCommand):
+    """A command whose arguments, defaults included, are written into run.json."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry the command out."""
+        with given(ctx.params):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="isobench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(wanted: bool) -> None:
+    """Print the version and end, if that was asked for."""
+    if wanted:
+        Terminal().print(f"isobench {fingerprint.own_version()}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def isobench(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Measure what each isolation mode of a multi-tenant web server costs."""
+
+
+app.command(cls=Recorded)(run.run)
+app.command(cls=Recorded)(costs.costs)
+app.command(cls=Recorded)(profile.profile)
+app.command()(serve.serve)
+app.command()(serve.generate)
+app.command()(host.doctor)
+app.command(cls=Recorded)(host.selftest)
+app.command(cls=Recorded)(attack.attack)
+app.command(cls=Recorded)(neighbour.neighbour)
+app.command(cls=Recorded)(density.density)
+app.command()(results.report)
+app.command()(results.compare)
+app.command()(results.export)
+app.command()(results.bundle)
+app.command(cls=Recorded)(results.replay)
+
+_PRIVILEGED = (
+    "run", "attack", "costs", "profile", "serve", "doctor", "selftest", "density", "neighbour",
+    "replay",
+)  # fmt: skip
+
+
+def main() -> int:
+    """Run the command line; return the exit code (0 done, 1 a check failed, 2 wrong usage)."""
+    hear_of_children()
+    try:
+        with interruptible():
+            surroundings.settle()
+            # Before the arguments are parsed, since this may start the program anew.
+            if sys.argv[1:2] in ([name] for name in _PRIVILEGED):
+                user_namespace.gain()
+            return _carried_out()
+    except (IsobenchError, WorkloadError) as error:
+        return _refused(error)
+    except BrokenPipeError:
+        abandon_output()
+        return BROKEN_PIPE
+    except OSError as error:
+        return _refused(of_system(error))
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):  # what `threading` makes of EAGAIN
+            raise
+        return _refused(of_system(BlockingIOError(errno.EAGAIN, str(error)), "a thread"))
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
+
+
+def _carried_out() -> int:
+    """Carry out the command, and write what it said; return the exit code."""
+    try:
+        app()
+    except SystemExit as end:  # what typer ends with, after its own message about wrong usage
+        return end.code if isinstance(end.code, int) else 0
+    finally:
+        if sys.stdout is not None:
+            with named_errors():
+                sys.stdout.flush()
+    return 0
+
+
+def _refused(error: IsobenchError | WorkloadError) -> int:
+    """Say what went wrong and what to do about it; return the exit code."""
+    print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
+    if error.hint:
+        print(printable(f"hint: {error.hint}", keep="\n"), file=sys.stderr)
+    return getattr(error, "exit_code", 2)

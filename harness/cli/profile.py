@@ -1,0 +1,57 @@
+"""The options of `isobench profile`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Modes, split
+from harness.terminal import Terminal
+
+
+def profile(
+    modes: Modes = None,
+    workload: Annotated[str, typer.Option(metavar="W", help="Workload to request.")] = "hello",
+    tenants: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Number of tenants, requested in rotation.")
+    ] = 10,
+    requests: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=10, help="Requests to each target; fewer if it is slow. Default: 300."
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less precise.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A new folder, or that of an earlier run, to extend its report. "
+            "Default: results/profile-<run-id>.",
+        ),
+    ] = None,
+) -> None:
+    """Show where the time of a request goes in each mode: phases, system calls, traces."""
+    from harness.commands import profile as profiling
+    from harness.commands import run as session
+    from harness.profile import profiler
+    from harness.trial import stamping_overhead
+
+    usual = profiler.QUICK if quick else profiler.Procedure()
+    procedure = replace(
+        usual,
+        workload=workload,
+        tenants=tenants,
+        requests=usual.requests if requests is None else requests,
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+    )
+    comparison = stamping_overhead.QUICK if quick else stamping_overhead.Comparison()
+    names = session.every_target() if modes is None else split(modes)
+    profiling.start(procedure, comparison, names, modes is not None, out, Terminal())

@@ -1,0 +1,113 @@
+"""The options of the commands that read results: show, compare, export, pack, repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import split
+from harness.terminal import Terminal
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="BASE", help="An earlier run to set beside it, as compare does."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare even runs made on different machines.")
+    ] = False,
+) -> None:
+    """Regenerate the report of a results folder."""
+    from harness.commands import report as command
+
+    command.start(folder, against, force=force)
+
+
+def compare(
+    base: Annotated[
+        Path, typer.Argument(metavar="BASE", help="Results folder from before the change.")
+    ],
+    new: Annotated[
+        Path, typer.Argument(metavar="NEW", help="Results folder from after the change.")
+    ],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="BOUND",
+            help="Exit 1 if the change exceeds this with confidence, such as "
+            "'requests_per_second < -5%' or 'dso: p99_ms > 10%'. May be repeated.",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M,M", help="Metrics, named as in summary.csv. Default: the five main ones."
+        ),
+    ] = None,
+    smallest_effect: Annotated[
+        str, typer.Option(metavar="P%", help="Treat a smaller change as none.")
+    ] = "3%",
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare even runs made on different machines.")
+    ] = False,
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="F", help="Output format: table, markdown, csv or junit."),
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
+    ] = None,
+) -> None:
+    """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
+    from harness.commands import compare as command
+
+    metrics = None if metric is None else split(metric)
+    command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    form: Annotated[
+        str, typer.Option("--format", metavar="F", help="Output format: pyperf.")
+    ] = "pyperf",
+    metric: Annotated[
+        str, typer.Option(metavar="M", help="Metric to export; a rate becomes its inverse, a time.")
+    ] = "requests_per_second",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
+    ] = None,
+) -> None:
+    """Write a run in another tool's format: for pyperf stats and pyperf compare_to."""
+    from harness.commands import export as command
+
+    command.start(folder, form, metric, out)
+
+
+def bundle(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: isobench-<run-id>.tar.gz."),
+    ] = None,
+) -> None:
+    """Write a run as one archive that others can check and repeat."""
+    from harness.commands import bundle as command
+
+    command.start(folder, out)
+
+
+def replay(
+    archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What isobench bundle wrote.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A new folder. Default: results/replay-<run-id>."),
+    ] = None,
+) -> None:
+    """Repeat the run of a bundle here, and set it beside the original."""
+    from harness.commands import replay as command
+
+    command.start(archive, out, Terminal())

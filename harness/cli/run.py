@@ -1,0 +1,213 @@
+"""The options of `isobench run`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Key, Modes, Module, Peers, split
+from harness.errors import IsobenchError
+from harness.terminal import Terminal
+
+
+def run(
+    modes: Modes = None,
+    peers: Peers = False,
+    module: Module = None,
+    workload: Annotated[
+        str,
+        typer.Option(
+            metavar="W,W",
+            help="Workloads to request; page:5ms, or any other time, is a page that takes so much "
+            "CPU time.",
+        ),
+    ] = "hello",
+    page: Annotated[
+        bool,
+        typer.Option(
+            help="With all modes and hello: also measure page:5ms, with a few modes and in five "
+            "blocks, to see whether overheads carry over."
+        ),
+    ] = True,
+    load: Annotated[
+        str,
+        typer.Option(
+            metavar="L,L",
+            help="closed:N: N users who wait for each response. open:R[:uniform]: R requests a "
+            "second. sweep: open loads up to each target's capacity; about 2 min a target, 30 min "
+            "for all modes; with --quick --connection close 20 s and 6 min.",
+        ),
+    ] = "closed:8",
+    connection: Annotated[
+        str, typer.Option(metavar="C,C", help="Connection handling: close, keep-alive, or both.")
+    ] = "close,keep-alive",
+    blocks: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="How many times to measure each target. Default: as many as --precision needs "
+            "and --budget allows.",
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P%",
+            help="Measure until every ratio is known to within P%, such as 3%; twice P% for "
+            "targets below 1% of the baseline. Default: 5%, with --quick 15%.",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Start no block that would exceed this time, such as 10m. Default, without "
+            "--precision: 135 s for each workload, load and connection; with --quick 37 s.",
+        ),
+    ] = None,
+    smallest_effect: Annotated[
+        str, typer.Option(metavar="P%", help="Treat a smaller difference as none.")
+    ] = "3%",
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S",
+            help="Measured time of each target in a block. Default: 0.45; with --slices off 1.",
+        ),
+    ] = None,
+    tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 10,
+    popularity: Annotated[
+        str, typer.Option(metavar="P", help="How requests spread over tenants: uniform, or zipf:S.")
+    ] = "uniform",
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Workers in each pool. Default: one per user.")
+    ] = None,
+    outstanding: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Limit on an open load's requests in flight. "
+            "Default: 64; with keep-alive, one per worker.",
+        ),
+    ] = None,
+    code_cache: Annotated[
+        bool, typer.Option(help="Reuse the compiled code of unchanged scripts.")
+    ] = True,
+    slices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Interleave the targets of a closed load in slices of this length, longer for "
+            "slow targets. off: one target after the other. Default: 30ms.",
+        ),
+    ] = None,
+    cross_check: Annotated[
+        str | None,
+        typer.Option(metavar="TOOL", help="wrk: repeat each closed load with this tool, 5 s each."),
+    ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            metavar="C",
+            help="HTTP client: compiled (in C), lean (in Python), or fasthttp (Locust's own). "
+            "Default: compiled; lean without a C compiler.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less precise.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Continue an interrupted run.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Measure a server on another host, such as http://10.0.0.1:8080, that isobench "
+            "serve --probe PORT runs there (docs/several-hosts.md).",
+        ),
+    ] = None,
+    probe: Annotated[
+        int, typer.Option(metavar="PORT", help="With --target: the port of its probe.")
+    ] = 8081,
+    key: Key = None,
+    generators: Annotated[
+        int, typer.Option(metavar="N", help="With --target: wait for N isobench generate.")
+    ] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="With --target: load generators on this host. Default: 1, with --generators 0.",
+        ),
+    ] = None,
+    bind: Annotated[
+        str, typer.Option(metavar="ADDR", help="With --generators: where to listen for them.")
+    ] = "127.0.0.1",
+    master_port: Annotated[
+        int, typer.Option(metavar="PORT", help="With --target: the port for generators.")
+    ] = 5557,
+) -> None:
+    """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
+    from harness.commands import run as session
+    from harness.plan import extent, stopping
+    from harness.plan import plan as matrix
+    from harness.results import thresholds
+    from harness.trial.generator import usual_client
+    from workloads import catalog
+
+    if resume is not None:
+        session.resume(resume, Terminal())
+        return
+    loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in split(load)))
+    if target is not None:
+        from harness.commands import run_remote
+
+        if peers or modes is not None:
+            raise IsobenchError(
+                "--target measures the one mode that is served there",
+                hint="omit --modes and --peers",
+            )
+        here = processes if processes is not None else int(not generators)
+        named = run_remote.Wanted(target, probe, key, bind, master_port, generators, here)
+        hosts, served = run_remote.find(named)
+        workers, tenants = served.workers, len(served.settled.tenants)
+        modes, slices, page = served.target.name, "off", False
+    usual, cautions = usual_client() if client is None else (client, ())
+    chosen = matrix.Plan(
+        targets=session.every_target() if modes is None else split(modes),
+        workloads=tuple(dict.fromkeys(catalog.find(name).name for name in split(workload))),
+        loads=loads,
+        connections=split(connection),
+        tenants=tenants,
+        popularity=popularity,
+        workers=matrix.workers_for(loads) if workers is None else workers,
+        outstanding=outstanding,
+        code_cache=code_cache,
+        client=usual,
+        cross_check=cross_check,
+        smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
+        seed=secrets.randbelow(2**31) if seed is None else seed,
+        page=matrix.PAGE if page and modes is None and workload == matrix.HELLO else None,
+    )
+    wanted = extent.Wanted(
+        blocks=blocks,
+        seconds=seconds,
+        precision=None if precision is None else thresholds.parse_share(precision, "--precision"),
+        budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
+        slice_s=None if slices in (None, "off") else stopping.parse_span(slices, "--slices"),
+        alone=slices == "off",
+    )
+    plan = extent.of(chosen, wanted, quick=quick)
+    if target is not None:
+        run_remote.start(plan, hosts, served, out, Terminal())
+        return
+    products = session.Products(peers, tuple(path.resolve() for path in module or ()))
+    session.start(plan, modes is not None, out, Terminal(), cautions, products)

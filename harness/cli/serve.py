@@ -1,0 +1,55 @@
+"""The options of `isobench serve`, and of `generate`, which loads what another host serves."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.options import Key
+from harness.terminal import Terminal
+
+
+def serve(
+    mode: Annotated[str, typer.Argument(help="A target, such as dso or cgi:spawn=fork.")],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
+    ] = 8080,
+    tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 3,
+    workers: Annotated[int, typer.Option(metavar="N", help="Number of workers.")] = 4,
+    host: Annotated[
+        str, typer.Option(metavar="ADDR", help="Address to listen on; 0.0.0.0: all of them.")
+    ] = "127.0.0.1",
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="For isobench run --target: tell there what the server uses; 0: any free port.",
+        ),
+    ] = None,
+    key: Key = None,
+) -> None:
+    """Serve temporary tenants until Ctrl-C, on the loopback address unless told otherwise."""
+    from harness.commands import serve as command
+
+    if probe is None:
+        command.serve(mode, host, port, tenants, workers, Terminal())
+        return
+    command.serve_with_probe(mode, host, port, tenants, workers, probe, key, Terminal())
+
+
+def generate(
+    master: Annotated[
+        str, typer.Option(metavar="HOST[:PORT]", help="Where isobench run --target runs.")
+    ],
+    key: Key = None,
+    processes: Annotated[
+        int, typer.Option(metavar="N", help="Load generators here, each on a core of its own.")
+    ] = 1,
+) -> None:
+    """Generate load for isobench run --target on another host."""
+    from harness.commands import generate as command
+
+    command.start(master, key, processes, Terminal())
