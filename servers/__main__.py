@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from servers import host_checks, modes
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--phases", metavar="FILE", type=Path, help="record each request's phase timestamps in FILE"
     )
+    add("--metrics", metavar="FILE", type=Path, help="count each tenant's requests in FILE")
     add("--slowdown-us", type=_microseconds, help=argparse.SUPPRESS)
     return parser
 
@@ -101,12 +103,14 @@ def _serve(arguments: argparse.Namespace) -> int:
     mode_class = _mode_class(arguments.mode)
     arguments.sites = sites_directory(arguments.sites, "mode")
     journal = _journal(arguments)
+    sites = [site.name for site in Sites(arguments.sites)] if arguments.metrics else []
+    tally = _tally(arguments, len(sites))
     with private_directory(arguments.private) as private:
         mode = mode_class(_setting(mode_class, arguments, private))
         began = time.time()
         status = containment.run_contained(
             lambda: explained(
-                lambda: _in_containment(mode, arguments, journal, own_keyring),
+                lambda: _in_containment(mode, arguments, journal, own_keyring, tally, sites),
                 arguments.control,
             ),
             [*own_files(), Path(mode.setting.sites), private],
@@ -143,6 +147,24 @@ def _journal(arguments: argparse.Namespace) -> int | None:
         ) from error
 
 
+def _tally(arguments: argparse.Namespace, sites: int) -> int | None:
+    """Return a descriptor of the file that requests are counted in; None without --metrics.
+
+    It has a row more than there are workers of a pool or, in the mode address, of a tenant: that
+    mode has both.
+    """
+    if arguments.metrics is None or arguments.check:
+        return None
+    from servers.front.tally import Tally
+
+    try:
+        return Tally.at(arguments.metrics, arguments.workers + 1, sites).file
+    except OSError as error:
+        raise UsageError(
+            f"cannot count in {arguments.metrics}: {error.strerror}", "name another file"
+        ) from error
+
+
 def _setting(
     mode_class: type[IsolationMode], arguments: argparse.Namespace, private: Path
 ) -> Setting:
@@ -159,7 +181,12 @@ def _setting(
 
 
 def _in_containment(
-    mode: IsolationMode, arguments: argparse.Namespace, journal: int | None, own_keyring: bool
+    mode: IsolationMode,
+    arguments: argparse.Namespace,
+    journal: int | None,
+    own_keyring: bool,
+    tally: int | None,
+    sites: Sequence[str],
 ) -> int:
     """Check the host, listen, and become the server. In its own namespaces, where it has them."""
     setting = mode.setting
@@ -184,6 +211,10 @@ def _in_containment(
         from servers.profiling import timelines
 
         ready["phases"] = timelines.layout(type(mode).timeline())
+    if tally is not None:
+        from servers.front.tally import layout
+
+        ready["metrics"] = layout(sites)
     orders = Orders(
         mode=f"{type(mode).__module__}:{type(mode).__qualname__}",
         setting=setting,
@@ -194,6 +225,7 @@ def _in_containment(
         journal=journal,
         slowdown_us=arguments.slowdown_us,
         log_limit=arguments.log_mib * 1024 * 1024,
+        tally=tally,
     )
     return execute(orders)
 

@@ -50,6 +50,8 @@ class Orders(NamedTuple):
     slowdown_us: float | None = None
     log_limit: int = 0
     """The most bytes that the standard error's file may have; 0: any number."""
+    tally: int | None = None
+    """The file that requests are counted in, where they are (`servers.front.tally`)."""
 
     def written(self) -> int:
         """Return the descriptor of a file in memory that says all this."""
@@ -70,7 +72,8 @@ class Orders(NamedTuple):
 
     def descriptors(self) -> list[int]:
         """Return what is inherited beside the orders themselves."""
-        return [self.listener, *([] if self.journal is None else [self.journal])]
+        beside = (self.journal, self.tally)
+        return [self.listener, *(descriptor for descriptor in beside if descriptor is not None)]
 
     def make_mode(self) -> IsolationMode:
         """Return the mode, as its class makes it."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import ClassVar, Final, Literal
 
+    from servers.front.tally import Tally
     from servers.front.worker import Worker
     from servers.profiling.timelines import Timeline
 
@@ -122,6 +123,8 @@ class IsolationMode(ABC):
     """
     journal: int = -1
     """The journal's descriptor where the server is profiled, for programs that stamp."""
+    tally: tuple[Tally, dict[str, int]] | None = None
+    """Where requests are counted, and the place of each site's cell, in an observed server."""
     prelude: str = ""
     """Statements that an interpreter started by the mode runs before its program.
 

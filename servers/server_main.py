@@ -39,15 +39,23 @@ def main() -> NoReturn:
         _profile(mode, orders.journal)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, orders.listener)
     sites = Sites(orders.setting.sites)
+    pool = Pool if orders.tally is None else _observe(mode, orders.tally, sites)
     if inheritance:
         os.close(int(file))
         _slow_down(mode, orders.slowdown_us)
+        if orders.tally is not None:
+            os.close(orders.tally)
         serve_as_executed(mode, listener, sites, Inheritance.parse(*inheritance))
-    sys.exit(_serve(mode, listener, sites, orders, int(file)))
+    sys.exit(_serve(mode, listener, sites, orders, int(file), pool))
 
 
 def _serve(
-    mode: IsolationMode, listener: socket.socket, sites: Sites, orders: Orders, file: int
+    mode: IsolationMode,
+    listener: socket.socket,
+    sites: Sites,
+    orders: Orders,
+    file: int,
+    pool: type[Pool],
 ) -> int:
     """Be the master; return the exit status."""
     command = None
@@ -61,11 +69,18 @@ def _serve(
         # In this order, for modes whose workers are forked by a process that `master_init` makes.
         _slow_down(mode, orders.slowdown_us)
         mode.master_init()
-        pool = Pool(mode, listener, sites, orders.workers, command, control, orders.log_limit)
-        pool.run(orders.ready)
+        master = pool(mode, listener, sites, orders.workers, command, control, orders.log_limit)
+        master.run(orders.ready)
     except (Unavailable, WorkersFail) as error:
         return refuse(error, orders.control)
     return 0
+
+
+def _observe(mode: IsolationMode, file: int, sites: Sites) -> type[Pool]:
+    """Have requests be counted in a file; return the class of a pool that notes how it is."""
+    from servers.front import observing  # here, since no other server has any use for it
+
+    return observing.observe(mode, file, [site.name for site in sites])
 
 
 def _profile(mode: IsolationMode, journal: int) -> None:

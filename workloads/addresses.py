@@ -7,6 +7,8 @@ below 2**22 has one. All of 127.0.0.0/8 is this host's, without any configuratio
 
 from workloads.errors import WorkloadError
 
+NETWORK = "127.64.0.0/10"
+
 _FIRST = 127 << 24 | 64 << 16
 _UIDS = 2**22
 

@@ -30,14 +30,36 @@ def serve(
         ),
     ] = None,
     key: Key = None,
+    metrics: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Tell Prometheus there what is served, tenant by tenant; 0: any free port.",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(metavar="ADDR", help="With --metrics: address to listen on.")
+    ] = "127.0.0.1",
+    metrics_tenants: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="With --metrics: the busiest N tenants have series of their own.",
+        ),
+    ] = 20,
 ) -> None:
     """Serve temporary tenants until Ctrl-C, on the loopback address unless told otherwise."""
     from harness.commands import serve as command
+    from harness.commands.scraping import Scraping
 
+    scraping = Scraping(metrics, metrics_host, metrics_tenants)
     if probe is None:
-        command.serve(mode, host, port, tenants, workers, Terminal())
+        command.serve(mode, host, port, tenants, workers, Terminal(), scraping)
         return
-    command.serve_with_probe(mode, host, port, tenants, workers, probe, key, Terminal())
+    command.serve_with_probe(mode, host, port, tenants, workers, probe, key, Terminal(), scraping)
 
 
 def generate(

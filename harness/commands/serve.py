@@ -15,6 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from harness.commands import key as keys
+from harness.commands.scraping import NO_METRICS, Scraping, tally_of
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.host import fingerprint
@@ -31,16 +32,27 @@ _STOP_S = 10.0
 _LOOK_S = 0.2
 
 
-def serve(name: str, host: str, port: int, tenants: int, workers: int, console: Console) -> None:
+def serve(
+    name: str,
+    host: str,
+    port: int,
+    tenants: int,
+    workers: int,
+    console: Console,
+    scraping: Scraping = NO_METRICS,
+) -> None:
     """Serve a target in the foreground until a signal ends it. Raises IsobenchError."""
     (target,) = choose([name], peers=True)
     _must_listen_there(target, host)
-    with Belongings() as belongings:
+    scraping.must_be_possible(target)
+    with ExitStack() as stack:
+        belongings = stack.enter_context(Belongings())
         site = settle(belongings, tenants, None, languages=["python", target.language])
         command, environment = server_command(target)
         # It stops at the end of its control stream, which our own end is, SIGKILL included.
         command += [*site.arguments(target), "--control"]
         command += [*_at(target, host), "--port", str(port), "--workers", str(workers)]
+        command += scraping.arguments(belongings)
         if belongings.processes.path is not None:
             command += ["--cgroup", str(belongings.processes.path)]
         with subprocess.Popen(
@@ -54,14 +66,21 @@ def serve(name: str, host: str, port: int, tenants: int, workers: int, console: 
             assert process.stdout is not None
             try:
                 word = process.stdout.readline()
-                ready = bool(word) and json.loads(word)["ready"]
+                facts = json.loads(word) if word else {}
+                ready = facts.get("ready", False)
                 if ready:
-                    base_url = f"http://{_reached(host)}:{json.loads(word)['port']}"
+                    base_url = f"http://{_reached(host)}:{facts['port']}"
                     _announce(target, base_url, site, host, console)
+                    at = host, facts["port"]
+                    there = scraping.started(belongings, target, site, at, tally_of(facts))
+                    _announce_metrics(stack.enter_context(there), console)
                 status = process.wait()
             except Interrupted:
                 _end(process)
                 return
+            except IsobenchError:
+                _end(process)
+                raise
     if status:
         raise IsobenchError(
             f"{target.name} {'stopped serving' if ready else 'cannot be served'}",
@@ -78,6 +97,7 @@ def serve_with_probe(
     probe: int,
     key: Path | None,
     console: Console,
+    scraping: Scraping = NO_METRICS,
 ) -> None:
     """Serve a target, and tell whoever has the key what it uses. Raises IsobenchError.
 
@@ -85,6 +105,7 @@ def serve_with_probe(
     """
     (target,) = choose([name], peers=True)
     _must_listen_there(target, host)
+    scraping.must_be_possible(target)
     path, secret = keys.read_or_make(key)
     machine = fingerprint.fingerprint()
     with ExitStack() as stack:
@@ -92,6 +113,7 @@ def serve_with_probe(
         site = settle(belongings, tenants, None, languages=["python", target.language])
         processes = belongings.processes
         arguments = [*_at(target, host), "--port", str(port), "--workers", str(workers)]
+        arguments += scraping.arguments(belongings)
         server = stack.enter_context(Server(target, site, processes, arguments))
         settled = _tenants.Manifest.read(site.sites.parent / "tenants.json")
         facts = remote_probe.about(target, settled, workers, machine, fingerprint.own_version())
@@ -102,6 +124,9 @@ def serve_with_probe(
         there = stack.enter_context(remote_probe.serving(host, probe, secret, answers))
         url = f"http://{_reached(host)}:{server.port}"
         _announce(target, url, site, host, console)
+        at = host, server.port
+        told = scraping.started(belongings, target, site, at, server.tally_layout)
+        _announce_metrics(stack.enter_context(told), console)
         console.print(
             f"measure it: isobench run --target {url} --probe {there} --key {path}",
             soft_wrap=True,
@@ -163,6 +188,11 @@ def _announce(target: Target, base_url: str, site: Site, host: str, console: Con
         soft_wrap=True,
         highlight=False,
     )
+
+
+def _announce_metrics(url: str, console: Console) -> None:
+    if url:
+        console.print(f"watch it: {url}", soft_wrap=True, highlight=False)
 
 
 def _locustfile() -> Path:

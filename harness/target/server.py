@@ -105,6 +105,8 @@ class Server:
     env_bytes: int
     layout: Mapping[str, Any]
     """What a server says of the journal into which it stamps; empty if it does not."""
+    tally_layout: Mapping[str, Any]
+    """What it says of the file in which it counts requests; empty if it does not."""
 
     def __init__(
         self,
@@ -143,6 +145,7 @@ class Server:
             raise
         self.host, self.port = ready["host"], ready["port"]
         self.layout = ready.get("phases", {})
+        self.tally_layout = ready.get("metrics", {})
         self.env_bytes = randomization.size(environment)
         self.startup_s = time.monotonic() - started
         return self

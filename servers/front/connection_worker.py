@@ -42,6 +42,7 @@ _BYTES_RECEIVED: Final = slice(128, 136)
 class ConnectionWorker(Worker):
     """Serves each connection in a child."""
 
+    answers_in_children = True
     _child = 0
     _overdue = False
 

@@ -88,5 +88,5 @@ def serve_as_executed(
     slot = board.slots[inheritance.slot]
     os.close(inheritance.scoreboard)
     os.environ.clear()
-    worker = Worker(inheritance.master, listener, mode, sites)
+    worker = (mode.pool_worker or Worker)(inheritance.master, listener, mode, sites)
     exit_after(lambda: worker.serve(slot))

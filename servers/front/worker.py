@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import socket
     from types import FrameType
     from typing import Final
+
+    from servers.front.tally import Tally
 else:  # what the two are made of, without `enum` and `selectors`
     import _signal as signal
     import _socket as socket
@@ -66,6 +68,15 @@ class Worker:
     """Whether it becomes another program, for which the scoreboard has to be a file."""
     board_file = -1
     """The scoreboard's descriptor, where it is a file. The pool sets it."""
+    answers_in_children = False
+    """Whether it is children of the worker that answer requests."""
+
+    @classmethod
+    def observed(cls, tally: Tally, places: dict[str, int]) -> type[Worker]:
+        """Return this class with each request counted in `tally`. Only for an observed server."""
+        from servers.front.observing import observing  # here, since no other server has use for it
+
+        return observing(cls, tally, places)
 
     def __init__(
         self, master: int, listener: socket.socket, mode: IsolationMode, sites: Sites

@@ -128,6 +128,7 @@ class Content(IsolationMode):
     def __init__(self, mode: Mode) -> None:
         super().__init__(mode.setting)
         self._run = mode.run
+        self.tally = mode.tally
 
     def child_init(self) -> None:
         """Do nothing: the worker is who it stays already."""

@@ -99,6 +99,7 @@ class _Service(Service[SupervisedWorker]):
     ) -> None:
         super().__init__(door)
         self._content = content
+        self._kind = _kind_of_worker(content)
         self._makings = makings
         self._allowance = allowance
         self._limits = content.setting.limits
@@ -244,15 +245,15 @@ class _Service(Service[SupervisedWorker]):
                 self._retried.append(tenant)
 
     def _start_worker(self, tenant: Tenant) -> None:
-        board = Scoreboard(2)
+        board, place = Scoreboard(2), tenant.free_place()
         process = self.start(
             tenant.listener,
             self._makings.fork,
             lambda: self._become(tenant.site),
-            lambda listener: self._serve(listener, tenant.site, board),
+            lambda listener: self._serve(listener, tenant.site, board, place),
         )
         now = time.monotonic()
-        worker = SupervisedWorker(tenant, process, board, now)
+        worker = SupervisedWorker(tenant, process, board, now, place)
         self.take_in(worker)
         self._starts += 1
         tenant.workers.append(worker)
@@ -267,9 +268,9 @@ class _Service(Service[SupervisedWorker]):
         resource.setrlimit(resource.RLIMIT_NOFILE, self._usual_files)
         self._makings.become(site)
 
-    def _serve(self, listener: socket.socket, site: Site, board: Scoreboard) -> None:
+    def _serve(self, listener: socket.socket, site: Site, board: Scoreboard, place: int) -> None:
         board.keep_from_children()
-        TenantWorker(listener, self._content, site).serve_on(board)
+        self._kind(listener, self._content, site).serve_on(board, place)
 
     def worker_ended(self, worker: SupervisedWorker) -> None:
         """Let another have its place, and the tenant sleep whose last worker it was."""
@@ -284,6 +285,14 @@ class _Service(Service[SupervisedWorker]):
             self._queues.pop(tenant, None)
             self._lie_down(tenant)
         self._feed()
+
+
+def _kind_of_worker(content: IsolationMode) -> type[TenantWorker]:
+    if content.tally is None:
+        return TenantWorker
+    kind = TenantWorker.observed(*content.tally)
+    assert issubclass(kind, TenantWorker)
+    return kind
 
 
 def _listening(site: Site, port: int, patience: float) -> Tenant:

@@ -34,11 +34,17 @@ _REFUSAL: Final = (
 
 
 class SupervisedWorker(WorkerProcess):
-    """A tenant's worker, and what it counts on `board`: requests, and connections accepted."""
+    """A tenant's worker, and what it counts on `board`: requests, and connections accepted.
 
-    def __init__(self, tenant: Tenant, process: int, board: Scoreboard, now: float) -> None:
+    `place` is its own among the tenant's workers, from 1 on.
+    """
+
+    def __init__(
+        self, tenant: Tenant, process: int, board: Scoreboard, now: float, place: int
+    ) -> None:
         super().__init__(tenant.site.owner, process)
         self.tenant = tenant
+        self.place = place
         self._board = board
         self.requests, self._arrivals = board.slots
         self.since = now  # when it was last seen to have done something
@@ -146,6 +152,11 @@ class Tenant:
     def accepted(self) -> int:
         """Return how many connections its workers say that they have accepted."""
         return sum(worker.accepted() for worker in self.workers)
+
+    def free_place(self) -> int:
+        """Return the first place, from 1 on, that none of its workers has."""
+        taken = {worker.place for worker in self.workers}
+        return next(place for place in range(1, len(taken) + 2) if place not in taken)
 
     def turn_away(self) -> None:
         """Refuse whoever waits: no process can be had."""

@@ -58,9 +58,13 @@ class TenantWorker(Worker):
         self._arrivals = Scoreboard(1).slots[0]
         signal.signal(TO_END, self._on_end)
 
-    def serve_on(self, board: Scoreboard) -> None:
-        """Serve, and count on a board of two slots: requests, and connections accepted."""
+    def serve_on(self, board: Scoreboard, place: int) -> None:
+        """Serve, and count on a board of two slots: requests, and connections accepted.
+
+        `place` is the worker's among those of its tenant; 0 is that of the pool's worker.
+        """
         slot, self._arrivals = board.slots
+        slot.number = place
         try:
             self.serve(slot)
         except OSError:

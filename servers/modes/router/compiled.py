@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
     from servers.front.scoreboard import Slot
+    from servers.front.tally import Tally
     from servers.modes.router import Mode
 else:
     import _signal as signal
@@ -47,7 +48,14 @@ class CompiledFront(Worker):
     """Executes the program, in the place of a pool's worker."""
 
     executes = True
+    tally_file = -1
+    """The descriptor of the tally that requests are counted in, where they are."""
     _mode: Mode
+
+    @classmethod
+    def observed(cls, tally: Tally, _places: dict[str, int]) -> type[Worker]:
+        """Return this class with the program told where to count; it knows the sites' order."""
+        return type("ObservedFront", (cls,), {"tally_file": tally.file})
 
     def rehearse(self) -> None:
         """Do nothing: this process is forked once."""
@@ -71,6 +79,7 @@ class CompiledFront(Worker):
             "sites": sites,
             "root": root,
             "journal": self._mode.journal,
+            "tally": self.tally_file,
         }
         for descriptor in descriptors.values():
             if descriptor >= 0:

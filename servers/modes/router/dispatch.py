@@ -97,6 +97,11 @@ class Dispatch:
         return bool(self._crowded)
 
     @property
+    def workers(self) -> int:
+        """How many workers there are, with those that are about to start."""
+        return self._count
+
+    @property
     def has_workers(self) -> bool:
         """Whether there is any worker."""
         return self._count > 0

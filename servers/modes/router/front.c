@@ -61,7 +61,7 @@
 /* What the command line says. Descriptors that are not given are -1. */
 
 static struct {
-    long listener, line, board, slot, sites, root, journal;
+    long listener, line, board, slot, sites, root, journal, tally;
     long port, head, body, output, script_ms, client_ms, bound, per_tenant, idle_s;
 } settings;
 
@@ -73,6 +73,7 @@ static const struct {
     {"board", &settings.board},       {"slot", &settings.slot},
     {"sites", &settings.sites},       {"root", &settings.root},
     {"journal", &settings.journal},   {"port", &settings.port},
+    {"tally", &settings.tally},
     {"head", &settings.head},         {"body", &settings.body},
     {"output", &settings.output},     {"script_ms", &settings.script_ms},
     {"client_ms", &settings.client_ms}, {"bound", &settings.bound},
@@ -163,6 +164,7 @@ struct tenant {
     struct link waiting; /* its requests without a worker, in order */
     struct link crowded, hungry;
     int64_t uid;
+    int64_t place;     /* of its cell in the tally */
     unsigned count;    /* of all its workers, also those that are about to start */
     unsigned starting;
     char name[];
@@ -179,6 +181,7 @@ struct connection {
     size_t sent;
     size_t drained;
     int64_t since, limit;
+    int64_t routed;     /* when it was complete, where requests are counted */
     int descriptor;
     enum state state;
     unsigned attempts;
@@ -235,6 +238,13 @@ enum { ACCEPTED = 0, SPAWNING = 5, ANSWERED = 14, RENDERED = 18 };
 
 static volatile int64_t *journal;
 
+/* Counts of requests, as servers/front/tally.py has them; NULL where nobody observes. */
+enum { TENANT_WORKERS = 5, TENANT_WORKERS_BUSY = 6, HEAD = 16 };
+enum { CLASSES = 4, SUM = CLASSES, BUCKETS, BOUNDED = 20, CELL = BUCKETS + BOUNDED + 1, SHIFT = 16 };
+
+static volatile int64_t *tally;
+static int64_t known_sites; /* as it was at the start: others can write to the tally */
+
 static int64_t clock_ns(void)
 {
     struct timespec time;
@@ -247,6 +257,28 @@ static void stamp(int point)
 {
     if (journal)
         journal[point] = clock_ns();
+}
+
+/* Count an answer: to a request for a site if it is one, and else to none, without a latency. */
+static void count_answer(const struct connection *connection, int status, bool to_request)
+{
+    const struct tenant *tenant = to_request ? connection->tenant : NULL;
+    int64_t took, bucket = 0;
+    volatile int64_t *cell;
+
+    if (!tally)
+        return;
+    /* This process is the first row. A site that came later has no cell of its own. */
+    cell = tally + HEAD + CELL * (tenant ? tenant->place : known_sites);
+    cell[status < 300 ? 0 : status >= 500 ? CLASSES - 1 : status / 100 - 2]++;
+    if (!to_request)
+        return;
+    took = clock_ns() - connection->routed;
+    took = took > 0 ? took : 1;
+    cell[SUM] += took;
+    while (bucket < BOUNDED && took > 1LL << (SHIFT + bucket))
+        bucket++;
+    cell[BUCKETS + bucket]++;
 }
 
 static void publish_usage(void)
@@ -353,6 +385,7 @@ static struct tenant *add_tenant(const char *name, int64_t uid)
 
     strcpy(tenant->name, name);
     tenant->uid = uid;
+    tenant->place = known_sites;
     tenant->idle = (struct link){&tenant->idle, &tenant->idle};
     tenant->waiting = (struct link){&tenant->waiting, &tenant->waiting};
     tenant->next = *place;
@@ -401,7 +434,7 @@ static void read_sites(void)
         char *name;
         int64_t uid = strtoll(at, &name, 10);
         if (*name == ' ')
-            add_tenant(name + 1, uid);
+            add_tenant(name + 1, uid)->place = known_sites++;
     }
     free(text);
     close((int)settings.sites);
@@ -777,6 +810,7 @@ static void reply(struct connection *connection, const struct response *response
     /* It may still be sending, as far as it knows. */
     connection->limit = connection->keep && !connection->stays ? LINGER : 0;
     slot[SERVED]++;
+    count_answer(connection, response->status, !connection->parser.is_star);
     render_and_send(connection, response);
 }
 
@@ -807,6 +841,7 @@ static void refuse(struct connection *connection, int status, const char *text)
     connection->head_only = connection->parser.head_only;
     connection->stays = false;
     connection->limit = client_limit;
+    count_answer(connection, status, false);
     render_and_send(connection, &response);
 }
 
@@ -836,6 +871,8 @@ static void route(struct connection *connection)
     connection->mid = false;
     connection->keep = connection->parser.keep;
     connection->head_only = connection->parser.head_only;
+    if (tally)
+        connection->routed = clock_ns();
     if (connection->parser.is_star) {
         reply_to_options(connection);
         return;
@@ -1344,11 +1381,17 @@ static void look_at(struct connection *connection)
 static void sweep(void)
 {
     struct link *link = connections.after;
+    int64_t busy = 0;
 
     while (link != &connections) {
         struct connection *connection = HOLDER(link, struct connection, all);
         link = link->after; /* what is looked at may go, and nothing else */
+        busy += connection->state == ASKED && connection->worker;
         look_at(connection);
+    }
+    if (tally) {
+        tally[TENANT_WORKERS] = worker_count;
+        tally[TENANT_WORKERS_BUSY] = busy;
     }
     end_idle();
     listen_again();
@@ -1456,6 +1499,15 @@ static void map_what_is_shared(void)
         if (fstat((int)settings.journal, &status))
             fail("journal");
         journal = map(settings.journal, (size_t)status.st_size);
+    }
+    if (settings.tally >= 0) {
+        if (fstat((int)settings.tally, &status))
+            fail("tally");
+        if (status.st_size < 8 * (HEAD + CELL * (known_sites + 1))) {
+            errno = EINVAL;
+            fail("tally");
+        }
+        tally = map(settings.tally, (size_t)status.st_size);
     }
 }
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from typing import Final, NoReturn
 
     from servers.front.scoreboard import Slot
+    from servers.front.tally import Tally
     from servers.mode import Limits
     from servers.modes.router import Mode
 else:
@@ -127,6 +128,13 @@ class Front(PoolWorker):
     """Serves all connections, in the place of a pool's worker."""
 
     _mode: Mode
+
+    @classmethod
+    def observed(cls, tally: Tally, places: dict[str, int]) -> type[PoolWorker]:
+        """Return this class with each request counted in `tally`."""
+        from servers.modes.router.observing import observing
+
+        return observing(tally, places)
 
     def rehearse(self) -> None:
         """Do nothing: this process is forked once."""
