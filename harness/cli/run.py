@@ -154,6 +154,14 @@ def run(
     master_port: Annotated[
         int, typer.Option(metavar="PORT", help="With --target: the port for generators.")
     ] = 5557,
+    otel: Annotated[
+        bool,
+        typer.Option(
+            "--otel",
+            help="Export response times to OpenTelemetry after each trial, as Locust does "
+            "(docs/observability.md).",
+        ),
+    ] = False,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
     from harness.commands import run as session
@@ -164,12 +172,17 @@ def run(
     from workloads import catalog
 
     if resume is not None:
-        session.resume(resume, Terminal())
+        session.resume(resume, Terminal(), otel)
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in split(load)))
     if target is not None:
         from harness.commands import run_remote
 
+        if otel:
+            raise IsobenchError(
+                "--otel is not for --target, whose generators may be on other hosts",
+                hint="omit --otel",
+            )
         if peers or modes is not None:
             raise IsobenchError(
                 "--target measures the one mode that is served there",
@@ -210,4 +223,4 @@ def run(
         run_remote.start(plan, hosts, served, out, Terminal())
         return
     products = session.Products(peers, tuple(path.resolve() for path in module or ()))
-    session.start(plan, modes is not None, out, Terminal(), cautions, products)
+    session.start(plan, modes is not None, out, Terminal(), cautions, products, otel)

@@ -38,7 +38,7 @@ from harness.target.targets import (
     version_of,
 )
 from harness.terminal import styled
-from harness.trial import ceiling, crosscheck, knee, page_pace, runner
+from harness.trial import ceiling, crosscheck, knee, page_pace, runner, telemetry
 from harness.trial.bench import Bench, Laboratory
 from harness.trial.outcome import Trial
 from reports.terminal import render_table
@@ -69,14 +69,16 @@ def start(
     console: Console,
     cautions: Sequence[Caution] = (),
     products: Products = NO_PRODUCTS,
+    otel: bool = False,
 ) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped, and so are the peers of `products`. `cautions` are written down beside those that
-    concern the host. Raises IsobenchError.
+    concern the host. With `otel`, generators export to OpenTelemetry. Raises IsobenchError.
     """
     check_words(plan)
+    exported = _telemetry(otel)
     run_id = new_run_id()
     folder_path = out or Path("results") / run_id
     ResultsFolder.must_be_free(folder_path)
@@ -98,7 +100,8 @@ def start(
         cores = divide(probes.usable_cpus(), machine.siblings())
         if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
-        laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
+        made = Laboratory(belongings, plan, targets, cores, exported)
+        laboratory = stack.enter_context(made)
         usable, refused = runnable(
             targets,
             laboratory.site,
@@ -118,8 +121,9 @@ def start(
     conclude(folder_path, console)
 
 
-def resume(path: Path, console: Console) -> None:
+def resume(path: Path, console: Console, otel: bool = False) -> None:
     """Go on with an interrupted run in its own folder. Raises IsobenchError."""
+    exported = _telemetry(otel)
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
         if not folder.manifest.plan:
@@ -144,7 +148,8 @@ def resume(path: Path, console: Console) -> None:
             modules = folder.manifest.arguments.get("module") or ()
             targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
             _share_interpreter(targets)
-            laboratory = stack.enter_context(Laboratory(belongings, plan, targets, cores))
+            made = Laboratory(belongings, plan, targets, cores, exported)
+            laboratory = stack.enter_context(made)
             _, refused = sort_out(targets, laboratory.site, plan.client)
             if refused:
                 raise IsobenchError(
@@ -154,6 +159,14 @@ def resume(path: Path, console: Console) -> None:
             warn_of_change(folder, host.fingerprint, "before the run was resumed", console)
             _measure(plan, laboratory, folder, cores, console)
     conclude(path, console)
+
+
+def _telemetry(wanted: bool) -> dict[str, str] | None:
+    """Return the variables of generators that export, None for no export. Raises IsobenchError."""
+    if not wanted:
+        return None
+    telemetry.must_be_possible()
+    return telemetry.environment()
 
 
 def check_words(plan: Plan) -> None:

@@ -75,8 +75,15 @@ class Laboratory(CompositeContext):
     """A context: on entering there are tenants and a generator, on leaving they are gone."""
 
     def __init__(
-        self, belongings: Belongings, plan: Plan, targets: Sequence[Target], cores: Cores
+        self,
+        belongings: Belongings,
+        plan: Plan,
+        targets: Sequence[Target],
+        cores: Cores,
+        telemetry: Mapping[str, str] | None = None,
     ) -> None:
+        """`telemetry` is for the generators, see `Generator`."""
+        self._telemetry = telemetry
         self._belongings = belongings
         self._plan = plan
         self._targets = targets
@@ -102,7 +109,9 @@ class Laboratory(CompositeContext):
             _Seat(
                 site=self.site,
                 processes=self._belongings.processes,
-                generator=stack.enter_context(Generator(self._cores.generator, log)),
+                generator=stack.enter_context(
+                    Generator(self._cores.generator, log, telemetry=self._telemetry)
+                ),
                 output=self._belongings.scratch / "trial.npy",
             )
         ]
@@ -178,7 +187,9 @@ class Laboratory(CompositeContext):
             site=replace(self.site, private=private, log=log),
             processes=self._belongings.another_group(place),
             generator=self._stack.enter_context(
-                Generator(self._cores.generator, own_log, self._all_cores)
+                Generator(
+                    self._cores.generator, own_log, self._all_cores, telemetry=self._telemetry
+                )
             ),
             output=self._belongings.scratch / f"trial-{place}.npy",
         )

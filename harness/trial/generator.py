@@ -7,7 +7,7 @@ import os
 import site
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -71,12 +71,15 @@ class Generator:
         log: Path,
         start_on: Sequence[int] = (),
         program: Sequence[str] = ("workloads.load.generator",),
+        telemetry: Mapping[str, str] | None = None,
     ) -> None:
         """It runs on the processors `cpus`; until it is ready on `start_on`, unless that is ().
 
         `program` is the module with its arguments: `several_hosts.master` speaks as it does.
+        With `telemetry`, a few variables, it exports to OpenTelemetry.
         """
-        self._program = program
+        self._program = program if telemetry is None else (*program, "--otel")
+        self._telemetry = telemetry or {}
         self._cpus = cpus
         self._start_on = start_on or cpus
         self._log = log
@@ -86,7 +89,9 @@ class Generator:
         self._process = Speaking(
             [sys.executable, "-P", "-m", *self._program],
             self._log,
-            environment=clean_environment({"PYTHONPATH": os.pathsep.join(import_path())}),
+            environment=clean_environment(
+                {"PYTHONPATH": os.pathsep.join(import_path()), **self._telemetry}
+            ),
         )
         if self._start_on:
             os.sched_setaffinity(self._process.pid, self._start_on)

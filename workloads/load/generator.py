@@ -1,6 +1,6 @@
 """The load generator: a process that lives as long as a run and puts on the load of its trials.
 
-    python -m workloads.load.generator
+    python -m workloads.load.generator [--otel]
 
 It reads one JSON object a line from stdin and answers with JSON lines on stdout:
 
@@ -28,7 +28,8 @@ waited for. Instead of any answer there may be
 
     {"event": "failed", "reason": ..., "hint": ..., "evidence": {...} or null}
 
-with the `trial` or `verify` of the command. It ends when stdin ends, and is killed with its parent.
+with the `trial` or `verify` of the command. With `--otel` it tells OpenTelemetry of each trial
+before it is `done` (see `telemetry`). It ends when stdin ends, and is killed with its parent.
 """
 
 import ctypes
@@ -40,9 +41,12 @@ import time
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workloads.errors import WorkloadError
+
+if TYPE_CHECKING:
+    from workloads.load.telemetry import Telemetry
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -54,9 +58,10 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Now that it is safe, the second that it takes to import Locust.
     import_module("workloads.load.trial")
+    telemetry = import_module("workloads.load.telemetry").Telemetry() if _exports() else None
     greet()
     for line in sys.stdin:
-        serve(line)
+        serve(line, telemetry)
     return 0
 
 
@@ -83,7 +88,11 @@ def greet() -> None:
     emit("ready", locust=version("locust"), gevent=version("gevent"), pid=os.getpid())
 
 
-def serve(line: str) -> None:
+def _exports() -> bool:
+    return "--otel" in sys.argv[1:]
+
+
+def serve(line: str, telemetry: "Telemetry | None" = None) -> None:
     """Carry out one command; whatever is wrong with it becomes a `failed` event."""
     subject: dict[str, Any] = {}
     try:
@@ -94,7 +103,7 @@ def serve(line: str) -> None:
         elif "verify" in command:
             verify(command)
         elif "trial" in command:
-            trial(command)
+            trial(command, telemetry)
         else:
             raise WorkloadError(
                 "an unknown command", hint="Known commands: hello, verify and trial."
@@ -132,7 +141,7 @@ def verify(command: dict[str, Any]) -> None:
     emit("verified", verify=command["verify"], tenants=tenants)
 
 
-def trial(command: dict[str, Any]) -> None:
+def trial(command: dict[str, Any], telemetry: "Telemetry | None" = None) -> None:
     """Verify, then measure. Raises `WorkloadError`."""
     from workloads.load import trial as trials
     from workloads.load.clients import compiled
@@ -145,7 +154,10 @@ def trial(command: dict[str, Any]) -> None:
     if "turns" in command:
         emit("standing by", trial=name, at=time.monotonic())
         wanted = wanted.in_turns(command["turns"], parse(sys.stdin.readline()))
-    outcome = trials.measure(wanted, lambda event, at: emit(event, trial=name, at=at))
+    heard = telemetry.on_request if telemetry else None
+    outcome = trials.measure(wanted, lambda event, at: emit(event, trial=name, at=at), heard)
+    if telemetry:
+        telemetry.pass_on(name)
     emit("done", trial=name, asked_first=asked_first, **asdict(outcome))
 
 

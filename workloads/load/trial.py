@@ -182,12 +182,15 @@ def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
     return len(chosen)
 
 
-def measure(trial: Trial, announce: Announce) -> Outcome:
+def measure(
+    trial: Trial, announce: Announce, heard: Callable[..., object] | None = None
+) -> Outcome:
     """Put the load on for one trial, save its rows and return what became of it.
 
     Users connect during warm-up. A trial ends early after more than 1000 errors. When the window of
     a closed load ends, users are stopped where they are: requests on their way are not counted.
-    Those of an open load are waited for, see `drain`.
+    Those of an open load are waited for, see `drain`. `heard` gets each of Locust's `request`
+    events as well.
     """
     stop = Event()
     recording = Recorder if trial.load.arrivals is None else OpenLoadRecorder
@@ -198,6 +201,8 @@ def measure(trial: Trial, announce: Announce) -> Outcome:
     environment.stats = Uncounted()
     events: Any = environment.events  # whose methods are untyped
     events.request.add_listener(recorder.on_request)
+    if heard is not None:
+        events.request.add_listener(heard)
     runner = environment.create_local_runner()
     with collector_off():
         runner.start(trial.load.users, spawn_rate=trial.load.users)

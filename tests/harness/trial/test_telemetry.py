@@ -1,0 +1,89 @@
+"""Where generators export to, and what is refused before a run begins."""
+
+import socket
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from harness.errors import IsobenchError
+from harness.trial import telemetry
+from tests.harness.live import Say
+
+needs_extra = pytest.mark.skipif(
+    find_spec("opentelemetry") is None, reason="the extra otel is not installed"
+)
+
+
+def test_the_callers_variables_come_before_ours() -> None:
+    callers = {"OTEL_SERVICE_NAME": "mine", "OTEL_RESOURCE_ATTRIBUTES": "a=b", "HOME": "/root"}
+    found = telemetry.environment(callers)
+    assert found["OTEL_SERVICE_NAME"] == "mine"
+    assert found["OTEL_RESOURCE_ATTRIBUTES"] == "a=b"
+    assert found["OTEL_METRIC_EXPORT_INTERVAL"] == "inf"
+    assert "HOME" not in found
+
+
+@pytest.mark.parametrize(
+    ("given", "address"),
+    [
+        ({}, ("localhost", 4318)),
+        ({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, ("localhost", 4317)),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://10.0.0.1:9999/x"}, ("10.0.0.1", 9999)),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "http://10.0.0.1:9999",
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://10.0.0.2",
+            },
+            ("10.0.0.2", 4318),
+        ),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": "10.0.0.3:7",
+            },
+            ("10.0.0.3", 7),
+        ),
+    ],
+)
+def test_the_collector_is_where_the_variables_say(
+    given: dict[str, str], address: tuple[str, int]
+) -> None:
+    assert telemetry._collector(telemetry.environment(given)) == address
+
+
+@needs_extra
+def test_a_run_without_a_collector_is_refused(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    code, written = say("run", "--modes", "dso", "--quick", "--otel")
+    assert code == 2
+    assert f"no collector of OpenTelemetry answers at 127.0.0.1:{port}" in written
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318" in written
+
+
+@needs_extra
+def test_nothing_is_asked_of_a_collector_where_metrics_go_elsewhere(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(telemetry, "environment", lambda: {"OTEL_METRICS_EXPORTER": "console"})
+    telemetry.must_be_possible()
+
+
+def test_without_the_extra_the_command_that_installs_it_is_told(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "opentelemetry.sdk", raising=False)
+    code, written = say("run", "--modes", "dso", "--quick", "--otel")
+    assert code == 2
+    assert written.splitlines()[0] == "error: locust[otel] is not installed"
+    assert "pip install '.[otel]'" in written
+
+
+def test_an_old_locust_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telemetry.extras, "load", lambda *_: None)
+    monkeypatch.setattr(telemetry, "version", lambda _: "2.40.5")
+    with pytest.raises(IsobenchError, match=r"Locust 2\.40\.5 cannot export"):
+        telemetry.must_be_possible()
