@@ -9,6 +9,8 @@ such as `dso/hello/closed:8/close`.
 Importing this module imports Locust, which makes gevent replace parts of the standard library.
 """
 
+import os
+import socket
 from array import array
 from typing import Any
 
@@ -19,6 +21,7 @@ from opentelemetry import metrics
 from workloads.errors import WorkloadError
 
 FLUSH_MS = 5_000
+ATTRIBUTES, INSTANCE = "OTEL_RESOURCE_ATTRIBUTES", "service.instance.id"
 MOST_NAMES = 1_000
 """Locust tells 20 names of requests apart, which is enough for a site and not for a run."""
 
@@ -29,6 +32,7 @@ class Telemetry:
     def __init__(self) -> None:
         """Set the export up by the environment. Raises `WorkloadError`."""
         locusts.MAX_REQUEST_NAMES = MOST_NAMES
+        _name_this_process()
         if not locusts.setup_opentelemetry("isobench", None):
             raise WorkloadError(
                 "Locust exports nothing to OpenTelemetry",
@@ -59,6 +63,14 @@ class Telemetry:
         flush = getattr(metrics.get_meter_provider(), "force_flush", None)
         if flush is not None:
             flush(FLUSH_MS)
+
+
+def _name_this_process() -> None:
+    """Tell this generator from the others of a run, whose counts add up to all."""
+    attributes = os.environ.get(ATTRIBUTES, "")
+    if INSTANCE not in attributes:
+        own = f"{INSTANCE}={socket.gethostname()}-{os.getpid()}"
+        os.environ[ATTRIBUTES] = f"{attributes},{own}" if attributes else own
 
 
 def name_of(trial: str) -> str:

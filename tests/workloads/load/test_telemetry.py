@@ -71,5 +71,10 @@ def test_a_trial_is_exported_when_it_is_over(
     assert done["errors"] == 0
     assert before == [0, 0]  # at the beginning and at the end of the window
     assert paths == ["/v1/metrics"], said
-    for word in (b"locust.client.duration", b"dso/hello/closed:2/close", b"isobench"):
+    for word in (
+        b"locust.client.duration",
+        b"dso/hello/closed:2/close",
+        b"isobench",
+        b"service.instance.id",
+    ):
         assert word in got[0][1]
