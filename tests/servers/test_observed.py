@@ -93,6 +93,18 @@ def test_no_script_finds_the_file(sites: Sites, tmp_path: Path) -> None:
 
 
 @needs_root
+@pytest.mark.parametrize("target", ["harache", "fastcgi", "router:front=python"])
+def test_no_script_in_a_process_of_its_tenant_can_falsify_the_counts(
+    target: str, sites: Sites, tmp_path: Path
+) -> None:
+    source = "print('Content-Type: text/plain\\n')\nprint(open('/proc/self/maps').read())\n"
+    with started(target, sites, tmp_path / "tally") as server:
+        reply = server.run(source)
+        assert "[stack]" in reply.text
+        assert "tally" not in reply.text
+
+
+@needs_root
 def test_a_file_that_cannot_be_made_is_refused(sites: Sites, tmp_path: Path) -> None:
     server = started("dso", sites, tmp_path / "missing" / "tally")
     server.close()
