@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from harness import extras
 from harness.errors import IsobenchError
 from harness.trial import telemetry
 from tests.harness.live import Say
@@ -83,7 +84,7 @@ def test_without_the_extra_the_command_that_installs_it_is_told(
 
 
 def test_an_old_locust_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry.extras, "load", lambda *_: None)
+    monkeypatch.setattr(extras, "load", lambda *_: None)
     monkeypatch.setattr(telemetry, "version", lambda _: "2.40.5")
     with pytest.raises(IsobenchError, match=r"Locust 2\.40\.5 cannot export"):
         telemetry.must_be_possible()
