@@ -88,3 +88,10 @@ def test_an_old_locust_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telemetry, "version", lambda _: "2.40.5")
     with pytest.raises(IsobenchError, match=r"Locust 2\.40\.5 cannot export"):
         telemetry.must_be_possible()
+
+
+def test_generators_on_other_hosts_are_not_asked_to_export(say: Say) -> None:
+    code, written = say("run", "--target", "http://127.0.0.1:1", "--otel")
+    assert code == 2
+    assert "--otel is not for --target" in written
+    assert "hint: omit --otel" in written
