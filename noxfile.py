@@ -76,6 +76,14 @@ def fuzz_front(session: nox.Session) -> None:
     session.run("python", "-m", "tests.servers.modes.router.fuzzing", *(session.posargs or ["600"]))
 
 
+@nox.session
+def fuzz_keeper(session: nox.Session) -> None:
+    """Send ever new hostile requests to groundhog's keeper for ten minutes, under sanitizers."""
+    _install(session, "test")
+    module = "tests.servers.modes.groundhog.fuzzing"
+    session.run("python", "-m", module, *(session.posargs or ["600"]))
+
+
 @nox.session(python=["3.11", "3.12", "3.13"])
 def supported(session: nox.Session) -> None:
     """Run the tests on every supported Python that is installed."""

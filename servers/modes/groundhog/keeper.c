@@ -90,6 +90,7 @@ struct inbox { uint64_t length; };
 struct action { unsigned long handler, flags, restorer, mask; };        /* the kernel's */
 static struct action actions[EVERY_SIGNAL + 1]; /* as they were in the worker at its first rest */
 static const struct itimerval no_timer;
+static stack_t alternative;     /* likewise */
 
 /* The calls that the keeper hears of. WATCH: each; FD: on descriptors 0 to 2; and so on. */
 
@@ -115,22 +116,23 @@ static struct sock_filter program[] = {
     /* ioctl: FIOCLEX, FIONCLEX of these three, and FIONBIO of any, since there may be copies */
     IF(__NR_ioctl, 0, 8), LOW(1), IF(0x5421, 5, 0), IF(0x5451, 1, 0), IF(0x5450, 0, 2),
     LOW(0), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 2, 0, 1), LET, TELL,
-    /* fcntl: F_GETFD, F_GETFL, F_GETLK, F_SETLK, F_SETLKW, the locks of open files, F_DUPFD,
-       F_DUPFD_CLOEXEC, pipe sizes, seals, hints; and F_SETFD above 2 */
-    IF(__NR_fcntl, 0, 19), LOW(1), IF(F_GETFD, 16, 0), IF(F_GETFL, 15, 0), IF(F_DUPFD, 14, 0),
-    IF(F_DUPFD_CLOEXEC, 13, 0), IF(F_GETLK, 12, 0), IF(F_SETLK, 11, 0), IF(F_SETLKW, 10, 0),
-    IF(F_OFD_GETLK, 9, 0), IF(F_OFD_SETLK, 8, 0), IF(F_OFD_SETLKW, 7, 0),
-    IF(F_ADD_SEALS, 6, 0), IF(F_GET_SEALS, 5, 0), IF(F_GETPIPE_SZ, 4, 0),
+    /* fcntl, but for F_GETFD, F_GETFL, F_DUPFD, F_DUPFD_CLOEXEC, F_GETLK, seals, the size of a
+       pipe; and for F_SETLK, F_SETLKW, F_SETFD above 2. A lock of an open file is one by whatever
+       number, and outlives that. */
+    IF(__NR_fcntl, 0, 17), LOW(1), IF(F_GETFD, 14, 0), IF(F_GETFL, 13, 0), IF(F_DUPFD, 12, 0),
+    IF(F_DUPFD_CLOEXEC, 11, 0), IF(F_GETLK, 10, 0), IF(F_OFD_GETLK, 9, 0), IF(F_ADD_SEALS, 8, 0),
+    IF(F_GET_SEALS, 7, 0), IF(F_GETPIPE_SZ, 6, 0), IF(F_SETLK, 2, 0), IF(F_SETLKW, 1, 0),
     IF(F_SETFD, 0, 2), LOW(0), BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 2, 1, 0), TELL, LET,
     WATCH(mmap), WATCH(munmap), WATCH(mremap), WATCH(mprotect), WATCH(brk), WATCH(madvise),
     WATCH_SET(rt_sigaction, 1),
     WATCH_SET(prlimit64, 2),
     WATCH(clone), WATCH(fork), WATCH(vfork), WATCH(execve), WATCH(execveat),
-    WATCH_LOW(dup2, 1), WATCH_LOW(dup3, 1), WATCH_LOW(close_range, 0), WATCH_LOW(flock, 0),
+    WATCH_LOW(dup2, 1), WATCH_LOW(dup3, 1), WATCH_LOW(close_range, 0), WATCH(flock),
     WATCH_LOW(lseek, 0), WATCH_LOW(ftruncate, 0), WATCH_LOW(fchmod, 0), WATCH_LOW(fchown, 0),
     WATCH(mlock), WATCH(mlock2), WATCH(munlock), WATCH(membarrier),
     WATCH(map_shadow_stack), WATCH(mseal),
     WATCH(setitimer), WATCH(alarm), WATCH(timer_create), WATCH_SET(sigaltstack, 0),
+    WATCH(rt_sigreturn),        /* it can set an alternative stack: sigreturn(2) */
     WATCH(setpriority), WATCH(setsid), WATCH(setpgid), WATCH(setrlimit), WATCH(prctl),
     WATCH(arch_prctl), WATCH(set_tid_address), WATCH(set_robust_list), WATCH(rseq),
     WATCH(landlock_restrict_self), WATCH(vhangup),
@@ -178,6 +180,8 @@ int submit(int socket)
     for (int number = 1; number <= EVERY_SIGNAL; number++)
         if (syscall(__NR_rt_sigaction, number, NULL, &actions[number], 8) && errno != EINVAL)
             return errno;
+    if (sigaltstack(NULL, &alternative))
+        return errno;
     descriptors[0] = syscall(__NR_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
     if (descriptors[0] < 0 || ioctl(descriptors[0], UFFDIO_API, &api))
         return errno;
@@ -223,7 +227,7 @@ static size_t extended_size;
 static uint64_t no_signals;
 
 /* What has happened since the worker was last put back. */
-static struct { int doomed, mapped, forked, timed, flagged; uint64_t handled; } seen;
+static struct { int doomed, mapped, forked, timed, flagged, stacked; uint64_t handled; } seen;
 
 static _Noreturn void give_up(const char *what)
 {
@@ -278,6 +282,7 @@ static int judge(const struct seccomp_notif *call)
 {
     const __u64 *a = call->data.args;
     int own = call->pid == (uint32_t)worker;
+    uint32_t number = a[0];     /* of a signal: the kernel does not look at the upper half */
 
     switch (call->data.nr) {
     case __NR_mmap:
@@ -317,8 +322,14 @@ static int judge(const struct seccomp_notif *call)
         seen.forked = 1;
         return 0;
     case __NR_rt_sigaction:
-        if (own && a[0] <= EVERY_SIGNAL)
-            seen.handled |= 1ULL << (a[0] - 1);
+        if (own && number >= 1 && number <= EVERY_SIGNAL)
+            seen.handled |= 1ULL << (number - 1);
+        return 0;
+    case __NR_rt_sigreturn:
+        seen.stacked |= own;
+        return 0;
+    case __NR_flock:
+        seen.flagged = 1;
         return 0;
     case __NR_setitimer: case __NR_alarm:
         seen.timed |= own;
@@ -331,7 +342,7 @@ static int judge(const struct seccomp_notif *call)
         return 0;
     case __NR_fcntl:
         switch ((uint32_t)a[1]) {
-        case F_SETFL:
+        case F_SETFL: case F_SETLK: case F_SETLKW: case F_OFD_SETLK: case F_OFD_SETLKW:
             seen.flagged = 1;
             return 0;
         case F_GETOWN: case F_GETSIG: case F_GETOWN_EX: case F_GETLEASE: case F_SETPIPE_SZ:
@@ -475,7 +486,7 @@ static long have_called(long number, long first, long second, long third, long f
     if (ptrace(PTRACE_SINGLESTEP, worker, NULL, NULL))
         give_up("cannot step");
     if (number == __NR_munmap || number == __NR_brk || number == __NR_rt_sigaction
-        || number == __NR_setitimer) {
+        || number == __NR_setitimer || number == __NR_sigaltstack) {
         if (poll(of, 2, 1000) < 1 || of[1].revents || ioctl(told, SECCOMP_IOCTL_NOTIF_RECV, &call))
             _exit(0);
         let(&call, 0);
@@ -527,6 +538,10 @@ static int read_mappings(int file, struct mapping *mappings, int most)
     while (length < sizeof listed - 1
            && (count = read(file, listed + length, sizeof listed - 1 - length)) > 0)
         length += count;
+    if (length == sizeof listed - 1) {
+        errno = E2BIG;
+        give_up("too many mappings");
+    }
     listed[length] = 0;
     for (char *line = listed, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
         *end = 0;
@@ -685,19 +700,38 @@ static void take_snapshot(void)
 
 /* Putting back */
 
+/* Whether a mapping begins where an area does; a stack may have grown. */
+static int begins(const struct mapping *m, const struct area *area)
+{
+    return m->start == area->start
+        || (m->end == area->end && m->start >= area->low && m->start < area->start);
+}
+
+/* Mappings of before may have become one, if they are alike. But one that is part old and part new,
+   or lies where a stack may grow, is not for `put_memory_back` to handle. */
 static void put_mappings_back(void)
 {
     static struct mapping mappings[4 * MOST_AREAS];
     if (have_called(__NR_brk, break_at, 0, 0, 0) != (long)break_at)
         _exit(0);
-    int count = read_mappings(maps, mappings, 4 * MOST_AREAS);
+    int next = 0, count = read_mappings(maps, mappings, 4 * MOST_AREAS);
     for (int i = 0; i < count; i++) {
         struct mapping *m = &mappings[i];
-        if (overlaps(m->start, m->end - m->start))
+        if (next == area_count || m->end <= areas[next].start) {
+            if (have_called(__NR_munmap, m->start, m->end - m->start, 0, 0))
+                _exit(0);
             continue;
-        if (have_called(__NR_munmap, m->start, m->end - m->start, 0, 0))
+        }
+        if (!begins(m, &areas[next]))
+            _exit(0);
+        uint64_t at = areas[next++].end;
+        while (at < m->end && next < area_count && areas[next].start == at)
+            at = areas[next++].end;
+        if (at != m->end)
             _exit(0);
     }
+    if (next < area_count)
+        _exit(0);
 }
 
 static const struct area *area_at(uint64_t address)
@@ -745,6 +779,7 @@ static void have_copied(int count)
     if (waitpid(worker, &status, __WALL) != worker || !WIFSTOPPED(status)
         || WSTOPSIG(status) != SIGTRAP)
         _exit(0);
+    memset(list, 0, count * sizeof *list);      /* it tells what the request has written to */
 }
 
 /* Return where the worker finds what a page is to hold. */
@@ -854,6 +889,7 @@ static int open_descriptors(void)
     return status.st_size;      /* since Linux 6.2 (proc_pid_fd(5)) */
 }
 
+/* Return the flags of one of the worker's open files; -1 where it holds a lock. */
 static int flags_now(int number)
 {
     char path[64], text[256] = "";
@@ -863,7 +899,7 @@ static int flags_now(int number)
         _exit(0);
     close(file);
     char *flags = strstr(text, "flags:");
-    return flags ? (int)strtol(flags + 6, NULL, 8) : -1;
+    return flags && !strstr(text, "lock:") ? (int)strtol(flags + 6, NULL, 8) : -1;
 }
 
 /* Put the stopped worker back into the state of the snapshot; or end, if that cannot be done. */
@@ -889,6 +925,8 @@ static void undo(void)
         put_handlers_back();
     if (seen.timed)
         put_timers_back();
+    if (seen.stacked && have_called(__NR_sigaltstack, (long)&alternative, 0, 0, 0))
+        _exit(0);
     if (has_pending(0) || has_pending(1))
         _exit(0);
     set_registers(&registers);
@@ -966,7 +1004,7 @@ void put_back(void)
 void keep_rest(void)
 {
     stop();
-    if (seen.doomed || seen.forked || seen.handled || seen.timed || seen.flagged
+    if (seen.doomed || seen.forked || seen.handled || seen.timed || seen.flagged || seen.stacked
         || open_descriptors() != FIRST_FREE_DESCRIPTOR)
         _exit(0);
     take_snapshot();

@@ -8,6 +8,7 @@ state is the one in which it begins each request.
 
 from __future__ import annotations
 
+import fcntl
 import marshal
 import mmap
 import os
@@ -48,6 +49,7 @@ POOL_BYTES: Final = 24 * 1024 * 1024
 
 _FIRST_DESCRIPTOR: Final = 3
 _LAST_DESCRIPTOR: Final = 0xFFFF
+_POOL_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | 0x10  # F_SEAL_FUTURE_WRITE
 _PR_SET_THP_DISABLE: Final = 41  # linux/prctl.h
 _LENGTH: Final = 8  # struct inbox of keeper.c
 _SLACK: Final = 64 * 1024
@@ -182,9 +184,11 @@ class RestingWorker(TenantWorker):
         limits = self._limits
         inbox_bytes = 4 * limits.head + limits.body + _SLACK
         inbox = mmap.mmap(-1, inbox_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        file = os.memfd_create("pool", os.MFD_CLOEXEC)
+        file = os.memfd_create("pool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(file, POOL_BYTES)
         pool = mmap.mmap(file, POOL_BYTES)
+        # What the worker sees of it cannot be made writable, nor can a copy (memfd_create(2)).
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, _POOL_SEALS)
         shown = mmap.mmap(file, POOL_BYTES, prot=mmap.PROT_READ)
         address_of = keeping.address_of
         places = address_of(inbox), address_of(pool), address_of(shown)

@@ -148,6 +148,42 @@ UNDONE = {
     "a blocked signal": """
         import signal
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGTRAP])""",
+    "a handler, by a number whose upper half counts for nothing": """
+        import ctypes, struct
+        ignore = ctypes.create_string_buffer(struct.pack('4Q', 1, 0, 0, 0))
+        number = ctypes.c_ulong((1 << 32) + 12)
+        assert ctypes.CDLL(None).syscall(13, number, ignore, None, ctypes.c_size_t(8)) == 0""",
+    "an alternative stack, by the end of a handler": """
+        import ctypes, struct
+        libc = ctypes.CDLL(None)
+        stack = ctypes.create_string_buffer(32768)
+        def alter(number, info, context):
+            words = struct.pack('QQQ', ctypes.addressof(stack), 0, 32768)
+            ctypes.memmove(context + 16, words, 24)
+        handler = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(alter)
+        at = ctypes.cast(handler, ctypes.c_void_p).value
+        action = ctypes.create_string_buffer(struct.pack('Q128xixxxxQ', at, 4, 0))
+        assert libc.sigaction(12, action, None) == 0
+        libc.raise_ = libc['raise']
+        libc.raise_(12)""",
+    "its snapshot, mapped once more": """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        libc.mremap.restype = ctypes.c_void_p
+        span = next(line for line in open('/proc/self/maps') if 'memfd:pool' in line).split()[0]
+        start, end = (int(number, 16) for number in span.split('-'))
+        size = ctypes.c_size_t(end - start)
+        copy = libc.mremap(ctypes.c_void_p(start), ctypes.c_size_t(0), size, 1)
+        if libc.mprotect(ctypes.c_void_p(copy), size, 3) == 0:
+            ctypes.memset(copy + 13 * 4096, 255, 1 << 20)""",
+    "a mapping where its stack may grow": """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        span = next(line for line in open('/proc/self/maps') if '[stack]' in line).split()[0]
+        at = int(span.split('-')[0], 16) - (4 << 20)
+        assert libc.mmap(ctypes.c_void_p(at), ctypes.c_size_t(8192), 3, 0x22, -1, 0) == at
+        ctypes.memset(at, 77, 8192)""",
     "a directory": "import os; os.chdir('/')",
     "a umask": "import os; os.umask(0)",
     "an environment": "import os; os.environ['MARK'] = '1'; os.putenv('MARK', '1')",
@@ -195,6 +231,20 @@ REPLACED = {
         import fcntl, os
         fcntl.fcntl(os.dup(0), fcntl.F_SETFL, os.O_NONBLOCK)""",
     "who gets an open file's signals": "import fcntl; fcntl.fcntl(1, fcntl.F_SETOWN, 1)",
+    "more mappings than can be listed": """
+        import ctypes, os
+        libc = ctypes.CDLL(None)
+        libc.mmap.restype = ctypes.c_void_p
+        with open(os.path.dirname(__file__) + '/' + 'n' * 200, 'w+b') as file:
+            file.truncate(4096)
+            for number in range(2200):
+                libc.mmap(None, ctypes.c_size_t(4096), 1 + number % 2, 2, file.fileno(), 0)""",
+    "a lock": "import fcntl; fcntl.lockf(0, fcntl.LOCK_EX)",
+    "a lock by another number": "import fcntl, os; fcntl.flock(os.dup(0), fcntl.LOCK_EX)",
+    "a lock of an open file by another number": """
+        import fcntl, os, struct
+        whole = struct.pack('hhqqi', fcntl.F_WRLCK, 0, 0, 0, 0)
+        fcntl.fcntl(os.dup(0), fcntl.F_OFD_SETLK, whole)""",
     "a thread": """
         import threading, time
         threading.Thread(target=time.sleep, args=(60,), daemon=True).start()""",
