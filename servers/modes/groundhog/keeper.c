@@ -216,10 +216,15 @@ static int area_count;
 static uint64_t lowest, highest;        /* of what is written to */
 static int since_protected;             /* requests */
 
+/* What the last scan has found, and until when that holds: see `may_have_written`. */
+static struct copy found[MOST_COPIES];
+static int found_count;
+static uint64_t faults_then, letter_then;
+
 static pid_t worker, reference;
-static int channel, faults, told, death, pagemap, maps, memory, memory_before, listing,
+static int channel, faults, told, counters, death, pagemap, maps, memory, memory_before, listing,
      flags_of[FIRST_FREE_DESCRIPTOR];
-static uint64_t inbox, inbox_size, longest;
+static uint64_t inbox, inbox_size, longest, letter_length;
 static unsigned long break_at;
 static struct user_regs_struct registers;       /* as they are when a rest is over */
 static char extended[16 * 1024];                /* the same, of the rest of them (XSAVE) */
@@ -796,13 +801,11 @@ static uint64_t source_of(uint64_t address)
     return (uint64_t)pool_in_worker + *slot * PAGE;
 }
 
-/* Pages that one request has written to, the next is likely to write to as well. They are left as
-   they are, and copied again, which costs less than the fault. */
-static void put_memory_back(void)
+static void find_and_put_back(void)
 {
     static struct page_region regions[MOST_REGIONS];
     struct copy *list = (struct copy *)pool;
-    int n = 0, all = 0;
+    int n = 0, all = 0, is_long = 0;
     for (uint64_t from = lowest; from < highest;) {
         int count = find_pages(regions, &from, highest, WP_ALLOWED | WRITTEN);
         for (int i = 0; i < count; i++)
@@ -816,12 +819,66 @@ static void put_memory_back(void)
                 if (n == MOST_COPIES) {
                     have_copied(n);
                     n = 0;
+                    is_long = 1;
                 }
                 list[n++] = (struct copy){at, source, PAGE};
             }
     }
+    if (all > MOST_LEFT_OPEN || is_long)
+        since_protected = REQUESTS_LEFT_OPEN - 1;
+    memcpy(found, list, n * sizeof *list);
+    found_count = n;
     have_copied(n);
-    if (all > MOST_LEFT_OPEN || ++since_protected == REQUESTS_LEFT_OPEN)
+}
+
+/* Return how many page faults the stopped worker has had: proc_pid_stat(5). */
+static uint64_t faults_now(void)
+{
+    char text[1024];
+    uint64_t minor, major;
+    ssize_t length = pread(counters, text, sizeof text - 1, 0);
+    if (length < 0)
+        give_up("cannot count the worker's page faults");
+    text[length] = 0;
+    char *after_name = strrchr(text, ')');
+    if (!after_name || sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu", &minor,
+                              &major) != 2) {
+        errno = EPROTO;
+        give_up("cannot count the worker's page faults");
+    }
+    return minor + major;
+}
+
+/* Whether there may be pages written to that the last scan has not found. To write to a protected
+   page, or to one that is not there, takes a page fault. It counts for who makes it (mm/memory.c,
+   mm_account_fault): for the worker, but where a child has borrowed its memory, and where the
+   keeper has written a letter. */
+static int may_have_written(void)
+{
+    uint64_t count = faults_now();
+    int may = count != faults_then || !since_protected || seen.forked || seen.mapped
+        || letter_length > letter_then;
+    faults_then = count;
+    if (may)
+        letter_then = letter_length;
+    return may;
+}
+
+static void have_copied_again(void)
+{
+    memcpy(pool, found, found_count * sizeof *found);
+    have_copied(found_count);
+}
+
+/* Pages that one request has written to, the next is likely to write to as well. They are left as
+   they are, and copied again, which costs less than the fault. */
+static void put_memory_back(void)
+{
+    if (may_have_written())
+        find_and_put_back();
+    else
+        have_copied_again();
+    if (++since_protected == REQUESTS_LEFT_OPEN)
         protect_all();
 }
 
@@ -956,6 +1013,7 @@ int have_done(const void *content, size_t length)
     struct iovec ours[2] = {{&head, sizeof head}, {(void *)content, length}};
     struct iovec its = {(void *)inbox, sizeof head + length};
     ssize_t all = its.iov_len;
+    letter_length = its.iov_len;
     if (its.iov_len > inbox_size || process_vm_writev(worker, ours, 2, &its, 1, 0) != all)
         return 0;
     if (ptrace(PTRACE_DETACH, worker, NULL, NULL) || !run(&said))
@@ -1047,6 +1105,7 @@ static void get_ready(int socket)
     memory = open_of(worker, "mem", O_RDONLY);
     memory_before = open_of(reference, "mem", O_RDONLY);
     listing = open_of(worker, "fd", O_RDONLY | O_DIRECTORY);
+    counters = open_of(worker, "stat", O_RDONLY);
     read_worker((uint64_t)actions, actions, sizeof actions);
 }
 
