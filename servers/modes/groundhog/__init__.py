@@ -40,7 +40,7 @@ class Mode(router.Mode):
 
     recipe = None  # of pages copied and faults, which no bare cost is
     kept_workers = ()  # each is three processes
-    _worker: RestingWorker
+    _performer: Performer
 
     @classmethod
     def timeline(cls) -> Timeline:
@@ -50,8 +50,9 @@ class Mode(router.Mode):
         routed = router.Mode.timeline()
         request: list[Step] = []
         for step in routed.request:
-            if step.point == "entered":
-                request.append(Step("wake worker", "begun"))
+            if step.point == "taken":
+                request.append(Step("hand over", "begun"))
+                step = Step("wake worker", "taken")
             request.append(step)
             if step.point == "left":
                 request.append(Step("fetch answer", "joined"))
@@ -61,9 +62,8 @@ class Mode(router.Mode):
             (Step("restore", "cleaned"),),
             (
                 *routed.probes,
-                ProbePoint(f"{resting}:Performer.perform", "begun"),
-                ProbePoint(f"{resting}:RestingWorker.perform", end="joined"),
-                ProbePoint(f"{resting}:RestingWorker._answer", end="sent"),
+                ProbePoint(f"{resting}:RestingWorker._answer", "begun", "sent"),
+                ProbePoint(f"{resting}:RestingWorker._have_answered", end="joined"),
                 ProbePoint(f"{resting}:RestingWorker._put_back", end="cleaned"),
             ),
         )
@@ -95,18 +95,16 @@ class Mode(router.Mode):
         self._printed = b""
         limits = self.setting.limits
         keeper = keeping.load(self.setting.private)
-        performer = Performer(limits.output, keeper)
+        performer = Performer(limits.output, keeper, self.setting.code_cache)
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
         kept = seccomp.Installation(allowed_calls.compiled(also=_KEEPERS_CALLS))
-        worker = RestingWorker(
-            self._run, limits, performer, keeper, self.setting.code_cache, (kept, confine)
-        )
-        self._worker = worker
+        worker = RestingWorker(self._run, limits, performer, keeper, (kept, confine))
+        self._performer = performer
         self._start_starter(worker)
         self._prepare_front()
 
     def handle(self, request: Request) -> Answered:
-        """Have the worker run the script. In a worker's keeper, or in a rehearsal."""
+        """Run the script. In a worker, which then tells its keeper what it printed."""
         environment = environment_of(request, self._environment)
-        self._printed = self._worker.perform(request, environment)
+        self._printed = self._performer.perform(request, environment)
         return Answered.KEEP

@@ -82,7 +82,7 @@ struct scan {
 #define FIRST_FREE_DESCRIPTOR 3
 
 /* What a worker says by the one call that means nothing else here, vhangup(2). */
-enum { RESTS = 1, ANSWERS = 2 };
+enum { RESTS = 1, ANSWERS = 2, ASKS_BACK = 3 };
 /* What its inbox begins with; then comes the message. */
 struct inbox { uint64_t length; };
 
@@ -995,30 +995,96 @@ static void undo(void)
 
 /* What the keeper's interpreter calls */
 
-/* Wait until the channel has something; return 0 when the worker has ended instead. */
-int await_request(void)
+/* What comes and goes on the channel: see messages.py. The front is trusted, and reads with care. */
+#define NUMBER_AT 1
+#define NUMBER_BYTES 4
+#define FLAGS_AT 5
+#define STAYS 1
+#define IS_LAST 2
+#define MOST_INSIDE (64 * 1024UL)
+
+static struct inbox *letter;    /* here: as the worker will have it in its inbox */
+static char *packet;            /* the answer */
+
+static char *content_of(struct inbox *of)
 {
-    struct pollfd of[2] = {{channel, POLLIN, 0}, {death, POLLIN, 0}};
-    while (poll(of, 2, -1) < 1)
-        ;
-    return !of[1].revents;
+    return (char *)(of + 1);
 }
 
-/* Put a message into the inbox of the stopped worker, let it run, and wait until it says
-   something. Returns what, or 0 at its end. */
-static struct seccomp_notif said;
-int have_done(const void *content, size_t length)
+/* Read what is too long for a packet, and comes as a file. */
+static void read_file(int file)
 {
-    struct inbox head = {.length = length};
-    struct iovec ours[2] = {{&head, sizeof head}, {(void *)content, length}};
-    struct iovec its = {(void *)inbox, sizeof head + length};
-    ssize_t all = its.iov_len;
+    size_t most = inbox_size - sizeof *letter;
+    off_t at = 0;
+    ssize_t count;
+    while (letter->length < most
+           && (count = pread(file, content_of(letter) + letter->length, most - letter->length,
+                             at)) > 0) {
+        letter->length += count;
+        at += count;
+    }
+    close(file);
+}
+
+/* Wait for a request and take it. Returns 1; 0 when the worker has ended, -1 when the channel has. */
+int take_request(void)
+{
+    struct pollfd of[2] = {{channel, POLLIN, 0}, {death, POLLIN, 0}};
+    char control[CMSG_SPACE(sizeof(int))] = {0};
+    struct iovec vector = {content_of(letter), inbox_size - sizeof *letter};
+    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = control,
+                             .msg_controllen = CMSG_LEN(sizeof(int))};
+    while (poll(of, 2, -1) < 1)
+        ;
+    if (of[1].revents)
+        return 0;
+    ssize_t count = recvmsg(channel, &message, MSG_CMSG_CLOEXEC);
+    if (count <= FLAGS_AT)
+        return -1;
+    letter->length = count;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof(int)))
+        read_file(*(int *)CMSG_DATA(header));
+    return 1;
+}
+
+uint32_t number_of_request(void)
+{
+    uint32_t number;
+    memcpy(&number, content_of(letter) + NUMBER_AT, sizeof number);
+    return number;
+}
+
+/* Put `letter` into the inbox of the stopped worker, let it run, and wait until it says something.
+   Returns what, or 0 at its end. */
+static struct seccomp_notif said;
+static int send_letter(struct inbox *of)
+{
+    struct iovec ours = {of, sizeof *of + of->length}, its = {(void *)inbox, ours.iov_len};
     letter_length = its.iov_len;
-    if (its.iov_len > inbox_size || process_vm_writev(worker, ours, 2, &its, 1, 0) != all)
+    if (its.iov_len > inbox_size
+        || process_vm_writev(worker, &ours, 1, &its, 1, 0) != (ssize_t)its.iov_len)
         return 0;
     if (ptrace(PTRACE_DETACH, worker, NULL, NULL) || !run(&said))
         return 0;
     return said.data.args[0];
+}
+
+/* Ask the worker what was taken. */
+int ask(void)
+{
+    return send_letter(letter);
+}
+
+/* Ask it something of the keeper's own. */
+int have_done(const void *content, size_t length)
+{
+    static struct { struct inbox head; char content[64 * 1024]; } own;
+    if (length > sizeof own.content)
+        return 0;
+    own.head.length = length;
+    memcpy(own.content, content, length);
+    return send_letter(&own.head);
 }
 
 /* Return what the worker's last words refer to, or NULL if that is too long, or is not there. */
@@ -1045,6 +1111,28 @@ const char *last_words(size_t *length)
     return words;
 }
 
+/* Answer with the worker's last words: flags, and what a CGI program prints. Returns whether the
+   worker may be put back; -1 if the words are none, -2 if they are too long for a packet. */
+int send_answer(void)
+{
+    uint64_t size = said.data.args[2];
+    struct iovec ours = {packet + FLAGS_AT, size}, its = {(void *)said.data.args[1], size};
+    if (size < 1 || size > longest)
+        return -1;
+    if (size > MOST_INSIDE)
+        return -2;
+    if (process_vm_readv(worker, &ours, 1, &its, 1, 0) != (ssize_t)size)
+        return -1;
+    packet[0] = 'A';
+    memcpy(packet + NUMBER_AT, content_of(letter) + NUMBER_AT, NUMBER_BYTES);
+    packet[FLAGS_AT] &= STAYS | IS_LAST;
+    if (seen.doomed)
+        packet[FLAGS_AT] |= IS_LAST;
+    if (send(channel, packet, FLAGS_AT + size, MSG_NOSIGNAL) < 0)
+        _exit(0);       /* there is nobody to answer any more */
+    return !(packet[FLAGS_AT] & IS_LAST);
+}
+
 /* Whether the worker cannot be put back. */
 int is_doomed(void)
 {
@@ -1066,6 +1154,14 @@ void keep_rest(void)
         || open_descriptors() != FIRST_FREE_DESCRIPTOR)
         _exit(0);
     take_snapshot();
+}
+
+static void *memory_for(size_t length)
+{
+    void *memory_ = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory_ == MAP_FAILED)
+        give_up("no memory for messages");
+    return memory_;
 }
 
 static int open_of(pid_t process, const char *name, int flags)
@@ -1135,6 +1231,8 @@ int begin(int from, int socket, int process, int like, void *its_inbox, void *ou
     pool_pages = sizes[1] / PAGE;
     longest = sizes[2];
     next_slot = ZEROS + 1;
+    letter = memory_for(inbox_size);
+    packet = memory_for(FLAGS_AT + MOST_INSIDE);
     get_ready(socket);
     if (!run(&said) || said.data.args[0] != RESTS)
         return 0;

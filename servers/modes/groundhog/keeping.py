@@ -22,6 +22,9 @@ _SOURCE: Final = Path(__file__).with_name("keeper.c")
 
 RESTS: Final = 1
 ANSWERS: Final = 2
+ASKS_BACK: Final = 3
+
+_TOO_LONG: Final = -2
 
 
 class _Buffer(ctypes.Structure):  # Py_buffer, whose first member is what is asked for
@@ -54,7 +57,11 @@ class Keeper:
         self._last_words = loaded.last_words
         self._last_words.restype = ctypes.c_void_p
         self._length = ctypes.c_size_t()
-        self._await_request = loaded.await_request
+        self._take_request = loaded.take_request
+        self._ask = loaded.ask
+        self._send_answer = loaded.send_answer
+        self._number = loaded.number_of_request
+        self._number.restype = ctypes.c_uint32
         self._is_doomed = loaded.is_doomed
         self._put_back = loaded.put_back
         self._put_back.restype = None
@@ -88,25 +95,53 @@ class Keeper:
         if not self._begin(*descriptors, *processes, *places, sized):
             raise Ended
 
-    def await_request(self) -> None:
-        """Wait until the channel has something. Raises Ended."""
-        if not self._await_request():
+    def take_request(self) -> bool:
+        """Wait for a request and take it; False at the end of the channel. Raises Ended."""
+        taken: int = self._take_request()
+        if not taken:
             raise Ended
+        return taken > 0
 
-    def have_done(self, message: bytes) -> tuple[int, bytes]:
-        """Ask the worker, which was put back; return what it says and what of. Raises Ended.
+    def ask(self) -> int:
+        """Ask the worker, which was put back, what was taken; return what it says. Raises Ended.
 
-        What it says is not to be trusted.
+        That, and what it says it of, is not to be trusted.
         """
-        said = self._have_done(message, len(message))
+        return self._heard(self._ask())
+
+    def have_done(self, message: bytes) -> int:
+        """Ask the worker, which was put back, something of our own; as `ask`."""
+        return self._heard(self._have_done(message, len(message)))
+
+    @staticmethod
+    def _heard(said: int) -> int:
         if not said:
             raise Ended
-        if said == RESTS:
-            return RESTS, b""
+        return said
+
+    def words(self) -> bytes:
+        """Return what the worker has said it of. Raises Ended."""
         place = self._last_words(ctypes.byref(self._length))
         if not place:
             raise Ended
-        return said, ctypes.string_at(place, self._length.value)
+        return ctypes.string_at(place, self._length.value)
+
+    def send_answer(self) -> bool | None:
+        """Answer with the worker's words; return whether it can be put back. Raises Ended.
+
+        None: they are too long for a packet, and nothing was sent.
+        """
+        sent: int = self._send_answer()
+        if sent == _TOO_LONG:
+            return None
+        if sent < 0:
+            raise Ended
+        return bool(sent)
+
+    def number(self) -> int:
+        """Return the number of the request that was taken."""
+        number: int = self._number()
+        return number
 
     def is_doomed(self) -> bool:
         """Return whether the worker has done what cannot be undone."""

@@ -1,19 +1,19 @@
 """A tenant's worker that is put back after each request, and the process that keeps it.
 
-The starter's child becomes the *keeper*, the first process of its namespaces. It reads requests,
-and runs no script. It forks the *worker*, which runs scripts, and nothing but what that takes: each
-page that a request writes to has to be put back. The worker makes itself ready and *rests*; that
-state is the one in which it begins each request.
+The starter's child becomes the *keeper*, the first process of its namespaces. It passes requests on
+and answers back, and looks into neither: what it does for each is in keeper.c, since a second
+interpreter's work would cost as much again as the first one's. It forks the *worker*, which parses
+requests and runs scripts. The worker makes itself ready and *rests*; that state is the one in which
+it begins each request.
 """
 
 from __future__ import annotations
 
 import fcntl
-import marshal
 import mmap
 import os
 
-from servers.http import Request
+from servers.http import BadRequest, Request
 from servers.interpreter import child
 from servers.interpreter.context import (
     FileState,
@@ -29,8 +29,7 @@ from servers.modes.groundhog import keeping
 from servers.modes.router import messages
 from servers.modes.router.tenant_worker import TenantWorker
 from servers.remembered import Bounded, size_of
-from servers.sites import Site
-from servers.typed import NamedTuple
+from servers.sites import NotFound, Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -59,34 +58,27 @@ _REHEARSALS: Final = 8
 _LARGEST_ERRNO: Final = 0xFFFF
 _WORDS: Final = {b"QUERY_STRING": b"rehearsal"}
 
-# What a job asks for: to run a script, or to get to know it and run nothing.
-RUN: Final = 0
-LEARN: Final = 1
-
-
-class _Job(NamedTuple):
-    path: bytes
-    directory: bytes
-    environment: dict[bytes, bytes]
-    body: bytes
-
-    def asking(self, kind: int) -> bytes:
-        """Return the message that asks the worker for it."""
-        return marshal.dumps((kind, *self))
+# What a message begins with that asks the worker to get to know a script, and to run nothing.
+_LESSON: Final = b"L"
+_MOST_LESSONS: Final = 2  # of a request: a file may change meanwhile
 
 
 class Performer:
     """What runs scripts in the worker: one after the other, each as if it were the first.
 
     What it compiled for one would be forgotten as well. So it gets to know a script in a time of
-    its own, in which it does nothing but compile it and set the stage for it, and which is kept.
+    its own, in which it does nothing but compile it and set the stage for it, and which is kept:
+    it asks the keeper for that before it runs one that it does not know.
     """
 
-    def __init__(self, output_limit: int, keeper: keeping.Keeper) -> None:
+    def __init__(self, output_limit: int, keeper: keeping.Keeper, keeps_code: bool) -> None:
         self._limit = output_limit
         self._keeper = keeper
+        self._keeps_code = keeps_code
         self._stage = Stage(output_limit)
         self._stage_is_for = b""
+        self._rehearses = True
+        self._known: Bounded[bytes, FileState] = Bounded(_MOST_KNOWN)
         self._codes: Bounded[bytes, CodeType] = Bounded(_MOST_KEPT_CODE)
         with open(child.WARMUP_SCRIPT, "rb") as file:
             self._warmup = compile(file.read(), child.WARMUP_SCRIPT, "exec", dont_inherit=True)
@@ -94,39 +86,59 @@ class Performer:
     def rehearse(self) -> None:
         """Run a script of our own, so that the interpreter has what it needs at hand."""
         for _ in range(_REHEARSALS):
-            self._set_stage(child.WARMUP_SCRIPT)
-            self._stage.supply(_WORDS, b"")
-            self._stage.perform(self._warmup)
+            self._perform(child.WARMUP_SCRIPT, self._warmup, _WORDS, b"")
+            self._clear_stage()
+
+    def begin(self) -> None:
+        """From here on the keeper hears, and the process is put back."""
+        self._rehearses = False
+
+    def perform(self, request: Request, environment: dict[bytes, bytes]) -> bytes:
+        """Run the request's script; return what it printed. Raises ScriptFailed, OSError."""
+        path = request.script.path
+        code = self._code_of(path)
+        os.chdir(request.script.directory)
+        if not self._rehearses:
+            return self._perform(path, code, environment, request.body)
+        output = self._perform(path, code, environment, request.body)
         self._clear_stage()
+        return output
 
-    def perform(self, job: bytes) -> None:
-        """Do a job, and say how it went, which is the end of it; or learn, and return."""
-        kind, path, directory, environment, body = marshal.loads(job)
-        if kind == LEARN:
-            self._learn(path)
-            return
+    def _code_of(self, path: bytes) -> CodeType:
+        """Return a script's code. Where it is not known, this asks back, and does not return."""
+        descriptor = open_script(path)
         try:
-            code = self._codes.get(path)
-            if code is None:
-                code = _compiled(path)
-            os.chdir(directory)
-            if self._stage_is_for != path:
-                self._set_stage(path)
-            self._stage.supply(environment, body)
-            words = child.ANSWERED + self._stage.perform(code)
-        except ScriptFailed as error:
-            words = child.FAILED + str(error).encode()
-        except OSError as error:
-            words = child.REFUSED + child.refusal(error)
-        self._keeper.say(keeping.ANSWERS, words)
+            if self._keeps_code and self._known.get(path) != state_of(descriptor):
+                if not self._rehearses:
+                    self._keeper.say(keeping.ASKS_BACK, path)
+                return self._warmup
+            return self._codes.get(path) or compile_script(descriptor, path)
+        finally:
+            os.close(descriptor)
 
-    def _learn(self, path: bytes) -> None:
+    def _perform(
+        self, path: bytes, code: CodeType, environment: dict[bytes, bytes], body: bytes
+    ) -> bytes:
+        if self._stage_is_for != path:
+            self._set_stage(path)
+        self._stage.supply(environment, body)
+        return self._stage.perform(code)
+
+    def learn(self, path: bytes) -> None:
         """Keep a script's code, and set the stage. Whoever runs it says where that cannot be."""
         self._codes.forget(path)
         try:
-            code = _compiled(path)
+            descriptor = open_script(path)
+        except OSError:
+            return
+        try:
+            state = state_of(descriptor)
+            self._known.keep(path, state, size_of(path) + size_of(state))
+            code = compile_script(descriptor, path)
         except (OSError, ScriptFailed):
             return
+        finally:
+            os.close(descriptor)
         self._codes.keep(path, code, size_of(path) + size_of(code))
         self.rehearse()
         self._set_stage(path)
@@ -143,14 +155,6 @@ class Performer:
             self._stage_is_for = b""
 
 
-def _compiled(path: bytes) -> CodeType:
-    descriptor = open_script(path)
-    try:
-        return compile_script(descriptor, path)
-    finally:
-        os.close(descriptor)
-
-
 class RestingWorker(TenantWorker):
     """Answers requests for one site's scripts, each of which runs from the same state."""
 
@@ -160,21 +164,16 @@ class RestingWorker(TenantWorker):
         limits: Limits,
         performer: Performer,
         keeper: keeping.Keeper,
-        keeps_code: bool,
         filters: tuple[Callable[[], object], Callable[[], object]],
     ) -> None:
-        """`run` calls `perform`; `filters` put on the keeper's and the script's filter."""
+        """`run` calls `performer`; `filters` put on the keeper's and the script's filter."""
         super().__init__(run, limits)
         self._performer = performer
         self._keeper = keeper
-        self._keeps_code = keeps_code
         self._confine_keeper, self._confine_script = filters
-        self._keeps = False
-        self._is_touched = False
-        self._known: Bounded[bytes, FileState] = Bounded(_MOST_KNOWN)
 
     def rehearse(self) -> None:
-        """Do what keeper and worker will do, until the interpreter has filled its caches."""
+        """Do what the worker will do, until the interpreter has filled its caches."""
         self._performer.rehearse()
         super().rehearse()
         self._performer.rehearse()
@@ -197,7 +196,7 @@ class RestingWorker(TenantWorker):
         # So that the keeper, which is the same user, may look at the two; nobody may look at it.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         reference = detach.fork(_stay)
-        worker = detach.fork(lambda: self._live(theirs.fileno(), inbox, pool))
+        worker = detach.fork(lambda: self._live(theirs.fileno(), inbox, pool, site))
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
         theirs.close()
         os.close(file)
@@ -206,62 +205,59 @@ class RestingWorker(TenantWorker):
             self._confine_keeper()
             descriptors, processes = (channel.fileno(), ours.detach()), (worker, reference)
             self._keeper.begin(descriptors, processes, places, sizes)
-            self._keeps = True
-            self._serve(channel, site)
+            self._serve(channel)
         except keeping.Ended:
             status = os.waitpid(worker, os.WNOHANG)[1]
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
 
     # In the keeper
 
-    def _serve(self, channel: socket.socket, site: Site) -> None:
-        while self._fit:
-            self._keeper.await_request()
-            asked = messages.take_request(channel)
-            if asked is None:
-                return
-            self._answer(channel, asked, site)
-            if self._is_touched and self._fit:
-                self._is_touched = False
+    def _serve(self, channel: socket.socket) -> None:
+        goes_on = True
+        while goes_on and self._keeper.take_request():
+            goes_on = self._answer(channel)
+            if goes_on:
                 self._put_back()
 
-    def _answer(self, channel: socket.socket, asked: messages.Asked, site: Site) -> None:
-        messages.answer(channel, self.answer(asked, site))
+    def _answer(self, channel: socket.socket) -> bool:
+        """Have the worker answer what was taken; return whether it can be put back."""
+        self._have_answered()
+        goes_on = self._keeper.send_answer()
+        if goes_on is not None:
+            return goes_on
+        answered = messages.answer_in(self._keeper.number(), self._keeper.words())
+        doomed = answered.last or self._keeper.is_doomed()
+        messages.answer(channel, answered._replace(last=doomed))
+        return not doomed
+
+    def _have_answered(self) -> None:
+        said = self._keeper.ask()
+        for _ in range(_MOST_LESSONS):
+            if said != keeping.ASKS_BACK:
+                break
+            self._teach(self._keeper.words())
+            said = self._keeper.ask()
+        if said != keeping.ANSWERS:
+            raise keeping.Ended
+
+    def _teach(self, path: bytes) -> None:
+        """Have the worker get to know a script, and be put back into that state from now on.
+
+        A script may have asked for it, so the worker is put back before.
+        """
+        if self._keeper.is_doomed():
+            raise keeping.Ended
+        self._put_back()
+        if self._keeper.have_done(_LESSON + path) != keeping.RESTS:
+            raise keeping.Ended
+        self._keeper.keep_rest()
 
     def _put_back(self) -> None:
         self._keeper.put_back()
 
-    def perform(self, request: Request, environment: dict[bytes, bytes]) -> bytes:
-        """Have the worker run the request's script; return what it printed.
-
-        In a rehearsal there is no worker. Raises ScriptFailed, OSError.
-        """
-        script = request.script
-        job = _Job(script.path, script.directory, environment, request.body)
-        state = _state_at(script.path)
-        if not self._keeps:
-            marshal.loads(job.asking(RUN))
-            return _printed(child.ANSWERED + b"\n")
-        if self._keeps_code and self._known.get(script.path) != state:
-            self._teach(script.path, state)
-        self._is_touched = True
-        said, words = self._keeper.have_done(job.asking(RUN))
-        if said != keeping.ANSWERS:
-            raise keeping.Ended
-        self._fit = not self._keeper.is_doomed()
-        return _printed(words)
-
-    def _teach(self, path: bytes, state: FileState) -> None:
-        """Have the worker get to know a script, and be put back into that state from now on."""
-        lesson = _Job(path, b"", {}, b"")
-        if self._keeper.have_done(lesson.asking(LEARN))[0] != keeping.RESTS:
-            raise keeping.Ended
-        self._keeper.keep_rest()
-        self._known.keep(path, state, size_of(path) + size_of(state))
-
     # In the worker
 
-    def _live(self, socket: int, inbox: mmap.mmap, pool: mmap.mmap) -> None:
+    def _live(self, socket: int, inbox: mmap.mmap, pool: mmap.mmap, site: Site) -> None:
         os.dup2(socket, _FIRST_DESCRIPTOR)
         os.closerange(_FIRST_DESCRIPTOR + 1, _LAST_DESCRIPTOR)
         pool.close()
@@ -275,12 +271,30 @@ class RestingWorker(TenantWorker):
         self._keeper.submit(_FIRST_DESCRIPTOR)
         self._confine_script()  # not before: it forbids what submitting takes
         self._performer.rehearse()
+        self._performer.begin()
         mask = os.umask(0)
         while True:
             self._keeper.rest()
             os.umask(mask)
-            length = int.from_bytes(inbox[:_LENGTH], sys.byteorder)
-            self._performer.perform(inbox[_LENGTH : _LENGTH + length])
+            end = _LENGTH + int.from_bytes(inbox[:_LENGTH], sys.byteorder)
+            self._respond(inbox[_LENGTH:end], site)
+
+    def _learn(self, path: bytes, site: Site) -> None:
+        """Get to know a script, and what its plain URL names. A path may be no name in a URL."""
+        self._performer.learn(path)
+        try:
+            site.script(path.removeprefix(site.root))
+        except (NotFound, BadRequest):
+            return
+
+    def _respond(self, message: bytes, site: Site) -> None:
+        """Answer, which is the end of it; or learn, and return."""
+        if message[:1] == _LESSON:
+            self._learn(message[1:], site)
+            return
+        answered = self.answer(messages.asked_in(message), site)
+        said = bytes((messages.flags_of(answered),)) + answered.content
+        self._keeper.say(keeping.ANSWERS, said)
 
 
 def _stay() -> None:
@@ -288,23 +302,3 @@ def _stay() -> None:
     os.closerange(0, _LAST_DESCRIPTOR)
     while True:
         signal.pause()
-
-
-def _state_at(path: bytes) -> FileState:
-    """Return the state of a script that this process may open. Raises OSError."""
-    descriptor = open_script(path)
-    try:
-        return state_of(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _printed(words: bytes) -> bytes:
-    """Return what a script has printed. Raises ScriptFailed, OSError, as the worker says."""
-    verdict, output = words[:1], words[1:]
-    if verdict == child.ANSWERED:
-        return output
-    if verdict == child.REFUSED:
-        number = int.from_bytes(output[: child.LENGTH], "little") & _LARGEST_ERRNO
-        raise OSError(number, os.strerror(number))
-    raise ScriptFailed(output.decode("utf-8", "replace"))

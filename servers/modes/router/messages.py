@@ -89,10 +89,9 @@ def ask(channel: socket.socket, asked: Asked, flags: int = 0) -> None:
 
 def answer(channel: socket.socket, answered: Answered) -> None:
     """Send an answer. Raises OSError."""
-    number, keep_alive, content, last = answered
+    number, _, content, _ = answered
     kind = b"A" if len(content) <= MOST_INSIDE else b"a"
-    flags = (_STAYS if keep_alive else 0) | (_IS_LAST if last else 0)
-    _send(channel, _ANSWERED.pack(kind, number, flags), content, 0)
+    _send(channel, _ANSWERED.pack(kind, number, flags_of(answered)), content, 0)
 
 
 def take_request(channel: socket.socket) -> Asked | None:
@@ -100,11 +99,26 @@ def take_request(channel: socket.socket) -> Asked | None:
     message, file = _receive(channel, 0)
     if not message:
         return None
+    asked = asked_in(message)
+    return asked if file < 0 else asked._replace(content=_content_of(file, sys.maxsize))
+
+
+def asked_in(message: bytes) -> Asked:
+    """Return the request that a packet holds, with what is inside of its content."""
     _, number, remote_port, port, length = _ASKED.unpack_from(message)
     start = _ASKED.size + length
     address = message[_ASKED.size : start].decode()
-    content = message[start:] if file < 0 else _content_of(file, sys.maxsize)
-    return Asked(number, (address, remote_port), port, content)
+    return Asked(number, (address, remote_port), port, message[start:])
+
+
+def flags_of(answered: Answered) -> int:
+    """Return the sum that its packet has."""
+    return (_STAYS if answered.keep_alive else 0) | (_IS_LAST if answered.last else 0)
+
+
+def answer_in(number: int, said: bytes) -> Answered:
+    """Return the answer to a request that `said` makes, which are a sum and its content."""
+    return Answered(number, bool(said[0] & _STAYS), said[1:], bool(said[0] & _IS_LAST))
 
 
 def take_answer(channel: socket.socket, longest: int) -> Answered | None:

@@ -32,8 +32,14 @@ _STANDARD_STREAMS: Final = (0, 1, 2)
 _OF_THE_FILE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 # A request that the front has written anew has a few bytes more than what the client sent.
 _ROOM_FOR_REWRITING: Final = 2
+# With the headers that browsers send, whose variables are then known (servers/remembered.py).
 _REHEARSAL: Final = messages.Asked(
-    0, ("127.0.0.1", 0), 0, b"GET /warmup_script.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n"
+    0,
+    ("127.0.0.1", 0),
+    0,
+    b"GET /warmup_script.py?word HTTP/1.1\r\nHost: rehearsal\r\nConnection: keep-alive\r\n"
+    b"User-Agent: rehearsal\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nAccept-Language: en\r\n"
+    b"Cookie: a=b\r\nReferer: http://rehearsal/\r\n\r\n",
 )
 
 

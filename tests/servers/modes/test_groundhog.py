@@ -342,14 +342,17 @@ def say(what, content):
     result = libc.syscall(153, what, content, ctypes.c_size_t(len(content)))
     return result, ctypes.get_errno()
 """
-PAGE = "b'A' + b'Content-Type: text/plain\\n\\nforged\\n'"
+PAGE = "b'\\1' + b'Content-Type: text/plain\\n\\nforged\\n'"
 MISBEHAVED = {
     "it dies": ("import os; os._exit(0)", 502),
     "it crashes": ("import ctypes; ctypes.string_at(8)", 502),
     "it hangs": ("import time; time.sleep(60)", 504),
     "it becomes another program": ("import os; os.execv('/bin/true', ['true'])", 502),
     "it answers for itself": (f"{SAY}\nsay(2, {PAGE})", 200),
-    "it answers nothing": (f"{SAY}\nsay(2, b'')", 500),
+    "it answers nothing": (f"{SAY}\nsay(2, b'')", 502),
+    "it asks back without end": (f"{SAY}\nsay(3, __file__.encode())", 502),
+    "it asks back for what is not its own": (f"{SAY}\nsay(3, b'/etc/passwd')", 502),
+    "it asks back for what is not there": (f"{SAY}\nlibc.syscall(153, 3, 8, 4096)", 502),
     "it answers with what is not there": (f"{SAY}\nlibc.syscall(153, 2, 8, 4096)", 502),
     "it answers without end": (f"{SAY}\nlibc.syscall(153, 2, 8, ctypes.c_size_t(-1))", 502),
     "it answers from a child": (
@@ -433,6 +436,16 @@ more.write(kept[0].encode() * 9)
 
 
 # Scripts that it has to learn
+
+
+def test_a_script_that_asks_back_as_if_it_were_new_begins_anew(server: Server) -> None:
+    server.sites.put(
+        "case.py",
+        f"{SAY}{OK}import builtins, os\nflag = os.path.dirname(__file__) + '/flag'\n"
+        "print(hasattr(builtins, 'mark'), os.path.exists(flag))\nbuiltins.mark = 1\n"
+        "if not os.path.exists(flag):\n    open(flag, 'w')\n    say(3, __file__.encode())\n",
+    )
+    assert server.get("/case.py").text == "False True\n"
 
 
 def test_a_changed_script_is_learnt_anew(server: Server) -> None:

@@ -35,6 +35,7 @@ FOUND = "XS"
 
 _DEED = struct.Struct("<9Q")
 _LONGEST = 32 * 1024
+_HEAD = 8  # bytes that a message begins with
 _STATUS = 77  # of a process that a sanitizer ends; hostile.c knows it
 _OPTIONS = f"exitcode={_STATUS}:detect_leaks=0:use_sigaltstack=0:print_stacktrace=1:" + ":".join(
     f"handle_{signal}=0" for signal in ("segv", "sigbus", "sigfpe", "sigill", "abort")
@@ -116,7 +117,7 @@ class Keeper:
     def outcome(self, case: Case) -> Outcome:
         """Return what comes of a request. Raises AssertionError where the program itself ends."""
         before = self._log.stat().st_size
-        self._ours.send(b"".join(deed.written() for deed in case) or bytes(8))
+        self._ours.send(b"Q".ljust(_HEAD) + b"".join(deed.written() for deed in case))
         said = self._ours.recv(_LONGEST)
         assert said, self.log()
         kind, words = said[:1].decode(), said[1:].decode(errors="replace")

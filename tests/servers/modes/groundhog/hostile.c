@@ -28,6 +28,7 @@
 #define INBOX (64 * 1024UL)
 #define LONGEST_ANSWER (64 * 1024UL)
 #define SANITIZERS_STATUS 77
+#define HEAD 8        /* what a message begins with: kind, number, and what nobody reads here */
 #define RESULTS 64
 #define PLACES 10
 
@@ -43,7 +44,7 @@ enum { PLAIN, IN_SCRATCH, RESULT, PLACE };
 static volatile uint64_t results[RESULTS];
 static volatile uint64_t places[PLACES];
 static char scratch[64 * 1024] __attribute__((aligned(4096)));
-static volatile struct inbox *letter;
+static volatile struct inbox *its_letter;
 
 IN_WORKER static long raw(long number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                           uint64_t f)
@@ -189,7 +190,8 @@ IN_WORKER static void work(void)
     raw(__NR_munmap, SHADOW, SHADOW_END - SHADOW, 0, 0, 0, 0);
     for (;;) {
         rest();
-        do_all((volatile struct deed *)(letter + 1), letter->length / sizeof(struct deed));
+        do_all((volatile struct deed *)((char *)(its_letter + 1) + HEAD),
+               its_letter->length / sizeof(struct deed));
         say(ANSWERS, scratch, 64);
     }
 }
@@ -243,7 +245,7 @@ static void live(int socket, char *ours, char *its)
     places[0] = (uint64_t)__builtin_frame_address(0);
     places[1] = (uint64_t)results;
     places[2] = (uint64_t)sbrk(0);
-    places[3] = (uint64_t)letter;
+    places[3] = (uint64_t)its_letter;
     places[4] = (uint64_t)its;
     places[5] = (uint64_t)rest & ~4095UL;
     places[6] = ((uint64_t)__builtin_frame_address(0) & ~4095UL) - 4 * 1024 * 1024;
@@ -480,9 +482,9 @@ static void tell_difference(void)
 
 static const char *have_looked(void)
 {
-    struct deed deed = {.what = LOOK};
+    struct { char head[HEAD]; struct deed deed; } letter_ = {.deed.what = LOOK};
     size_t length;
-    if (have_done(&deed, sizeof deed) != ANSWERS)
+    if (have_done(&letter_, sizeof letter_) != ANSWERS)
         give_up("cannot have the worker look");
     const char *words = last_words(&length);
     if (!words || length != sizeof first_look)
@@ -508,17 +510,13 @@ static void compare(void)
 
 static void serve_one(int deaf)
 {
-    static char request[INBOX];
-    size_t length;
-    if (!await_request())
-        _exit(0);
-    ssize_t count = recv(channel, request, sizeof request, 0);
-    if (count <= 0)
-        _exit(0);
-    if (have_done(request, count) != ANSWERS || !last_words(&length))
+    if (take_request() < 1 || ask() != ANSWERS)
         _exit(0);
     if (deaf)
         memset(&seen, 0, sizeof seen);
+    int goes_on = send_answer();
+    if (goes_on == -1)
+        _exit(0);
     if (is_doomed()) {
         answer("D");
         _exit(0);
@@ -554,7 +552,7 @@ static void keep(int deaf)
     if (fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE))
         give_up("cannot seal");
     char *its = new_memory(file, POOL, PROT_READ);
-    letter = (struct inbox *)new_memory(-1, INBOX, PROT_READ | PROT_WRITE);
+    its_letter = (struct inbox *)new_memory(-1, INBOX, PROT_READ | PROT_WRITE);
     first.text = new_memory(-1, MOST_SEEN, PROT_READ | PROT_WRITE);
     later.text = new_memory(-1, MOST_SEEN, PROT_READ | PROT_WRITE);
     if (sbrk(16 * PAGE) == (void *)-1)       /* sanitizers' own allocator does without */
@@ -570,7 +568,7 @@ static void keep(int deaf)
     close(sockets[1]);
     close(file);
     if (like < 0 || process < 0
-        || !begin(channel, sockets[0], process, like, (void *)letter, ours, its, sizes))
+        || !begin(channel, sockets[0], process, like, (void *)its_letter, ours, its, sizes))
         give_up("the worker does not rest");
     memcpy(first_look, have_looked(), sizeof first_look);
     put_back();
@@ -622,6 +620,8 @@ static ssize_t await(int door, char *words, size_t most, int milliseconds)
     if (found <= 0)
         return -1;
     ssize_t count = recv(door, words, most, 0);
+    if (count > 0 && *words == 'A')     /* what the front would have got */
+        return await(door, words, most, milliseconds);
     return count < 0 ? 0 : count;
 }
 
@@ -655,7 +655,7 @@ static void read_filter(const char *path)
 
 int main(int count, char **words)
 {
-    static char request[INBOX], said_by_it[32 * 1024];
+    static char request[INBOX], said_by_it[MOST_INSIDE + 1024];
     int deaf = count > 2 && !strcmp(words[2], "deaf"), door = -1, patience = 1500;
     pid_t keeper = 0;
     ssize_t length, heard;
