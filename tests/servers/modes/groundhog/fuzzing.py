@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -103,8 +103,8 @@ class Keeper:
             settings = {"ASAN_OPTIONS": _OPTIONS, "UBSAN_OPTIONS": _OPTIONS, **_NO_RSEQ}
             self._process = subprocess.Popen(
                 self._words,
-                stdin=theirs,
-                stdout=theirs,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
                 stderr=log,
                 env={**os.environ, **settings},
             )
@@ -341,7 +341,7 @@ def _handled(chance: random.Random) -> Sequence[int | Argument]:
     return number, scratch(64 * chance.randrange(2)), 0, 8
 
 
-_LIKELY = {
+_LIKELY: dict[str, Callable[[random.Random], Sequence[int | Argument]]] = {
     "mmap": _mapped,
     "mremap": _moved,
     "munmap": lambda chance: (_address(chance), _size(chance)),
