@@ -98,10 +98,13 @@ class Performer:
         path = request.script.path
         code = self._code_of(path)
         os.chdir(request.script.directory)
-        if not self._rehearses:
-            return self._perform(path, code, environment, request.body)
-        output = self._perform(path, code, environment, request.body)
-        self._clear_stage()
+        try:
+            output = self._perform(path, code, environment, request.body)
+        except ScriptFailed:
+            self._clear_stage()  # who tells the log needs a standard error that is open
+            raise
+        if self._rehearses:
+            self._clear_stage()
         return output
 
     def _code_of(self, path: bytes) -> CodeType:
