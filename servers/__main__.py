@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_of("servers", "mode", modes.names(), str(__doc__))
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to bind (default: %(default)s)")
+    add("--programs", type=Path, help="where to keep compiled programs for the next server")
     add("--credential-key", type=Path, help="a file with the key of clients' credentials")
     add("--no-code-cache", action="store_true", help="compile embedded scripts on each request")
     add(
@@ -113,7 +114,7 @@ def _serve(arguments: argparse.Namespace) -> int:
                 lambda: _in_containment(mode, arguments, journal, own_keyring, tally, sites),
                 arguments.control,
             ),
-            [*own_files(), Path(mode.setting.sites), private],
+            [*own_files(), Path(mode.setting.sites), private, *_programs(arguments)],
             private,
         )
         if not arguments.check:
@@ -165,6 +166,10 @@ def _tally(arguments: argparse.Namespace, sites: int) -> int | None:
         ) from error
 
 
+def _programs(arguments: argparse.Namespace) -> list[Path]:
+    return [arguments.programs] if arguments.programs else []
+
+
 def _setting(
     mode_class: type[IsolationMode], arguments: argparse.Namespace, private: Path
 ) -> Setting:
@@ -172,6 +177,7 @@ def _setting(
         sites=str(arguments.sites),
         www=identity(arguments.www),
         private=str(private),
+        programs=str(arguments.programs or ""),
         code_cache=not arguments.no_code_cache,
         limits=Limits(script=arguments.script_seconds, client=arguments.client_seconds),
         options=chosen_options("mode", mode_class.options, arguments.option),

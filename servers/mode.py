@@ -63,6 +63,7 @@ class Setting(NamedTuple):
     sites: str
     www: Identity
     private: str  # a directory of the run's own, for files that only the server may write
+    programs: str = ""  # one where compiled programs are kept for the next server; "" for none
     code_cache: bool = True
     limits: Limits = Limits()
     credential_key: bytes = b""  # what clients' credentials are checked with, where they have any

@@ -117,26 +117,34 @@ class ResultsFolder:
     def append_trial(
         self, row: TrialRow, service_us: ArrayLike = (), response_us: ArrayLike = ()
     ) -> None:
-        """Store a trial durably, before the next begins.
+        """Store a trial durably, before the next begins: see `append_trials`."""
+        self.append_trials([(row, service_us, response_us)])
 
-        `service_us`, `response_us`: a latency a request in microseconds, from the actual and
-        from the intended time of sending; empty where there is none, as in a void trial.
-        Raises ValueError where the trial is there already.
+    def append_trials(self, made: Iterable[tuple[TrialRow, ArrayLike, ArrayLike]]) -> None:
+        """Store trials durably: those made together, before others begin.
+
+        Each has its row, and a latency a request in microseconds, from the actual and from the
+        intended time of sending; none where there is none, as in a void trial. Raises ValueError
+        where a trial is there already.
         """
         self._must_be_writable()
-        if row.trial in set(self.trials()["trial"]):
-            raise ValueError(f"trial {row.trial} is there already")
-        clocks = {"service": service_us, "response": response_us}
+        trials = list(made)
+        there = set(self.trials()["trial"])
+        for row, _, _ in trials:
+            if row.trial in there:
+                raise ValueError(f"trial {row.trial} is there already")
+            there.add(row.trial)
         latency = [
             asdict(_latency_row(row, clock, values))
-            for clock, values in clocks.items()
+            for row, service_us, response_us in trials
+            for clock, values in (("service", service_us), ("response", response_us))
             if _any(values)
         ]
-        # The trial's row comes last and is what makes the trial count: killed in between, the
-        # histogram has no trial, is not shown, and is replaced when the trial is repeated.
+        # The trials' rows come last and are what makes trials count: killed in between, the
+        # histograms have no trial, are not shown, and are replaced when it is repeated.
         if latency:
             schema.replace_rows(self.path, "latency", "trial", latency)
-        schema.append(self.path, "trials", [asdict(row)])
+        schema.append(self.path, "trials", [asdict(row) for row, _, _ in trials])
 
     def append_table(self, name: str, rows: Iterable[Mapping[str, object]]) -> None:
         """Add rows to a table other than trials and latency. Raises ValueError for another name."""

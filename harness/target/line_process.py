@@ -11,9 +11,9 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from harness.terminal import printable
 
@@ -34,12 +34,30 @@ class Silent(Gone):
     """It has not said anything for so long that it is as good as gone."""
 
 
+class Process(Protocol):
+    """What is needed of a `subprocess.Popen`."""
+
+    pid: int
+    stdin: IO[str] | None
+    stdout: IO[str] | None
+
+    def poll(self) -> int | None:
+        """Return its exit status, None while it lives."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, return its exit status. Raises subprocess.TimeoutExpired."""
+
+    def kill(self) -> None:
+        """Kill it."""
+
+
 class Speaking:
     """The process, started at once; its stderr is written to a file, from the file's beginning.
 
     A new file is for its owner alone: tenants' scripts write to it, and must not read the others'.
 
-    `environment` is its whole environment, None for that of the caller.
+    `environment` is its whole environment, None for that of the caller. `start` takes what
+    `subprocess.Popen` does.
     """
 
     def __init__(
@@ -50,10 +68,11 @@ class Speaking:
         environment: Mapping[str, str] | None = None,
         cwd: str | None = None,
         own_session: bool = False,
+        start: Callable[..., Process] = subprocess.Popen,
     ) -> None:
         self._log = log
         with open(log, "a", opener=_for_the_owner_alone) as stderr:
-            self._process = subprocess.Popen(
+            self._process = start(
                 command,
                 env=None if environment is None else dict(environment),
                 cwd=cwd,

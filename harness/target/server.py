@@ -58,9 +58,16 @@ class Site:
         """Where the key is that a server shares with its clients, if it goes by their identity."""
         return self.private.with_name("credential.key")
 
+    @property
+    def programs(self) -> Path:
+        """Where servers keep the programs that they compile, for those that come after them."""
+        return self.private.with_name("programs")
+
     def arguments(self, target: Target) -> list[str]:
         """Return the arguments of a server of this target; its key, if it needs one, is new."""
         arguments = [target.mode, "--sites", str(self.sites), "--private", str(self.private)]
+        if self.programs.is_dir() and not target.is_peer:
+            arguments += ["--programs", str(self.programs)]
         if self.privileged:
             arguments += ["--www", f"{self.www_uid}:{self.www_gid}"]
         if self.cpus:

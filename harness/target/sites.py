@@ -54,7 +54,7 @@ def settle(
         own=privileged,
         pace=page_pace or tenants.USUAL_PACE,
     )
-    return Site(
+    site = Site(
         sites=sites,
         private=private,
         www_uid=www.uid,
@@ -63,6 +63,8 @@ def settle(
         log=place / "server.log",
         cpus=cores.server if cores else (),
     )
+    site.programs.mkdir(mode=0o700)
+    return site
 
 
 def interpreter() -> dict[str, str]:

@@ -32,7 +32,8 @@ from harness.trial.assess import judge
 from harness.trial.barrier import Barrier
 from harness.trial.composite import CompositeContext
 from harness.trial.condition import Condition, Paces, by_condition
-from harness.trial.generator import Generator, LoadFailed
+from harness.trial.forked_generators import ForkServer
+from harness.trial.generator import Generator, LoadFailed, import_path
 from harness.trial.outcome import Latencies, Seen, Surroundings, Trial, void
 from harness.trial.prepare import Preparation, Prepared
 from harness.trial.self_check import least_served
@@ -105,12 +106,20 @@ class Laboratory(CompositeContext):
         key = self.site.credential_key
         self._preparation = Preparation(self._plan, self._targets, settled, key)
         log = self._belongings.scratch / "generator.log"
+        # What exports has threads, which no fork has.
+        forks = ForkServer(log.with_name("forks.log"), import_path())
+        self._forks = stack.enter_context(forks) if self._telemetry is None else None
         self._seats = [
             _Seat(
                 site=self.site,
                 processes=self._belongings.processes,
                 generator=stack.enter_context(
-                    Generator(self._cores.generator, log, telemetry=self._telemetry)
+                    Generator(
+                        self._cores.generator,
+                        log,
+                        telemetry=self._telemetry,
+                        forks=self._forks,
+                    )
                 ),
                 output=self._belongings.scratch / "trial.npy",
             )
@@ -188,7 +197,11 @@ class Laboratory(CompositeContext):
             processes=self._belongings.another_group(place),
             generator=self._stack.enter_context(
                 Generator(
-                    self._cores.generator, own_log, self._all_cores, telemetry=self._telemetry
+                    self._cores.generator,
+                    own_log,
+                    self._all_cores,
+                    telemetry=self._telemetry,
+                    forks=self._forks,
                 )
             ),
             output=self._belongings.scratch / f"trial-{place}.npy",
@@ -284,7 +297,7 @@ class Laboratory(CompositeContext):
     def _pilot(
         self, prepared: Prepared, server: Server, seat: _Seat, condition: Condition
     ) -> Iterator[Mapping[str, Any]]:
-        """Find the pace of a target, alone, unless an earlier block has; yield what was loaded."""
+        """Find the pace of a target, alone, unless it is known; yield what was loaded."""
         spec = prepared.spec
         known = self._paces.of(spec)
         if known is None:

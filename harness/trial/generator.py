@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import site
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from harness.errors import Caution, IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.targets import folder_of
+from harness.trial.forked_generators import ForkServer
 from workloads.load.clients import library
 
 _STOP_S = 5.0
@@ -72,27 +74,37 @@ class Generator:
         start_on: Sequence[int] = (),
         program: Sequence[str] = ("workloads.load.generator",),
         telemetry: Mapping[str, str] | None = None,
+        forks: ForkServer | None = None,
     ) -> None:
         """It runs on the processors `cpus`; until it is ready on `start_on`, unless that is ().
 
         `program` is the module with its arguments: `several_hosts.master` speaks as it does.
-        With `telemetry`, a few variables, it exports to OpenTelemetry.
+        With `telemetry`, a few variables, it exports to OpenTelemetry. With `forks` it is forked,
+        whatever its program, and ready at once.
         """
         self._program = program if telemetry is None else (*program, "--otel")
         self._telemetry = telemetry or {}
+        self._start = forks.fork if forks else subprocess.Popen
         self._cpus = cpus
         self._start_on = start_on or cpus
         self._log = log
         self._greeting: Event | None = None
 
     def __enter__(self) -> Self:
-        self._process = Speaking(
-            [sys.executable, "-P", "-m", *self._program],
-            self._log,
-            environment=clean_environment(
-                {"PYTHONPATH": os.pathsep.join(import_path()), **self._telemetry}
-            ),
-        )
+        try:
+            self._process = Speaking(
+                [sys.executable, "-P", "-m", *self._program],
+                self._log,
+                environment=clean_environment(
+                    {"PYTHONPATH": os.pathsep.join(import_path()), **self._telemetry}
+                ),
+                start=self._start,
+            )
+        except OSError as error:
+            raise GeneratorFailed(
+                f"the load generator did not start: {error}",
+                hint="check whether memory ran out (dmesg), then continue with --resume",
+            ) from error
         if self._start_on:
             os.sched_setaffinity(self._process.pid, self._start_on)
         return self

@@ -82,7 +82,7 @@ def carry_out(
 ) -> None:
     """Make all remaining trials.
 
-    A failed trial is void, and the run goes on. What is interrupted loses the trial under way and
+    A failed trial is void, and the run goes on. What is interrupted loses the trials under way and
     nothing else. `clock` gives seconds.
     """
     while left := remaining(plan, folder):
@@ -96,9 +96,15 @@ def carry_out(
             else:
                 trials = [bench.measure(spec) for spec in specs]
             took_s = (clock() - began) / len(specs)
-            for spec, trial in zip(specs, trials, strict=True):
-                row = replace(trial.row, attempt=spec.attempt, took_s=took_s)
-                folder.append_trial(row, trial.latencies_us, trial.response_us)
+            rows = [
+                replace(trial.row, attempt=spec.attempt, took_s=took_s)
+                for spec, trial in zip(specs, trials, strict=True)
+            ]
+            folder.append_trials(
+                (row, trial.latencies_us, trial.response_us)
+                for row, trial in zip(rows, trials, strict=True)
+            )
+            for spec, row in zip(specs, rows, strict=True):
                 watcher.ended(spec, row)
 
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from workloads.load.telemetry import Telemetry
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+TRIALS = "workloads.load.trial"
+"""What imports Locust."""
 
 
 def main() -> int:
@@ -57,8 +59,12 @@ def main() -> int:
     # Whoever presses Ctrl-C means the whole run; how to end it is the harness's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Now that it is safe, the second that it takes to import Locust.
-    import_module("workloads.load.trial")
-    telemetry = import_module("workloads.load.telemetry").Telemetry() if _exports() else None
+    import_module(TRIALS)
+    return speak(import_module("workloads.load.telemetry").Telemetry() if _exports() else None)
+
+
+def speak(telemetry: "Telemetry | None" = None) -> int:
+    """Greet, and serve commands until stdin ends."""
     greet()
     for line in sys.stdin:
         serve(line, telemetry)

@@ -129,7 +129,7 @@ class Mode(IsolationMode):
 
     def _check_front(self) -> None:
         if self._is_compiled:
-            compiled.check_host()
+            compiled.check_host(self.setting.programs)
 
     def master_init(self) -> None:
         """Start the starter, and prepare what the front will be."""
@@ -149,7 +149,7 @@ class Mode(IsolationMode):
 
     def _prepare_front(self) -> None:
         if self._is_compiled:
-            self.program = compiled.program(self.setting.private)
+            self.program = compiled.program(self.setting.private, self.setting.programs)
         else:
             self._confine_calls = _filter_of_calls()
 

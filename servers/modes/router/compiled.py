@@ -3,9 +3,10 @@
 The process that the pool forks becomes www and executes it, so nothing of the server's memory is in
 it. It gets what it needs by number: descriptors, limits, and the sites that the master knows.
 
-The program is kept beside this file, where the interpreter keeps the bytecode of this file, and
-under the same conditions (PYTHONDONTWRITEBYTECODE): who can write there can change the server
-anyway. Elsewhere, or where it cannot be kept, it is compiled at each start.
+The program is kept in the directory that the server was given for that (`--programs`), as in a run
+that starts servers again and again; else beside this file, where the interpreter keeps the bytecode
+of this file, and under the same conditions (PYTHONDONTWRITEBYTECODE): who can write there can
+change the server anyway. Where it cannot be kept, it is compiled at each start.
 """
 
 from __future__ import annotations
@@ -111,9 +112,9 @@ class CompiledFront(Worker):
         return file
 
 
-def check_host() -> None:
+def check_host(programs: str = "") -> None:
     """The program must be there, or a compiler to make it. Raises Unavailable."""
-    if (program := _kept()) is not None:
+    if (program := _kept(programs)) is not None:
         os.close(program)
         return
     try:
@@ -122,16 +123,19 @@ def check_host() -> None:
         raise Unavailable(str(error), f"{error.hint}, or choose router:front=python") from None
 
 
-def program(private: str) -> int:
+def program(private: str, programs: str = "") -> int:
     """Return a descriptor of the program, which is compiled if it is not kept.
 
-    `private` is a directory for it where it cannot be kept. Raises Unavailable.
+    `programs` is the directory where it is kept, "" for that of this file's bytecode; `private` is
+    one for it where it cannot be kept. Raises Unavailable.
     """
-    found = _kept()
+    found = _kept(programs)
     if found is not None:
         return found
-    folder = os.path.dirname(_place())
-    if sys.dont_write_bytecode or not os.access(folder, os.W_OK):
+    place = _place(programs)
+    folder = os.path.dirname(place)
+    unwanted = sys.dont_write_bytecode and not programs
+    if unwanted or not os.access(folder, os.W_OK):
         folder = private
     target = os.path.join(folder, f".front.{os.getpid()}")
     _compile(target)
@@ -139,24 +143,24 @@ def program(private: str) -> int:
     if folder == private:
         os.unlink(target)
     else:
-        os.replace(target, _place())
+        os.replace(target, place)
     return descriptor
 
 
-def _place() -> str:
+def _place(programs: str) -> str:
     """Return where the program is kept, by what it is made of."""
     made_of = [os.fsencode(f"{os.uname().machine} {_FLAGS}")]
     for name in _SOURCES:
         with open(os.path.join(_FOLDER, name), "rb") as file:
             made_of.append(file.read())
     digest = _imp.source_hash(0, b"".join(made_of)).hex()
-    return os.path.join(_FOLDER, "__pycache__", f"front-{digest}")
+    return os.path.join(programs or os.path.join(_FOLDER, "__pycache__"), f"front-{digest}")
 
 
-def _kept() -> int | None:
+def _kept(programs: str) -> int | None:
     """Return a descriptor of the program that is kept, None where nobody but us could trust it."""
     try:
-        descriptor = os.open(_place(), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = os.open(_place(programs), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
     state = os.fstat(descriptor)

@@ -50,12 +50,25 @@ def test_the_program_is_compiled_once_and_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = tmp_path / "kept"
-    monkeypatch.setattr(compiled, "_place", lambda: str(kept))
+    monkeypatch.setattr(compiled, "_place", lambda _: str(kept))
     monkeypatch.setattr("sys.dont_write_bytecode", False)
     os.close(compiled.program("/nonexistent"))
     assert kept.stat().st_mode & 0o777 == 0o755
     monkeypatch.setenv("PATH", "/nowhere")
     os.close(compiled.program("/nonexistent"))
+
+
+def test_a_run_keeps_the_program_in_its_own_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    os.close(compiled.program("/nonexistent", str(tmp_path)))
+    (kept,) = tmp_path.iterdir()
+    monkeypatch.setenv("PATH", "/nowhere")
+    compiled.check_host(str(tmp_path))
+    program = compiled.program("/nonexistent", str(tmp_path))
+    assert os.fstat(program).st_ino == kept.stat().st_ino
+    os.close(program)
 
 
 def test_a_kept_program_that_others_can_write_is_not_executed(
@@ -64,14 +77,14 @@ def test_a_kept_program_that_others_can_write_is_not_executed(
     kept = tmp_path / "kept"
     kept.write_bytes(b"")
     kept.chmod(0o777)
-    monkeypatch.setattr(compiled, "_place", lambda: str(kept))
-    assert compiled._kept() is None
+    monkeypatch.setattr(compiled, "_place", lambda _: str(kept))
+    assert compiled._kept("") is None
 
 
 def test_where_nothing_may_be_kept_the_program_is_compiled_and_has_no_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "_place", lambda: str(tmp_path / "no" / "such" / "folder"))
+    monkeypatch.setattr(compiled, "_place", lambda _: str(tmp_path / "no" / "such" / "folder"))
     program = compiled.program(str(tmp_path))
     assert os.fstat(program).st_nlink == 0
     os.close(program)
@@ -80,7 +93,7 @@ def test_where_nothing_may_be_kept_the_program_is_compiled_and_has_no_name(
 def test_without_a_compiler_the_hint_names_the_other_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiled, "_place", lambda: str(tmp_path / "kept"))
+    monkeypatch.setattr(compiled, "_place", lambda _: str(tmp_path / "kept"))
     monkeypatch.setattr("servers.host_checks._zig", lambda: None)
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(Unavailable) as lacks:
@@ -89,7 +102,7 @@ def test_without_a_compiler_the_hint_names_the_other_front(
 
 
 def test_what_the_compiler_says_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled, "_place", lambda: str(tmp_path / "kept"))
+    monkeypatch.setattr(compiled, "_place", lambda _: str(tmp_path / "kept"))
     monkeypatch.setattr(compiled, "_FLAGS", ("--no-such-option",))
     with pytest.raises(Unavailable, match="no-such-option"):
         compiled.program(str(tmp_path))
