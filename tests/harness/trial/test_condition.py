@@ -28,13 +28,24 @@ def test_trials_of_the_same_workload_load_and_connection_belong_together() -> No
         assert {spec.target for spec in group} == {"dso", "cgi"}
 
 
-def test_a_pace_is_known_for_its_target_and_condition_only() -> None:
+def test_a_pace_is_known_for_its_target_under_its_load_only() -> None:
     paces = Paces(replace(PLAN, slice_s=0.03))
-    first, *others = SPECS
+    first = SPECS[0]
     assert paces.of(first) is None
     noted = paces.note(first, 1000.0)
     assert paces.of(replace(first, block=9)) == noted
-    assert [paces.of(other) for other in others] == [None] * 3
+    others = [spec for spec in SPECS if spec.target != first.target]
+    assert [paces.of(other) for other in others] == [None] * 2
+    assert paces.of(replace(first, workload="io")) is None
+
+
+def test_until_its_own_is_known_the_pace_with_other_connections_will_do() -> None:
+    paces = Paces(replace(PLAN, slice_s=0.03))
+    closed, kept = (replace(SPECS[0], connection=one) for one in ("close", "keep-alive"))
+    noted = paces.note(closed, 100.0)
+    assert paces.of(kept) == noted
+    own = paces.note(kept, 50.0)
+    assert (paces.of(closed), paces.of(kept)) == (noted, own)
 
 
 def condition() -> Condition:
