@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from servers import __main__, host_checks, launch, modes
-from servers.front import containment, oversight, pool, scoreboard
+from servers.front import containment, oversight, pool, usage
 from servers.http import Request, Response
 from servers.interpreter import embedded
 from servers.interpreter.embedded import Embedded, server_environment
@@ -167,7 +167,7 @@ class CarelessOversight(Careless):
         super().__init__(setting)
         setattr(pool, "has_ended", lambda _: True)  # noqa: B010
         setattr(pool, "exit_code", os.waitstatus_to_exitcode)  # noqa: B010
-        setattr(scoreboard, "status_of", _status_as_it_looks)  # noqa: B010
+        setattr(usage, "status_of", _status_as_it_looks)  # noqa: B010
 
     def reap_strays(self) -> None:
         """Leave them."""
