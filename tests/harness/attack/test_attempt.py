@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from harness.attack import attempt as attacks
-from harness.attack import controls, opening, scene
+from harness.attack import client, controls, opening, scene
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.raw_http import Reply
@@ -398,7 +398,7 @@ def test_a_hung_server_is_an_error_and_the_next_attack_has_a_new_one(
     seat: Seat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scene, "SERVED_WITHIN_S", 1.0)
-    monkeypatch.setattr(scene, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(client, "PATIENCE_S", 1.0)
     monkeypatch.setattr(server, "_STOP_S", 1.0)
     hanging = made_of(tmp_path, STOPS_WORKER, "hanging", proof=when_stopped)
     seen = made(seat, "careless_oversight", hanging, load("neighbours_secret"))
