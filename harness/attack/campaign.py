@@ -19,7 +19,7 @@ from harness.attack.findings import Assault, Findings
 from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.host import proc
 from harness.progress import live_line
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import Target
 from workloads import tenants
 from workloads.attacks import Attack
@@ -39,14 +39,14 @@ Keep = Callable[[Sequence[Attempt]], None]
 
 
 def carry_out(
-    assault: Assault, belongings: Belongings, console: Console, findings: Findings, keep: Keep
+    assault: Assault, resources: RunResources, console: Console, findings: Findings, keep: Keep
 ) -> None:
     """Make all attacks, and the controls of those that no target let succeed.
 
     What was found out about a target is kept as soon as its attacks are over, or broken off.
     """
     with ExitStack() as stack:
-        seats = list(_seats(belongings, stack, min(SEATS, len(assault.targets))))
+        seats = list(_seats(resources, stack, min(SEATS, len(assault.targets))))
         free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
         for seat in seats:
             free.put(seat)
@@ -130,13 +130,13 @@ def _attack_from(
         free.put((seat, canary))
 
 
-def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
+def _seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
     base = tenants.free_uid_base(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
-        directory = belongings.scratch / f"seat-{number}"
+        directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         first = base + number * IDS_OF_A_SEAT
-        seat = Seat(directory, belongings.another_group(number), first)
+        seat = Seat(directory, resources.another_group(number), first)
         yield seat, stack.enter_context(Canary(directory, first + 1))
 
 

@@ -34,7 +34,7 @@ from harness.errors import IsobenchError
 from harness.host import fingerprint, user_namespace
 from harness.results.folder import ResultsFolder
 from harness.results.rows import AttackRow
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, peers_beside
 from harness.terminal import Terminal
@@ -72,8 +72,8 @@ def start(
     path = out or Path("results") / run_id
     _ADDITION.must_have_room(path)
     with ExitStack() as stack:
-        belongings = stack.enter_context(Belongings())
-        site, needed = settle(belongings, 2, None), names if chosen else ()
+        resources = stack.enter_context(RunResources())
+        site, needed = settle(resources, 2, None), names if chosen else ()
         usable, refused = runnable(targets, site, console, needed=needed)
         assault = Assault(usable, selected, seed)
         ground = Ground(usable, refused, None, Host(fingerprint.fingerprint(), ()))
@@ -81,7 +81,7 @@ def start(
         when = "between the run and the attacks"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
-        findings = _attack(assault, folder, belongings, console)
+        findings = _attack(assault, folder, resources, console)
     _conclude(path, assault, findings, console)
 
 
@@ -92,17 +92,17 @@ def resume(path: Path) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
         record = _ADDITION.interrupted(folder)
-        belongings = stack.enter_context(Belongings())
+        resources = stack.enter_context(RunResources())
         modules = tuple(Path(one) for one in record.get("modules", ()))
         targets = choose(record["targets"], peers=True, modules=modules)
-        site = settle(belongings, 2, None)
+        site = settle(resources, 2, None)
         usable, _ = runnable(targets, site, console, needed=record["targets"])
         when = "before the attacks were resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
         rows = folder.table("attacks")
         made = frozenset(zip(rows["target"], rows["attack"], strict=True))
         assault = Assault(usable, select(record["attacks"]), record["seed"], made)
-        findings = _attack(assault, folder, belongings, console)
+        findings = _attack(assault, folder, resources, console)
     _conclude(path, assault, findings, console)
 
 
@@ -134,7 +134,7 @@ def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
 
 
 def _attack(
-    assault: Assault, folder: ResultsFolder, belongings: Belongings, console: Console
+    assault: Assault, folder: ResultsFolder, resources: RunResources, console: Console
 ) -> Findings:
     """Make the attacks that are left, write down all of them, and return what came of them.
 
@@ -149,7 +149,7 @@ def _attack(
                 folder.append_table("attacks", _rows(assault, attempts, {}))
 
     try:
-        carry_out(assault, belongings, console, findings, keep)
+        carry_out(assault, resources, console, findings, keep)
     except BaseException:
         planned = len(assault.targets) * len(assault.attacks)
         console.print(

@@ -33,7 +33,7 @@ from harness.host import fingerprint
 from harness.host.cores import Cores, divide, running_on
 from harness.results.folder import ResultsFolder
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, python, with_kept_workers
 from reports.terminal import render_costs
@@ -98,10 +98,10 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
         if earlier:
             folder = stack.enter_context(ResultsFolder.open(path, writable=True))
             _refuse_second(folder)
-        belongings = stack.enter_context(Belongings())
+        resources = stack.enter_context(RunResources())
         cores = divide(probes.usable_cpus(), fingerprint.siblings())
         with running_on(cores.generator):
-            found = _measure(effort, seed, belongings, cores, console)
+            found = _measure(effort, seed, resources, cores, console)
         if folder is None:
             manifest = new_manifest(run_id, Ground((), (), cores, host), seed)
             manifest = replace(manifest, started_at=started_at)
@@ -139,10 +139,10 @@ def _write_down(
 
 
 def _measure(
-    effort: Effort, seed: int, belongings: Belongings, cores: Cores, console: Console
+    effort: Effort, seed: int, resources: RunResources, cores: Cores, console: Console
 ) -> Found:
     found = Found()
-    steps = list(_steps(effort, belongings, cores, found, console))
+    steps = list(_steps(effort, resources, cores, found, console))
     expected_s = effort.rounds * sum(step.expected_s for step in steps)
     with Display(console, expected_s) as display:
         for number in range(1, effort.rounds + 1):
@@ -156,10 +156,10 @@ def _measure(
 
 
 def _steps(
-    effort: Effort, belongings: Belongings, cores: Cores, found: Found, console: Console
+    effort: Effort, resources: RunResources, cores: Cores, found: Found, console: Console
 ) -> Iterator[Step]:
     """Yield what each round consists of; what this host lacks goes to `found` at once."""
-    folder = belongings.scratch / "costs"
+    folder = resources.scratch / "costs"
     folder.mkdir()
     console.print("looking for interpreters", highlight=False)
     built = build.build(folder)
@@ -167,10 +167,10 @@ def _steps(
     traced, untraced = loading.trace(launches, folder)
     for missing in (*built.missing, *absent, *untraced):
         found.add(missing)
-    yield from _creations(effort, built, belongings, cores, found)
+    yield from _creations(effort, built, resources, cores, found)
     for mib in effort.python_heaps_mib:
         yield from (_heap(mib, how, cores) for how in copying.HOWS)
-    yield from _workers(effort, belongings, cores)
+    yield from _workers(effort, resources, cores)
     cpu = cores.server[0]
     for one in launches:
         yield _launch(one, built, effort, cpu, traced.get(one))
@@ -180,7 +180,7 @@ def _steps(
 def _creations(
     effort: Effort,
     built: build.Programs,
-    belongings: Belongings,
+    resources: RunResources,
     cores: Cores,
     found: Found,
 ) -> Iterator[Step]:
@@ -191,18 +191,18 @@ def _creations(
             continue
         for pages in ("small", "huge"):
             heap = creation.Heap(mib, pages)
-            yield _creation(heap, built, effort, belongings, cores)
+            yield _creation(heap, built, effort, resources, cores)
 
 
 def _creation(
     heap: creation.Heap,
     built: build.Programs,
     effort: Effort,
-    belongings: Belongings,
+    resources: RunResources,
     cores: Cores,
 ) -> Step:
     def take(number: int, chance: random.Random) -> Taken:
-        maker = creation.Creator(built, heap, cores.server, belongings.processes.path)
+        maker = creation.Creator(built, heap, cores.server, resources.processes.path)
         try:
             with maker:
                 yield from creation.one_round(maker, number, effort, chance)
@@ -221,9 +221,9 @@ def _heap(mib: int, how: str, cores: Cores) -> Step:
     return Step(f"Python heap of {mib} MiB", mib / _PYTHON_FILL_MIB_PER_S + _CLEAR_UP_S, take)
 
 
-def _workers(effort: Effort, belongings: Belongings, cores: Cores) -> Iterator[Step]:
+def _workers(effort: Effort, resources: RunResources, cores: Cores) -> Iterator[Step]:
     """Yield a step for each target that keeps workers of tenants, all with the same tenants."""
-    site = settle(belongings, effort.tenants, cores)
+    site = settle(resources, effort.tenants, cores)
     manifest = tenants.Manifest.read(site.sites.parent / "tenants.json")
     hosts = [f"{tenant.name}.localhost" for tenant in manifest.tenants]
 
@@ -232,7 +232,7 @@ def _workers(effort: Effort, belongings: Belongings, cores: Cores) -> Iterator[S
             if number > effort.worker_rounds:
                 return ()
             mixed = chance.sample(hosts, len(hosts))
-            return workers.one_round(target, site, belongings.processes, mixed, number)
+            return workers.one_round(target, site, resources.processes, mixed, number)
 
         return Step(f"workers of {target.name}", _WORKERS_S, take)
 

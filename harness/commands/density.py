@@ -30,7 +30,7 @@ from harness.host.cores import Cores, divide, running_on
 from harness.results.folder import ResultsFolder
 from harness.results.rows import DensityRow
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, peers_beside
 from harness.trial.generator import Generator, usual_client
@@ -64,8 +64,8 @@ def start(
         targets += [one for one in peers_beside(names) if one.name not in known]
     host = Host.examine()
     cores = divide(probes.usable_cpus(), fingerprint.siblings())
-    with Belongings() as belongings:
-        site = settle(belongings, 2, None)
+    with RunResources() as resources:
+        site = settle(resources, 2, None)
         needed = [target.name for target in targets] if chosen else ()
         usable, refused = runnable(targets, site, console, needed=needed)
     ground = Ground(usable, refused, cores, host)
@@ -134,15 +134,15 @@ def _study(
         with ExitStack() as stack:
             stack.enter_context(running_on(cores.generator))
             if procedure.cold:
-                on_disk = stack.enter_context(Belongings(on_disk=True))
+                on_disk = stack.enter_context(RunResources(on_disk=True))
                 log = on_disk.scratch / "generator.log"
                 generator = stack.enter_context(Generator(cores.generator, log))
                 ground = study.Ground(on_disk, cores, generator, procedure, client)
                 _cold_starts(folder, ground, targets, clock, console)
-            belongings = stack.enter_context(Belongings())
-            log = belongings.scratch / "generator.log"
+            resources = stack.enter_context(RunResources())
+            log = resources.scratch / "generator.log"
             generator = stack.enter_context(Generator(cores.generator, log))
-            ground = study.Ground(belongings, cores, generator, procedure, client)
+            ground = study.Ground(resources, cores, generator, procedure, client)
             for count in procedure.tenants:
                 _with_tenants(folder, ground, targets, count, clock, console)
     except BaseException:

@@ -22,7 +22,7 @@ from harness.host.speed import Speeds
 from harness.plan.plan import CONNECTIONS
 from harness.results.format import duration, percent, span
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, available, choose, peers_beside
 from harness.terminal import styled
@@ -103,8 +103,8 @@ def _list(items: Iterable[str | Text]) -> Table:
 def diagnose(targets: Sequence[Target]) -> Diagnosis:
     """Examine the host, with tenants that are made for it and removed again."""
     others = tuple(contention.watch_processes())  # before there are processes of ours
-    with Belongings() as belongings:
-        usable, refused = sort_out(targets, settle(belongings, 2, None))
+    with RunResources() as resources:
+        usable, refused = sort_out(targets, settle(resources, 2, None))
     return Diagnosis(
         usable=tuple(usable),
         refused=tuple(refused),

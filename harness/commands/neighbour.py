@@ -32,7 +32,7 @@ from harness.neighbour.measure import Neighbourhood
 from harness.neighbour.noises import Noise
 from harness.results.folder import ResultsFolder
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import choose
 from reports.terminal import render_neighbour
@@ -68,14 +68,14 @@ def start(
     path = out or Path("results") / f"neighbour-{run_id}"
     _ADDITION.must_have_room(path)
     host = Host.examine()
-    with Belongings() as belongings:
-        site = settle(belongings, 1, None)
+    with RunResources() as resources:
+        site = settle(resources, 1, None)
         needed = [target.name for target in targets] if chosen else ()
         usable, refused = runnable(targets, site, console, needed=needed)
     with ExitStack() as stack:
-        belongings = stack.enter_context(Belongings())
+        resources = stack.enter_context(RunResources())
         cores = divide(probes.usable_cpus(), fingerprint.siblings())
-        place = stack.enter_context(Neighbourhood(belongings, effort, usable, cores, seed))
+        place = stack.enter_context(Neighbourhood(resources, effort, usable, cores, seed))
         manifest = new_manifest(run_id, Ground(usable, refused, cores, host), seed)
         manifest = replace(manifest, versions={**manifest.versions, **place.generator_versions})
         when = "between the run and the noise"

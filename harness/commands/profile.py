@@ -65,9 +65,9 @@ def start(
     cores = divide(probes.usable_cpus(), fingerprint.siblings())
     failed = []
     with ExitStack() as stack:
-        belongings, tracing = stack.enter_context(settled())
+        resources, tracing = stack.enter_context(settled())
         pace = page_pace.measure(cores.server) if page_pace.needed([procedure.workload]) else None
-        site = settle(belongings, procedure.tenants, cores, pace)
+        site = settle(resources, procedure.tenants, cores, pace)
         needed = [target.name for target in targets] if chosen else ()
         usable, refused = runnable(targets, site, console, needed=needed)
         ground = Ground(usable, refused, cores, host)
@@ -78,7 +78,7 @@ def start(
             console.print(f"the kernel's view is missing: {tracing.why_not}", highlight=False)
         # Where the generator is, as in a run: our own work must not slow the server down.
         stack.enter_context(running_on(cores.generator))
-        profiler = Profiler(belongings, site, procedure)
+        profiler = Profiler(resources, site, procedure)
         for target in usable:
             found = profiler.measure(target, tracing)
             _write(folder, procedure, found, tracing.why_not)

@@ -25,7 +25,7 @@ from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
 from harness.results.folder import ResultsFolder
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import (
     SYSTEM_PYTHON,
     Target,
@@ -96,11 +96,11 @@ def start(
     plan = _with_ceilings(plan, targets)
     host = Host.examine()
     with ExitStack() as stack:
-        belongings = stack.enter_context(Belongings())
+        resources = stack.enter_context(RunResources())
         cores = divide(probes.usable_cpus(), machine.siblings())
         if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
-        made = Laboratory(belongings, plan, targets, cores, exported)
+        made = Laboratory(resources, plan, targets, cores, exported)
         laboratory = stack.enter_context(made)
         usable, refused = runnable(
             targets,
@@ -143,12 +143,12 @@ def resume(path: Path, console: Console, otel: bool = False) -> None:
                 runner.conclude(plan, folder)
         else:
             host = Host.examine()
-            belongings = stack.enter_context(Belongings())
+            resources = stack.enter_context(RunResources())
             cores = divide(probes.usable_cpus(), machine.siblings())
             modules = folder.manifest.arguments.get("module") or ()
             targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
             _share_interpreter(targets)
-            made = Laboratory(belongings, plan, targets, cores, exported)
+            made = Laboratory(resources, plan, targets, cores, exported)
             laboratory = stack.enter_context(made)
             _, refused = sort_out(targets, laboratory.site, plan.client)
             if refused:

@@ -19,7 +19,7 @@ from harness.plan.plan import Plan, Sweep
 from harness.progress import Display
 from harness.results.folder import ResultsFolder
 from harness.target.remote_probe import RemoteProbe, Served
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.trial import runner
 from harness.trial.remote import Hosts, RemoteBench
 
@@ -75,9 +75,9 @@ def start(plan: Plan, hosts: Hosts, served: Served, out: Path | None, console: C
     ResultsFolder.must_be_free(path)
     host = Host.examine()
     with ExitStack() as stack:
-        belongings = stack.enter_context(Belongings())
+        resources = stack.enter_context(RunResources())
         bench = stack.enter_context(
-            RemoteBench(hosts, served, plan, belongings.scratch, fingerprint.own_version())
+            RemoteBench(hosts, served, plan, resources.scratch, fingerprint.own_version())
         )
         manifest = new_manifest(
             run_id, Ground((served.target,), (), None, host), plan.seed, plan.to_json()

@@ -17,7 +17,7 @@ from harness.host import fingerprint
 from harness.host.surroundings import clean_environment
 from harness.metrics.facts import Facts
 from harness.target.line_process import Gone, Speaking
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Site
 from harness.target.targets import Target
 from harness.trial.generator import import_path
@@ -52,14 +52,14 @@ class Scraping:
             )
         extras.load("prometheus_client", "metrics", "prometheus-client")
 
-    def arguments(self, belongings: Belongings) -> list[str]:
+    def arguments(self, resources: RunResources) -> list[str]:
         """Return what a server has to be told, to count its requests."""
-        return [] if self.port is None else ["--metrics", str(_tally(belongings))]
+        return [] if self.port is None else ["--metrics", str(_tally(resources))]
 
     @contextmanager
     def started(
         self,
-        belongings: Belongings,
+        resources: RunResources,
         target: Target,
         site: Site,
         served_at: tuple[str, int],
@@ -73,7 +73,7 @@ class Scraping:
             yield ""
             return
         facts = Facts(
-            file=str(_tally(belongings)),
+            file=str(_tally(resources)),
             layout=layout,
             mode=target.name,
             version=fingerprint.own_version(),
@@ -86,7 +86,7 @@ class Scraping:
         )
         exporter = Speaking(
             [sys.executable, "-P", "-m", "harness.metrics.exporter"],
-            belongings.scratch / "exporter.log",
+            resources.scratch / "exporter.log",
             environment=clean_environment({"PYTHONPATH": os.pathsep.join(import_path())}),
             cwd="/",
             own_session=True,
@@ -106,8 +106,8 @@ def tally_of(ready: Mapping[str, Any]) -> Mapping[str, Any]:
     return layout
 
 
-def _tally(belongings: Belongings) -> Path:
-    return belongings.scratch / "tally"
+def _tally(resources: RunResources) -> Path:
+    return resources.scratch / "tally"
 
 
 def _reached(host: str) -> str:

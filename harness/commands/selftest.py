@@ -25,7 +25,7 @@ from harness.results.folder import ResultsFolder
 from harness.results.format import NONE, duration, percent, percent_range
 from harness.results.rows import TrialRow
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
 from harness.trial import runner, selftest_verdict
 from harness.trial.bench import Laboratory
@@ -124,7 +124,7 @@ _FEW = (
 
 @contextmanager
 def _laboratory(plan: Plan, targets: Sequence[Target], cores: Cores) -> Iterator[Laboratory]:
-    with Belongings() as belongings, Laboratory(belongings, plan, targets, cores) as laboratory:
+    with RunResources() as resources, Laboratory(resources, plan, targets, cores) as laboratory:
         yield laboratory
 
 

@@ -20,7 +20,7 @@ from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.target import remote_probe
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server, Site
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, server_command
@@ -46,15 +46,15 @@ def serve(
     _must_listen_there(target, host)
     scraping.must_be_possible(target)
     with ExitStack() as stack:
-        belongings = stack.enter_context(Belongings())
-        site = settle(belongings, tenants, None, languages=["python", target.language])
+        resources = stack.enter_context(RunResources())
+        site = settle(resources, tenants, None, languages=["python", target.language])
         command, environment = server_command(target)
         # It stops at the end of its control stream, which our own end is, SIGKILL included.
         command += [*site.arguments(target), "--control"]
         command += [*_at(target, host), "--port", str(port), "--workers", str(workers)]
-        command += scraping.arguments(belongings)
-        if belongings.processes.path is not None:
-            command += ["--cgroup", str(belongings.processes.path)]
+        command += scraping.arguments(resources)
+        if resources.processes.path is not None:
+            command += ["--cgroup", str(resources.processes.path)]
         with subprocess.Popen(
             command,
             env=environment,
@@ -72,7 +72,7 @@ def serve(
                     base_url = f"http://{_reached(host)}:{facts['port']}"
                     _announce(target, base_url, site, host, console)
                     at = host, facts["port"]
-                    there = scraping.started(belongings, target, site, at, tally_of(facts))
+                    there = scraping.started(resources, target, site, at, tally_of(facts))
                     _announce_metrics(stack.enter_context(there), console)
                 status = process.wait()
             except Interrupted:
@@ -109,11 +109,11 @@ def serve_with_probe(
     path, secret = keys.read_or_make(key)
     machine = fingerprint.fingerprint()
     with ExitStack() as stack:
-        belongings = stack.enter_context(Belongings())
-        site = settle(belongings, tenants, None, languages=["python", target.language])
-        processes = belongings.processes
+        resources = stack.enter_context(RunResources())
+        site = settle(resources, tenants, None, languages=["python", target.language])
+        processes = resources.processes
         arguments = [*_at(target, host), "--port", str(port), "--workers", str(workers)]
-        arguments += scraping.arguments(belongings)
+        arguments += scraping.arguments(resources)
         server = stack.enter_context(Server(target, site, processes, arguments))
         settled = _tenants.Manifest.read(site.sites.parent / "tenants.json")
         facts = remote_probe.about(target, settled, workers, machine, fingerprint.own_version())
@@ -125,7 +125,7 @@ def serve_with_probe(
         url = f"http://{_reached(host)}:{server.port}"
         _announce(target, url, site, host, console)
         at = host, server.port
-        told = scraping.started(belongings, target, site, at, server.tally_layout)
+        told = scraping.started(resources, target, site, at, server.tally_layout)
         _announce_metrics(stack.enter_context(told), console)
         console.print(
             f"measure it: isobench run --target {url} --probe {there} --key {path}",

@@ -94,7 +94,7 @@ def _times(ground: Ground, target: Target, site: Site, rounds: int) -> dict[str,
     """Return the times of the last round, by page cache, in milliseconds."""
     settled = tenants.Manifest.read(site.sites.parent / "tenants.json")
     setup = randomization.draw(ground.procedure.seed, 1, target.name)
-    processes = ground.belongings.processes
+    processes = ground.resources.processes
     times: dict[str, list[float]] = {WARM: [], COLD: []}
     arguments = ["--port", "0", "--workers", "1"]
     with Server(target, site, processes, arguments, setup.environment()) as server:

@@ -20,7 +20,7 @@ from harness.host.cores import Cores
 from harness.profile.serial_client import SerialClient
 from harness.results.rows import DensityRow
 from harness.target import probes, randomization
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server, Site
 from harness.target.sites import settle
 from harness.target.targets import Target
@@ -36,7 +36,7 @@ _MIB = 2**20
 class Ground:
     """What all steps of a study stand on."""
 
-    belongings: Belongings
+    resources: RunResources
     cores: Cores
     generator: Generator
     procedure: Procedure
@@ -46,8 +46,8 @@ class Ground:
 class MemoryGuard:
     """A context that ends a server which takes more memory than the host can spare."""
 
-    def __init__(self, belongings: Belongings, floor_bytes: int) -> None:
-        self._belongings = belongings
+    def __init__(self, resources: RunResources, floor_bytes: int) -> None:
+        self._resources = resources
         self._floor = floor_bytes
         self._over = threading.Event()
         self.least_processes = 0
@@ -65,9 +65,9 @@ class MemoryGuard:
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_S):
             if psutil.virtual_memory().available < self._floor:
-                self.least_processes = len(self._belongings.processes.pids() or ())
+                self.least_processes = len(self._resources.processes.pids() or ())
                 self.has_struck = True
-                self._belongings.processes.kill()
+                self._resources.processes.kill()
                 return
 
 
@@ -80,12 +80,12 @@ def room_mib() -> float:
 @contextlib.contextmanager
 def populated(ground: Ground, count: int, languages: tuple[str, ...]) -> Iterator[Site]:
     """Provide the sites of so many tenants, with the one script that is asked for."""
-    scratch = ground.belongings.scratch
+    scratch = ground.resources.scratch
     place = scratch / "density"
     place.mkdir()
     try:
         yield settle(
-            ground.belongings,
+            ground.resources,
             count,
             ground.cores,
             languages=languages,
@@ -117,7 +117,7 @@ def measure(ground: Ground, target: Target, site: Site) -> list[DensityRow]:
     ]
     floor = int(LEFT_FREE * psutil.virtual_memory().total)
     made: list[DensityRow] = []
-    with MemoryGuard(ground.belongings, floor) as guard:
+    with MemoryGuard(ground.resources, floor) as guard:
         try:
             for row in _measured(ground, target, site, settled, rows):
                 made.append(row)
@@ -132,7 +132,7 @@ def measure(ground: Ground, target: Target, site: Site) -> list[DensityRow]:
 def _measured(
     ground: Ground, target: Target, site: Site, settled: tenants.Manifest, rows: list[DensityRow]
 ) -> Iterator[DensityRow]:
-    processes = ground.belongings.processes
+    processes = ground.resources.processes
     setup = randomization.draw(ground.procedure.seed, 1, target.name)
     arguments = ["--port", "0", "--workers", str(ground.procedure.users)]
     with Server(target, site, processes, arguments, setup.environment()) as server:
@@ -164,8 +164,8 @@ def _loaded(
     active: set[int],
 ) -> DensityRow:
     """Load the server as a row says; add the tenants that were asked to those `active` so far."""
-    processes = ground.belongings.processes
-    output = ground.belongings.scratch / "density.npy"
+    processes = ground.resources.processes
+    output = ground.resources.scratch / "density.npy"
     readings: list[probes.Reading] = []
     command = command | {
         "popularity": row.popularity,

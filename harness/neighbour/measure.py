@@ -25,7 +25,7 @@ from harness.neighbour.noises import ALONE, EVERY, Noise
 from harness.plan.plan import Closed, Load, Open, Plan, Spec
 from harness.results.rows import NeighbourRow
 from harness.stats.histogram import Histogram
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server, ServerFailed, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target, python
@@ -49,13 +49,13 @@ class Neighbourhood(CompositeContext):
 
     def __init__(
         self,
-        belongings: Belongings,
+        resources: RunResources,
         effort: Effort,
         targets: Sequence[Target],
         cores: Cores,
         seed: int,
     ) -> None:
-        self._belongings = belongings
+        self._resources = resources
         self._effort = effort
         self._targets = {target.name: target for target in targets}
         self._cores = cores
@@ -63,7 +63,7 @@ class Neighbourhood(CompositeContext):
         self._rates: dict[str, float] = {}
 
     def _enter(self, stack: ExitStack) -> None:
-        self.site = settle(self._belongings, 2, self._cores)
+        self.site = settle(self._resources, 2, self._cores)
         settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
         quiet, self._noisy = settled.tenants
         _install(settled, self.site.privileged)
@@ -78,11 +78,11 @@ class Neighbourhood(CompositeContext):
         key = self.site.credential_key
         alone = replace(settled, tenants=(quiet,))
         self._preparation = Preparation(plan, list(self._targets.values()), alone, key)
-        scratch = self._belongings.scratch
+        scratch = self._resources.scratch
         cpus = self._cores.generator
         self._generator = stack.enter_context(Generator(cpus, scratch / "generator.log"))
         self._source = stack.enter_context(NoiseSource(cpus, scratch / "noise.log"))
-        self._group = self._belongings.another_group(1)
+        self._group = self._resources.another_group(1)
 
     @property
     def means(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class Neighbourhood(CompositeContext):
         arguments += ["--script-seconds", _SCRIPT_SECONDS]
         limited = series.limits != limits.NONE
         return Server(
-            *(target, self.site, self._belongings.processes, arguments, setup.environment()),
+            *(target, self.site, self._resources.processes, arguments, setup.environment()),
             launcher=limits.launcher() if limited else (),
         )
 
@@ -145,7 +145,7 @@ class Neighbourhood(CompositeContext):
         if series.limits != limits.CGROUP:
             return nullcontext()
         limits.impose(self._group)
-        group = self._belongings.processes
+        group = self._resources.processes
         return limits.Sorting(
             self._noisy.uid, lambda: group.pids() or (), own=self._group, others=group
         )
@@ -155,7 +155,7 @@ class Neighbourhood(CompositeContext):
         return self._preparation.prepare(spec)
 
     def _command(self, series: Series, load: Load, server: Server) -> dict[str, Any]:
-        output = self._belongings.scratch / "trial.npy"
+        output = self._resources.scratch / "trial.npy"
         return self._prepared(series, load).addressed(server.host, server.port, output)
 
     def _window(

@@ -31,7 +31,7 @@ from harness.profile.phases import Course, Passed, Profile, profile, with_kernel
 from harness.profile.serial_client import Answered, SerialClient, undisturbed
 from harness.profile.tracefs import NoTracing
 from harness.target import probes, randomization
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server, Site
 from harness.target.targets import Target
 from workloads import catalog, tenants
@@ -81,8 +81,8 @@ class Counts:
 class Profiler:
     """A context: on entering there are tenants, on leaving they are gone."""
 
-    def __init__(self, belongings: Belongings, site: Site, procedure: Procedure) -> None:
-        self._belongings = belongings
+    def __init__(self, resources: RunResources, site: Site, procedure: Procedure) -> None:
+        self._resources = resources
         self._site = site
         self._procedure = procedure
         self._manifest = tenants.Manifest.read(site.sites.parent / "tenants.json")
@@ -125,14 +125,14 @@ class Profiler:
         )
 
     def _counted_by_strace(self, server: Server, client: SerialClient) -> Counter[str]:
-        processes = probes.processes_of(server, self._belongings.processes)
-        with strace.counting(processes, self._belongings.scratch / "strace") as counts:
+        processes = probes.processes_of(server, self._resources.processes)
+        with strace.counting(processes, self._resources.scratch / "strace") as counts:
             for _ in range(self._procedure.counted):
                 client.ask()
         return Counter(counts)
 
     def _profile(self, target: Target, tracing: Tracing, counts: Counts) -> Profiled:
-        path = self._belongings.scratch / f"phases-{target.mode}"
+        path = self._resources.scratch / f"phases-{target.mode}"
         with ExitStack() as stack:
             server = stack.enter_context(self._server(replace(target, stamps=path)))
             reader = stack.enter_context(JournalReader(path, server.layout))
@@ -168,16 +168,16 @@ class Profiler:
         return Server(
             target,
             self._site,
-            self._belongings.processes,
+            self._resources.processes,
             ["--port", "0", "--workers", "1"],
             setup.environment(),
         )
 
     def _reading(self, server: Server) -> probes.Reading:
-        return probes.read(server, self._belongings.processes)
+        return probes.read(server, self._resources.processes)
 
     def _threads(self, server: Server) -> list[int]:
-        pids = probes.processes_of(server, self._belongings.processes)
+        pids = probes.processes_of(server, self._resources.processes)
         return [int(task.name) for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
 
     def _client(self, target: Target, server: Server) -> SerialClient:
@@ -243,19 +243,19 @@ class Tracing:
 
 
 @contextmanager
-def settled() -> Iterator[tuple[Belongings, Tracing]]:
+def settled() -> Iterator[tuple[RunResources, Tracing]]:
     """Provide what a run owns, and the kernel's view where that is allowed."""
     try:
         mount = tracefs.attach()
     except NoTracing as error:
-        with Belongings() as belongings:
-            yield belongings, Tracing(None, str(error))
+        with RunResources() as resources:
+            yield resources, Tracing(None, str(error))
         return
     try:
-        with Belongings([mount]) as belongings:
-            directory = tracefs.path_of(mount) / "instances" / belongings.scratch.name
-            belongings.hand_over_instance(directory)
-            yield belongings, Tracing(directory)
+        with RunResources([mount]) as resources:
+            directory = tracefs.path_of(mount) / "instances" / resources.scratch.name
+            resources.hand_over_instance(directory)
+            yield resources, Tracing(directory)
     finally:
         os.close(mount)
 

@@ -29,7 +29,7 @@ _LONGEST_BASE = 1024
 _CLEANUP_S = 90.0
 
 
-class Belongings:
+class RunResources:
     """A context: on entering the things are made, on leaving they are removed.
 
     `files` are descriptors by which paths go that are handed over, such as one of `tracefs`.

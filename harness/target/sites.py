@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.host.cores import Cores
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Site
 from harness.target.targets import python, version_of
 from workloads import tenants
@@ -16,7 +16,7 @@ from workloads.proof import Identity
 
 
 def settle(
-    belongings: Belongings,
+    resources: RunResources,
     count: int,
     cores: Cores | None,
     page_pace: int | None = None,
@@ -32,7 +32,7 @@ def settle(
     `page_pace` is what `harness.trial.page_pace.measure` returns; None where no page is measured.
     `languages` are those in which the targets' scripts are.
     """
-    place = place or belongings.scratch
+    place = place or resources.scratch
     private = place / "private"
     private.mkdir(mode=0o711)
     privileged = os.geteuid() == 0

@@ -23,7 +23,7 @@ from harness.plan.plan import Closed, Plan, Spec
 from harness.results.rows import TrialRow
 from harness.results.summary import BASELINE
 from harness.target import probes
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server, ServerFailed, Site, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target
@@ -77,7 +77,7 @@ class Laboratory(CompositeContext):
 
     def __init__(
         self,
-        belongings: Belongings,
+        resources: RunResources,
         plan: Plan,
         targets: Sequence[Target],
         cores: Cores,
@@ -85,7 +85,7 @@ class Laboratory(CompositeContext):
     ) -> None:
         """`telemetry` is for the generators, see `Generator`."""
         self._telemetry = telemetry
-        self._belongings = belongings
+        self._resources = resources
         self._plan = plan
         self._targets = targets
         self._cores = cores
@@ -96,7 +96,7 @@ class Laboratory(CompositeContext):
 
     def _enter(self, stack: ExitStack) -> None:
         self.site = settle(
-            self._belongings,
+            self._resources,
             self._plan.tenants,
             self._cores,
             self._plan.page_pace,
@@ -105,14 +105,14 @@ class Laboratory(CompositeContext):
         settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
         key = self.site.credential_key
         self._preparation = Preparation(self._plan, self._targets, settled, key)
-        log = self._belongings.scratch / "generator.log"
+        log = self._resources.scratch / "generator.log"
         # What exports has threads, which no fork has.
         forks = ForkServer(log.with_name("forks.log"), import_path())
         self._forks = stack.enter_context(forks) if self._telemetry is None else None
         self._seats = [
             _Seat(
                 site=self.site,
-                processes=self._belongings.processes,
+                processes=self._resources.processes,
                 generator=stack.enter_context(
                     Generator(
                         self._cores.generator,
@@ -121,7 +121,7 @@ class Laboratory(CompositeContext):
                         forks=self._forks,
                     )
                 ),
-                output=self._belongings.scratch / "trial.npy",
+                output=self._resources.scratch / "trial.npy",
             )
         ]
 
@@ -191,10 +191,10 @@ class Laboratory(CompositeContext):
         private = self.site.private.with_name(f"private-{place}")
         private.mkdir(mode=0o711)
         log = self.site.log.with_name(f"server-{place}.log")
-        own_log = self._belongings.scratch / f"generator-{place}.log"
+        own_log = self._resources.scratch / f"generator-{place}.log"
         return _Seat(
             site=replace(self.site, private=private, log=log),
-            processes=self._belongings.another_group(place),
+            processes=self._resources.another_group(place),
             generator=self._stack.enter_context(
                 Generator(
                     self._cores.generator,
@@ -204,7 +204,7 @@ class Laboratory(CompositeContext):
                     forks=self._forks,
                 )
             ),
-            output=self._belongings.scratch / f"trial-{place}.npy",
+            output=self._resources.scratch / f"trial-{place}.npy",
         )
 
     def _attempt(self, prepared: Prepared, seat: _Seat) -> Seen | Trial:
@@ -359,7 +359,7 @@ class Laboratory(CompositeContext):
             )
         tool = crosscheck.find(str(self._plan.cross_check))
         requests = islice(load.endless(prepared.load()), crosscheck.MOST_REQUESTS)
-        script = self._belongings.scratch / "requests.lua"
+        script = self._resources.scratch / "requests.lua"
         script.write_text(crosscheck.script([ask.request for ask in requests]))
         seat = self._seats[0]
         with self._server(prepared, seat) as server:

@@ -14,7 +14,7 @@ from harness.errors import IsobenchError
 from harness.host.cores import Cores
 from harness.plan.plan import Closed, Plan
 from harness.stats.intervals import Interval, ratio_interval
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
 from harness.trial.bench import Laboratory
 
@@ -42,10 +42,10 @@ def cost(comparison: Comparison, cores: Cores, seed: int) -> Interval:
     Raises IsobenchError where the comparison cannot be made.
     """
     plan = _plan(comparison, seed)
-    with Belongings() as belongings:
-        targets = _targets(belongings)
+    with RunResources() as resources:
+        targets = _targets(resources)
         rates: dict[str, list[float]] = {target.name: [] for target in targets}
-        with Laboratory(belongings, plan, targets, cores) as laboratory:
+        with Laboratory(resources, plan, targets, cores) as laboratory:
             trials = list(plan.trials())
             for start in range(0, len(trials), len(targets)):
                 made = laboratory.measure_interleaved(trials[start : start + len(targets)])
@@ -75,7 +75,7 @@ def _plan(comparison: Comparison, seed: int) -> Plan:
     )
 
 
-def _targets(belongings: Belongings) -> tuple[Target, Target]:
+def _targets(resources: RunResources) -> tuple[Target, Target]:
     (subject,) = choose([SUBJECT])
-    stamping = replace(subject, name=_STAMPING, stamps=belongings.scratch / "journal")
+    stamping = replace(subject, name=_STAMPING, stamps=resources.scratch / "journal")
     return subject, stamping

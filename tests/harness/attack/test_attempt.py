@@ -15,7 +15,7 @@ from harness.attack.bystander import Canary
 from harness.attack.raw_http import Reply
 from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.target import server
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from servers import peers
 from servers.errors import Unavailable
 from tests.harness.faulty import made_of
@@ -41,11 +41,11 @@ SAFE = (
 
 @pytest.fixture(name="seat", scope="module")
 def _seat() -> Iterator[Seat]:
-    with Belongings() as belongings:
-        directory = belongings.scratch / "seat"
+    with RunResources() as resources:
+        directory = resources.scratch / "seat"
         directory.mkdir(mode=0o755)
         first = tenants.free_uid_base(IDS_OF_A_SEAT - 1)
-        yield Seat(directory, belongings.another_group(0), first)
+        yield Seat(directory, resources.another_group(0), first)
 
 
 def attempt(seat: Seat, target: str, *names: str) -> dict[str, Attempt]:

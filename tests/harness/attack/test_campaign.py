@@ -10,7 +10,7 @@ from harness.attack import campaign
 from harness.attack.attempt import Attempt, Outcome, Watch
 from harness.attack.findings import Assault, Findings
 from harness.attack.seat import Seat
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
 from tests.harness.live import needs_root
 from workloads.attacks import Attack, load
@@ -24,9 +24,9 @@ def made(targets: Sequence[str]) -> tuple[Findings, list[list[Attempt]]]:
     findings = Findings()
     kept: list[list[Attempt]] = []
     assault = Assault(tuple(choose(targets)), CHOSEN, 1)
-    with Belongings() as belongings:
+    with RunResources() as resources:
         campaign.carry_out(
-            assault, belongings, Console(quiet=True), findings, lambda one: kept.append([*one])
+            assault, resources, Console(quiet=True), findings, lambda one: kept.append([*one])
         )
     return findings, kept
 

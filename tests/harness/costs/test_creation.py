@@ -12,7 +12,7 @@ from harness.costs.build import Programs
 from harness.costs.creation import WAYS, Creator, Heap, Refused, huge_mib, one_round
 from harness.costs.effort import QUICK
 from harness.costs.samples import Missing, Sample
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from tests.harness.live import needs_root
 
 SMALL = Heap(2, "small")
@@ -22,8 +22,8 @@ BUDGET_US = 1000
 
 @needs_root
 def test_every_way_makes_and_reaps_a_process(built: Programs) -> None:
-    with Belongings() as belongings:
-        cgroup = belongings.processes.path
+    with RunResources() as resources:
+        cgroup = resources.processes.path
         with Creator(built, SMALL, CPUS, cgroup) as creator:
             found = list(one_round(creator, 1, QUICK, random.Random(1)))
     samples = {one.subject.name: one for one in found if isinstance(one, Sample)}

@@ -8,7 +8,7 @@ import pytest
 
 from harness.costs import workers
 from harness.costs.samples import Missing, Sample
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Site
 from harness.target.sites import settle
 from harness.target.targets import choose, with_kept_workers
@@ -19,14 +19,14 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="workers become tenant
 
 
 @pytest.fixture(scope="module")
-def belongings() -> Iterator[Belongings]:
-    with Belongings() as made:
+def resources() -> Iterator[RunResources]:
+    with RunResources() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def site(belongings: Belongings) -> Site:
-    return settle(belongings, len(HOSTS), None)
+def site(resources: RunResources) -> Site:
+    return settle(resources, len(HOSTS), None)
 
 
 def test_modes_say_which_of_their_targets_keep_workers() -> None:
@@ -36,9 +36,9 @@ def test_modes_say_which_of_their_targets_keep_workers() -> None:
 
 @needs_root
 @pytest.mark.parametrize("name", ["fastcgi", "router:walls=off"])
-def test_a_worker_takes_time_and_memory(belongings: Belongings, site: Site, name: str) -> None:
+def test_a_worker_takes_time_and_memory(resources: RunResources, site: Site, name: str) -> None:
     (target,) = choose([name])
-    (sample,) = workers.one_round(target, site, belongings.processes, HOSTS, 1)
+    (sample,) = workers.one_round(target, site, resources.processes, HOSTS, 1)
     assert isinstance(sample, Sample)
     assert (sample.subject.name, sample.repetitions) == (name, len(HOSTS))
     assert sample.value_us > 0
@@ -47,17 +47,17 @@ def test_a_worker_takes_time_and_memory(belongings: Belongings, site: Site, name
 
 
 @needs_root
-def test_a_host_without_the_means_is_told_of(belongings: Belongings, site: Site) -> None:
+def test_a_host_without_the_means_is_told_of(resources: RunResources, site: Site) -> None:
     (target,) = choose(["fastcgi"])
     site = replace(site, www_uid=0, www_gid=0)
-    (missing,) = workers.one_round(target, site, belongings.processes, HOSTS, 1)
+    (missing,) = workers.one_round(target, site, resources.processes, HOSTS, 1)
     assert isinstance(missing, Missing)
     assert missing.name == "workers of fastcgi"
 
 
 @needs_root
-def test_a_tenant_that_is_not_served_is_told_of(belongings: Belongings, site: Site) -> None:
+def test_a_tenant_that_is_not_served_is_told_of(resources: RunResources, site: Site) -> None:
     (target,) = choose(["fastcgi"])
-    (missing,) = workers.one_round(target, site, belongings.processes, ["nobody.localhost"], 1)
+    (missing,) = workers.one_round(target, site, resources.processes, ["nobody.localhost"], 1)
     assert isinstance(missing, Missing)
     assert "404" in missing.reason

@@ -12,7 +12,7 @@ import pytest
 
 from harness.host.cgroup import NoCgroup
 from harness.neighbour import limits
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from tests.harness.live import needs_root
 
 
@@ -76,10 +76,10 @@ def test_a_cgroup_is_limited_where_its_controllers_are_delegated(tmp_path: Path)
 @needs_root
 def test_processes_of_the_uid_are_moved_and_others_come_back() -> None:
     uid = 47_123
-    with Belongings() as belongings:
-        if belongings.processes.path is None:
+    with RunResources() as resources:
+        if resources.processes.path is None:
             pytest.skip("this host has no cgroups of version 2")
-        own, others = belongings.another_group(1), belongings.processes
+        own, others = resources.another_group(1), resources.processes
         with (
             subprocess.Popen(["cat"], stdin=subprocess.PIPE, user=uid) as noisy,
             subprocess.Popen(["cat"], stdin=subprocess.PIPE) as other,

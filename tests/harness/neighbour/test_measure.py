@@ -15,7 +15,7 @@ from harness.neighbour.measure import Neighbourhood
 from harness.neighbour.noise_source import NoiseSource
 from harness.neighbour.noises import EVERY, choose
 from harness.results.rows import NeighbourRow
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server
 from harness.target.targets import choose as choose_targets
 from tests.harness.live import needs_root
@@ -28,9 +28,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neighbourhood]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
         base = tmp_path_factory.mktemp("base")
         patch.setenv("TMPDIR", str(base))
-        belongings = stack.enter_context(Belongings())
+        resources = stack.enter_context(RunResources())
         targets = choose_targets(["dso", "harache"])
-        yield stack.enter_context(Neighbourhood(belongings, EFFORT, targets, Cores((), ()), 3))
+        yield stack.enter_context(Neighbourhood(resources, EFFORT, targets, Cores((), ()), 3))
         stack.close()
         assert list(base.iterdir()) == []
 

@@ -36,9 +36,9 @@ class Place(NamedTuple):
 @pytest.fixture(scope="module")
 def place() -> Iterator[Place]:
     with ExitStack() as stack:
-        belongings, tracing = stack.enter_context(settled())
-        site = settle(belongings, TINY.tenants, None)
-        yield Place(Profiler(belongings, site, TINY), tracing)
+        resources, tracing = stack.enter_context(settled())
+        site = settle(resources, TINY.tenants, None)
+        yield Place(Profiler(resources, site, TINY), tracing)
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_the_scripts_are_afterwards_what_they_were(place: Place) -> None:
 def test_a_procedure_ends_when_its_time_is_over(place: Place) -> None:
     (target,) = choose(["dso"])
     short = Procedure(tenants=2, requests=10_000, most_s=0.01, counted=1)
-    hasty = Profiler(place.profiler._belongings, place.profiler._site, short)
+    hasty = Profiler(place.profiler._resources, place.profiler._site, short)
     assert hasty.measure(target, place.tracing).profile.requests >= profiler.LEAST_REQUESTS
 
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from harness.target.aborts import Aborts
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server
 from harness.target.sites import settle
 from harness.target.targets import choose
@@ -63,9 +63,9 @@ def test_a_product_whose_child_aborts_says_so_and_goes_on(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("base")))
         with (
-            Belongings() as belongings,
+            RunResources() as resources,
             Server(
-                target, settle(belongings, 1, None), belongings.processes, ["--port", "0"]
+                target, settle(resources, 1, None), resources.processes, ["--port", "0"]
             ) as server,
         ):
             assert server.aborted() == 0

@@ -15,13 +15,13 @@ import pytest
 from harness.errors import IsobenchError
 from harness.host.cgroup import Cgroup
 from harness.target import run_resources
-from harness.target.run_resources import PREFIX, Belongings, remove_stale, scratch_base
+from harness.target.run_resources import PREFIX, RunResources, remove_stale, scratch_base
 from tests.harness.live import ROOT, until
 
 OWNER = """
 import subprocess, sys
-from harness.target.run_resources import Belongings
-with Belongings() as mine:
+from harness.target.run_resources import RunResources
+with RunResources() as mine:
     if mine.processes.path is not None:
         process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
         (mine.processes.path / "cgroup.procs").write_text(str(process.pid))
@@ -51,7 +51,7 @@ def owner() -> Iterator[tuple[subprocess.Popen[str], Path, int]]:
 
 
 def test_at_a_good_end_all_of_it_is_gone(base: Path) -> None:
-    with Belongings() as mine:
+    with RunResources() as mine:
         assert mine.scratch.parent == base
         assert mine.scratch.stat().st_mode & 0o777 == 0o755
         (mine.scratch / "sites").mkdir()
@@ -61,7 +61,7 @@ def test_at_a_good_end_all_of_it_is_gone(base: Path) -> None:
 
 
 def test_at_an_error_too(base: Path) -> None:
-    with pytest.raises(ZeroDivisionError), Belongings():
+    with pytest.raises(ZeroDivisionError), RunResources():
         _ = 1 / 0
     assert list(base.iterdir()) == []
 
@@ -80,14 +80,14 @@ def test_what_a_killed_owner_and_cleanup_process_leave_is_removed_by_the_next(ba
         (left,) = base.iterdir()
         if group != left:
             Cgroup(group).kill()
-    with Belongings() as mine:
+    with RunResources() as mine:
         assert not left.exists()
         assert not group.exists()
         assert list(base.iterdir()) == [mine.scratch]
 
 
 def test_what_is_in_use_is_left_alone(base: Path) -> None:
-    with Belongings() as mine:
+    with RunResources() as mine:
         remove_stale(base)
         assert mine.scratch.exists()
 
@@ -112,7 +112,7 @@ def test_one_taken_for_a_leftover_while_it_was_made_is_made_again(
         lock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", be_late)
-    with Belongings() as mine:
+    with RunResources() as mine:
         assert list(base.iterdir()) == [mine.scratch]
         assert (mine.scratch / "in-use").exists()
 
@@ -159,7 +159,7 @@ def test_a_tmpdir_is_used_in_whatever_form_it_is_given(
     (base / "link").symlink_to(name)
     monkeypatch.chdir(base)
     monkeypatch.setenv("TMPDIR", form.format(name))
-    with Belongings() as mine:
+    with RunResources() as mine:
         assert mine.scratch.parent == base / name
         (mine.scratch / "file").touch()
     assert list((base / name).iterdir()) == []
@@ -173,7 +173,7 @@ def test_a_tmpdir_that_is_no_text_is_refused_before_anything_is_made(
     odd.mkdir()
     monkeypatch.setenv("TMPDIR", os.fspath(odd))
     with pytest.raises(IsobenchError, match="TMPDIR names a directory that cannot") as caught:
-        Belongings().__enter__()
+        RunResources().__enter__()
     assert str(caught.value).isprintable()
     assert "TMPDIR" in caught.value.hint
     assert list(odd.iterdir()) == []
@@ -186,9 +186,9 @@ def test_a_tmpdir_with_an_endless_path_is_refused(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_copy_of_a_scratch_directory_is_left_alone(base: Path) -> None:
-    with Belongings() as mine:
+    with RunResources() as mine:
         shutil.copytree(mine.scratch, base / f"{PREFIX}copy")
-    with Belongings():
+    with RunResources():
         assert (base / f"{PREFIX}copy" / "in-use").exists()
 
 
@@ -203,7 +203,7 @@ def test_a_link_to_a_directory_is_not_followed(base: Path) -> None:
 
 
 def test_a_killed_cleanup_process_is_replaced(base: Path) -> None:
-    with Belongings() as mine:
+    with RunResources() as mine:
         mine._cleanup.kill()
         mine._cleanup.wait()
         another = mine.another_group(1)
@@ -214,7 +214,7 @@ def test_a_killed_cleanup_process_is_replaced(base: Path) -> None:
 
 
 def test_a_cleanup_process_that_was_killed_at_last_leaves_nothing(base: Path) -> None:
-    with Belongings() as mine:
+    with RunResources() as mine:
         (mine.scratch / "file").touch()
         mine._cleanup.kill()
         group = mine.processes.path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server, ServerFailed, ServerUsage, Site, check, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target, choose
@@ -18,16 +18,16 @@ from tests.harness.live import needs_root, until
 
 
 @pytest.fixture(scope="module")
-def belongings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Belongings]:
+def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunResources]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("base")))
-        with Belongings() as belongings:
-            yield belongings
+        with RunResources() as resources:
+            yield resources
 
 
 @pytest.fixture(scope="module")
-def site(belongings: Belongings) -> Site:
-    return settle(belongings, 1, None)
+def site(resources: RunResources) -> Site:
+    return settle(resources, 1, None)
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +37,9 @@ def dso() -> Target:
 
 
 def test_it_is_ready_and_tells_what_it_has_used(
-    belongings: Belongings, site: Site, dso: Target
+    resources: RunResources, site: Site, dso: Target
 ) -> None:
-    with Server(dso, site, belongings.processes, ["--port", "0", "--workers", "1"]) as server:
+    with Server(dso, site, resources.processes, ["--port", "0", "--workers", "1"]) as server:
         assert server.port > 0
         assert server.startup_s > 0
         usage = server.usage()
@@ -48,14 +48,14 @@ def test_it_is_ready_and_tells_what_it_has_used(
         assert usage.cpu_s > 0
         pid = server.pid
     assert not Path(f"/proc/{pid}").exists()
-    assert not belongings.processes.pids()
+    assert not resources.processes.pids()
 
 
 def test_it_is_asked_again_until_it_has_counted(
-    belongings: Belongings, site: Site, dso: Target, monkeypatch: pytest.MonkeyPatch
+    resources: RunResources, site: Site, dso: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts = iter([7, 8, 9, 10])
-    server = Server(dso, site, belongings.processes)
+    server = Server(dso, site, resources.processes)
     monkeypatch.setattr(
         server, "usage", lambda: ServerUsage(next(counts), 0.0, 0.0, 0.0, processes_made=None)
     )
@@ -72,37 +72,37 @@ def test_a_port_where_somebody_listens_is_passed_over() -> None:
         assert free_port([taken.getsockname()[1]]) == 0
 
 
-def test_one_that_cannot_start_says_why(belongings: Belongings, site: Site, dso: Target) -> None:
+def test_one_that_cannot_start_says_why(resources: RunResources, site: Site, dso: Target) -> None:
     with (
         pytest.raises(ServerFailed, match="cannot listen on") as caught,
-        Server(dso, site, belongings.processes, ["--host", "203.0.113.1", "--port", "0"]),
+        Server(dso, site, resources.processes, ["--host", "203.0.113.1", "--port", "0"]),
     ):
         pass
     assert caught.value.hint
 
 
 def test_one_that_dies_at_once_leaves_its_last_words(
-    belongings: Belongings, site: Site, dso: Target
+    resources: RunResources, site: Site, dso: Target
 ) -> None:
     with (
         pytest.raises(
             ServerFailed, match=r"dso ended before it was ready \(exit status 2\): .*unrecognized"
         ) as caught,
-        Server(dso, site, belongings.processes, ["--no-such-option"]),
+        Server(dso, site, resources.processes, ["--no-such-option"]),
     ):
         pass
     assert caught.value.hint == "try it by hand: isobench serve dso"
 
 
-def test_one_that_was_killed_is_missed(belongings: Belongings, site: Site, dso: Target) -> None:
-    with Server(dso, site, belongings.processes, ["--port", "0", "--workers", "1"]) as server:
+def test_one_that_was_killed_is_missed(resources: RunResources, site: Site, dso: Target) -> None:
+    with Server(dso, site, resources.processes, ["--port", "0", "--workers", "1"]) as server:
         os.kill(server.pid, signal.SIGKILL)
         # The kernel ends its namespace a moment later; until then it may still answer.
-        until(lambda: not set(belongings.processes.pids() or ()) - {server.pid})
+        until(lambda: not set(resources.processes.pids() or ()) - {server.pid})
         for _ in range(2):
             with pytest.raises(ServerFailed, match=r"the server dso .*\(killed by SIGKILL\)"):
                 server.usage()
-    assert not belongings.processes.pids()
+    assert not resources.processes.pids()
 
 
 def test_where_clients_prove_who_they_are_each_start_has_a_key_of_its_own(site: Site) -> None:
@@ -127,9 +127,9 @@ def test_no_part_of_a_path_becomes_code(
     (tmp_path / ODD).mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / ODD))
     (target,) = choose([name])
-    with Belongings() as belongings:
-        site = settle(belongings, 1, None)
-        with Server(target, site, belongings.processes, ["--port", "0", "--workers", "1"]) as one:
+    with RunResources() as resources:
+        site = settle(resources, 1, None)
+        with Server(target, site, resources.processes, ["--port", "0", "--workers", "1"]) as one:
             asked = urllib.request.Request(
                 f"http://{one.host}:{one.port}/hello.py", headers={"Host": "t0001.localhost"}
             )

@@ -17,7 +17,7 @@ from harness.host.cores import Cores
 from harness.plan.plan import Closed, Open, Plan
 from harness.target import probes
 from harness.target.probes import Reading
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.server import Server
 from harness.target.targets import Target, choose
 from harness.trial import bench
@@ -44,8 +44,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @contextmanager
 def opened(plan: Plan = PLAN) -> Iterator[Laboratory]:
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, plan, choose(plan.targets), Cores((), ())) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, plan, choose(plan.targets), Cores((), ())) as laboratory,
     ):
         yield laboratory
 
@@ -120,8 +120,8 @@ def test_a_busy_process_on_the_servers_core_marks_a_trial(place: Path) -> None:
     cores = Cores((cpus[-1],), (cpus[0],))
     plan = replace(PLAN, seconds=0.5)
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, plan, choose(plan.targets), cores) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, plan, choose(plan.targets), cores) as laboratory,
         busy(cores.server[0]),
     ):
         row = laboratory.measure(next(plan.trials())).row
@@ -190,9 +190,9 @@ def test_interleaved_servers_live_together(place: Path) -> None:
     before = set(place.iterdir())
     specs = list(INTERLEAVED.trials())[:2]
     with (
-        Belongings() as belongings,
+        RunResources() as resources,
         Laboratory(
-            belongings, INTERLEAVED, choose(INTERLEAVED.targets), Cores((), ())
+            resources, INTERLEAVED, choose(INTERLEAVED.targets), Cores((), ())
         ) as laboratory,
     ):
         trials = laboratory.measure_interleaved(specs)
@@ -229,8 +229,8 @@ def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
 def test_a_server_that_fails_does_not_stop_those_it_is_interleaved_with(place: Path) -> None:
     plan = replace(INTERLEAVED, targets=("dso", "broken"))
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, plan, [*choose(["dso"]), BROKEN], Cores((), ())) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, plan, [*choose(["dso"]), BROKEN], Cores((), ())) as laboratory,
     ):
         trials = laboratory.measure_interleaved(list(plan.trials())[:2])
     verdicts = {trial.row.target: trial.row.verdict for trial in trials}
@@ -255,9 +255,9 @@ def test_a_server_that_is_killed_is_named_and_keeps_nobody_waiting(
 
         monkeypatch.setattr(Server, "__enter__", start_and_kill)
     with (
-        Belongings() as belongings,
+        RunResources() as resources,
         Laboratory(
-            belongings, INTERLEAVED, choose(INTERLEAVED.targets), Cores((), ())
+            resources, INTERLEAVED, choose(INTERLEAVED.targets), Cores((), ())
         ) as laboratory,
     ):
         trials = laboratory.measure_interleaved(list(INTERLEAVED.trials())[:2])
@@ -289,11 +289,11 @@ def test_a_stall_shows_in_full_behind_an_open_load(
     """
     p99_ms = {}
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, STALLED, choose(STALLED.targets), Cores((), ())) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, STALLED, choose(STALLED.targets), Cores((), ())) as laboratory,
     ):
         for spec in STALLED.trials():
-            with stalled(belongings, monkeypatch):
+            with stalled(resources, monkeypatch):
                 row = laboratory.measure(spec).row
             assert row.verdict == "ok"
             assert row.p99_ms is not None
@@ -306,7 +306,7 @@ def test_a_stall_shows_in_full_behind_an_open_load(
 
 
 @contextmanager
-def stalled(belongings: Belongings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def stalled(resources: RunResources, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Stop all the processes of the next trial's server, a while after its window began."""
     threads: list[Thread] = []
 
@@ -321,7 +321,7 @@ def stalled(belongings: Belongings, monkeypatch: pytest.MonkeyPatch) -> Iterator
                 os.kill(pid, signal.SIGCONT)
 
     def begin(server: Server) -> None:
-        pids = probes.processes_of(server, belongings.processes)
+        pids = probes.processes_of(server, resources.processes)
         threads.append(Thread(target=stall, args=[pids]))
         threads[0].start()
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.host.cores import Cores
 from harness.plan.plan import CONNECTIONS, Closed, Plan
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import choose
 from harness.trial import ceiling, crosscheck
 from harness.trial.bench import Laboratory
@@ -95,8 +95,8 @@ def test_a_ceiling_is_measured_like_a_target(
         ceilings=("null",),
     )
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, plan, choose(["dso"]), Cores((), ())) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, plan, choose(["dso"]), Cores((), ())) as laboratory,
     ):
         rows = [laboratory.measure(spec).row for spec in plan.trials() if spec.target == "null"]
         assert laboratory.runs_as("null") == "owner"
@@ -150,8 +150,8 @@ def test_clients_connections_ceilings_slices_and_cross_checks_go_together(
         ceilings=ceilings,
     )
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, plan, choose([target]), Cores((), ())) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, plan, choose([target]), Cores((), ())) as laboratory,
     ):
         specs = list(plan.trials())
         for spec in specs:

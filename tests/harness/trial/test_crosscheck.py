@@ -14,7 +14,7 @@ from harness.errors import IsobenchError
 from harness.host.cores import Cores
 from harness.plan.plan import Closed, Open, Plan, Spec
 from harness.results.rows import CrosscheckRow
-from harness.target.run_resources import Belongings
+from harness.target.run_resources import RunResources
 from harness.target.targets import choose
 from harness.trial import crosscheck
 from harness.trial.bench import Laboratory
@@ -169,8 +169,8 @@ def test_both_load_a_real_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     plan = replace(PLAN, targets=("dso",), workloads=("upload",), warmup_s=0.1, seconds=0.2)
     with (
-        Belongings() as belongings,
-        Laboratory(belongings, plan, choose(["dso"]), Cores((), ())) as laboratory,
+        RunResources() as resources,
+        Laboratory(resources, plan, choose(["dso"]), Cores((), ())) as laboratory,
     ):
         for connection in plan.connections:
             spec = Spec(0, 0, "dso", "upload", Closed(2), connection)
