@@ -6,13 +6,15 @@ The options of each command are in a module beside this one; `harness.commands` 
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
-from harness.cli import attack, costs, density, host, neighbour, profile, results, run, serve
+from harness.cli import attack, costs, density, guide, host, neighbour, profile, results, run, serve
+from harness.commands import completion
 from harness.commands.arguments import given
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
@@ -21,7 +23,30 @@ from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors
 from workloads.errors import WorkloadError
 
 
-class Recorded(TyperCommand):
+class Command(TyperCommand):
+    """A command whose help gives a type to what has a value, and none to what is only named."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, with an empty type for each flag."""
+        return _without_types_of_flags(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """All commands together; its help is as theirs."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return the parameters, with an empty type for each flag."""
+        return _without_types_of_flags(super().get_params(ctx))
+
+
+def _without_types_of_flags(params: Any) -> Any:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
+class Recorded(Command):
     """A command whose arguments, defaults included, are written into run.json."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -32,6 +57,7 @@ class Recorded(TyperCommand):
 
 app = typer.Typer(
     name="isobench",
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,18 +85,20 @@ def isobench(
 app.command(cls=Recorded)(run.run)
 app.command(cls=Recorded)(costs.costs)
 app.command(cls=Recorded)(profile.profile)
-app.command()(serve.serve)
-app.command()(serve.generate)
-app.command()(host.doctor)
+app.command(cls=Command)(serve.serve)
+app.command(cls=Command)(serve.generate)
+app.command(cls=Command)(host.doctor)
 app.command(cls=Recorded)(host.selftest)
 app.command(cls=Recorded)(attack.attack)
 app.command(cls=Recorded)(neighbour.neighbour)
 app.command(cls=Recorded)(density.density)
-app.command()(results.report)
-app.command()(results.compare)
-app.command()(results.export)
-app.command()(results.bundle)
+app.command(cls=Command)(results.report)
+app.command(cls=Command)(results.compare)
+app.command(cls=Command)(results.export)
+app.command(cls=Command)(results.bundle)
 app.command(cls=Recorded)(results.replay)
+app.command("help", cls=Command)(guide.explain)
+app.command("completion", cls=Command)(guide.complete)
 
 _PRIVILEGED = (
     "run", "attack", "costs", "profile", "serve", "doctor", "selftest", "density", "neighbour",
@@ -81,6 +109,8 @@ _PRIVILEGED = (
 def main() -> int:
     """Run the command line; return the exit code (0 done, 1 a check failed, 2 wrong usage)."""
     hear_of_children()
+    if completion.VARIABLE in os.environ:
+        completion.answer_shells()
     try:
         with interruptible():
             surroundings.settle()

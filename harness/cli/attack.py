@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import Modes, Module, Peers, split
+from harness.commands import completion
 
 
 def attack(
@@ -17,7 +18,11 @@ def attack(
     module: Module = None,
     attacks: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Attacks, or families of attacks. Default: all."),
+        typer.Option(
+            metavar="A,B",
+            help="Attacks, or families of attacks. Default: all.",
+            autocompletion=completion.attacks,
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Three contrasting modes only, less than a minute.")

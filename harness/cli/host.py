@@ -44,7 +44,8 @@ def selftest(
         int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Default: results/selftest-<run-id>.")
+        Path | None,
+        typer.Option(metavar="DIR", help="A new folder. Default: results/selftest-<run-id>."),
     ] = None,
 ) -> None:
     """Test the harness itself: false alarms between equal targets, and known differences found."""

@@ -7,9 +7,15 @@ from typing import Annotated
 
 import typer
 
+from harness.commands import completion
+
 Modes = Annotated[
     str | None,
-    typer.Option(metavar="A,B", help="Targets, such as dso,cgi:spawn=fork. Default: all modes."),
+    typer.Option(
+        metavar="A,B",
+        help="Targets, such as dso,cgi:spawn=fork. Default: all modes.",
+        autocompletion=completion.modes,
+    ),
 ]
 
 Peers = Annotated[

@@ -10,12 +10,16 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import Modes, split
+from harness.commands import completion
 from harness.terminal import Terminal
 
 
 def profile(
     modes: Modes = None,
-    workload: Annotated[str, typer.Option(metavar="W", help="Workload to request.")] = "hello",
+    workload: Annotated[
+        str,
+        typer.Option(metavar="W", help="Workload to request.", autocompletion=completion.workloads),
+    ] = "hello",
     tenants: Annotated[
         int, typer.Option(metavar="N", min=1, help="Number of tenants, requested in rotation.")
     ] = 10,

@@ -91,7 +91,7 @@ def bundle(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Default: isobench-<run-id>.tar.gz."),
+        typer.Option(metavar="FILE", help="The archive. Default: isobench-<run-id>.tar.gz."),
     ] = None,
 ) -> None:
     """Write a run as one archive that others can check and repeat."""

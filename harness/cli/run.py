@@ -8,9 +8,14 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Key, Modes, Module, Peers, split
+from harness.cli.options import Modes, Module, Peers, split
+from harness.commands import completion
 from harness.errors import IsobenchError
 from harness.terminal import Terminal
+
+# The headings under which the options stand.
+EXTENT, METHOD, RESULTS = "How long", "How it is measured", "Results"
+ELSEWHERE = "A server on another host (docs/several-hosts.md)"
 
 
 def run(
@@ -23,6 +28,7 @@ def run(
             metavar="W,W",
             help="Workloads to request; page:5ms, or any other time, is a page that takes so much "
             "CPU time.",
+            autocompletion=completion.workloads,
         ),
     ] = "hello",
     page: Annotated[
@@ -39,10 +45,16 @@ def run(
             help="closed:N: N users who wait for each response. open:R[:uniform]: R requests a "
             "second. sweep: open loads up to each target's capacity; about 2 min a target, 30 min "
             "for all modes; with --quick --connection close 20 s and 6 min.",
+            autocompletion=completion.listed("closed:1", "closed:8", "open:100", "sweep"),
         ),
     ] = "closed:8",
     connection: Annotated[
-        str, typer.Option(metavar="C,C", help="Connection handling: close, keep-alive, or both.")
+        str,
+        typer.Option(
+            metavar="C,C",
+            help="Connection handling: close, keep-alive, or both.",
+            autocompletion=completion.listed("close", "keep-alive"),
+        ),
     ] = "close,keep-alive",
     blocks: Annotated[
         int | None,
@@ -50,6 +62,7 @@ def run(
             metavar="N",
             help="How many times to measure each target. Default: as many as --precision needs "
             "and --budget allows.",
+            rich_help_panel=EXTENT,
         ),
     ] = None,
     precision: Annotated[
@@ -58,6 +71,7 @@ def run(
             metavar="P%",
             help="Measure until every ratio is known to within P%, such as 3%; twice P% for "
             "targets below 1% of the baseline. Default: 5%, with --quick 15%.",
+            rich_help_panel=EXTENT,
         ),
     ] = None,
     budget: Annotated[
@@ -66,16 +80,21 @@ def run(
             metavar="TIME",
             help="Start no block that would exceed this time, such as 10m. Default, without "
             "--precision: 135 s for each workload, load and connection; with --quick 37 s.",
+            rich_help_panel=EXTENT,
         ),
     ] = None,
     smallest_effect: Annotated[
-        str, typer.Option(metavar="P%", help="Treat a smaller difference as none.")
+        str,
+        typer.Option(
+            metavar="P%", help="Treat a smaller difference as none.", rich_help_panel=EXTENT
+        ),
     ] = "3%",
     seconds: Annotated[
         float | None,
         typer.Option(
             metavar="S",
             help="Measured time of each target in a block. Default: 0.45; with --slices off 1.",
+            rich_help_panel=EXTENT,
         ),
     ] = None,
     tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 10,
@@ -83,7 +102,10 @@ def run(
         str, typer.Option(metavar="P", help="How requests spread over tenants: uniform, or zipf:S.")
     ] = "uniform",
     workers: Annotated[
-        int | None, typer.Option(metavar="N", help="Workers in each pool. Default: one per user.")
+        int | None,
+        typer.Option(
+            metavar="N", help="Workers in each pool. Default: one per user.", rich_help_panel=METHOD
+        ),
     ] = None,
     outstanding: Annotated[
         int | None,
@@ -91,10 +113,12 @@ def run(
             metavar="N",
             help="Limit on an open load's requests in flight. "
             "Default: 64; with keep-alive, one per worker.",
+            rich_help_panel=METHOD,
         ),
     ] = None,
     code_cache: Annotated[
-        bool, typer.Option(help="Reuse the compiled code of unchanged scripts.")
+        bool,
+        typer.Option(help="Reuse the compiled code of unchanged scripts.", rich_help_panel=METHOD),
     ] = True,
     slices: Annotated[
         str | None,
@@ -102,11 +126,16 @@ def run(
             metavar="TIME",
             help="Interleave the targets of a closed load in slices of this length, longer for "
             "slow targets. off: one target after the other. Default: 30ms.",
+            rich_help_panel=METHOD,
         ),
     ] = None,
     cross_check: Annotated[
         str | None,
-        typer.Option(metavar="TOOL", help="wrk: repeat each closed load with this tool, 5 s each."),
+        typer.Option(
+            metavar="TOOL",
+            help="wrk: repeat each closed load with this tool, 5 s each.",
+            rich_help_panel=METHOD,
+        ),
     ] = None,
     client: Annotated[
         str | None,
@@ -114,45 +143,83 @@ def run(
             metavar="C",
             help="HTTP client: compiled (in C), lean (in Python), or fasthttp (Locust's own). "
             "Default: compiled; lean without a C compiler.",
+            autocompletion=completion.one_of("compiled", "lean", "fasthttp"),
+            rich_help_panel=METHOD,
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
+        int | None,
+        typer.Option(
+            metavar="N", min=0, help="Seed of every random choice.", rich_help_panel=METHOD
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less precise.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="About a minute, less precise.", rich_help_panel=EXTENT)
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Default: results/<run-id>.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="A new folder. Default: results/<run-id>.", rich_help_panel=RESULTS
+        ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Continue an interrupted run.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Continue an interrupted run.", rich_help_panel=RESULTS),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
             help="Measure a server on another host, such as http://10.0.0.1:8080, that isobench "
-            "serve --probe PORT runs there (docs/several-hosts.md).",
+            "serve --probe PORT runs there.",
+            rich_help_panel=ELSEWHERE,
         ),
     ] = None,
     probe: Annotated[
-        int, typer.Option(metavar="PORT", help="With --target: the port of its probe.")
+        int,
+        typer.Option(
+            metavar="PORT", help="With --target: the port of its probe.", rich_help_panel=ELSEWHERE
+        ),
     ] = 8081,
-    key: Key = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The key that the hosts share; serve makes it.",
+            rich_help_panel=ELSEWHERE,
+        ),
+    ] = None,
     generators: Annotated[
-        int, typer.Option(metavar="N", help="With --target: wait for N isobench generate.")
+        int,
+        typer.Option(
+            metavar="N",
+            help="With --target: wait for N isobench generate.",
+            rich_help_panel=ELSEWHERE,
+        ),
     ] = 0,
     processes: Annotated[
         int | None,
         typer.Option(
             metavar="N",
             help="With --target: load generators on this host. Default: 1, with --generators 0.",
+            rich_help_panel=ELSEWHERE,
         ),
     ] = None,
     bind: Annotated[
-        str, typer.Option(metavar="ADDR", help="With --generators: where to listen for them.")
+        str,
+        typer.Option(
+            metavar="ADDR",
+            help="With --generators: where to listen for them.",
+            rich_help_panel=ELSEWHERE,
+        ),
     ] = "127.0.0.1",
     master_port: Annotated[
-        int, typer.Option(metavar="PORT", help="With --target: the port for generators.")
+        int,
+        typer.Option(
+            metavar="PORT",
+            help="With --target: the port for generators.",
+            rich_help_panel=ELSEWHERE,
+        ),
     ] = 5557,
     otel: Annotated[
         bool,

@@ -7,11 +7,17 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import Key
+from harness.commands import completion
 from harness.terminal import Terminal
 
 
 def serve(
-    mode: Annotated[str, typer.Argument(help="A target, such as dso or cgi:spawn=fork.")],
+    mode: Annotated[
+        str,
+        typer.Argument(
+            help="A target, such as dso or cgi:spawn=fork.", autocompletion=completion.modes
+        ),
+    ],
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
     ] = 8080,

@@ -207,6 +207,16 @@ def available() -> list[Target]:
     return [_target(mode, mode["name"], {}) for mode in _modes()]
 
 
+def with_factors() -> list[str]:
+    """Return the name of every mode with one of its factors chosen, such as cgi:spawn=fork."""
+    return [
+        f"{mode['name']}:{factor}={value}"
+        for mode in _modes()
+        for factor, values in _options(mode).items()
+        for value in values
+    ]
+
+
 def with_kept_workers() -> list[Target]:
     """Return the targets that modes name for the measurement of their permanent workers."""
     return choose([str(name) for mode in _modes() for name in _names(mode["kept_workers"])])
@@ -295,7 +305,7 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
     )
 
 
-def _options(mode: Mapping[str, object]) -> Mapping[str, object]:
+def _options(mode: Mapping[str, object]) -> Mapping[str, Sequence[str]]:
     offered = mode["options"]
     assert isinstance(offered, dict)
     return offered

@@ -1,0 +1,48 @@
+"""The arguments of `isobench help` and `completion`, for whoever is new here."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from harness.commands import completion
+from harness.terminal import Terminal
+
+
+def explain(
+    ctx: typer.Context,
+    topic: Annotated[
+        str | None,
+        typer.Argument(
+            help="A term, or a command. Default: list the terms.",
+            autocompletion=completion.topics,
+        ),
+    ] = None,
+) -> None:
+    """Explain a term: mode, load, block, interval or verdict."""
+    from harness.commands import help as command
+
+    group: Any = ctx.find_root().command
+    if topic is None:
+        command.show_list(Terminal())
+    elif topic in group.commands:
+        group.main([topic, "--help"], prog_name=completion.PROGRAM)
+    else:
+        command.show(topic, Terminal())
+
+
+def complete(
+    shell: Annotated[
+        str,
+        typer.Argument(
+            metavar="SHELL",
+            help="bash, zsh or fish.",
+            autocompletion=completion.one_of(*completion.SHELLS),
+        ),
+    ],
+) -> None:
+    """Print a script that has a shell complete commands, options and their values."""
+    from harness.commands.output import deliver
+
+    deliver(completion.script(shell), None)
