@@ -17,12 +17,21 @@ from rich.progress import (
 
 from harness.plan.plan import Spec
 from harness.results.rows import TrialRow
-from harness.terminal import styled
+from harness.terminal import can_redraw, styled
 
 
 def live_line(console: Console, *columns: ProgressColumn) -> Progress:
-    """Return a line of these columns that goes away at its end; none where there is no terminal."""
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    """Return a line of these columns that goes away at its end; none where there is no terminal.
+
+    To draw it takes time of a core that may be the load generator's: once a second will do.
+    """
+    return Progress(
+        *columns,
+        console=console,
+        transient=True,
+        refresh_per_second=1,
+        disable=not can_redraw(console),
+    )
 
 
 class Live:
@@ -70,7 +79,7 @@ class Display(Live):
         if again and total is not None:
             self._progress.update(self._task, total=total + 1)
         self._progress.update(self._task, description=f"{text:<50}")
-        if spec.block != self._block and not self._console.is_terminal:
+        if spec.block != self._block and not can_redraw(self._console):
             self._console.print(f"block {spec.block}")
         self._block = spec.block
 

@@ -92,6 +92,14 @@ class Terminal(Console):
         raise SystemExit(BROKEN_PIPE)
 
 
+def can_redraw(console: Console) -> bool:
+    """Return whether lines that were written can be replaced: on a terminal that is not a dumb one.
+
+    FORCE_COLOR makes a pipe coloured, and not a terminal.
+    """
+    return console.is_interactive and console.file.isatty()
+
+
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Return a line of parts, each a text or a text with its style."""
     return Text.assemble(*parts)

@@ -17,6 +17,7 @@ from harness.commands.folder import (
     new_run_id,
     warn_of_change,
 )
+from harness.commands.live_table import LiveTable
 from harness.commands.runnable import runnable, sort_out
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint as machine
@@ -37,7 +38,7 @@ from harness.target.targets import (
     shared_python,
     version_of,
 )
-from harness.terminal import styled
+from harness.terminal import can_redraw, styled
 from harness.trial import ceiling, crosscheck, knee, page_pace, runner, telemetry
 from harness.trial.bench import Bench, Laboratory
 from harness.trial.outcome import Trial
@@ -286,8 +287,7 @@ def _measure(
     try:
         with running_on(cores.generator):
             plan = _find_knees(plan, laboratory, folder, console)
-            left = None if plan.open_ended else len(runner.remaining(plan, folder))
-            with Display(console, left) as display:
+            with _display(plan, laboratory, folder, console) as display:
                 runner.carry_out(plan, laboratory, folder, display)
             _cross_check(plan, laboratory, folder, console)
     except BaseException:
@@ -302,6 +302,18 @@ def _measure(
         )
         raise
     runner.conclude(plan, folder)
+
+
+def _display(
+    plan: Plan, laboratory: Laboratory, folder: ResultsFolder, console: Console
+) -> Display | LiveTable:
+    """Return a table that fills where that can be shown, else what says a line a block."""
+    if not can_redraw(console):
+        left = None if plan.open_ended else len(runner.remaining(plan, folder))
+        return Display(console, left)
+    table = LiveTable(console, plan, folder.trials().itertuples())
+    laboratory.on_pilot = table.piloted
+    return table
 
 
 def conclude(path: Path, console: Console) -> None:

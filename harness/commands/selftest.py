@@ -27,6 +27,7 @@ from harness.results.rows import TrialRow
 from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
+from harness.terminal import can_redraw
 from harness.trial import runner, selftest_verdict
 from harness.trial.bench import Laboratory
 from harness.trial.generator import usual_client
@@ -136,7 +137,7 @@ def _service_us(pilot: Plan, dso: Target, cores: Cores) -> tuple[float, tuple[fl
 
 @contextmanager
 def _watcher(console: Console, procedure: Procedure) -> Iterator[runner.Watcher]:
-    if not console.is_terminal:
+    if not can_redraw(console):
         yield Counter(console, procedure)
         return
     with Display(console, _trials(procedure)) as display:

@@ -93,6 +93,8 @@ class Laboratory(CompositeContext):
         self._all_cores = sorted({*cores.server, *cores.generator})
         self._spin = interference.SpinProbe(self._own_cores)
         self._paces = Paces(plan)
+        self.on_pilot: Callable[[Spec, float], None] = lambda _spec, _rate: None
+        """Called after each pilot with its requests per second, while nothing is under load."""
 
     def _enter(self, stack: ExitStack) -> None:
         self.site = settle(
@@ -305,7 +307,9 @@ class Laboratory(CompositeContext):
             command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
             with condition.alone:
                 done = _loaded(server, seat, command, lambda _event, _at: None)
-            known = self._paces.note(spec, _rate_of(_rows_of(done)))
+                rate = _rate_of(_rows_of(done))
+                self.on_pilot(spec, rate)
+            known = self._paces.note(spec, rate)
             yield done
         condition.paces[spec.target] = known
 
