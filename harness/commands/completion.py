@@ -7,7 +7,8 @@ answers, by the functions below where a value is to be completed.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from importlib import import_module
+from typing import Any, Final
 
 from harness.errors import IsobenchError
 
@@ -48,9 +49,8 @@ def script(shell: str) -> str:
         )
     if shell == "bash":
         return _BASH
-    from typer.completion import get_completion_script
-
-    return get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell) + "\n"
+    text = _typer().get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell)
+    return f"{text}\n"
 
 
 def answer_shells() -> None:
@@ -58,9 +58,12 @@ def answer_shells() -> None:
 
     Those would write into the user's ~/.bashrc.
     """
-    from typer.completion import completion_init
+    _typer().completion_init()
 
-    completion_init()
+
+def _typer() -> Any:
+    """Return the part of typer that has completion, and exports no name of it."""
+    return import_module("typer.completion")
 
 
 def modes(incomplete: str) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness import cli
 from harness.commands import help as command
-from harness.commands.topics import TOPICS
+from harness.commands.topics import TOPICS, Topic
 from harness.errors import IsobenchError
 from tests.harness.live import ROOT, Say
 
@@ -44,13 +44,13 @@ def test_a_term_is_explained_on_a_screen(name: str, width: int, lines: int) -> N
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=TOPICS)
-def test_each_term_names_a_page_that_there_is(topic: command.Topic) -> None:
+def test_each_term_names_a_page_that_there_is(topic: Topic) -> None:
     assert (ROOT / topic.page).exists()
 
 
 @pytest.mark.parametrize("topic", TOPICS.values(), ids=TOPICS)
 def test_each_command_in_an_explanation_has_the_options_that_it_names(
-    topic: command.Topic, monkeypatch: pytest.MonkeyPatch
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from harness.commands import run
 
