@@ -227,6 +227,7 @@ def run(
             "--otel",
             help="Export response times to OpenTelemetry after each trial, as Locust does "
             "(docs/observability.md).",
+            rich_help_panel=RESULTS,
         ),
     ] = False,
 ) -> None:

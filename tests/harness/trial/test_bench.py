@@ -216,12 +216,15 @@ def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
 ) -> None:
     plan = replace(INTERLEAVED, targets=("dso",), connections=("close",), slice_s=0.03, blocks=2)
     monkeypatch.setattr(bench, "_rate_of", lambda _rows: 30.0)
+    pilots: list[tuple[int, str, float]] = []
     with opened(plan) as laboratory:
+        laboratory.on_pilot = lambda spec, rate: pilots.append((spec.block, spec.target, rate))
         lengths = [
             trial.row.slice_s
             for spec in plan.trials()
             for trial in laboratory.measure_interleaved([spec])
         ]
+    assert pilots == [(1, "dso", 30.0)]
     assert lengths == [pytest.approx(0.4), pytest.approx(0.03)]
 
 
