@@ -1,8 +1,9 @@
 """How tests run: side by side (`pytest -n 2`), or one kind of them for long (`pytest --fuzz`)."""
 
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,37 +14,52 @@ from hypothesis import settings
 settings.register_profile("isobench", deadline=None)
 settings.load_profile("isobench")
 
-ALONE = ("servers", "harness")
-"""Folders whose tests follow one another: they share uids and cores, or look for what was left."""
-BESIDE = (
-    "tests/harness/costs/",
-    "tests/harness/host/settings/",
-    "tests/harness/plan/",
-    "tests/harness/results/",
-    "tests/harness/stats/",
-    *(
-        f"tests/harness/commands/test_{command}.py"
-        for command in ("compare", "costs", "export", "output", "report")
-    ),
-)
-"""What in these folders starts no server, and so may run beside all others, file by file."""
+# isobench is started hundreds of times: to compile each time what it imports, which a user may have
+# asked Python for in his environment, takes longer than all the tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+ALONE = "servers"
+"""The folder whose tests follow one another: their servers have the same uids."""
+
+SECONDS = {
+    "tests/servers/": 0.1,
+    "tests/harness/commands/": 8.0,
+    "tests/harness/plan/test_stopping_coverage.py": 30.0,
+    "tests/harness/": 1.0,
+    "tests/reports/": 0.5,
+    "tests/": 0.2,
+}
+"""How long a test takes, about: the first entry with which its path begins."""
 
 
 def group_of(test: str) -> str:
     """Return the name of those that a test must not run beside; `test` is its node id."""
     file, _, _ = test.partition("::")
     folder = file.split("/")[1]
-    return folder if folder in ALONE and not file.startswith(BESIDE) else file
+    return folder if folder == ALONE else file
+
+
+def seconds_of(tests: Iterable[str]) -> float:
+    """Return how long tests take one after the other, about."""
+    return sum(
+        next(each for place, each in SECONDS.items() if test.startswith(place)) for test in tests
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Give each group to one process, the largest first."""
+    """Give each group to one process, the longest first, so that all end at the same time."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            longest = max(self.workqueue, key=lambda group: seconds_of(self.workqueue[group]))
+            self.workqueue.move_to_end(longest, last=False)
+            super()._assign_work_unit(node)
 
     return ByGroup(config, log)
 

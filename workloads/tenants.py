@@ -14,15 +14,13 @@ Nothing here needs an entry in /etc/passwd or /etc/group: owners are numbers.
 """
 
 import errno
-import grp
 import json
 import os
-import pwd
 import re
 import secrets
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +30,7 @@ from workloads.catalog import WORKLOADS, Workload
 from workloads.errors import WorkloadError
 from workloads.proof import Identity
 
-__all__ = ["Identity", "Manifest", "Tenant", "create", "free_uid_base", "install", "remove"]
-
-UID_RANGE = range(47_000, 60_000)
-"""Where free uids are looked for: above any ordinary host's users, below what Debian reserves."""
+__all__ = ["Identity", "Manifest", "Tenant", "create", "install", "remove"]
 
 INTERPRETER_LINE_BYTES = 255
 """BINPRM_BUF_SIZE (256, linux/binfmts.h) less the newline; the kernel reads no more of a script."""
@@ -256,95 +251,6 @@ def check_interpreter(interpreter: str) -> None:
             f"the interpreter {path} does not exist or is not executable",
             hint="Give a path without spaces, and with at most one argument after it.",
         )
-
-
-def free_uid_base(count: int) -> int:
-    """Return the first of `count` + 1 numbers, in a row, that are free as uids and as gids.
-
-    The first is for www, the others for the tenants. Free is a number that no entry of the passwd
-    and group databases has, as which no process runs, and which this user namespace maps.
-
-    Raises `WorkloadError` if there are none.
-    """
-    running = _uids_of_processes()
-    listed = _listed_ids()
-    are_complete = lists_are_complete()
-    uids, gids = _mapped("/proc/self/uid_map"), _mapped("/proc/self/gid_map")
-
-    def is_free(number: int) -> bool:
-        return (
-            number not in running
-            and number not in listed
-            and any(number in extent for extent in uids)
-            and any(number in extent for extent in gids)
-            and (
-                are_complete
-                or not (_has_entry(number, pwd.getpwuid) or _has_entry(number, grp.getgrgid))
-            )
-        )
-
-    base = UID_RANGE.start
-    for number in UID_RANGE:
-        if not is_free(number):
-            base = number + 1
-        elif number - base == count:
-            return base
-    raise WorkloadError(
-        f"no {count + 1} free uids in a row from {UID_RANGE.start} to {UID_RANGE.stop - 1}",
-        hint="Use fewer tenants, or a user namespace that maps more uids (/etc/subuid).",
-    )
-
-
-def parse_id_map(text: str) -> list[range]:
-    """Return the numbers that a uid_map or gid_map maps (user_namespaces(7)), as ranges."""
-    extents = (map(int, line.split()) for line in text.splitlines())
-    return [range(inside, inside + length) for inside, _, length in extents]
-
-
-def _mapped(path: str) -> list[range]:
-    return parse_id_map(Path(path).read_text())
-
-
-def _uids_of_processes() -> set[int]:
-    uids = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            uids.add(process.stat().st_uid)
-        except FileNotFoundError:
-            continue  # it ended meanwhile
-    return uids
-
-
-def _listed_ids() -> set[int]:
-    """Return all uids and gids of the databases that can be listed."""
-    return {entry.pw_uid for entry in pwd.getpwall()} | {entry.gr_gid for entry in grp.getgrall()}
-
-
-def lists_are_complete(switch: Path = Path("/etc/nsswitch.conf")) -> bool:
-    """Return whether all entries of passwd and group can be listed (nsswitch.conf(5)).
-
-    Those of files can; a directory service may only answer for one number at a time, which takes
-    long for ten thousand.
-    """
-    try:
-        lines = switch.read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    services = {
-        service
-        for name, _, rest in (line.partition("#")[0].partition(":") for line in lines)
-        if name.strip() in ("passwd", "group")
-        for service in rest.split()
-    }
-    return services <= {"files", "systemd"}
-
-
-def _has_entry(number: int, look_up: Callable[[int], object]) -> bool:
-    try:
-        look_up(number)
-    except KeyError:
-        return False
-    return True
 
 
 def _tenant(root: Path, number: int, first_uid: int, own: bool) -> Tenant:

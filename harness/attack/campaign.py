@@ -21,7 +21,6 @@ from harness.host import proc
 from harness.progress import live_line
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target
-from workloads import tenants
 from workloads.attacks import Attack
 
 One = TypeVar("One")
@@ -130,8 +129,8 @@ def _attack_from(
         free.put((seat, canary))
 
 
-def _seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
-    base = tenants.free_uid_base(count * IDS_OF_A_SEAT - 1)
+def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
+    base = belongings.uids.first_free(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)

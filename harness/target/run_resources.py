@@ -1,5 +1,7 @@
 """What a run owns on the host: a scratch directory, a cgroup, a cleanup process that removes both.
 
+Uids are claimed besides: they are names that end with the process (`workloads.uids`).
+
 Rule 1: nothing is made outside these two places and the results folder.
 Rule 2: the cleanup process knows of a thing before anything is put into it.
 Rule 3: only the cleanup process removes, after success as after failure. If it was killed itself,
@@ -21,6 +23,7 @@ from typing import Self
 from harness.errors import IsobenchError, is_lack_of_room, of_system
 from harness.host import cgroup
 from harness.target import cleanup_process
+from workloads.uids import ClaimedUids
 
 PREFIX = "isobench-"
 _LOCK = "in-use"
@@ -37,11 +40,13 @@ class RunResources:
 
     scratch: Path
     processes: cgroup.ProcessGroup
+    uids: ClaimedUids
 
     def __init__(self, files: Sequence[int] = (), *, on_disk: bool = False) -> None:
         """`on_disk` prefers a file system that is not in memory for the scratch directory."""
         self._files = files
         self._on_disk = on_disk
+        self.uids = ClaimedUids()
 
     def __enter__(self) -> Self:
         base = scratch_base(self._on_disk)
@@ -112,6 +117,7 @@ class RunResources:
         os.close(self._lock)
         if self._close_cleanup() != 0:
             cleanup_process.sweep(self._records)
+        self.uids.close()  # now that nothing runs as one of them
         # What goes elsewhere, to the results or the terminal, is no OSError any more.
         if isinstance(error, OSError) and is_lack_of_room(error):
             raise of_system(error, str(self.scratch)) from error

@@ -29,8 +29,8 @@ from workloads.proof import Identity
 
 ROOT = Path(__file__).parents[2]
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
-WWW = Identity(47000, 47000, ())
-FIRST_UID = 47001
+WWW = Identity(46000, 46000, ())
+FIRST_UID = 46001
 NS_GET_PARENT = 0xB702  # linux/nsfs.h
 PATIENCE = 20.0
 """Seconds after which an answer that does not come fails the test."""

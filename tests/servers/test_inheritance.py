@@ -90,7 +90,7 @@ def test_a_sealed_keyring_takes_nothing_and_cannot_be_unsealed() -> None:
         add_key, keyctl = keys.NUMBERS
         libc = ctypes.CDLL(None, use_errno=True)
         assert keyring.join_sealed()
-        os.setresuid(47000, 47000, 47000)
+        os.setresuid(46000, 46000, 46000)
         failed = []
         for call in (
             (add_key, b"user", b"name", b"text", 4, keys.SESSION),

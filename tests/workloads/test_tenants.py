@@ -16,17 +16,15 @@ from workloads.errors import WorkloadError
 from workloads.proof import Proof
 from workloads.tenants import (
     INTERPRETER_LINE_BYTES,
-    UID_RANGE,
     Identity,
     Manifest,
     check_interpreter,
     create,
-    free_uid_base,
     install,
-    parse_id_map,
     remove,
     script_identity,
 )
+from workloads.uids import ClaimedUids
 
 CALLER = Identity(os.geteuid(), os.getegid(), tuple(sorted(os.getgroups())))
 INTERPRETER = f"{sys.executable} -IS"
@@ -185,24 +183,6 @@ def test_the_longest_line_that_the_kernel_reads(tmp_path: Path) -> None:
     assert subprocess.run([script], capture_output=True, text=True).stdout == "started\n"
 
 
-def test_free_uids() -> None:
-    base = free_uid_base(3)
-    assert base in UID_RANGE
-
-
-def test_no_free_uids(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workloads.tenants.UID_RANGE", range(5))  # root, daemon, bin, sys, sync
-    with pytest.raises(WorkloadError, match="no 2 free uids in a row from 0 to 4"):
-        free_uid_base(1)
-
-
-def test_id_maps() -> None:
-    assert parse_id_map("         0       1000          1\n 1 100000 65536\n") == [
-        range(1),
-        range(1, 65537),
-    ]
-
-
 @pytest.fixture
 def public_root() -> Iterator[Path]:
     """A directory that tenants can reach, as pytest's own are not."""
@@ -212,12 +192,18 @@ def public_root() -> Iterator[Path]:
     shutil.rmtree(directory)
 
 
+@pytest.fixture
+def uids() -> Iterator[ClaimedUids]:
+    with ClaimedUids() as claimed:
+        yield claimed
+
+
 @as_root
 @pytest.mark.skipif(
     not Path("/usr/bin/python3").exists(), reason="needs a Python that tenants can start"
 )
-def test_owners_and_a_script_under_its_owner(public_root: Path) -> None:
-    base = free_uid_base(2)
+def test_owners_and_a_script_under_its_owner(public_root: Path, uids: ClaimedUids) -> None:
+    base = uids.first_free(2)
     www = Identity(base, base)
     first, second = create(
         public_root, count=2, www=www, first_uid=base + 1, interpreter="/usr/bin/python3 -IS"

@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event
 from typing import cast
 
@@ -12,6 +14,7 @@ from harness.attack import attempt as attacks
 from harness.attack import client, controls, opening, scene
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
+from harness.attack.campaign import SEATS
 from harness.attack.raw_http import Reply
 from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.target import server
@@ -20,7 +23,6 @@ from servers import peers
 from servers.errors import Unavailable
 from tests.harness.faulty import made_of
 from tests.harness.live import needs_root
-from workloads import tenants
 from workloads.attacks import LANGUAGES, Attack, every, load
 from workloads.attacks.scene import Scene
 
@@ -41,11 +43,16 @@ SAFE = (
 
 @pytest.fixture(name="seat", scope="module")
 def _seat() -> Iterator[Seat]:
-    with RunResources() as resources:
-        directory = resources.scratch / "seat"
+    with Belongings() as belongings:
+        yield from seats(belongings, 1)
+
+
+def seats(belongings: Belongings, count: int) -> Iterator[Seat]:
+    first = belongings.uids.first_free(count * IDS_OF_A_SEAT - 1)
+    for number in range(count):
+        directory = belongings.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
-        first = tenants.free_uid_base(IDS_OF_A_SEAT - 1)
-        yield Seat(directory, resources.another_group(0), first)
+        yield Seat(directory, belongings.another_group(number), first + number * IDS_OF_A_SEAT)
 
 
 def attempt(seat: Seat, target: str, *names: str) -> dict[str, Attempt]:
@@ -64,13 +71,40 @@ def made(seat: Seat, target: str, *chosen: Attack) -> list[Attempt]:
 SCRIPTS = [(one, language) for one in every() for language in LANGUAGES if one.source_in(language)]
 
 
-@pytest.mark.parametrize(
-    ("attack", "language"), SCRIPTS, ids=[one.script_in(language) for one, language in SCRIPTS]
-)
-def test_every_attack_succeeds_where_it_must(seat: Seat, attack: Attack, language: str) -> None:
+IDS = [one.script_in(language) for one, language in SCRIPTS]
+
+
+@pytest.fixture(name="controls_made", scope="module")
+def _controls_made(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Attempt]]]:
+    """Make the chosen attacks where they must succeed, as many at a time as the command does."""
+    chosen = {item.name for item in request.session.items}
+    with Belongings() as belongings, ThreadPoolExecutor(SEATS) as pool:
+        free: SimpleQueue[Seat] = SimpleQueue()
+        for seat in seats(belongings, SEATS):
+            free.put(seat)
+
+        def make(attack: Attack, language: str) -> Attempt:
+            seat = free.get()
+            try:
+                return attacks.control(seat, attack, language)
+            finally:
+                free.put(seat)
+
+        yield {
+            script: pool.submit(make, *arguments)
+            for script, arguments in zip(IDS, SCRIPTS, strict=True)
+            if f"test_every_attack_succeeds_where_it_must[{script}]" in chosen
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize(("attack", "language"), SCRIPTS, ids=IDS)
+def test_every_attack_succeeds_where_it_must(
+    controls_made: dict[str, Future[Attempt]], attack: Attack, language: str
+) -> None:
     if language == "php" and shutil.which("php") is None:
         pytest.skip("this host has no php-cli")
-    seen = attacks.control(seat, attack, language)
+    seen = controls_made[attack.script_in(language)].result()
     assert seen.outcome is Outcome.SUCCEEDED, seen.evidence
 
 

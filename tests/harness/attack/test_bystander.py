@@ -13,7 +13,7 @@ from harness.host import proc
 from tests.harness.live import needs_root, until
 
 pytestmark = needs_root
-UID = 47_900
+UID = 46_900
 
 
 @pytest.fixture(name="canary")

@@ -12,7 +12,7 @@ from workloads import tenants
 from workloads.proof import Identity
 
 pytestmark = needs_root
-FIRST = 47_920
+FIRST = 46_920
 WWW = Identity(FIRST, FIRST)
 
 

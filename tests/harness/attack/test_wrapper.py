@@ -12,7 +12,7 @@ from harness.host.proc import Cast
 from tests.harness.live import needs_root
 from workloads.proof import Identity
 
-WWW = Identity(47_930, 47_930)
+WWW = Identity(46_930, 46_930)
 
 
 @pytest.fixture(name="cast")
@@ -38,7 +38,7 @@ def test_a_call_runs_as_the_servers_user_and_its_token_says_done(
 ) -> None:
     echo = ["sh", "-c", 'echo token-1 "$(id -u)"']
     said = wrapper.call(cast, WWW, Path("/"), echo, "token-1")
-    assert said == "isobench-attack done\ntoken-1 47930"
+    assert said == "isobench-attack done\ntoken-1 46930"
 
 
 @needs_root

@@ -15,8 +15,10 @@ from harness.host import user_namespace
 from harness.results.folder import ResultsFolder
 from tests.harness.live import ROOT, Isobench, needs_root
 
-UID = 48500
-SHORT = ("--connection", "close", "--blocks", "2", "--seconds", "0.2", "--tenants", "2")
+UID = 46_800
+SHORT = (
+    "--connection", "close", "--blocks", "1", "--seconds", "0.1", "--tenants", "2", "--no-page",
+)  # fmt: skip
 
 # In a mount namespace of its own: the host's accounts are covered by those in the directory that is
 # the first argument, and Python, its packages and this checkout are where everybody can reach them.

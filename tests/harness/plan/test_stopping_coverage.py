@@ -36,6 +36,16 @@ PACES = [pace(rate, users=8) for rate in RATES.values()]
 TIMETABLES = [interleave(PACES, 0, 0.6, 0.1, str(seed)) for seed in range(25)]
 
 
+def slices_of(timetable: Interleaving, place: int) -> tuple[Numbers, Numbers]:
+    """Return when each measured slice of a target begins and ends."""
+    own = [one for one in timetable.of(place) if one.begin_s >= timetable.measured_from_s]
+    begins = np.array([one.begin_s for one in own])
+    return begins, begins + [one.length_s for one in own]
+
+
+SLICES = [[slices_of(timetable, place) for place in range(len(RATES))] for timetable in TIMETABLES]
+
+
 class Host:
     """A processor that has two speeds, and keeps each for some time, drawn log-uniformly."""
 
@@ -56,14 +66,11 @@ class Host:
         )
 
 
-def block(timetable: Interleaving, random: np.random.Generator) -> dict[str, float]:
-    """Return the ratios of one block, in which every server is started anew."""
-    host = Host(timetable.measured_to_s, random)
+def block(number: int, random: np.random.Generator) -> dict[str, float]:
+    """Return the ratios of one block by a timetable, in which every server is started anew."""
+    host = Host(TIMETABLES[number].measured_to_s, random)
     seen = {}
-    for place, (name, rate) in enumerate(RATES.items()):
-        own = [one for one in timetable.of(place) if one.begin_s >= timetable.measured_from_s]
-        begins = np.array([one.begin_s for one in own])
-        ends = begins + [one.length_s for one in own]
+    for (begins, ends), (name, rate) in zip(SLICES[number], RATES.items(), strict=True):
         mean = rate * np.exp(random.normal(0, START_SCATTER)) * host.work(begins, ends)
         done = np.maximum(1.0, random.normal(mean, REQUEST_SCATTER * np.sqrt(mean)))
         seen[name] = Portions(begins, ends, done, 0.0, NOBODY, NOBODY, 0.0, 0.0)
@@ -75,8 +82,8 @@ def run(random: np.random.Generator) -> dict[str, Interval]:
     known: dict[Key, list[float]] = {KEYS[name]: [] for name in RATES if name != "dso"}
     blocks = 0
     while blocks < MOST_BLOCKS and not (blocks and is_precise(known, AIM, blocks)):
-        timetable = TIMETABLES[random.integers(len(TIMETABLES))]
-        for name, ratio in block(timetable, random).items():
+        number = int(random.integers(len(TIMETABLES)))
+        for name, ratio in block(number, random).items():
             known[KEYS[name]].append(ratio)
         blocks += 1
     return {target: geometric_interval(values) for (target, _), values in known.items()}

@@ -16,7 +16,7 @@ from tests.servers.live import Server, Sites, needs_root, request, where_readabl
 
 pytestmark = needs_root
 
-TENANT = Identity(47001, 47001)
+TENANT = Identity(46001, 46001)
 
 
 @pytest.fixture

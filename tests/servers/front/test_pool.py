@@ -40,7 +40,7 @@ def test_ready_line_says_what_was_started(sites: Sites) -> None:
         assert server.ready["mode"] == "dso"
         assert server.ready["host"] == "127.0.0.1"
         assert server.ready["workers"] == len(server.workers()) == 3
-        assert server.ready["www"] == {"uid": 47000, "gid": 47000, "groups": []}
+        assert server.ready["www"] == {"uid": 46000, "gid": 46000, "groups": []}
 
 
 def test_usage_counts_what_was_served_and_made(sites: Sites) -> None:
@@ -362,7 +362,7 @@ def test_worker_that_has_served_before_its_master_goes_on_is_replaced_at_once(
     """On a busy host a new worker may be done with its only request before fork returns here."""
     handlers = [(number, signal.getsignal(number)) for number in (signal.SIGALRM, signal.SIGUSR1)]
     listener = socket.create_server(("127.0.0.1", 0))
-    mode = dso.Mode(Setting(str(tmp_path), Identity(47000, 47000), str(tmp_path)))
+    mode = dso.Mode(Setting(str(tmp_path), Identity(46000, 46000), str(tmp_path)))
     pool = Pool(mode, listener, Served(tmp_path), workers=1)
     for number, handler in handlers:
         signal.signal(number, handler)

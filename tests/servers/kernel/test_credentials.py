@@ -13,8 +13,8 @@ from tests.servers.live import needs_root
 
 pytestmark = needs_root
 
-HOME = Identity(47000, 47000)
-OWNER = Identity(47001, 47002, (47003, 47004))
+HOME = Identity(46000, 46000)
+OWNER = Identity(46001, 46002, (46003, 46004))
 KEPT = syscalls.capability_mask(syscalls.CAP_SETUID, syscalls.CAP_SETGID)
 
 
@@ -32,9 +32,9 @@ def test_drop_for_good_changes_everything() -> None:
         return os.getresuid(), os.getresgid(), os.getgroups(), syscalls.capget()
 
     uids, gids, groups, capabilities = in_child(drop)
-    assert uids == (47001,) * 3
-    assert gids == (47002,) * 3
-    assert groups == [47003, 47004]
+    assert uids == (46001,) * 3
+    assert gids == (46002,) * 3
+    assert groups == [46003, 46004]
     assert capabilities == syscalls.Capabilities()
 
 
@@ -101,8 +101,8 @@ def test_switch_there_and_back_again() -> None:
             seen.append((current(), syscalls.capget(), os.getresuid()))
         return seen
 
-    there = (OWNER, syscalls.Capabilities(0, KEPT), (47001,) * 3)
-    back = (HOME, syscalls.Capabilities(0, KEPT), (47000,) * 3)
+    there = (OWNER, syscalls.Capabilities(0, KEPT), (46001,) * 3)
+    back = (HOME, syscalls.Capabilities(0, KEPT), (46000,) * 3)
     assert in_child(travel) == [there, back] * 2
 
 
@@ -134,4 +134,4 @@ def test_change_that_did_not_happen_is_noticed(monkeypatch: pytest.MonkeyPatch) 
             return str(error)
         return "believed it"
 
-    assert "asked for 47001, 47002" in in_child(drop)
+    assert "asked for 46001, 46002" in in_child(drop)

@@ -42,7 +42,7 @@ def supervisors(server: Server) -> list[int]:
 
 
 def assert_serves(server: Server) -> None:
-    for tenant, uid in (("t0001", 47001), ("t0002", 47002)):
+    for tenant, uid in (("t0001", 46001), ("t0002", 46002)):
         assert f"tenant={tenant} uid={uid}" in server.get(tenant=tenant).text
 
 
@@ -71,7 +71,7 @@ HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)
 BOTH = 1 << 6 | 1 << 7
 RAISE = (ctypes.c_uint32 * 6)(BOTH, BOTH, 0, 0, 0, 0)
 GIVE_UP = (ctypes.c_uint32 * 6)()
-me, victim = os.getuid(), 47002
+me, victim = os.getuid(), 46002
 NUMBERS = {
     "x86_64": {"setfsuid": 122, "setfsgid": 123, "clone": 56, "clone3": 435, "seccomp": 317},
     "aarch64": {"setfsuid": 151, "setfsgid": 152, "clone": 220, "clone3": 435, "seccomp": 277},
@@ -367,7 +367,7 @@ def test_kernel_without_notification_runs_the_other_guard(
     sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seccomp, "has_action", lambda action: action == seccomp.ALLOW)
-    setting = Setting(str(sites.root), Identity(47000, 47000), str(sites.root))
+    setting = Setting(str(sites.root), Identity(46000, 46000), str(sites.root))
     with pytest.raises(Unavailable, match="cannot notify") as caught:
         Mode(setting).check_host()
     assert caught.value.hint == "use Linux 5.5 or newer"

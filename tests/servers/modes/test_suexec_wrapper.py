@@ -33,7 +33,7 @@ SOURCE = Path(__file__).parents[3] / "servers" / "modes" / "suexec" / "suexec.c"
 COMPILERS = [name for name in ("cc", "gcc", "clang", "musl-gcc") if shutil.which(name)]
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 
-WWW, OWNER, NEIGHBOUR = 47000, 47001, 47002
+WWW, OWNER, NEIGHBOUR = 46000, 46001, 46002
 OVERFLOW_UID = int(Path("/proc/sys/kernel/overflowuid").read_text())
 
 pytestmark = [
@@ -129,7 +129,7 @@ def both(
     return prepare
 
 
-NOT_A_NUMBER = ("", "t0001", "-1", "+47001", " 47001", "47001 ", "0xb799", "4294967295", "9" * 40)
+NOT_A_NUMBER = ("", "t0001", "-1", "+46001", " 46001", "46001 ", "0xb3b1", "4294967295", "9" * 40)
 UNKNOWN = f"caller is unknown: uid {OVERFLOW_UID} stands for every user not mapped here"
 OUTSIDE = "program is named by an absolute path or through .."
 NOT_OWNED = f"does not belong to uid {OWNER} and gid {OWNER}"
@@ -161,10 +161,10 @@ CASES = [
     Case(104, OUTSIDE, program("data/..")),
     *(Case(105, "target uid is not a number from 0 to 4294967294", uid(t)) for t in NOT_A_NUMBER),
     *(Case(106, "target gid is not a number from 0 to 4294967294", gid(t)) for t in NOT_A_NUMBER),
-    Case(107, "target uid 0 is forbidden: the smallest allowed is 47001", uid("0")),
-    Case(107, "target uid 47000 is forbidden: the smallest allowed is 47001", uid("47000")),
-    Case(108, "target gid 0 is forbidden: the smallest allowed is 47001", gid("0")),
-    Case(108, "target gid 47000 is forbidden: the smallest allowed is 47001", gid("47000")),
+    Case(107, "target uid 0 is forbidden: the smallest allowed is 46001", uid("0")),
+    Case(107, "target uid 46000 is forbidden: the smallest allowed is 46001", uid("46000")),
+    Case(108, "target gid 0 is forbidden: the smallest allowed is 46001", gid("0")),
+    Case(108, "target gid 46000 is forbidden: the smallest allowed is 46001", gid("46000")),
     Case(
         109,
         f"cannot change to gid {OWNER}: Operation not permitted",
@@ -233,7 +233,7 @@ CASES = [
     *(
         # With another tenant's gid, an unknown one: the site does not belong to it.
         Case(120, f"working directory does not belong to uid {OWNER} and gid {other}", gid(other))
-        for other in (str(NEIGHBOUR), "48000", "4294967294")
+        for other in (str(NEIGHBOUR), "46500", "4294967294")
     ),
     Case(
         120,
@@ -250,8 +250,8 @@ CASES = [
     ),
     Case(
         120,
-        "working directory does not belong to uid 47003 and gid 47003",
-        Call(arguments=("47003", "47003", "hello.sh")),
+        "working directory does not belong to uid 46003 and gid 46003",
+        Call(arguments=("46003", "46003", "hello.sh")),
         both(site_mode(0o755), script_mode(0o755)),
     ),
     Case(

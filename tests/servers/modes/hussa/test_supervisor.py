@@ -14,7 +14,7 @@ from servers.modes.hussa.supervisor import SignedCall, Supervisor
 from tests.servers.forked import in_child
 from tests.servers.live import needs_root
 
-WORKER, SECRET, ROOT, TENANT = 77, (11, 22), 0, 47001
+WORKER, SECRET, ROOT, TENANT = 77, (11, 22), 0, 46001
 SETRESUID, SETRESGID, CAPSET = (
     seccomp.number_of(name) for name in ("setresuid", "setresgid", "capset")
 )

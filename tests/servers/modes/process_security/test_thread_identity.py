@@ -16,8 +16,8 @@ from servers.modes.process_security.thread_identity import ThreadIdentity
 from tests.servers.forked import in_child
 from tests.servers.live import needs_root
 
-WWW = Identity(47000, 47000)
-TENANT = Identity(47001, 47002, (47003, 47004))
+WWW = Identity(46000, 46000)
+TENANT = Identity(46001, 46002, (46003, 46004))
 
 Seen = tuple[tuple[int, ...], tuple[int, ...], list[int], syscalls.Capabilities]
 

@@ -30,7 +30,7 @@ from workloads.credential import Stamper
 from workloads.proof import Identity as Client
 
 KEY = bytes(range(KEY_BYTES))
-CLIENT = Client(47001, 47001)
+CLIENT = Client(46001, 46001)
 PORT = 8080
 
 
@@ -54,7 +54,7 @@ def verifier(now: Callable[[], float] = time.time) -> Verifier:
 
 def test_both_sides_agree_on_the_layout() -> None:
     assert len(option()) == credential.OPTION_BYTES == 40
-    assert verifier().accept(syn(option())) == Identity(47001, 47001)
+    assert verifier().accept(syn(option())) == Identity(46001, 46001)
     found = credential_in(syn(option(client=Client(2**32 - 2, 1))))
     assert (found.uid, found.gid) == (2**32 - 2, 1)
     assert abs(time.time() - found.issued) < 5
@@ -95,8 +95,8 @@ GOOD = syn(option())
         pytest.param(syn(option(), source="127.0.0.2"), "is forged", id="another client"),
         pytest.param(syn(option(), destination="127.0.0.2"), "is forged", id="another address"),
         pytest.param(syn(option(), port=PORT + 1), "is forged", id="another port"),
-        pytest.param(syn(option(client=Client(47002, 47001))), "is unknown here", id="uid"),
-        pytest.param(syn(option(client=Client(47001, 47002))), "is unknown here", id="gid"),
+        pytest.param(syn(option(client=Client(46002, 46001))), "is unknown here", id="uid"),
+        pytest.param(syn(option(client=Client(46001, 46002))), "is unknown here", id="gid"),
         pytest.param(syn(option(client=Client(0, 0))), "is unknown here", id="root"),
     ],
 )
