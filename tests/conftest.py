@@ -19,8 +19,8 @@ settings.load_profile("isobench")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-ALONE = "servers"
-"""The folder whose tests follow one another: their servers have the same uids."""
+PEERS = ("tests/servers/peers/", "tests/harness/commands/test_run_peers.py")
+"""Tests of products, one after the other: they look whether anything is left of these."""
 
 SECONDS = {
     "tests/servers/": 0.1,
@@ -35,9 +35,7 @@ SECONDS = {
 
 def group_of(test: str) -> str:
     """Return the name of those that a test must not run beside; `test` is its node id."""
-    file, _, _ = test.partition("::")
-    folder = file.split("/")[1]
-    return folder if folder == ALONE else file
+    return "peers" if test.startswith(PEERS) else test.partition("::")[0]
 
 
 def seconds_of(tests: Iterable[str]) -> float:

@@ -29,8 +29,9 @@ from workloads.proof import Identity
 
 ROOT = Path(__file__).parents[2]
 PYTHON: str = getattr(sys, "_base_executable", sys.executable)
-WWW = Identity(46000, 46000, ())
-FIRST_UID = 46001
+FIRST_UID = 46_001 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""The first tenant's uid: of each process that tests, another. No run of isobench looks there."""
+WWW = Identity(FIRST_UID - 1, FIRST_UID - 1, ())
 NS_GET_PARENT = 0xB702  # linux/nsfs.h
 PATIENCE = 20.0
 """Seconds after which an answer that does not come fails the test."""

@@ -19,10 +19,10 @@ pytestmark = needs_root
 
 LEAN = (PYTHON, "-S", "-s", "-P")
 PACKAGES = f"{ROOT}:{Path(httptools.__file__).parents[1]}"
-USER = Identity(46500, 46500)
-AS_USER = where_readable("setpriv", "--reuid=46500", "--regid=46500", "--clear-groups")
+USER = Identity(46990, 46990)
+AS_USER = where_readable("setpriv", "--reuid=46990", "--regid=46990", "--clear-groups")
 AS_USER_WITH_GROUPS = where_readable(
-    "setpriv", "--reuid=46500", "--regid=46500", "--groups=46500,46510"
+    "setpriv", "--reuid=46990", "--regid=46990", "--groups=46990,46991"
 )
 
 
@@ -179,7 +179,7 @@ def test_ordinary_user_can_serve_as_itself(
     directory.mkdir()
     with Server(mode, Sites(directory, owner=USER), prefix=prefix) as server:
         reply = server.get()
-        assert (reply.status, "uid=46500 gid=46500" in reply.text) == (200, True), server.log()
+        assert (reply.status, "uid=46990 gid=46990" in reply.text) == (200, True), server.log()
 
 
 @pytest.mark.parametrize(

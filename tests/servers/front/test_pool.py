@@ -20,6 +20,7 @@ from servers.modes import dso
 from servers.sites import Sites as Served
 from tests.servers.live import (
     PYTHON,
+    WWW,
     Server,
     Sites,
     children,
@@ -40,7 +41,7 @@ def test_ready_line_says_what_was_started(sites: Sites) -> None:
         assert server.ready["mode"] == "dso"
         assert server.ready["host"] == "127.0.0.1"
         assert server.ready["workers"] == len(server.workers()) == 3
-        assert server.ready["www"] == {"uid": 46000, "gid": 46000, "groups": []}
+        assert server.ready["www"] == {"uid": WWW.uid, "gid": WWW.gid, "groups": []}
 
 
 def test_usage_counts_what_was_served_and_made(sites: Sites) -> None:
@@ -103,7 +104,9 @@ def test_worker_that_cannot_go_back_is_replaced(sites: Sites) -> None:
         assert reply.status == 200
         server.wait_for(lambda: server.workers() not in ([], before))
         for tenant in ("t0001", "t0002"):
-            assert f"tenant={tenant} uid=4700" in server.get(tenant=tenant).text
+            assert f"tenant={tenant} uid={server.sites.identity(tenant).uid} " in (
+                server.get(tenant=tenant).text
+            )
         assert "CleanupFailed" in server.log()
 
 

@@ -15,7 +15,15 @@ from servers.kernel import seccomp
 from servers.kernel.credentials import Identity
 from servers.mode import Setting
 from servers.modes.hussa import Mode
-from tests.servers.live import PATIENCE, Server, Sites, name_of, needs_root, where_readable
+from tests.servers.live import (
+    FIRST_UID,
+    PATIENCE,
+    Server,
+    Sites,
+    name_of,
+    needs_root,
+    where_readable,
+)
 from tests.servers.live import children as children_of
 
 pytestmark = needs_root
@@ -42,7 +50,7 @@ def supervisors(server: Server) -> list[int]:
 
 
 def assert_serves(server: Server) -> None:
-    for tenant, uid in (("t0001", 46001), ("t0002", 46002)):
+    for tenant, uid in (("t0001", FIRST_UID), ("t0002", FIRST_UID + 1)):
         assert f"tenant={tenant} uid={uid}" in server.get(tenant=tenant).text
 
 
@@ -71,7 +79,8 @@ HEADER = (ctypes.c_uint32 * 2)(0x20080522, 0)
 BOTH = 1 << 6 | 1 << 7
 RAISE = (ctypes.c_uint32 * 6)(BOTH, BOTH, 0, 0, 0, 0)
 GIVE_UP = (ctypes.c_uint32 * 6)()
-me, victim = os.getuid(), 46002
+me = os.getuid()
+victim = me + 1
 NUMBERS = {
     "x86_64": {"setfsuid": 122, "setfsgid": 123, "clone": 56, "clone3": 435, "seccomp": 317},
     "aarch64": {"setfsuid": 151, "setfsgid": 152, "clone": 220, "clone3": 435, "seccomp": 277},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from servers.modes.ruid2_drop import Mode
-from tests.servers.live import Server, Sites, needs_root
+from tests.servers.live import FIRST_UID, WWW, Server, Sites, needs_root
 
 pytestmark = needs_root
 
@@ -26,7 +26,7 @@ def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Serv
 def test_worker_at_rest_is_www_and_may_become_another(server: Server) -> None:
     server.wait_for(lambda: status_of_worker(server, "CapPrm") == SWITCHING)
     assert status_of_worker(server, "CapEff") == status_of_worker(server, "CapInh") == NOTHING
-    assert status_of_worker(server, "Uid") == "46000"
+    assert status_of_worker(server, "Uid") == str(WWW.uid)
 
 
 def status_of_worker(server: Server, name: str) -> str:
@@ -59,10 +59,10 @@ print(json.dumps({
     "raised": [raised(BOTH, BOTH), raised(BOTH, 0), raised(0, BOTH)],
     "changed": [
         done(os.setuid, 0),
-        done(os.setuid, 46000),
-        done(os.setresuid, -1, 46002, -1),
-        done(os.setgid, 46000),
-        done(os.setgroups, [46000]),
+        done(os.setuid, os.getuid() - 1),
+        done(os.setresuid, -1, os.getuid() + 1, -1),
+        done(os.setgid, os.getgid() - 1),
+        done(os.setgroups, [os.getgid() - 1]),
     ],
     "ids": [*os.getresuid(), *os.getresgid()],
 }))
@@ -74,7 +74,7 @@ def test_content_cannot_raise_what_ruid2_leaves_it(server: Server) -> None:
         "sets": [NOTHING] * 4,
         "raised": ["EPERM"] * 3,
         "changed": ["EPERM"] * 5,
-        "ids": [46001] * 6,
+        "ids": [FIRST_UID] * 6,
     }
 
 

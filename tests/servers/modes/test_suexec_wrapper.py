@@ -233,7 +233,7 @@ CASES = [
     *(
         # With another tenant's gid, an unknown one: the site does not belong to it.
         Case(120, f"working directory does not belong to uid {OWNER} and gid {other}", gid(other))
-        for other in (str(NEIGHBOUR), "46500", "4294967294")
+        for other in (str(NEIGHBOUR), "46990", "4294967294")
     ),
     Case(
         120,

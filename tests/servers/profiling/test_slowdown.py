@@ -46,7 +46,7 @@ def test_it_costs_cpu_time() -> None:
 
 def test_one_object_is_slowed_and_its_class_is_not(tmp_path: Path) -> None:
     mode_class = modes.load("dso")
-    setting = Setting(str(tmp_path), Identity(46500, 46500), str(tmp_path))
+    setting = Setting(str(tmp_path), Identity(46990, 46990), str(tmp_path))
     slow, other = mode_class(setting), mode_class(setting)
     slowdown.slow_down(slow, 1.0)
     assert "handle" in vars(slow)

@@ -119,7 +119,7 @@ def test_no_thread_to_spare() -> None:
         import resource
 
         if os.geteuid() == 0:
-            os.setuid(46_900)  # the limit is no root's
+            os.setuid(46_980)  # the limit is no root's
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
         thread = ContentThread()
         try:

@@ -97,14 +97,14 @@ def test_a_child_is_the_tenant_and_ends_at_the_next_message(front: Front, sites:
 @pytest.mark.parametrize(
     "message",
     [
-        zygote_process.run_message(0, FIRST_UID),
-        zygote_process.run_message(FIRST_UID, 0),
-        zygote_process.run_message(2**32 - 1, FIRST_UID),
-        zygote_process.run_message(FIRST_UID, FIRST_UID)[:-1],
-        zygote_process.run_message(FIRST_UID, FIRST_UID) + b"\0",
-        zygote_process.END * 2,
-        b"X",
-        os.urandom(4096),
+        pytest.param(zygote_process.run_message(0, FIRST_UID), id="root"),
+        pytest.param(zygote_process.run_message(FIRST_UID, 0), id="root's group"),
+        pytest.param(zygote_process.run_message(2**32 - 1, FIRST_UID), id="-1"),
+        pytest.param(zygote_process.run_message(FIRST_UID, FIRST_UID)[:-1], id="too short"),
+        pytest.param(zygote_process.run_message(FIRST_UID, FIRST_UID) + b"\0", id="too long"),
+        pytest.param(zygote_process.END * 2, id="two ends"),
+        pytest.param(b"X", id="unknown"),
+        pytest.param(os.urandom(4096), id="random"),
     ],
 )
 def test_an_unexpected_message_ends_the_zygote(front: Front, message: bytes) -> None:
@@ -119,9 +119,9 @@ def test_an_unexpected_message_ends_the_zygote(front: Front, message: bytes) -> 
 @pytest.mark.parametrize(
     ("message", "count"),
     [
-        (zygote_process.run_message(FIRST_UID, FIRST_UID), 0),
-        (zygote_process.run_message(FIRST_UID, FIRST_UID), 2),
-        (zygote_process.END, 1),
+        pytest.param(zygote_process.run_message(FIRST_UID, FIRST_UID), 0, id="none"),
+        pytest.param(zygote_process.run_message(FIRST_UID, FIRST_UID), 2, id="two"),
+        pytest.param(zygote_process.END, 1, id="one too many"),
     ],
 )
 def test_an_unexpected_number_of_descriptors_ends_it(
