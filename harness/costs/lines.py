@@ -13,10 +13,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy import stats
 
 from harness.costs.samples import Cost, Sample, Subject
-from harness.stats.intervals import CONFIDENCE, Interval
+from harness.stats.intervals import CONFIDENCE, Interval, t_reach
 
 PER_PROCESS = "per process"
 PER_MIB = "per MiB"
@@ -44,7 +43,7 @@ def arithmetic_interval(values: Sequence[float], confidence: float = CONFIDENCE)
     if len(values) == 1:
         return Interval(math.nan, mid, math.nan)
     error = statistics.stdev(values) / math.sqrt(len(values))
-    reach = float(stats.t.ppf(0.5 + confidence / 2, len(values) - 1)) * error
+    reach = t_reach(confidence, len(values) - 1) * error
     return Interval(mid - reach, mid, mid + reach)
 
 

@@ -25,7 +25,6 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from harness.results.summary import Condition, by_condition
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval
@@ -206,6 +205,8 @@ def _tau_of(means: NDArray[np.float64], modes: Sequence[int], peers: Sequence[in
     if len(np.unique(own)) < 2:
         return math.nan
     if len(np.unique(own)) == len(own):
+        from scipy.stats import kendalltau  # where it is used: see harness.stats.intervals
+
         return float(kendalltau(mode, peer).statistic)
     first, second = np.triu_indices(len(own), 1)
     apart = own[first] != own[second]

@@ -45,7 +45,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import special, stats
+
+# scipy is imported where it is used: that takes longer than to start all the rest of isobench.
 
 CONFIDENCE = 0.95
 ENOUGH_TO_RESAMPLE = 20
@@ -77,7 +78,16 @@ NOTHING = Interval(math.nan, math.nan, math.nan)
 @lru_cache(maxsize=1024)
 def t_reach(confidence: float, freedom: float) -> float:
     """Return how many standard errors an interval reaches to either side (Student's t)."""
-    return float(special.stdtrit(freedom, 0.5 + confidence / 2))
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+def t_below(value: float, freedom: float) -> float:
+    """Return the probability that Student's t is below a value."""
+    from scipy.special import stdtr
+
+    return float(stdtr(freedom, value))
 
 
 def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
@@ -126,6 +136,8 @@ def bootstrap_interval(
     mid = math.exp(float(logs.mean()))
     if np.ptp(logs) < _ALIKE:  # BCa's skewness is not defined there
         return Interval(mid, mid, mid)
+    from scipy import stats
+
     found = stats.bootstrap(
         (logs,),
         np.mean,
@@ -161,7 +173,7 @@ class LogRatio:
         distance = self.mean - math.log(ratio)
         if self.error == 0:  # every block alike, as memory can be
             return 0.0 if distance < 0 else 1.0
-        return float(stats.t.cdf(distance / self.error, self.freedom))
+        return t_below(distance / self.error, self.freedom)
 
     def p_not_above(self, ratio: float) -> float:
         """Return the one-sided p-value of "the true ratio is `ratio` or less"."""
@@ -197,6 +209,8 @@ def quantile_ranks(
     if count < 1:
         return None
     tail = (1 - confidence) / 2
+    from scipy import stats
+
     low = int(stats.binom.ppf(tail, count, quantile))
     high = int(stats.binom.ppf(1 - tail, count, quantile)) + 1
     return (low, high) if low >= 1 and high <= count else None

@@ -39,7 +39,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pandas as pd
-from scipy import stats
 
 from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Plan
@@ -358,6 +357,8 @@ def _share(variant: Variant, metric: str, made: list[Compared], found: Interval)
 def _binomial(called: int, made: int) -> tuple[float, float]:
     if not made:
         return 0.0, 1.0
+    from scipy import stats  # where it is used: see harness.stats.intervals
+
     interval = stats.binomtest(called, made).proportion_ci(CONFIDENCE, method="exact")
     return float(interval.low), float(interval.high)
 

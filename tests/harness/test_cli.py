@@ -194,6 +194,17 @@ def test_the_command_as_a_program() -> None:
     assert result.stderr == "error: unknown mode 'dos'\nhint: did you mean dso?\n"
 
 
+def test_commands_begin_without_what_only_their_end_needs() -> None:
+    """Libraries that take longer to import than a command takes to refuse a mistake."""
+    code = (
+        "import sys\n"
+        "from harness.commands import attack, costs, density, doctor, profile, run, serve\n"
+        "print(*{'gevent', 'locust', 'matplotlib', 'scipy'} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\n", "")
+
+
 def test_the_version_is_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
