@@ -62,11 +62,15 @@ class Ended:
 
 @dataclass
 class Isobench:
-    """The command with a directory of its own for temporary things, to see what it leaves there."""
+    """The command with a directory of its own for temporary things, to see what it leaves there.
+
+    Its reports have figures where they are `drawn`.
+    """
 
     directory: Path
     prefix: Sequence[str | Path] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    drawn: bool = False
 
     def __post_init__(self) -> None:
         self.temporary = self.directory / "temporary"
@@ -76,12 +80,13 @@ class Isobench:
     @contextmanager
     def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
         """Start the command, leader of a process group; what it writes goes to `out` and `err`."""
+        program = "harness" if self.drawn else "tests.harness.undrawn"
         environment = {**os.environ, "TMPDIR": str(self.temporary), "COLUMNS": "160"}
         with (
             open(self.directory / "out", "w") as out,
             open(self.directory / "err", "w") as err,
             subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", "harness", *arguments],
+                [*self.prefix, sys.executable, "-m", program, *arguments],
                 cwd=ROOT,
                 env={**environment, **self.environment},
                 stdout=out,

@@ -117,6 +117,7 @@ def test_an_interruption_leaves_nothing(isobench: Isobench, tmp_path: Path) -> N
 
 
 def test_for_real_it_measures_everything_at_once(isobench: Isobench, tmp_path: Path) -> None:
+    isobench.drawn = True
     ended = isobench.call("costs", "--quick", "--seed", "1", "--out", tmp_path / "results")
     assert (ended.code, ended.err) == (0, "")
     costs = ResultsFolder.open(tmp_path / "results").table("costs")

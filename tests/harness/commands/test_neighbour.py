@@ -15,6 +15,7 @@ SHORT = (
 
 @needs_root
 def test_noise_is_measured_with_and_without_limits(isobench: Isobench, tmp_path: Path) -> None:
+    isobench.drawn = True
     out = tmp_path / "results"
     ended = isobench.call(*SHORT, "--out", out)
     assert (ended.code, ended.err) == (0, "")

@@ -39,6 +39,7 @@ def own_instances(isobench: Isobench) -> set[str]:
 def test_a_new_folder_has_phases_calls_traces_and_a_report(
     isobench: Isobench, tmp_path: Path
 ) -> None:
+    isobench.drawn = True
     out = tmp_path / "new"
     with isobench.started("profile", "--modes", "harache,cgi", *TINY, "--out", out) as process:
         made = until(lambda: own_instances(isobench)) if _can_trace() else set()

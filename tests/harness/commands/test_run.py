@@ -45,7 +45,7 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     directory = tmp_path_factory.mktemp("whole")
-    isobench = Isobench(directory)
+    isobench = Isobench(directory, drawn=True)
     folder = directory / "results"
     short = ("--quick", "--blocks", "2")
     arguments = (*short, "--modes", "dso,ruid2", "--seed", "11", "--out", folder)
@@ -179,6 +179,7 @@ def test_void_trials_are_reported_and_fail_the_command(tmp_path: Path) -> None:
 
 @needs_root
 def test_a_sweep_keeps_its_knees_for_a_resume(isobench: Isobench, tmp_path: Path) -> None:
+    isobench.drawn = True
     folder = tmp_path / "results"
     arguments = ("--modes", "dso", "--load", "sweep", "--connection", "keep-alive")
     short = ("--workers", "2", "--tenants", "2", "--blocks", "1", "--seconds", "0.2")
