@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import reports
 from harness import cli
 from tests.harness.live import Isobench, Say
+from tests.harness.undrawn import make
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -23,6 +25,12 @@ def _ctrl_c() -> Iterator[None]:
 def isobench(tmp_path: Path) -> Isobench:
     """The command, with a directory of its own for this test."""
     return Isobench(tmp_path)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports that are made in this process lack their figures."""
+    monkeypatch.setattr(reports, "make", make)
 
 
 @pytest.fixture

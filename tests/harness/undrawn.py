@@ -11,11 +11,14 @@ def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path
     """Write the summary and the page as `reports.make` does."""
     from harness.results.atomic_file import replace_file
     from harness.results.folder import ResultsFolder
-    from reports import page
+    from reports.figures.drawing import own_settings
 
-    ResultsFolder.open(folder).write_summary()
     written = folder / "report.html"
-    replace_file(written, page.without_figures(folder).encode(errors="replace"))
+    with own_settings():
+        from reports import page
+
+        ResultsFolder.open(folder).write_summary()
+        replace_file(written, page.without_figures(folder).encode(errors="replace"))
     return written
 
 

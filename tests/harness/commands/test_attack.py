@@ -24,6 +24,8 @@ from tests.servers.live import where_readable
 from workloads.attacks import Attack, load
 from workloads.attacks.scene import Scene
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SOME = ("neighbours_secret", "setuid_root", "kill_sibling", "patched_open")
 
 

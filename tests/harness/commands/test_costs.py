@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from rich.console import Console
 from harness.commands import costs as command
 from harness.commands.costs import Step
 from harness.costs import imports
-from harness.costs.effort import QUICK
+from harness.costs.effort import QUICK, Effort
 from harness.costs.samples import Missing, Sample, Subject
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
@@ -22,6 +23,9 @@ from tests.harness.live import MANIFEST, Isobench, until
 from workloads.catalog import WORKLOADS
 
 FORK = "fork"
+TINY = replace(
+    QUICK, rounds=2, heaps_mib=(2, 10, 60), creation_us=1_000, python_heaps_mib=(0, 5), tenants=2
+)
 
 
 def step(name: str, order: list[str]) -> Step:
@@ -36,7 +40,7 @@ def step(name: str, order: list[str]) -> Step:
 
 
 @pytest.fixture
-def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def order(monkeypatch: pytest.MonkeyPatch, undrawn: None) -> list[str]:
     """The steps' names as they are taken; nothing is really measured."""
     taken: list[str] = []
     steps = [step(name, taken) for name in (FORK, "vfork", "clone3", "thread")]
@@ -44,9 +48,9 @@ def order(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return taken
 
 
-def start(out: Path, seed: int = 1) -> str:
+def start(out: Path, seed: int = 1, effort: Effort = QUICK) -> str:
     output = io.StringIO()
-    command.start(QUICK, seed, out, Console(file=output, width=100))
+    command.start(effort, seed, out, Console(file=output, width=100))
     return output.getvalue()
 
 
@@ -116,10 +120,11 @@ def test_an_interruption_leaves_nothing(isobench: Isobench, tmp_path: Path) -> N
     assert not out.exists()
 
 
-def test_for_real_it_measures_everything_at_once(isobench: Isobench, tmp_path: Path) -> None:
-    isobench.drawn = True
-    ended = isobench.call("costs", "--quick", "--seed", "1", "--out", tmp_path / "results")
-    assert (ended.code, ended.err) == (0, "")
+def test_for_real_it_measures_everything_at_once(
+    isobench: Isobench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(isobench.temporary))
+    start(tmp_path / "results", effort=TINY)
     costs = ResultsFolder.open(tmp_path / "results").table("costs")
     assert set(costs["measure"]) == {
         *("creation", "line", "heap", "load", "import"),

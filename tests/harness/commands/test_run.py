@@ -47,7 +47,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     directory = tmp_path_factory.mktemp("whole")
     isobench = Isobench(directory, drawn=True)
     folder = directory / "results"
-    short = ("--quick", "--blocks", "2")
+    short = ("--quick", "--blocks", "2", "--seconds", "0.4")
     arguments = (*short, "--modes", "dso,ruid2", "--seed", "11", "--out", folder)
     return Whole(isobench, folder, isobench.call("run", *arguments))
 
@@ -162,6 +162,7 @@ def made(path: Path, void: str = "") -> Plan:
     return plan
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_killed_just_before_its_end_is_ended_by_resume(tmp_path: Path) -> None:
     made(tmp_path / "out")
     run.resume(tmp_path / "out", Console(quiet=True))
@@ -169,6 +170,7 @@ def test_a_run_killed_just_before_its_end_is_ended_by_resume(tmp_path: Path) -> 
     assert (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_void_trials_are_reported_and_fail_the_command(tmp_path: Path) -> None:
     made(tmp_path / "out", void="cgi")
     with pytest.raises(IsobenchError, match=r"void trials: 6; .*it lied") as caught:
