@@ -18,8 +18,9 @@ from harness.results.folder import ResultsFolder
 from harness.target.targets import Target
 from servers import peers
 from servers.errors import Unavailable
+from tests.harness import folders
 from tests.harness.faulty import made_of
-from tests.harness.live import ROOT, RUN, Isobench, needs_root, until
+from tests.harness.live import ROOT, Isobench, needs_root, until
 from tests.servers.live import where_readable
 from workloads.attacks import Attack, load
 from workloads.attacks.scene import Scene
@@ -64,8 +65,7 @@ def test_attacks_are_written_down_with_their_evidence(isobench: Isobench, tmp_pa
 
 @needs_root
 def test_attacks_join_the_folder_of_a_run_once(isobench: Isobench, tmp_path: Path) -> None:
-    out = tmp_path / "results"
-    assert isobench.call(*RUN, "--blocks", "1", "--out", out).code == 0
+    out = folders.write_folder(tmp_path / "results", folders.BASE, blocks=1)
     options = ("--modes", "dso", "--attacks", "neighbours_secret", "--out", out)
     assert isobench.call("attack", *options).code == 0
     folder = ResultsFolder.open(out)
