@@ -19,12 +19,12 @@ from harness.results.manifest import Manifest
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
 """Seconds after which something that does not happen fails the test."""
-BLOCKS = 4
+BLOCKS = 3
 RUN = (
     "run", "--modes", "dso", "--connection", "close", "--tenants", "2", "--seed", "5",
     "--blocks", str(BLOCKS), "--seconds", "0.2",
 )  # fmt: skip
-"""A run of four short trials, and as many of what the generator itself can do."""
+"""A run of three short trials, and as many of what the generator itself can do."""
 TRIALS = 2 * BLOCKS
 
 Seen = TypeVar("Seen")

@@ -54,7 +54,7 @@ def test_a_new_folder_has_phases_calls_traces_and_a_report(
     assert phases["median_us"].ge(0).all()
     profiles = folder.table("profiles").set_index("target")
     assert (profiles["accounted"] - 1).abs().le(SUM_WITHIN).all()
-    assert profiles["requests"].eq(12).all()
+    assert profiles["requests"].between(1, 12).all()  # fewer where the time is over
     assert profiles["stamping_cost"].isna().all()
     assert folder.table("calls").groupby("target")["per_request"].sum().gt(5).all()
     for name in ("harache", "cgi"):
