@@ -12,7 +12,8 @@ from harness.profile.phases import SUM_WITHIN
 from harness.profile.tracefs import NoTracing
 from harness.results.folder import ResultsFolder
 from harness.trial.stamping_overhead import SUBJECT
-from tests.harness.live import RUN, Isobench, needs_root, until
+from tests.harness import folders
+from tests.harness.live import Isobench, needs_root, until
 
 pytestmark = needs_root
 
@@ -71,8 +72,7 @@ def test_a_new_folder_has_phases_calls_traces_and_a_report(
 def test_an_earlier_runs_folder_gets_profiles_besides_and_again(
     isobench: Isobench, tmp_path: Path
 ) -> None:
-    out = tmp_path / "run"
-    assert isobench.call(*RUN, "--blocks", "1", "--out", out).code == 0
+    out = folders.write_folder(tmp_path / "run", folders.BASE, blocks=1)
     ended = isobench.call("profile", "--modes", f"{SUBJECT},ruid2", *TINY, "--out", out)
     assert ended.code == 0, ended.err
     assert "stamping costs dso" in ended.out
