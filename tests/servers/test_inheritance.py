@@ -416,7 +416,7 @@ import ctypes, os, mmap
 c = ctypes.CDLL(None, use_errno=True)
 made = [c.shmget({key}, 4096, 0o1666), c.semget({key}, 1, 0o1666), c.msgget({key}, 0o1666)]
 c.mq_open.restype = ctypes.c_int
-made.append(c.mq_open(b"/isobench-test", os.O_CREAT | os.O_RDWR, 0o666, None))
+made.append(c.mq_open(b"/isobench-test-%d" % os.getuid(), os.O_CREAT | os.O_RDWR, 0o666, None))
 made.append(os.open("/dev/shm/isobench-left-{key}", os.O_CREAT | os.O_RDWR))
 print(*[number >= 0 for number in made])
 """
