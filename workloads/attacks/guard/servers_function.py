@@ -14,17 +14,17 @@ def attack(given: Given) -> object:
     import sys
 
     given.must_be_guarded()
-    worker = sys.modules.get("servers.front.worker")
-    if worker is None:
+    replies = sys.modules.get("servers.front.replies")
+    if replies is None:
         raise PermissionError("nothing of the server's is in the script's process")
-    real, secret, drop, opens = worker.render, f"{given.neighbour}/config.secret", given.drop, open
+    real, secret, drop, opens = replies.render, f"{given.neighbour}/config.secret", given.drop, open
 
     def render(*arguments: object, **named: object) -> object:
         with opens(secret) as file, opens(f"{drop}/copy", "w") as copy:
             copy.write(file.read())
         return real(*arguments, **named)
 
-    vars(worker)["render"] = render
+    vars(replies)["render"] = render
     return "waiting"
 
 

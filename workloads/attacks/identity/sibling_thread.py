@@ -38,16 +38,16 @@ def attack(given: Given) -> object:
         except Exception:
             return
 
-    worker = sys.modules.get("servers.front.worker")
-    if worker is None:
+    replies = sys.modules.get("servers.front.replies")
+    if replies is None:
         raise given.nothing("the server's modules are not in the script's process")
-    real = worker.render
+    real = replies.render
 
     def render(*arguments: object, **named: object) -> object:
         switch()
         return real(*arguments, **named)
 
-    vars(worker)["render"] = render
+    vars(replies)["render"] = render
     return "waiting"
 
 
