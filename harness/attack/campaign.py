@@ -129,8 +129,8 @@ def _attack_from(
         free.put((seat, canary))
 
 
-def _seats(belongings: Belongings, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
-    base = belongings.uids.first_free(count * IDS_OF_A_SEAT - 1)
+def _seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
+    base = resources.uids.first_free(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)

@@ -37,7 +37,7 @@ def settle(
     private.mkdir(mode=0o711)
     privileged = os.geteuid() == 0
     if privileged:
-        base = belongings.uids.first_free(count)
+        base = resources.uids.first_free(count)
         www, first = Identity(base, base, ()), base + 1
     else:
         groups = tuple(sorted(os.getgroups()))

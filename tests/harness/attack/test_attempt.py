@@ -43,16 +43,16 @@ SAFE = (
 
 @pytest.fixture(name="seat", scope="module")
 def _seat() -> Iterator[Seat]:
-    with Belongings() as belongings:
-        yield from seats(belongings, 1)
+    with RunResources() as resources:
+        yield from seats(resources, 1)
 
 
-def seats(belongings: Belongings, count: int) -> Iterator[Seat]:
-    first = belongings.uids.first_free(count * IDS_OF_A_SEAT - 1)
+def seats(resources: RunResources, count: int) -> Iterator[Seat]:
+    first = resources.uids.first_free(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
-        directory = belongings.scratch / f"seat-{number}"
+        directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
-        yield Seat(directory, belongings.another_group(number), first + number * IDS_OF_A_SEAT)
+        yield Seat(directory, resources.another_group(number), first + number * IDS_OF_A_SEAT)
 
 
 def attempt(seat: Seat, target: str, *names: str) -> dict[str, Attempt]:
@@ -78,9 +78,9 @@ IDS = [one.script_in(language) for one, language in SCRIPTS]
 def _controls_made(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Attempt]]]:
     """Make the chosen attacks where they must succeed, as many at a time as the command does."""
     chosen = {item.name for item in request.session.items}
-    with Belongings() as belongings, ThreadPoolExecutor(SEATS) as pool:
+    with RunResources() as resources, ThreadPoolExecutor(SEATS) as pool:
         free: SimpleQueue[Seat] = SimpleQueue()
-        for seat in seats(belongings, SEATS):
+        for seat in seats(resources, SEATS):
             free.put(seat)
 
         def make(attack: Attack, language: str) -> Attempt:

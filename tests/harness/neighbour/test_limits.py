@@ -76,8 +76,8 @@ def test_a_cgroup_is_limited_where_its_controllers_are_delegated(tmp_path: Path)
 @needs_root
 def test_processes_of_the_uid_are_moved_and_others_come_back() -> None:
     uid = 46_123
-    with Belongings() as belongings:
-        if belongings.processes.path is None:
+    with RunResources() as resources:
+        if resources.processes.path is None:
             pytest.skip("this host has no cgroups of version 2")
         own, others = resources.another_group(1), resources.processes
         with (
