@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from harness.results.compare import Comparison
+    from harness.results.history import History
 
 
 def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path:
@@ -51,3 +54,27 @@ def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:
         "csv": table.csv,
         "junit": junit,
     }
+
+
+def make_history(history: History, out: Path) -> Path:
+    """Write the page of a history. Returns its path. Raises IsobenchError, as `make` does."""
+    from reports.figures.drawing import own_settings
+
+    with own_settings():
+        from reports.history.page import write
+
+        return write(history, out)
+
+
+def history_table(history: History) -> RenderableType:
+    """Return a history as something that rich prints."""
+    from reports.history.terminal import render
+
+    return render(history)
+
+
+def history_csv(history: History) -> str:
+    """Return a history as CSV, a row a run."""
+    from reports.history.csv import csv
+
+    return csv(history)

@@ -111,7 +111,7 @@ def render(
     }
     titles = (section.title for section in sections if section.title)
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=next(titles, _UNTITLED),
@@ -124,7 +124,8 @@ def render(
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return where the templates of pages are found, and how they are filled in."""
     environment = Environment(
         loader=ChoiceLoader([PackageLoader("reports"), PackageLoader("reports", "sections")]),
         autoescape=True,

@@ -69,6 +69,46 @@ def compare(
     command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
 
 
+def history(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR...", help="Folders that hold results folders, such as results/."
+        ),
+    ],
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="M,M",
+            help="Metrics, as in compare. Default: capacity per core and requests per second, each "
+            "relative to the baseline.",
+        ),
+    ] = None,
+    series: Annotated[
+        str,
+        typer.Option(
+            metavar="GLOB,GLOB", help="Only these series, such as 'dso/*' or '*/hello/closed:8/*'."
+        ),
+    ] = "*",
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="F", help="table (and a page), or csv, for Apache Otava."),
+    ] = "table",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where to write. Default: DIR/history.html; with --format csv the terminal.",
+        ),
+    ] = None,
+) -> None:
+    """Show all runs below folders in one page: metrics over time, changes of level marked."""
+    from harness.commands import history as command
+
+    metrics = None if metric is None else split(metric)
+    command.start(folders, metrics, split(series), form, out)
+
+
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
     form: Annotated[

@@ -63,6 +63,7 @@ class Condition(NamedTuple):
 
 
 _CONDITION = list(Condition._fields)
+_CPU = "server_cpu_us_per_request"
 
 Key = tuple[str, Condition]
 
@@ -166,7 +167,8 @@ def block_values(
 ) -> dict[Key, dict[str, tuple[float, ...]]]:
     """Return the valid blocks' values of each target and condition, by column of trials.parquet.
 
-    `ratio_to_dso` (or to another baseline) counts as a column too: the ratio within each block.
+    `ratio_to_dso` (or to another baseline) counts as a column too: the ratio within each block; and
+    so does `capacity_ratio_to_dso`, that of what a core can serve, from the CPU time of a request.
     A block that has no such value is left out, so that the lengths may differ.
     """
     trials = of_targets(verdicts.counted(trials, _CONDITION))
@@ -182,9 +184,12 @@ def block_values(
 def _values(
     valid: pd.DataFrame, group: pd.DataFrame, condition: Condition, name: str, baseline: str
 ) -> list[float]:
-    if name != f"ratio_to_{baseline}":
-        return _per_block(group, name).tolist()
-    return _ratios(group, _baseline_rates(valid, condition, baseline), baseline)
+    if name == f"ratio_to_{baseline}":
+        return _ratios(group, _baseline_rates(valid, condition, baseline), baseline)
+    if name == f"capacity_ratio_to_{baseline}":
+        of_baseline = _of_baseline(valid, condition, baseline, _CPU)
+        return (of_baseline / _per_block(group, _CPU)).dropna().tolist()
+    return _per_block(group, name).tolist()
 
 
 def _ratios(valid: pd.DataFrame, baseline_rates: pd.Series[float], baseline: str) -> list[float]:
@@ -291,10 +296,16 @@ def _per_block(valid: pd.DataFrame, column: str) -> pd.Series[float]:
 
 
 def _baseline_rates(trials: pd.DataFrame, condition: Condition, baseline: str) -> pd.Series[float]:
+    return _of_baseline(trials, condition, baseline, "requests_per_second")
+
+
+def _of_baseline(
+    trials: pd.DataFrame, condition: Condition, baseline: str, column: str
+) -> pd.Series[float]:
     same = (trials["verdict"] == "ok") & (trials["target"] == baseline)
     for name, value in condition._asdict().items():
         same &= trials[name] == value
-    return _per_block(trials[same], "requests_per_second")
+    return _per_block(trials[same], column)
 
 
 def _below_ceiling(

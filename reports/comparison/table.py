@@ -47,6 +47,7 @@ _MARKS = {Outcome.BROKEN: "FAILS", Outcome.SUSPECTED: "may fail"}
 _METRICS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "requests_per_second": ("req/s", count),
     "ratio_to_dso": ("vs dso", percent),
+    "capacity_ratio_to_dso": ("per core vs dso", percent),
     "server_cpu_us_per_request": ("CPU/req", duration),
     "memory_mib": ("memory", lambda value: f"{count(value)} MiB"),
     "startup_s": ("startup", lambda value: duration(1e6 * value)),
@@ -157,7 +158,7 @@ def rows_by_condition(
 
 def row_words(row: Compared) -> str:
     """Return a row as one line."""
-    numbers = f"{_number(row.metric, row.base)} to {_number(row.metric, row.new)}"
+    numbers = f"{number(row.metric, row.base)} to {number(row.metric, row.new)}"
     moved = f"{change(row.ratio.mid)}, interval {_interval(row)}"
     return f"{row.target} {row.metric}: {numbers}, {moved}: {row.finding}"
 
@@ -168,9 +169,9 @@ def cells(comparison: Comparison, rows: Sequence[tuple[int, Compared]]) -> pd.Da
         [
             {
                 "target": row.target,
-                "metric": _name(row.metric),
-                "BASE": _number(row.metric, row.base),
-                "NEW": _number(row.metric, row.new),
+                "metric": metric_name(row.metric),
+                "BASE": number(row.metric, row.base),
+                "NEW": number(row.metric, row.new),
                 "change": change(row.ratio.mid),
                 "interval": _interval(row),
                 "p": _p_value(row.p_value),
@@ -181,11 +182,13 @@ def cells(comparison: Comparison, rows: Sequence[tuple[int, Compared]]) -> pd.Da
     )
 
 
-def _name(metric: str) -> str:
+def metric_name(metric: str) -> str:
+    """Return a metric's short name."""
     return _METRICS[metric][0] if metric in _METRICS else metric.removesuffix("_ms")
 
 
-def _number(metric: str, value: float) -> str:
+def number(metric: str, value: float) -> str:
+    """Return a metric's value with its unit."""
     if metric in _METRICS:
         return _METRICS[metric][1](value)
     return duration(1000 * value)  # the others are times in milliseconds
