@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from harness.results.compare import Comparison
+    from harness.results.confirm import Confirmation
+    from harness.results.false_alarms import FalseAlarms
     from harness.results.history import History
 
 
@@ -46,6 +48,7 @@ def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path
 def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:
     """Return how a comparison of two runs can be written, by name of the format."""
     from reports.comparison import table
+    from reports.comparison.github import github
     from reports.comparison.junit import junit
 
     return {
@@ -53,7 +56,17 @@ def comparison_formats() -> Mapping[str, Callable[[Comparison], str]]:
         "markdown": table.markdown,
         "csv": table.csv,
         "junit": junit,
+        "github": github,
     }
+
+
+def confirmation(
+    found: Comparison, again: Confirmation | None, alarms: FalseAlarms | None, form: str
+) -> str:
+    """Return what measuring again has shown, as `text`, `markdown` or `github`."""
+    from reports.comparison.confirmed import text
+
+    return text(found, again, alarms, form)
 
 
 def make_history(history: History, out: Path) -> Path:

@@ -56,7 +56,9 @@ def compare(
     ] = False,
     form: Annotated[
         str,
-        typer.Option("--format", metavar="F", help="Output format: table, markdown, csv or junit."),
+        typer.Option(
+            "--format", metavar="F", help="Output format: table, markdown, csv, junit or github."
+        ),
     ] = "table",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
@@ -67,6 +69,74 @@ def compare(
 
     metrics = None if metric is None else split(metric)
     command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
+
+
+def confirm(
+    base: Annotated[
+        Path, typer.Argument(metavar="BASE", help="Results folder from before the change.")
+    ],
+    new: Annotated[
+        Path, typer.Argument(metavar="NEW", help="Results folder from after the change.")
+    ],
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(metavar="BOUND", help="As in compare: what fails is measured again."),
+    ] = None,
+    base_version: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="The isobench that measured BASE: an executable or a checkout. Without it only "
+            "NEW is measured again.",
+        ),
+    ] = None,
+    new_version: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The isobench that measured NEW. Default: this one."),
+    ] = None,
+    rounds: Annotated[
+        int, typer.Option(metavar="N", min=3, max=100, help="How often each is measured again.")
+    ] = 6,
+    smallest_effect: Annotated[
+        str, typer.Option(metavar="P%", help="Treat a smaller change as none.")
+    ] = "3%",
+    selftest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A selftest: the rate of false alarms. Default: the latest beside NEW.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if the runs were made on different machines.")
+    ] = False,
+    runs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the new runs go. Default: beside NEW."),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="F", help="Output format: text, markdown or github.")
+    ] = "text",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
+    ] = None,
+) -> None:
+    """Compare two runs, and measure again what fails a bound before it fails the build.
+
+    Exit code 1: confirmed; 3: the host is too erratic for a verdict; 0: nothing failed, or what
+    failed is not confirmed.
+    """
+    from harness.commands import confirm as command
+    from harness.commands import versions
+
+    wanted = command.Wanted(
+        base=versions.of_path(base_version, "--base-version") if base_version else None,
+        new=versions.of_path(new_version, "--new-version") if new_version else versions.this(),
+        rounds=rounds,
+        runs=runs,
+        force=force,
+    )
+    command.start(base, new, fail_if or (), smallest_effect, wanted, selftest, form, out)
 
 
 def history(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import reports
+from harness.commands import step_summary
 from harness.commands.output import deliver
 from harness.errors import IsobenchError
 from harness.results import thresholds
@@ -45,5 +46,7 @@ def start(
         console = Terminal()
         console.print(render(comparison, console.width))
     else:
+        if form == "github":
+            step_summary.append(writers["markdown"](comparison))
         deliver(writers[form](comparison), out)
     refuse_broken(comparison)

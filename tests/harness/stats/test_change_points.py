@@ -14,7 +14,7 @@ def series(levels: Sequence[float], runs: Sequence[int], scatter: float = 0.01) 
     """Return runs that measured these levels, so many of each, with a known scatter."""
     random = np.random.default_rng(3)
     means = np.repeat(np.asarray(levels), runs)
-    return (means * random.lognormal(0, scatter, len(means))).tolist()
+    return [float(value) for value in means * random.lognormal(0, scatter, len(means))]
 
 
 @pytest.mark.parametrize(
