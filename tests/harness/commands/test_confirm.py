@@ -2,6 +2,7 @@
 
 import os
 import stat
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -214,7 +215,7 @@ def test_an_interrupted_confirmation_ends_the_run(
     path.write_text("#!/bin/sh\nexec sleep 60\n")
     path.chmod(0o755)
     ended: list[int] = []
-    wait: Callable[..., int] = versions.subprocess.Popen.wait
+    wait: Callable[..., int] = subprocess.Popen.wait
 
     def interrupted(process: object, timeout: float | None = None) -> int:
         if not ended:
@@ -223,7 +224,7 @@ def test_an_interrupted_confirmation_ends_the_run(
         ended.append(wait(process, timeout))
         return ended[-1]
 
-    monkeypatch.setattr(versions.subprocess.Popen, "wait", interrupted)
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         versions.run(versions.of_path(path, "--base-version"), ["run"], tmp_path / "log")
     assert ended == [0, -15]
