@@ -35,7 +35,8 @@ class IsobenchError(Exception):
     """What went wrong, in one line, with a `hint` that says what to do about it.
 
     `exit_code` is what the command ends with: 2 for wrong usage or an unusable host (the
-    default), 1 for a condition or a verification that failed.
+    default), 1 for a condition or a verification that failed, 3 for a host too erratic
+    to judge one.
     """
 
     def __init__(self, message: str, hint: str = "", exit_code: int = 2) -> None:

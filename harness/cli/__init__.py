@@ -113,7 +113,10 @@ _PRIVILEGED = (
 
 
 def main() -> int:
-    """Run the command line; return the exit code (0 done, 1 a check failed, 2 wrong usage)."""
+    """Run the command line; return the exit code.
+
+    0 done, 1 a check failed, 2 wrong usage, 3 a host too erratic for a check.
+    """
     hear_of_children()
     if completion.VARIABLE in os.environ:
         completion.answer_shells()

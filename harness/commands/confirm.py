@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from harness.host import fingerprint, speed
 from harness.host.cores import divide
 from harness.plan.plan import Plan
 from harness.results import false_alarms, thresholds
+from harness.results.atomic_file import make_directory, replace_file
 from harness.results.compare import (
     COMPARABLE,
     METRICS,
@@ -29,6 +31,7 @@ from harness.results.compare import (
 )
 from harness.results.confirm import (
     FEWEST_ROUNDS,
+    FILE,
     Confirmation,
     Failed,
     Outcome,
@@ -147,9 +150,11 @@ def _confirm(
     if wanted.base is None:
         signs += _signs_of_new(failed, fresh, after)
     ratios = [_ratio(one, fresh, before, interleaved=wanted.base is not None) for one in failed]
-    return Confirmation(
+    found = Confirmation(
         wanted.base is not None, wanted.rounds, judge(failed, ratios), tuple(dict.fromkeys(signs))
     )
+    replace_file(runs / FILE, json.dumps(asdict(found), indent=2).encode() + b"\n")
+    return found
 
 
 def _must_be_here(folder: ResultsFolder, *, force: bool) -> None:
@@ -190,7 +195,8 @@ def _measure(
 ) -> Fresh:
     """Make all runs, round by round."""
     ResultsFolder.must_be_free(runs)
-    runs.mkdir(parents=True, exist_ok=True)
+    make_directory(runs)
+    replace_file(runs / FILE, b"{}\n")
     fresh = Fresh()
     cpus = divide(probes.usable_cpus(), fingerprint.siblings()).server
     for number in range(1, wanted.rounds + 1):

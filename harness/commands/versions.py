@@ -96,6 +96,15 @@ def arguments(
     return ["run", *given, "--no-page", *([] if plan.code_cache else ["--no-code-cache"])]
 
 
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def run(version: Version, given: Sequence[str], log: Path) -> None:
     """Run a version with these arguments to its end; what it says goes to a file.
 
@@ -112,8 +121,7 @@ def run(version: Version, given: Sequence[str], log: Path) -> None:
         try:
             code = process.wait()
         except BaseException:
-            process.terminate()
-            process.wait(_PATIENCE_S)
+            _end(process)
             raise
     if code:
         last = log.read_text(errors="replace").splitlines()[-_LAST_LINES:]

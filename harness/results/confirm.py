@@ -42,6 +42,8 @@ from harness.results.thresholds import LEVEL, Bound
 from harness.stats.intervals import Interval, LogRatio, unpaired_ratio
 from harness.stats.significance import holm
 
+FILE: Final = "confirm.json"
+"""In the folder of the runs that were made again: what they have shown, empty until then."""
 FEWEST_ROUNDS: Final = 3
 ROUNDS: Final = 6
 

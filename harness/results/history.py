@@ -32,6 +32,7 @@ import pandas as pd
 
 from harness.errors import IsobenchError
 from harness.results.compare import CAPACITY, OF_BASELINE, RATIO, choose_metrics
+from harness.results.confirm import FILE as CONFIRMED
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE, Discrepancy, discrepancies
@@ -200,14 +201,15 @@ def _found(places: Iterable[Path]) -> Iterator[Path | Skipped]:
                 hint="name a folder that holds results folders, such as results/",
             )
         for child, runs in _below(place):
-            fresh = [run for run in runs if run.resolve() not in seen]
-            seen.update(run.resolve() for run in fresh)
-            yield from fresh
+            for run in runs:
+                if isinstance(run, Skipped) or run.resolve() not in seen:
+                    yield run
+            seen.update(run.resolve() for run in runs if isinstance(run, Path))
             if not runs:
                 yield Skipped(child, "no run.json in it or below")
 
 
-def _below(place: Path) -> Iterator[tuple[Path, list[Path]]]:
+def _below(place: Path) -> Iterator[tuple[Path, list[Path | Skipped]]]:
     """Yield each directory directly in a place with the runs below it; the place, if it is one."""
     if (place / "run.json").exists():
         yield place, [place]
@@ -227,11 +229,14 @@ def _entries(place: Path) -> list[Path]:
         ) from error
 
 
-def _runs_below(folder: Path) -> Iterator[Path]:
+def _runs_below(folder: Path) -> Iterator[Path | Skipped]:
     for root, directories, files in os.walk(folder):
         if "run.json" in files:
             directories.clear()
             yield Path(root)
+        elif CONFIRMED in files:  # short ones, half of them of an older version
+            directories.clear()
+            yield Skipped(Path(root), "runs that isobench confirm made")
         directories[:] = sorted(name for name in directories if not name.startswith("."))
 
 

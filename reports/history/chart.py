@@ -83,9 +83,10 @@ def _axes(history: History, one: Series, scale: _Scale) -> Iterator[Markup]:
         yield _line("grid", _LEFT, y, WIDTH - _RIGHT, y)
         yield _text(_LEFT - 6, y + 4, number(one.metric, value), "end")
     first, last = history.runs[0], history.runs[-1]
-    yield _text(_LEFT, HEIGHT - 6, f"{first.began:%Y-%m-%d}", "start")
+    days = "%Y-%m-%d" if last.began.date() != first.began.date() else "%Y-%m-%d %H:%M"
+    yield _text(_LEFT, HEIGHT - 6, first.began.strftime(days), "start")
     if last is not first:
-        yield _text(WIDTH - _RIGHT, HEIGHT - 6, f"{last.began:%Y-%m-%d}", "end")
+        yield _text(WIDTH - _RIGHT, HEIGHT - 6, last.began.strftime(days), "end")
 
 
 def _breaks(history: History, scale: _Scale) -> Iterator[Markup]:

@@ -1,5 +1,6 @@
 """The command `confirm`: what it measures again, in which order, and how it ends."""
 
+import json
 import os
 import stat
 import subprocess
@@ -109,10 +110,13 @@ def test_a_failure_that_does_not_come_again_passes(
 
 
 def test_without_base_new_alone_is_repeated(say: Say, runs: Runs) -> None:
-    code, written = say("confirm", runs.base, runs.new, *BOUND, "--rounds", "3")
+    again = runs.new.with_name("again")
+    code, written = say("confirm", runs.base, runs.new, *BOUND, "--rounds", "3", "--runs", again)
     assert code == 1
     assert [side for side, _ in runs.made] == ["new"] * 3
     assert "error: a bound that failed" in written
+    found = json.loads((again / "confirm.json").read_text())
+    assert [one["verdict"] for one in found["again"]] == ["confirmed"]
 
 
 def test_an_erratic_host_has_an_exit_code_of_its_own(

@@ -92,17 +92,21 @@ def test_what_is_no_run_is_named_and_skipped(tmp_path: Path) -> None:
     folders.write_folder(
         tmp_path / "when", replace(folders.NEW, run_id="y", started_at="once"), blocks=1
     )
+    folders.write_folder(tmp_path / "again" / "1-base-1", replace(folders.NEW, run_id="z"))
+    (tmp_path / "again" / "confirm.json").write_text("{}")
     history = gather([tmp_path])
     assert [run.path for run in history.runs] == [first]
     reasons = {one.path.relative_to(tmp_path).as_posix(): one.reason for one in history.skipped}
     assert set(reasons) == {
         *("of/run-01", "of/run-02", "foreign", "tool", "selftest", "z-copy", "attacks", "when"),
+        "again",
     }
     assert "damaged" in reasons["of/run-01"]
     assert "damaged" in reasons["of/run-02"]
     assert reasons["foreign"] == "no run.json in it or below"
     assert "damaged" in reasons["tool"]
     assert "selftest" in reasons["selftest"]
+    assert "confirm" in reasons["again"]
     assert reasons["z-copy"] == f"the same run as {first}"
     assert reasons["attacks"] == "no valid trial of a target in it"
     assert "no time: 'once'" in reasons["when"]
