@@ -43,6 +43,7 @@ from harness.results.confirm import (
 )
 from harness.results.false_alarms import FalseAlarms
 from harness.results.folder import ResultsFolder
+from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE
 from harness.results.summary import BASELINE, Condition, Key, block_values
 from harness.stats.intervals import LogRatio, geometric_interval, unpaired_ratio
@@ -74,6 +75,7 @@ class Fresh:
         default_factory=lambda: {"base": [], "new": []}
     )
     probes: list[Probe] = field(default_factory=list)
+    makers: dict[str, str] = field(default_factory=dict)
     trials: int = 0
     disturbed: int = 0
 
@@ -151,7 +153,11 @@ def _confirm(
         signs += _signs_of_new(failed, fresh, after)
     ratios = [_ratio(one, fresh, before, interleaved=wanted.base is not None) for one in failed]
     found = Confirmation(
-        wanted.base is not None, wanted.rounds, judge(failed, ratios), tuple(dict.fromkeys(signs))
+        wanted.base is not None,
+        wanted.rounds,
+        judge(failed, ratios),
+        tuple(dict.fromkeys(signs)),
+        tuple(_others(fresh, {"base": before.manifest, "new": after.manifest})),
     )
     replace_file(runs / FILE, json.dumps(asdict(found), indent=2).encode() + b"\n")
     return found
@@ -212,7 +218,7 @@ def _measure(
                 seed = plan.seed + 1000 * number + place
                 given = versions.arguments(plan, condition, names, modules, BLOCKS, seed, out)
                 versions.run(version, given, out.with_suffix(".log"))
-                values |= _read(out, fresh)
+                values |= _read(out, side, fresh)
             fresh.values[side].append(values)
     return fresh
 
@@ -230,11 +236,24 @@ def _probe(cpus: Sequence[int]) -> Probe:
     return Probe(float(np.median(samples.took_s)), samples.away)
 
 
-def _read(out: Path, fresh: Fresh) -> Mapping[Key, Mapping[str, tuple[float, ...]]]:
-    trials = ResultsFolder.open(out).trials()
+def _read(out: Path, side: str, fresh: Fresh) -> Mapping[Key, Mapping[str, tuple[float, ...]]]:
+    folder = ResultsFolder.open(out)
+    trials = folder.trials()
+    fresh.makers[side] = _maker(folder.manifest)
     fresh.trials += len(trials)
     fresh.disturbed += int((trials["disturbed"].fillna("") != "").sum())
     return block_values(trials, COMPARABLE)
+
+
+def _maker(manifest: Manifest) -> str:
+    return f"{manifest.isobench}, commit {manifest.commit or 'unknown'}"
+
+
+def _others(fresh: Fresh, first: Mapping[str, Manifest]) -> Iterator[str]:
+    """Yield which version is not the one that measured at first, as far as that is recorded."""
+    for side, maker in fresh.makers.items():
+        if (before := _maker(first[side])) != maker:
+            yield f"{side.upper()} was measured by isobench {before}, and again by {maker}"
 
 
 def _ratio(one: Failed, fresh: Fresh, before: Measured, *, interleaved: bool) -> LogRatio:

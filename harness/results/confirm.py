@@ -94,12 +94,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What measuring again has shown. `signs` are those of an erratic host, in words."""
+    """What measuring again has shown. `signs` are those of an erratic host, in words.
+
+    `others` says where another isobench measured again than at first.
+    """
 
     interleaved: bool
     rounds: int
     again: tuple[Again, ...]
     signs: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:

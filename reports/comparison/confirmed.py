@@ -30,6 +30,7 @@ def lines(confirmation: Confirmation | None, alarms: FalseAlarms | None) -> Iter
     if confirmation is not None:
         yield from map(_again, confirmation.again)
         yield _design(confirmation)
+        yield from confirmation.others
         for sign in confirmation.signs:
             yield f"sign of an erratic host: {sign}"
     yield _chance(alarms)

@@ -32,6 +32,7 @@ class Runs:
     new: Path
     again: dict[str, dict[str, float]]
     made: list[tuple[str, list[str]]] = field(default_factory=list)
+    commit: str | None = None
 
     def run(self, version: versions.Version, given: Sequence[str], log: Path) -> None:
         options = dict(zip(given[1::2], given[2::2], strict=False))
@@ -39,7 +40,7 @@ class Runs:
         side = out.name.split("-")[1]
         self.made.append((side, [version.command[0], *given]))
         log.write_text("")
-        manifest = replace(folders.NEW, run_id=out.name)
+        manifest = replace(folders.NEW, run_id=out.name, commit=self.commit)
         rates = self.again[side]
         folders.write_folder(out, manifest, rates, blocks=2, seed=len(self.made))
 
@@ -93,6 +94,16 @@ def test_what_failed_is_measured_again_by_both_versions_in_turn(
     text = " ".join(base)
     assert "--modes dso,cgi --workload hello --load closed:8 --connection close" in text
     assert "--tenants 3" in text
+
+
+def test_another_version_than_at_first_is_named(
+    say: Say, runs: Runs, executable: Path, tmp_path: Path
+) -> None:
+    runs.commit = "another"
+    out = tmp_path / "said"
+    say("confirm", runs.base, runs.new, *BOUND, "--base-version", executable, "--out", out)
+    said = "was measured by isobench 0.1.0, commit unknown, and again by 0.1.0, commit another"
+    assert f"- BASE {said}" in out.read_text()
 
 
 def test_a_failure_that_does_not_come_again_passes(
