@@ -119,7 +119,7 @@ def test_csv_is_unrounded_and_complete(found: Comparison) -> None:
 
 
 def test_every_format_has_its_name(found: Comparison) -> None:
-    assert list(reports.comparison_formats()) == ["table", "markdown", "csv", "junit"]
+    assert list(reports.comparison_formats()) == ["table", "markdown", "csv", "junit", "github"]
     assert all(write(found) for write in reports.comparison_formats().values())
 
 
