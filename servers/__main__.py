@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from servers import host_checks, modes
+from servers import host_checks, mechanisms, modes
 from servers.command_line import (
     UsageError,
     chosen_options,
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--metrics", metavar="FILE", type=Path, help="count each tenant's requests in FILE")
     add("--slowdown-us", type=_microseconds, help=argparse.SUPPRESS)
+    add("--mechanism", metavar="NAME", help=argparse.SUPPRESS)
     return parser
 
 
@@ -101,7 +102,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not arguments.control:
         detach.redirect_to_null(0)
     take_place(arguments)
-    mode_class = _mode_class(arguments.mode)
+    mode_class = _mode_class(arguments.mode, arguments.mechanism)
     arguments.sites = sites_directory(arguments.sites, "mode")
     journal = _journal(arguments)
     sites = [site.name for site in Sites(arguments.sites)] if arguments.metrics else []
@@ -236,10 +237,15 @@ def _in_containment(
     return execute(orders)
 
 
-def _mode_class(name: str | None) -> type[IsolationMode]:
+def _mode_class(name: str | None, mechanism: str | None = None) -> type[IsolationMode]:
+    """Return the class of a mode, or of what does one mechanism more than `dso`."""
     try:
+        if mechanism is not None:
+            return mechanisms.load(mechanism)
         return modes.load(name or "")
     except KeyError:
+        if mechanism is not None:
+            raise unknown("mechanism", mechanism, mechanisms.names()) from None
         raise unknown("mode", name, modes.names()) from None
 
 

@@ -112,9 +112,9 @@ class IsolationMode(ABC):
     own_addresses: ClassVar[bool] = False
     """Whether each tenant is asked at an address of its own (`workloads/addresses.py`)."""
     recipe: ClassVar[tuple[str, ...] | None] = None
-    """What a request costs beyond one in `dso`: the names of bare costs that a report adds up.
+    """What a request costs beyond one in `dso`: the names of mechanisms that a report adds up.
 
-    The names are those of `reports/words/explained.py`; None: the cost is not modelled.
+    The names are those of `harness/results/mechanism_cost.py`; None: the cost is not modelled.
     """
     kept_workers: ClassVar[tuple[str, ...]] = ()
     """Targets whose workers are each a tenant's for good, their processes named "tenant worker".

@@ -38,6 +38,13 @@ def run(
             "blocks, to see whether overheads carry over."
         ),
     ] = True,
+    mechanisms: Annotated[
+        bool | None,
+        typer.Option(
+            help="Also measure what modes are made of, such as a fork, to explain what they cost: "
+            "about 20 s. Default: with all modes and hello, but not with --quick.",
+        ),
+    ] = None,
     load: Annotated[
         str,
         typer.Option(
@@ -291,4 +298,8 @@ def run(
         run_remote.start(plan, hosts, served, out, Terminal())
         return
     products = session.Products(peers, tuple(path.resolve() for path in module or ()))
-    session.start(plan, modes is not None, out, Terminal(), cautions, products, otel)
+    usual_run = modes is None and workload == matrix.HELLO and not quick
+    made_of = usual_run if mechanisms is None else mechanisms
+    session.start(
+        plan, modes is not None, out, Terminal(), cautions, products, otel, made_of=made_of
+    )

@@ -39,7 +39,7 @@ from harness.target.targets import (
     version_of,
 )
 from harness.terminal import can_redraw, styled
-from harness.trial import ceiling, crosscheck, knee, page_pace, runner, telemetry
+from harness.trial import ceiling, crosscheck, knee, mechanisms, page_pace, runner, telemetry
 from harness.trial.bench import Bench, Laboratory
 from harness.trial.outcome import Trial
 from reports.terminal import render_table
@@ -71,12 +71,15 @@ def start(
     cautions: Sequence[Caution] = (),
     products: Products = NO_PRODUCTS,
     otel: bool = False,
+    *,
+    made_of: bool = False,
 ) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped, and so are the peers of `products`. `cautions` are written down beside those that
-    concern the host. With `otel`, generators export to OpenTelemetry. Raises IsobenchError.
+    concern the host. With `otel`, generators export to OpenTelemetry. `made_of` has what targets
+    are made of measured beside them (see `harness.trial.mechanisms`). Raises IsobenchError.
     """
     check_words(plan)
     exported = _telemetry(otel)
@@ -95,13 +98,15 @@ def start(
     _check_scripts(plan, targets)
     cautions = (*cautions, *_share_interpreter(targets))
     plan = _with_ceilings(plan, targets)
+    if made_of:
+        plan = replace(plan, mechanisms=mechanisms.of(targets))
     host = Host.examine()
     with ExitStack() as stack:
         resources = stack.enter_context(RunResources())
         cores = divide(probes.usable_cpus(), machine.siblings())
         if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
-        made = Laboratory(resources, plan, targets, cores, exported)
+        made = Laboratory(resources, plan, _all(plan, targets), cores, exported)
         laboratory = stack.enter_context(made)
         usable, refused = runnable(
             targets,
@@ -149,7 +154,7 @@ def resume(path: Path, console: Console, otel: bool = False) -> None:
             modules = folder.manifest.arguments.get("module") or ()
             targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
             _share_interpreter(targets)
-            made = Laboratory(resources, plan, targets, cores, exported)
+            made = Laboratory(resources, plan, _all(plan, targets), cores, exported)
             laboratory = stack.enter_context(made)
             _, refused = sort_out(targets, laboratory.site, plan.client)
             if refused:
@@ -226,6 +231,11 @@ def _share_interpreter(targets: Sequence[Target]) -> list[Caution]:
 def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:
     """Return the plan with the responders against which the generator itself is measured."""
     return replace(plan, ceilings=ceiling.nulls(target.runs_as for target in targets))
+
+
+def _all(plan: Plan, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets, and the servers of what they are made of."""
+    return [*targets, *mechanisms.as_targets(plan, targets)]
 
 
 def _tool_versions(plan: Plan) -> dict[str, str]:

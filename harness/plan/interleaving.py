@@ -90,6 +90,18 @@ class Interleaving:
         """Return the slices of one load, warm-up included."""
         return tuple(one for one in self.slices if one.place == place)
 
+    def stretches(self, place: int) -> tuple[tuple[float, float], ...]:
+        """Return when each measured slice of a load begins, and when the next slice of any does.
+
+        Until then what was sent in it is answered, and nobody else sends.
+        """
+        ends = [*(one.begin_s for one in self.slices[1:]), self.measured_to_s]
+        return tuple(
+            (one.begin_s, end)
+            for one, end in zip(self.slices, ends, strict=True)
+            if one.place == place and one.begin_s >= self.measured_from_s
+        )
+
     def fields(self, place: int) -> dict[str, Any]:
         """Return the timetable of one load, as `workloads.load.timetable` takes it."""
         own = self.of(place)

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from harness.errors import IsobenchError
+from harness.results.summary import BASELINE
 from harness.stats.significance import SMALLEST_EFFECT
 
 CONNECTIONS = ("close", "keep-alive")
@@ -37,6 +38,9 @@ slices of two seconds for such a page."""
 PAGE_BLOCKS = 5
 PAGE_SHARE = 0.5
 """Of the seconds of other trials. Its slices are long, and an agreement within 10% needs few."""
+MECHANISM_BLOCKS = 4
+MECHANISM_SHARE = 0.4
+"""Of the seconds of other trials: some 20 s of a run of all modes, a twelfth of its budget."""
 PROBE_BLOCK = 0
 """The block of the trials that look for a knee; those that count are numbered from 1."""
 
@@ -146,6 +150,8 @@ class Plan:
     slices of that length or longer, `warmup_s` and `seconds` in all; None has each alone.
     `page` is a workload that is measured beside, with those of `PAGE_TARGETS` among the targets, in
     the first `PAGE_BLOCKS` blocks and under one condition; None where that is not wanted.
+    `mechanisms` are measured beside, under one condition, in the first `MECHANISM_BLOCKS` blocks
+    (see `harness.results.mechanism_cost`).
     `page_pace` is how many rounds of work a page does for each of its milliseconds (see
     `harness.trial.page_pace`), None until it is known.
     """
@@ -173,6 +179,7 @@ class Plan:
     slice_s: float | None = None
     page: str | None = None
     page_pace: int | None = None
+    mechanisms: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
@@ -318,6 +325,32 @@ class Plan:
         for target in targets:
             yield target, self.page, load, connection
 
+    def of_mechanisms(self, block: int) -> list[Spec]:
+        """Return the trials of mechanisms in a block, and that of the baseline beside them.
+
+        None where nothing is interleaved, or there is no `hello` to compare modes by.
+        """
+        load = next((load for load in self.loads if isinstance(load, Closed)), None)
+        wanted = self.mechanisms and self.slice_s is not None and HELLO in self.workloads
+        if (
+            not wanted
+            or BASELINE not in self.targets
+            or load is None
+            or not 1 <= block <= MECHANISM_BLOCKS
+        ):
+            return []
+        connection = "close" if "close" in self.connections else self.connections[0]
+        names = [BASELINE, *map(with_mechanism, self.mechanisms)]
+        return [
+            Spec(block, place, name, HELLO, load, connection) for place, name in enumerate(names, 1)
+        ]
+
+    def seconds_together(self, specs: Sequence[Spec]) -> float:
+        """Return the measured seconds of each of these trials, which are of one condition."""
+        if any(spec.target in map(with_mechanism, self.mechanisms) for spec in specs):
+            return self.seconds * MECHANISM_SHARE
+        return self.seconds_of(specs[0].workload)
+
     @property
     def every_workload(self) -> tuple[str, ...]:
         """The workloads, and that which is measured beside them."""
@@ -358,12 +391,18 @@ class Plan:
             knees = tuple(_knee(fields) for fields in content.get("knees", ()))
             ceilings = tuple(content.get("ceilings", ()))
             given = {**content, **lists, "loads": loads, "knees": knees, "ceilings": ceilings}
+            given["mechanisms"] = tuple(content.get("mechanisms", ()))
             return cls(**given)
         except (KeyError, TypeError) as error:
             raise IsobenchError(
                 f"run.json holds no plan that can be resumed: {error}",
                 hint="resume with the isobench version that began the run",
             ) from error
+
+
+def with_mechanism(name: str) -> str:
+    """Return the name of the server that does a mechanism besides."""
+    return f"{BASELINE}+{name}"
 
 
 def _knee(fields: Mapping[str, Any]) -> Knee:

@@ -18,7 +18,7 @@ Facts = Mapping[str, Any]
 class Target:
     """A target of the run. `kind`: mode or peer; `runs_as`: server, owner or client.
 
-    `recipe`: the bare costs that it adds to `dso`, None if unknown. `beside`: the mode that
+    `recipe`: the names of what it adds to `dso`, None if unknown. `beside`: the mode that
     re-enacts a peer.
     """
 

@@ -292,6 +292,26 @@ class NeighbourRow:
     verdict: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class MechanismRow:
+    """What a server of `dso` with a mechanism took in a block, and `dso` beside it."""
+
+    block: int
+    mechanism: str
+    workload: str
+    load: str
+    connection: str
+    requests: int | None = None
+    cpu_us_per_request: float | None = None
+    page_faults_per_request: float | None = None
+    context_switches_per_request: float | None = None
+    baseline_cpu_us_per_request: float | None = None
+    baseline_page_faults_per_request: float | None = None
+    baseline_context_switches_per_request: float | None = None
+    took_s: float | None = None
+    verdict: str
+
+
 TABLES: Mapping[str, type] = {
     "trials": TrialRow,
     "latency": LatencyRow,
@@ -304,5 +324,6 @@ TABLES: Mapping[str, type] = {
     "density": DensityRow,
     "coldstarts": ColdStartRow,
     "neighbour": NeighbourRow,
+    "mechanisms": MechanismRow,
 }
 """Each table by the name of its file, without `.parquet`."""

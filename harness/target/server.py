@@ -80,6 +80,8 @@ class Site:
             arguments += ["--module", str(module)]
         if target.slowdown_us is not None:
             arguments += ["--slowdown-us", f"{target.slowdown_us:.3f}"]
+        if target.mechanism is not None:
+            arguments += ["--mechanism", target.mechanism]
         if target.stamps is not None:
             arguments += ["--phases", str(target.stamps)]
         return arguments

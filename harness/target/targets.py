@@ -40,7 +40,8 @@ class Target:
 
     `slowdown_us` is the CPU time that each request costs more, where it is a server of `selftest`;
     `stamps` is the file into which it stamps when a request passes what, where it is profiled.
-    `recipe` names the bare costs that a mode adds to `dso`, with every factor at its default.
+    `recipe` names what a mode adds to `dso`, with every factor at its default.
+    `mechanism` is what a server does besides, where that is measured (`servers.mechanisms`).
     Of a peer, `beside` is the mode that re-enacts it, `language` that of its scripts, `modules` are
     files that the user has named, `interpreter` names what runs its scripts once the host was
     asked, `in_own_group` says whether a script's gid is among its supplementary groups, too, and
@@ -59,6 +60,7 @@ class Target:
     slowdown_us: float | None = None
     stamps: Path | None = None
     recipe: tuple[str, ...] | None = None
+    mechanism: str | None = None
     beside: str | None = None
     language: str = "python"
     in_own_group: bool = False

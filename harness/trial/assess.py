@@ -18,6 +18,7 @@ from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes
 from harness.trial import disturbance
+from harness.trial.meter import Stretch
 from harness.trial.outcome import UNANSWERED, Latencies, Seen, Surroundings, Trial, void
 from harness.trial.self_check import checked, closed_in_slices
 from workloads.load import schedule
@@ -133,8 +134,8 @@ def assess_interleaved(
 
     `own` is what counts of its slices, `beside` what counts of the baseline's; the baseline itself
     has none beside it. Rates and times are those of what counts (`harness.stats.interleaved`). CPU
-    time and all that the kernel counts are of the whole window, in which the server does nothing
-    outside of its slices, divided by all its requests.
+    time is that of the server's own stretches (see `meter`), where these were read; else, as what
+    else the kernel counts, that of the whole window, divided by all its requests.
     """
     row, done = _counted(seen.row, seen.done), seen.done
     if trial := _wrong(row, done):
@@ -157,7 +158,7 @@ def assess_interleaved(
         slice_s=float(np.median([one.length_s for one in seen.slices or ()])),
         discarded_s=own.left_out_s * len(own.begin),
         **_times_ms(inside),
-        **_used(seen.first, seen.last, whole),
+        **_used(seen.first, seen.last, whole) | _metered(seen.metered, completed),
         generator_cpu_share=done["generator_cpu_s"] / own.seconds,
     )
     return Trial(row, inside), closed_in_slices(seen, own)
@@ -173,6 +174,18 @@ def _used(first: probes.Reading, last: probes.Reading, requests: int) -> dict[st
         "page_faults_per_request": used.page_faults / requests,
         "steal_share": used.steal_share,
     }
+
+
+def _metered(stretches: Sequence[Stretch], completed: Latencies) -> dict[str, Any]:
+    """Return the CPU time of a request in the stretches that were read; nothing where none was."""
+    edges = [(one.begin_s, one.end_s) for one in stretches]
+    requests = sum(
+        int(np.count_nonzero((completed >= begin) & (completed < end))) for begin, end in edges
+    )
+    if not requests:
+        return {}
+    cpu_s = sum(one.cpu_s for one in stretches)
+    return {"server_cpu_us_per_request": cpu_s / requests * 1e6}
 
 
 def _counted(row: TrialRow, done: Mapping[str, Any]) -> TrialRow:

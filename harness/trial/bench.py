@@ -34,6 +34,7 @@ from harness.trial.composite import CompositeContext
 from harness.trial.condition import Condition, Paces, by_condition
 from harness.trial.forked_generators import ForkServer
 from harness.trial.generator import Generator, LoadFailed, import_path
+from harness.trial.meter import Meter
 from harness.trial.outcome import Latencies, Seen, Surroundings, Trial, void
 from harness.trial.prepare import Preparation, Prepared
 from harness.trial.self_check import least_served
@@ -277,16 +278,21 @@ class Laboratory(CompositeContext):
         interleaving = condition.interleaving(self._plan)
         epoch = 0.0
         window = _Window()
+        meter: Meter | None = None
 
         def on_event(event: str, _at: float) -> None:
-            nonlocal epoch
+            nonlocal epoch, meter
             if event == STANDING_BY:
                 epoch = condition.everybody.meet() + LEAD_S
                 seat.generator.begin(epoch)
+                meter = _metered(seat, interleaving.stretches(place), epoch)
             else:
                 self._look(server, seat, window, condition.everybody)
 
-        done = _loaded(server, seat, command | {"turns": interleaving.fields(place)}, on_event)
+        try:
+            done = _loaded(server, seat, command | {"turns": interleaving.fields(place)}, on_event)
+        finally:
+            metered = () if meter is None else meter.stop()
         row = _row_of(prepared, server, window, least_served([*earlier, done]))
         slices = tuple(
             replace(one, begin_s=epoch + one.begin_s)
@@ -294,7 +300,8 @@ class Laboratory(CompositeContext):
             if one.begin_s >= interleaving.measured_from_s
         )
         first, last = window.readings
-        return Seen(prepared.spec, row, done, _rows_of(done), first, last, slices, earlier)
+        rows = _rows_of(done)
+        return Seen(prepared.spec, row, done, rows, first, last, slices, earlier, metered)
 
     def _pilot(
         self, prepared: Prepared, server: Server, seat: _Seat, condition: Condition
@@ -386,6 +393,13 @@ class Laboratory(CompositeContext):
         begin, end = done["window"]
         inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
         return crosscheck.own(inside, end - begin, users)
+
+
+def _metered(seat: _Seat, stretches: Sequence[tuple[float, float]], epoch: float) -> Meter:
+    """Return a started meter of a server's CPU time in its stretches, which count from `epoch`."""
+    meter = Meter(seat.processes.cpu_s, [(epoch + begin, epoch + end) for begin, end in stretches])
+    meter.start()
+    return meter
 
 
 def _failed(prepared: Prepared, error: LoadFailed | ServerFailed) -> Trial:

@@ -46,7 +46,7 @@ class Condition:
         return interleave(
             [self.paces.get(name, unknown) for name in names],
             names.index(BASELINE) if BASELINE in names else None,
-            plan.seconds_of(specs[0].workload),
+            plan.seconds_together(specs),
             plan.warmup_s,
             f"{plan.seed}/{specs[0].block}/{specs[0].workload}/{specs[0].connection}",
         )

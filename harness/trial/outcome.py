@@ -14,6 +14,7 @@ from harness.plan.interleaving import Slice
 from harness.plan.plan import Spec
 from harness.results.rows import TrialRow
 from harness.target import probes
+from harness.trial.meter import Stretch
 
 Latencies = NDArray[np.float64]
 
@@ -39,7 +40,8 @@ class Seen:
     `row` has no numbers, `done` is what the generator says, `rows` has a line a request (see
     `assess`), `first` and `last` are the readings at both ends of the window. `slices` are those of
     an interleaved trial, on CLOCK_MONOTONIC; None of one that had the time for itself. `earlier` is
-    what the generator said of earlier loads on the same server.
+    what the generator said of earlier loads on the same server, `metered` the CPU time in an
+    interleaved trial's stretches.
     """
 
     spec: Spec
@@ -50,6 +52,7 @@ class Seen:
     last: probes.Reading
     slices: tuple[Slice, ...] | None = None
     earlier: tuple[Mapping[str, Any], ...] = ()
+    metered: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True)

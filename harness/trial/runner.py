@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import takewhile
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from harness.plan import stopping
 from harness.plan.plan import Plan, Spec
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
+from harness.trial import mechanisms
 from harness.trial.bench import Bench
 from harness.trial.outcome import Trial
 
@@ -86,6 +87,7 @@ def carry_out(
     nothing else. `clock` gives seconds.
     """
     while left := remaining(plan, folder):
+        _measure_mechanisms(plan, bench, folder, watcher, left[0].block, clock)
         # What is left may be another after each trial that ends a block.
         for specs in plan.together(list(_of_first_block(left))):
             for spec in specs:
@@ -106,6 +108,25 @@ def carry_out(
             )
             for spec, row in zip(specs, rows, strict=True):
                 watcher.ended(spec, row)
+
+
+def _measure_mechanisms(
+    plan: Plan,
+    bench: InterleavingBench,
+    folder: ResultsFolder,
+    watcher: Watcher,
+    block: int,
+    clock: Callable[[], float],
+) -> None:
+    """Measure what modes are made of, before the trials of a block, unless that was done."""
+    specs = mechanisms.remaining(plan, folder, block)
+    if not specs:
+        return
+    watcher.begins(specs[-1])
+    began = clock()
+    trials = bench.measure_interleaved(specs)
+    rows = mechanisms.rows(trials, clock() - began)
+    folder.append_table(mechanisms.TABLE, [asdict(row) for row in rows])
 
 
 def _of_first_block(specs: Sequence[Spec]) -> Iterator[Spec]:

@@ -1,4 +1,4 @@
-"""What explains the modes: each one's CPU time put together from bare costs."""
+"""What explains the modes: each one's CPU time put together from what it is made of."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
+from harness.results.mechanism_cost import explain
 from harness.results.summary import BASELINE
 from reports.section import Results, Section
-from reports.sections.costs import interpreter
 from reports.words import explained as words
 
 
@@ -24,16 +24,13 @@ class Explained(Section):
 
     @classmethod
     def read(cls, results: Results) -> Self | None:
-        """Put it together; None where a folder has no costs, or no trials to explain by them."""
+        """Put it together; None where no mechanisms were measured beside the trials."""
         recipes = {
             target.name: target.recipe
             for target in results.manifest.targets
             if target.recipe is not None
         }
-        costs = results.table("costs")
-        if costs.empty:
-            return None
-        found = words.explain(results.summary, costs, interpreter(results.manifest), recipes)
+        found = explain(results.summary, results.table("mechanisms"), recipes)
         if found is None:
             return None
         condition, explanations = found

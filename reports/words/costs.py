@@ -220,24 +220,6 @@ def heap(costs: pd.DataFrame, *, largest: bool) -> dict[str, Row]:
     }
 
 
-def process_us(costs: pd.DataFrame, what: str) -> float | None:
-    """Return what something takes in a CPython process whatever its heap; None if not measured."""
-    rows = of(costs, "heap")
-    values = rows[rows["parameter"] == what]["value_us"]
-    return float(values.iloc[0]) if len(values) else None
-
-
-def copy_us(costs: pd.DataFrame) -> float | None:
-    """Return what a page costs that a child copies, in microseconds; None where not measured."""
-    told = heap(costs, largest=True)
-    leave, look, alone = (told.get(name) for name in _LOOKING)
-    if leave is None or look is None or alone is None:
-        return None
-    pages = look["page_faults"] - leave["page_faults"]
-    price = look["value_us"] - leave["value_us"] - alone["value_us"]
-    return float(price / pages) if pages > 0 else None
-
-
 def _imports(costs: pd.DataFrame) -> Iterator[str]:
     table = most_expensive(costs)
     if not table.empty:

@@ -29,7 +29,7 @@ class Mode(IsolationMode):
 
     precedent = "Apache mod_cgi, RFC 3875"
     runs_as = RunsAs.SERVER
-    recipe: ClassVar[tuple[str, ...] | None] = ("program",)
+    recipe: ClassVar[tuple[str, ...] | None] = ("program", "imports")
     options = {"spawn": ("posix_spawn", "fork")}  # noqa: RUF012 - read-only, see IsolationMode
 
     _program: Program | None = None

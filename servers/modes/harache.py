@@ -36,7 +36,7 @@ class Mode(IsolationMode):
 
     precedent = "Harache (IPSJ Journal 46(12), 2005); Apache mpm-itk"
     runs_as = RunsAs.OWNER
-    recipe = ("fork", "identity")
+    recipe = ("fork", "child", "identity")
     options = {"fork": ("request", "connection")}  # noqa: RUF012 - read-only, see IsolationMode
 
     @classmethod

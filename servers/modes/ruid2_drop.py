@@ -24,7 +24,7 @@ class Mode(IsolationMode):
 
     precedent = "Apache mod_ruid2 0.9.8 with MaxRequestsPerChild 1"
     runs_as = RunsAs.OWNER
-    recipe = ("fork", "identity")
+    recipe = ("replacement", "identity")
     max_requests = 1
     options = WORKER_START
 

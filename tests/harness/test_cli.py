@@ -113,7 +113,7 @@ def test_what_is_said_counts_more_than_quick(
     say: Say, monkeypatch: pytest.MonkeyPatch, arguments: str, seconds: float, blocks: int
 ) -> None:
     plans: list[Plan] = []
-    monkeypatch.setattr(run, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))
     assert say("run", "--modes", "dso", *arguments.split()) == (0, "")
     assert [(plan.seconds, plan.blocks) for plan in plans] == [(seconds, blocks)]
 
@@ -217,7 +217,7 @@ def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path
     from harness.commands import run
 
     plans = []
-    monkeypatch.setattr(run, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))
     words = "run --modes dso,cgi,dso --load closed:2,closed:2 --connection close,close"
     monkeypatch.setattr(sys, "argv", ["isobench", *words.split()])
     assert cli.main() == 0
@@ -248,7 +248,7 @@ def test_how_long_a_run_goes_on(
     from harness.commands import run
 
     plans = []
-    monkeypatch.setattr(run, "start", lambda plan, *_: plans.append(plan))
+    monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))
     monkeypatch.setattr(sys, "argv", ["isobench", "run", "--modes", "dso", *words.split()])
     assert cli.main() == 0
     (plan,) = plans

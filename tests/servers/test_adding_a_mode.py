@@ -57,7 +57,7 @@ def think() -> None:
     """Do nothing, as a phase of its own."""
 '''
 
-# A folder of trials and bare costs that are made up, whose targets are described by the servers.
+# A folder of trials and mechanisms that are made up, whose targets are described by the servers.
 MEASURED = """
 import sys
 from pathlib import Path
@@ -65,7 +65,7 @@ from harness.results.folder import ResultsFolder
 from harness.target.targets import choose
 from tests.reports.words.test_explained import run_of
 
-path = run_of(Path(sys.argv[1]), {"dso": 100.0, "trivial": 108.0})
+path = run_of(Path(sys.argv[1]), {"dso": 100.0, "trivial": 132.0})
 with ResultsFolder.open(path, writable=True) as folder:
     folder.update(targets=tuple(target.record for target in choose(["dso", "trivial"])))
 """
@@ -127,5 +127,5 @@ def test_a_new_file_is_in_the_profile_and_the_report_with_what_it_declares(
     assert phases[phases.index("locate") + 1] == "thought"
     page = (out / "report.html").read_text()
     assert "Thinks, then runs the script in the worker." in page
-    assert "trivial costs 108 µs of CPU time a request" in page
+    assert "trivial costs 132 µs of CPU time a request" in page
     assert "a change of identity (8 µs)" in page

@@ -32,7 +32,7 @@ class Mode(IsolationMode):
 
     precedent = "php-fpm with a pool a tenant, inetd, an Apache a customer"
     runs_as = RunsAs.OWNER
-    recipe = ()
+    recipe = ("tenant_process",)
     ends_leftovers = True
     own_addresses = True
     fixed_workers = 1

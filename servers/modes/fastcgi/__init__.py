@@ -54,7 +54,7 @@ class Mode(IsolationMode):
 
     precedent = "mod_fcgid, php-fpm, LSAPI, peruser"
     runs_as = RunsAs.OWNER
-    recipe = ()
+    recipe = ("tenant_process",)
     kept_workers = ("fastcgi",)
     options = {  # noqa: RUF012 - read-only, see IsolationMode
         "bound": ("64", "1", "2", "4", "16", "256"),

@@ -38,7 +38,7 @@ class Mode(router.Mode):
         name: values for name, values in router.Mode.options.items() if name != "walls"
     }
 
-    recipe = None  # of pages copied and faults, which no bare cost is
+    recipe = None  # of pages copied and faults, which no mechanism is
     kept_workers = ()  # each is three processes
     _performer: Performer
 

@@ -75,7 +75,7 @@ class Mode(IsolationMode):
 
     precedent = "Hussa (FIT 2009)"
     runs_as = RunsAs.OWNER
-    recipe = ("identity",)
+    recipe = ("guarded_calls",)
     options = {"guard": ("supervisor", "filter")}  # noqa: RUF012 - read-only, see IsolationMode
 
     @classmethod

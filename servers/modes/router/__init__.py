@@ -59,7 +59,7 @@ class Mode(IsolationMode):
 
     precedent = "nginx Unit, LSAPI"
     runs_as = RunsAs.OWNER
-    recipe: ClassVar[tuple[str, ...] | None] = ()
+    recipe: ClassVar[tuple[str, ...] | None] = ("tenant_process",)
     kept_workers: ClassVar[tuple[str, ...]] = ("router", "router:walls=off")
     ends_leftovers = True
     fixed_workers = 1

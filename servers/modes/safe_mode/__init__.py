@@ -19,7 +19,7 @@ class Mode(dso.Mode):
     """Runs the script in the worker, as www, where an audit hook keeps it to its owner's files."""
 
     precedent = "PHP safe_mode and open_basedir"
-    recipe = ()
+    recipe = ("audit_hook",)
     guarded = True
 
     def child_init(self) -> None:

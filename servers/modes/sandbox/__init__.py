@@ -25,7 +25,7 @@ class Mode(IsolationMode):
 
     precedent = "bubblewrap, systemd-nspawn"
     runs_as = RunsAs.OWNER
-    recipe = ("fork", "identity", "namespaces")
+    recipe = ("fork", "child", "namespaces", "walls")
     ends_leftovers = True
     options = dict.fromkeys(LAYERS, ("on", "off"))
 

@@ -28,7 +28,7 @@ class Mode(cgi.Mode):
 
     precedent = "Apache suEXEC"
     runs_as = RunsAs.OWNER
-    recipe = ("program", "wrapper")
+    recipe = ("program", "imports", "wrapper")
 
     @classmethod
     def timeline(cls) -> Timeline:

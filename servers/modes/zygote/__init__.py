@@ -68,7 +68,7 @@ class Mode(IsolationMode):
 
     precedent = "SOCK zygotes (USENIX ATC 2018); Android; mod_privileges SECURE"
     runs_as = RunsAs.OWNER
-    recipe = ("fork", "identity")
+    recipe = ("fork", "child", "identity", "switch")
     options = {"preload": tuple(_PRELOADS)}  # noqa: RUF012 - read-only, see IsolationMode
 
     @classmethod

@@ -89,6 +89,13 @@ COLUMNS = {
         errors:int? dropped:int? first_error:text? noise_done:int? noise_refused:int?
         first_refusal:text? generator_waited_share:float? hdr:text? verdict:text
     """,
+    "mechanisms": """
+        block:int mechanism:text workload:text load:text connection:text requests:int?
+        cpu_us_per_request:float? page_faults_per_request:float?
+        context_switches_per_request:float? baseline_cpu_us_per_request:float?
+        baseline_page_faults_per_request:float? baseline_context_switches_per_request:float?
+        took_s:float? verdict:text
+    """,
 }
 KINDS = {pa.string(): "text", pa.int64(): "int", pa.float64(): "float"}
 

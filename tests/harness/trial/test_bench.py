@@ -20,7 +20,7 @@ from harness.target.probes import Reading
 from harness.target.run_resources import RunResources
 from harness.target.server import Server
 from harness.target.targets import Target, choose
-from harness.trial import bench
+from harness.trial import bench, mechanisms
 from harness.trial.bench import Laboratory
 from harness.trial.generator import GeneratorFailed
 from harness.trial.outcome import Trial
@@ -229,6 +229,20 @@ def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
 
 
 @needs_root
+@needs_root
+def test_a_mechanism_is_measured_in_turn_with_the_baseline(place: Path) -> None:
+    plan = replace(INTERLEAVED, targets=("dso",), mechanisms=("fork",))
+    targets = choose(plan.targets)
+    everybody = [*targets, *mechanisms.as_targets(plan, targets)]
+    with RunResources() as resources, Laboratory(resources, plan, everybody, Cores((), ())) as made:
+        (row,) = mechanisms.rows(made.measure_interleaved(plan.of_mechanisms(1)), 1.0)
+    assert row.verdict == "ok"
+    assert (row.mechanism, row.workload) == ("fork", "hello")
+    assert row.page_faults_per_request is not None
+    assert row.baseline_page_faults_per_request is not None
+    assert row.page_faults_per_request > 50 + row.baseline_page_faults_per_request
+
+
 def test_a_server_that_fails_does_not_stop_those_it_is_interleaved_with(place: Path) -> None:
     plan = replace(INTERLEAVED, targets=("dso", "broken"))
     with (
