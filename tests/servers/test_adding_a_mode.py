@@ -128,4 +128,4 @@ def test_a_new_file_is_in_the_profile_and_the_report_with_what_it_declares(
     page = (out / "report.html").read_text()
     assert "Thinks, then runs the script in the worker." in page
     assert "trivial costs 132 µs of CPU time a request" in page
-    assert "a change of identity (8 µs)" in page
+    assert "a change of identity and back (30 µs)" in page
