@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2024.10.9"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -21,6 +22,8 @@ ALSO = {
     "attack": ("--seed", "--modes"),
     "profile": ("--seed", "--modes"),
 }
+# It makes the report of all.
+LAST = "profile"
 # A minute or so for all modes: what a long one adds is a little less scatter.
 ALWAYS_QUICK = {"profile"}
 # 1: the phases of a mode do not add up, as on a noisy host. The report says which.
@@ -45,13 +48,19 @@ def bench(session: nox.Session) -> None:
     if folder is None:
         folder = f"results/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         options += ["--out", folder]
-    session.run("isobench", "run", *options)
-    for command, shared in ALSO.items():
-        short = "--quick" in session.posargs or command in ALWAYS_QUICK
-        given = {option: _given(session, option) for option in shared}
-        same = [f"{option}={value}" for option, value in given.items() if value is not None]
-        words = ("isobench", command, "--out", folder, *(["--quick"] if short else []), *same)
-        session.run(*words, success_codes=PROFILED if command == "profile" else (0,))
+    session.run("isobench", "run", "--no-report", *options)
+    try:
+        for command, shared in ALSO.items():
+            short = "--quick" in session.posargs or command in ALWAYS_QUICK
+            given = {option: _given(session, option) for option in shared}
+            same = [f"{option}={value}" for option, value in given.items() if value is not None]
+            words = ["isobench", command, "--out", folder, *(["--quick"] if short else []), *same]
+            words += [] if command == LAST else ["--no-report"]
+            session.run(*words, success_codes=PROFILED if command == LAST else (0,))
+    except CommandFailed:
+        # Of what there is: the one that failed may have been before the one that reports.
+        session.run("isobench", "report", folder, success_codes=(0, 1, 2))
+        raise
 
 
 @nox.session

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Modes, Module, Peers, split
+from harness.cli.options import Modes, Module, Peers, Report, split
 from harness.commands import completion
 
 
@@ -41,6 +41,7 @@ def attack(
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Continue interrupted attacks.")
     ] = None,
+    report: Report = True,
 ) -> None:
     """Run every attack against every mode, and show what each mode stops.
 
@@ -60,4 +61,5 @@ def attack(
         secrets.randbelow(2**31) if seed is None else seed,
         out,
         session.Products(peers, tuple(path.resolve() for path in module or ())),
+        report=report,
     )

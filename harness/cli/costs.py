@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import Report
 from harness.terminal import Terminal
 
 
@@ -24,10 +25,11 @@ def costs(
             "Default: results/costs-<run-id>.",
         ),
     ] = None,
+    report: Report = True,
 ) -> None:
     """Measure what processes and interpreters cost on their own, without a server."""
     from harness.commands import costs as command
     from harness.costs import effort
 
     chosen = secrets.randbelow(2**31) if seed is None else seed
-    command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Terminal())
+    command.start(effort.QUICK if quick else effort.USUAL, chosen, out, Terminal(), report=report)

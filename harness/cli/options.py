@@ -38,6 +38,9 @@ Key = Annotated[
     typer.Option(metavar="FILE", help="The key that the hosts share; serve makes it."),
 ]
 
+REPORT = "Make report.html at the end; isobench report makes it at any other time."
+Report = Annotated[bool, typer.Option("--report/--no-report", help=REPORT)]
+
 
 def split(text: str) -> tuple[str, ...]:
     """Return the different words of a list, in their order."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Modes, Module, Peers, split
+from harness.cli.options import REPORT, Modes, Module, Peers, split
 from harness.commands import completion
 from harness.errors import IsobenchError
 from harness.terminal import Terminal
@@ -86,7 +86,7 @@ def run(
         typer.Option(
             metavar="TIME",
             help="Start no block that would exceed this time, such as 10m. Default, without "
-            "--precision: 135 s for each workload, load and connection; with --quick 37 s.",
+            "--precision: 115 s for each workload, load and connection; with --quick 37 s.",
             rich_help_panel=EXTENT,
         ),
     ] = None,
@@ -100,7 +100,7 @@ def run(
         float | None,
         typer.Option(
             metavar="S",
-            help="Measured time of each target in a block. Default: 0.45; with --slices off 1.",
+            help="Measured time of each target in a block. Default: 0.25; with --slices off 1.",
             rich_help_panel=EXTENT,
         ),
     ] = None,
@@ -169,6 +169,10 @@ def run(
             metavar="DIR", help="A new folder. Default: results/<run-id>.", rich_help_panel=RESULTS
         ),
     ] = None,
+    report: Annotated[
+        bool,
+        typer.Option("--report/--no-report", help=REPORT, rich_help_panel=RESULTS),
+    ] = True,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Continue an interrupted run.", rich_help_panel=RESULTS),
@@ -301,5 +305,13 @@ def run(
     usual_run = modes is None and workload == matrix.HELLO and not quick
     made_of = usual_run if mechanisms is None else mechanisms
     session.start(
-        plan, modes is not None, out, Terminal(), cautions, products, otel, made_of=made_of
+        plan,
+        modes is not None,
+        out,
+        Terminal(),
+        cautions,
+        products,
+        otel,
+        made_of=made_of,
+        report=report,
     )

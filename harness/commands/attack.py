@@ -14,7 +14,6 @@ from typing import Final
 
 from rich.console import Console
 
-import reports
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.campaign import carry_out
 from harness.attack.findings import Assault, Findings, cautions, must_be_believed
@@ -28,6 +27,7 @@ from harness.commands.folder import (
     open_or_create,
     warn_of_change,
 )
+from harness.commands.last_words import make_report, name_report
 from harness.commands.run import NO_PRODUCTS, Products
 from harness.commands.runnable import runnable
 from harness.errors import IsobenchError
@@ -57,12 +57,14 @@ def start(
     seed: int,
     out: Path | None,
     products: Products = NO_PRODUCTS,
+    *,
+    report: bool = True,
 ) -> None:
     """Attack targets, write a results folder or add to one, and report. Raises IsobenchError.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped, and so are the peers of `products`. `wanted` are names of attacks or families, none for
-    all.
+    all. Without `report`, that is left to a later command.
     """
     console = Terminal()
     selected = select(wanted)
@@ -82,7 +84,7 @@ def start(
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
         findings = _attack(assault, folder, resources, console)
-    _conclude(path, assault, findings, console)
+    _conclude(path, assault, findings, console, report=report)
 
 
 def resume(path: Path) -> None:
@@ -236,9 +238,11 @@ def _rows(
     ]
 
 
-def _conclude(path: Path, assault: Assault, findings: Findings, console: Console) -> None:
+def _conclude(
+    path: Path, assault: Assault, findings: Findings, console: Console, *, report: bool = True
+) -> None:
     """Make the report, show the matrix, and fail where the attacks cannot be believed."""
-    page = reports.make(path)
+    page = make_report(path, wanted=report)
     made = ResultsFolder.open(path).table("attacks")
     console.print(terminal_matrix(made, console.width))
     if found := attack_peers.pairings(made):
@@ -251,5 +255,5 @@ def _conclude(path: Path, assault: Assault, findings: Findings, console: Console
     )
     for caution in cautions(assault, findings):
         console.print(f"{caution.about}\n  remedy: {caution.advice}")
-    console.print(f"\nreport: {page}", soft_wrap=True)
+    name_report(page, console)
     must_be_believed(findings)

@@ -13,7 +13,6 @@ from typing import Final
 import psutil
 from rich.console import Console
 
-import reports
 from harness.commands.folder import (
     Ground,
     Host,
@@ -23,6 +22,7 @@ from harness.commands.folder import (
     now,
     warn_of_change,
 )
+from harness.commands.last_words import make_report, name_report
 from harness.costs import build, copying, creation, imports, interpreters, lines, loading, workers
 from harness.costs import samples as cost_samples
 from harness.costs.display import Display
@@ -81,10 +81,13 @@ class Found:
         return [*cost_samples.rows(self.samples), *lines.fit(self.samples)]
 
 
-def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None:
+def start(
+    effort: Effort, seed: int, out: Path | None, console: Console, *, report: bool = True
+) -> None:
     """Measure, write costs.parquet, and make the report. Raises IsobenchError.
 
-    Into the folder of an earlier run, if `out` is one without costs; else into a new one.
+    Into the folder of an earlier run, if `out` is one without costs; else into a new one. Without
+    `report`, that is left to a later command.
     """
     run_id = new_run_id()
     path = out or Path("results") / f"costs-{run_id}"
@@ -110,7 +113,7 @@ def start(effort: Effort, seed: int, out: Path | None, console: Console) -> None
             when = "between the run and the costs"
             warn_of_change(folder, host.fingerprint, when, console)
         _write_down(folder, found, effort, seed, started_at, finish=not earlier)
-    _show(path, console)
+    _show(path, console, report=report)
 
 
 def _refuse_second(folder: ResultsFolder) -> None:
@@ -283,10 +286,10 @@ def _scripts(folder: Path) -> Iterator[imports.Script]:
         yield imports.Script(workload.name, site / workload.script, site, request)
 
 
-def _show(path: Path, console: Console) -> None:
-    page = reports.make(path)
+def _show(path: Path, console: Console, *, report: bool) -> None:
+    page = make_report(path, wanted=report)
     folder = ResultsFolder.open(path)
     console.print(render_costs(folder.table(_TABLE)))
     for one in folder.manifest.also[COMMAND]["missing"]:
         console.print(f"left out: {one['name']} ({one['reason']})", highlight=False, markup=False)
-    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    name_report(page, console)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-import reports
 from harness.commands.folder import (
     Ground,
     Host,
@@ -17,6 +16,7 @@ from harness.commands.folder import (
     new_run_id,
     warn_of_change,
 )
+from harness.commands.last_words import make_report, name_report
 from harness.commands.live_table import LiveTable
 from harness.commands.runnable import runnable, sort_out
 from harness.errors import Caution, IsobenchError
@@ -73,13 +73,15 @@ def start(
     otel: bool = False,
     *,
     made_of: bool = False,
+    report: bool = True,
 ) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped, and so are the peers of `products`. `cautions` are written down beside those that
     concern the host. With `otel`, generators export to OpenTelemetry. `made_of` has what targets
-    are made of measured beside them (see `harness.trial.mechanisms`). Raises IsobenchError.
+    are made of measured beside them (see `harness.trial.mechanisms`). Without `report`, that is
+    left to a later command. Raises IsobenchError.
     """
     check_words(plan)
     exported = _telemetry(otel)
@@ -124,7 +126,7 @@ def start(
         manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
         _measure(plan, laboratory, folder, cores, console)
-    conclude(folder_path, console)
+    conclude(folder_path, console, report=report)
 
 
 def resume(path: Path, console: Console, otel: bool = False) -> None:
@@ -326,15 +328,15 @@ def _display(
     return table
 
 
-def conclude(path: Path, console: Console) -> None:
+def conclude(path: Path, console: Console, *, report: bool = True) -> None:
     """Make the report, show the table, and fail where a trial proved to be wrong."""
-    page = reports.make(path)
+    page = make_report(path, wanted=report)
     folder = ResultsFolder.open(path)
     summary = folder.summary()
     console.print(render_table(summary, width=console.width))
     for sentence in (certainty.self_checks(summary), *certainty.stopping(folder.manifest.stopped)):
         console.print(sentence, highlight=False, markup=False)
-    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    name_report(page, console)
     if void := list(runner.voids(folder)):
         trial, verdict = void[0]
         raise IsobenchError(
