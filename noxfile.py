@@ -48,8 +48,8 @@ def bench(session: nox.Session) -> None:
     if folder is None:
         folder = f"results/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         options += ["--out", folder]
-    session.run("isobench", "run", "--no-report", *options)
     try:
+        session.run("isobench", "run", "--no-report", *options)
         for command, shared in ALSO.items():
             short = "--quick" in session.posargs or command in ALWAYS_QUICK
             given = {option: _given(session, option) for option in shared}
@@ -58,7 +58,7 @@ def bench(session: nox.Session) -> None:
             words += [] if command == LAST else ["--no-report"]
             session.run(*words, success_codes=PROFILED if command == LAST else (0,))
     except CommandFailed:
-        # Of what there is: the one that failed may have been before the one that reports.
+        # Of what there is, since the command that reports was not reached.
         session.run("isobench", "report", folder, success_codes=(0, 1, 2))
         raise
 

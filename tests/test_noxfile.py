@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nox.command import CommandFailed
 
 _NOXFILE = Path(__file__).parents[1] / "noxfile.py"
 
@@ -13,8 +14,9 @@ _NOXFILE = Path(__file__).parents[1] / "noxfile.py"
 class Session:
     """Notes commands."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, failing: str = "") -> None:
         self.posargs = [*arguments]
+        self.failing = failing
         self.commands: list[list[str]] = []
         self.accepted: list[tuple[int, ...]] = []
 
@@ -24,6 +26,8 @@ class Session:
     def run(self, *command: str, success_codes: tuple[int, ...] = (0,)) -> None:
         self.commands.append([*command])
         self.accepted.append(success_codes)
+        if command[1] == self.failing:
+            raise CommandFailed
 
 
 @cache
@@ -46,31 +50,47 @@ def commands_of_bench(*arguments: str) -> list[list[str]]:
 def test_bench_without_arguments_measures_all_into_one_folder() -> None:
     commands = commands_of_bench()
     assert [command[1] for command in commands] == ["run", "costs", "attack", "profile"]
-    assert {command[2] for command in commands} == {"--out"}
-    (folder,) = {command[3] for command in commands}
+    (folder,) = {command[command.index("--out") + 1] for command in commands}
     assert folder.startswith("results/")
 
 
 @pytest.mark.parametrize("words", [("--seed", "7"), ("--seed=7",)])
 def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
     run, costs, attack, profile = commands_of_bench("--quick", "--out", "here", *words)
-    assert run == ["isobench", "run", "--quick", "--out", "here", *words]
-    assert costs == ["isobench", "costs", "--out", "here", "--quick", "--seed=7"]
-    assert attack == ["isobench", "attack", "--out", "here", "--quick", "--seed=7"]
+    assert run == ["isobench", "run", "--no-report", "--quick", "--out", "here", *words]
+    later = ["--quick", "--seed=7", "--no-report"]
+    assert costs == ["isobench", "costs", "--out", "here", *later]
+    assert attack == ["isobench", "attack", "--out", "here", *later]
     assert profile == ["isobench", "profile", "--out", "here", "--quick", "--seed=7"]
 
 
 def test_bench_attacks_and_profiles_the_modes_that_it_measures() -> None:
     run, costs, attack, profile = commands_of_bench("--modes", "dso,harache", "--out=here")
-    assert run[2:] == ["--modes", "dso,harache", "--out=here"]
+    assert run[3:] == ["--modes", "dso,harache", "--out=here"]
     assert "--modes=dso,harache" not in costs
-    assert attack[-1] == profile[-1] == "--modes=dso,harache"
+    assert "--modes=dso,harache" in attack
+    assert "--modes=dso,harache" in profile
 
 
 def test_a_long_bench_profiles_shortly_and_last() -> None:
     *others, profile = commands_of_bench("--out", "here")
     assert profile == ["isobench", "profile", "--out", "here", "--quick"]
     assert not any("--quick" in command for command in others)
+
+
+def test_the_last_command_makes_the_report_of_all() -> None:
+    *others, last = commands_of_bench("--out", "here")
+    assert all("--no-report" in command for command in others)
+    assert "--no-report" not in last
+
+
+@pytest.mark.parametrize("failing", ["run", "costs", "attack"])
+def test_a_bench_that_fails_reports_what_there_is(failing: str) -> None:
+    session = Session("--out", "here", failing=failing)
+    with pytest.raises(CommandFailed):
+        noxfile().bench(session)
+    assert session.commands[-2][1] == failing
+    assert session.commands[-1] == ["isobench", "report", "here"]
 
 
 def test_phases_that_do_not_add_up_do_not_fail_the_bench() -> None:

@@ -43,8 +43,9 @@ import pandas as pd
 
 from harness.errors import IsobenchError
 from harness.plan.plan import PROBE_BLOCK, Plan
-from harness.results.summary import BASELINE, Key, block_values
+from harness.results.summary import BASELINE, Key, block_values, scatters_of
 from harness.stats.intervals import geometric_interval
+from harness.stats.moderation import UNKNOWN
 from harness.stats.significance import blocks_for_precision
 
 FIRST_LOOK = 5
@@ -145,10 +146,11 @@ def is_precise(
 
 def _needed(known: Mapping[Key, Sequence[float]], aim: float, blocks: int) -> int:
     """Return how many blocks it takes, as far as these first ones tell."""
+    first = {key: values[:blocks] for key, values in known.items() if values}
+    scatters = scatters_of(first)
     needed = [
-        blocks_for_precision(values[:blocks], _aim_for(values, aim))
-        for values in known.values()
-        if values
+        blocks_for_precision(values, _aim_for(known[key], aim), scatters.get(key[1], UNKNOWN))
+        for key, values in first.items()
     ]
     return max((one or blocks + 1 for one in needed), default=0)
 
@@ -180,10 +182,12 @@ def asked_for(trials: pd.DataFrame, baseline: str = BASELINE) -> dict[Key, Seque
 
 def too_wide(known: Mapping[Key, Sequence[float]], aim: float) -> Iterator[Wanting]:
     """Yield each interval that is wider than plus or minus what is asked for."""
+    scatters = scatters_of(known)
     for (target, condition), values in known.items():
-        width = geometric_interval(values).width
+        scatter = scatters.get(condition, UNKNOWN)
+        width = geometric_interval(values, scatter=scatter).width
         if values and not width <= _aim_for(values, aim):
-            needed = blocks_for_precision(values, _aim_for(values, aim))
+            needed = blocks_for_precision(values, _aim_for(values, aim), scatter)
             yield Wanting(
                 target,
                 condition.words(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -20,6 +20,7 @@ from harness.stats.intervals import (
     quantile_ranks,
     ratio_interval,
 )
+from harness.stats.moderation import UNKNOWN, Scatter, common_scatter
 from harness.stats.significance import SMALLEST_EFFECT
 
 BASELINE = "dso"
@@ -106,15 +107,25 @@ def summarise(
     trials = verdicts.counted(trials, _CONDITION)
     ceilings, trials = trials[trials["kind"] == CEILING], of_targets(trials)
     merged = histograms(trials, latency)
+    name = f"ratio_to_{baseline}"
+    ratios = block_values(trials, [name], baseline)
+    scatters = scatters_of({key: one[name] for key, one in ratios.items()}, baseline)
     rows = [
-        _row(key, group, _baseline_rates(trials, key[1], baseline), merged.get(key), baseline)
+        _row(
+            key,
+            group,
+            _baseline_rates(trials, key[1], baseline),
+            merged.get(key),
+            baseline,
+            UNKNOWN if key[0] == baseline else scatters.get(key[1], UNKNOWN),
+        )
         | _below_ceiling(group, key[1], ceilings)
         for key, group in _groups(trials)
     ]
     for row in rows:
         if is_open(row["load"]):  # where the rate is given, it does not depend on the target
-            row |= _named(f"ratio_to_{baseline}", NOTHING)
-            row |= verdicts.tested((), baseline, is_baseline=False)
+            row |= _named(name, NOTHING)
+            row |= verdicts.tested((), baseline, UNKNOWN, is_baseline=False)
         if row["ceiling_share"] > GENERATOR_SHARE:
             row["verdict"] = "generator-bound"
     verdicts.find_differences(rows, _CONDITION, baseline, smallest_effect)
@@ -181,6 +192,20 @@ def block_values(
     }
 
 
+def scatters_of(
+    known: Mapping[Key, Sequence[float]], baseline: str = BASELINE
+) -> dict[Condition, Scatter]:
+    """Return what the targets of each condition have in common in the scatter of their ratios.
+
+    `known` has a ratio a block. That of the baseline to itself does not count.
+    """
+    by: dict[Condition, list[Sequence[float]]] = {}
+    for (target, condition), values in known.items():
+        if target != baseline:
+            by.setdefault(condition, []).append(values)
+    return {condition: common_scatter(samples) for condition, samples in by.items()}
+
+
 def _values(
     valid: pd.DataFrame, group: pd.DataFrame, condition: Condition, name: str, baseline: str
 ) -> list[float]:
@@ -239,11 +264,12 @@ def _row(
     baseline_rates: pd.Series[float],
     histogram: Histogram | None,
     baseline: str,
+    scatter: Scatter,
 ) -> dict[str, Any]:
     valid = group[group["verdict"] == "ok"]
     rate = geometric_interval(_per_block(valid, "requests_per_second").tolist())
     ratios = _ratios(valid, baseline_rates, baseline)
-    ratio = geometric_interval(ratios)
+    ratio = geometric_interval(ratios, scatter=scatter)
     p99 = geometric_interval(_per_block(valid, "p99_ms").tolist())
     cpu = geometric_interval(_per_block(valid, "server_cpu_us_per_request").tolist()).mid
     sample = _sample(histogram)
@@ -261,7 +287,7 @@ def _row(
         **_named("p99_ms", p99),
         "server_cpu_us_per_request": cpu,
         "capacity_per_core": 1e6 / cpu,
-        **verdicts.tested(ratios, baseline, is_baseline=target == baseline),
+        **verdicts.tested(ratios, baseline, scatter, is_baseline=target == baseline),
         **verdicts.troubles(group, valid),
         "errors": _errors(group),
         "verdict": _verdict(group, valid, _to_be_steady(valid, rate, ratio)),

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 
 from harness.stats.intervals import Interval, bootstrap_interval
+from harness.stats.moderation import Scatter
 from harness.stats.self_checks import PASSED
 from harness.stats.significance import SMALLEST_EFFECT, Finding, holm, judge, paired_p
 from harness.stats.steady_state import Steadiness
@@ -45,8 +46,10 @@ def counted(trials: pd.DataFrame, condition: Sequence[str]) -> pd.DataFrame:
     return trials[~valid | trials.index.isin(best)]
 
 
-def tested(ratios: Sequence[float], baseline: str, *, is_baseline: bool) -> Row:
+def tested(ratios: Sequence[float], baseline: str, scatter: Scatter, *, is_baseline: bool) -> Row:
     """Return the columns that come from a target's ratios to the baseline, one a block.
+
+    `scatter` is what other targets tell of theirs.
 
     The baseline itself, and a target that has no such ratio, is not tested.
     """
@@ -55,7 +58,7 @@ def tested(ratios: Sequence[float], baseline: str, *, is_baseline: bool) -> Row:
         return {"p_value": math.nan, f"{name}_low": math.nan, f"{name}_high": math.nan}
     interval = bootstrap_interval(ratios)
     return {
-        "p_value": paired_p(ratios),
+        "p_value": paired_p(ratios, scatter),
         f"{name}_low": interval.low,
         f"{name}_high": interval.high,
     }

@@ -30,6 +30,9 @@ distribution, but with five numbers it has no way to learn one either, and BCa (
 mend that. `bootstrap_interval` is beside it in summary.csv, and from twenty blocks on in the
 report: where both agree, it does not matter which assumption was made.
 
+**Few blocks, many targets.** A table of ratios has a dozen targets or more, and few blocks: what
+these tell of each other's scatter is told in `moderation`.
+
 **Quantiles.** The order-statistic interval is exact for any distribution as long as the
 latencies are independent. Within a closed loop they are not: a stall delays every user at once.
 So `quantile_ranks` decides only whether a sample is large enough for a quantile to be shown,
@@ -45,6 +48,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+
+from harness.stats.moderation import UNKNOWN, Scatter
 
 # scipy is imported where it is used: that takes longer than to start all the rest of isobench.
 
@@ -90,11 +95,13 @@ def t_below(value: float, freedom: float) -> float:
     return float(stdtr(freedom, value))
 
 
-def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+def geometric_interval(
+    values: Sequence[float], confidence: float = CONFIDENCE, scatter: Scatter = UNKNOWN
+) -> Interval:
     """Return the geometric mean of one value a block, with Student's t interval on the logs.
 
-    No value gives NaN throughout; one value gives no low and high. Raises ValueError for a
-    value that is not a positive number.
+    `scatter` is what is known of their scatter beside. No value gives NaN throughout; one value
+    gives no low and high. Raises ValueError for a value that is not a positive number.
     """
     if len(values) == 0:
         return NOTHING
@@ -102,8 +109,8 @@ def geometric_interval(values: Sequence[float], confidence: float = CONFIDENCE) 
     mid = float(logs.mean())
     if len(logs) == 1:
         return Interval(math.nan, math.exp(mid), math.nan)
-    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    reach = t_reach(confidence, len(logs) - 1) * error
+    known = scatter.joined(float(logs.var(ddof=1)), len(logs) - 1)
+    reach = t_reach(confidence, known.freedom) * math.sqrt(known.variance / len(logs))
     return Interval(math.exp(mid - reach), math.exp(mid), math.exp(mid + reach))
 
 

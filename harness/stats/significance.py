@@ -5,8 +5,9 @@ Strategy
 
 **What is tested** are the log ratios of a target to the baseline, one a block (`intervals` says
 why), by Student's paired t test: whether their mean is 0. It is the test that belongs to the
-interval that is shown: a p-value below 5% means that the 95% interval does not hold 1. A ratio of a
-block is itself a mean over many slices or requests, hence near enough to normal.
+interval that is shown, with the same scatter (`moderation`): a p-value below 5% means that the 95%
+interval does not hold 1. A ratio of a block is itself a mean over many slices or requests, hence
+near enough to normal.
 
 **Two runs** have no pairs: what is tested are the two means of logarithms, by Welch's t (1947), the
 test of `intervals.unpaired_ratio`.
@@ -32,6 +33,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.stats.intervals import CONFIDENCE, Interval, LogRatio, t_below, t_reach
+from harness.stats.moderation import UNKNOWN, Scatter
 
 SMALLEST_EFFECT = 0.03
 _ALIKE = 1e-12
@@ -46,16 +48,17 @@ class Finding(enum.StrEnum):
     UNSHOWN = "not shown"
 
 
-def paired_p(ratios: Sequence[float]) -> float:
+def paired_p(ratios: Sequence[float], scatter: Scatter = UNKNOWN) -> float:
     """Return the two-sided p-value of "the true ratio is 1" for one ratio a block.
 
-    NaN where there is no block, 1 where there is one.
+    `scatter` is what is known of their scatter beside. NaN where there is no block, 1 where there
+    is one.
     """
     if len(ratios) < 2:
         return 1.0 if ratios else math.nan
     logs = np.log(np.asarray(ratios, dtype=np.float64))
-    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    return _two_sided(float(logs.mean()), error, len(logs) - 1)
+    known = scatter.joined(float(logs.var(ddof=1)), len(logs) - 1)
+    return _two_sided(float(logs.mean()), math.sqrt(known.variance / len(logs)), known.freedom)
 
 
 def unpaired_p(ratio: LogRatio) -> float:
@@ -106,18 +109,22 @@ def judge(
     return Finding.UNSHOWN
 
 
-def blocks_for_precision(ratios: Sequence[float], wanted: float) -> int | None:
+def blocks_for_precision(
+    ratios: Sequence[float], wanted: float, scatter: Scatter = UNKNOWN
+) -> int | None:
     """Return how many blocks would give an interval of plus or minus `wanted`, a share.
 
-    Estimated from the spread of the existing blocks; None with fewer than two.
+    Estimated from the spread of the existing blocks, and from what is known of it beside; None with
+    fewer than two.
     """
     if len(ratios) < 2:
         return None
-    spread = float(np.log(np.asarray(ratios, dtype=np.float64)).std(ddof=1))
+    seen = float(np.log(np.asarray(ratios, dtype=np.float64)).var(ddof=1))
+    spread = math.sqrt(scatter.joined(seen, len(ratios) - 1).variance)
     reach = math.log1p(wanted)
     blocks = 2
     if not math.isfinite(spread):
         return None
-    while t_reach(CONFIDENCE, blocks - 1) * spread / math.sqrt(blocks) > reach:
+    while t_reach(CONFIDENCE, scatter.freedom + blocks - 1) * spread / math.sqrt(blocks) > reach:
         blocks += 1 if blocks < 100 else blocks // 10
     return blocks
