@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from harness.attack.errors import SceneFailed
@@ -47,6 +48,7 @@ def opened(
             www_gid=seat.www.gid,
             privileged=True,
             log=place / "server.log",
+            programs=_programs(seat) if server_class is Server else None,
         )
         attacker, neighbour = tenants.create(
             site.sites,
@@ -78,3 +80,13 @@ def opened(
             yield Scene(seat, target, site, planted, server, cast, terminal)
     finally:
         shutil.rmtree(place)
+
+
+def _programs(seat: Seat) -> Path:
+    """Return where a seat's servers keep what they compile. Weak doubles do not get it.
+
+    It is root's alone: who can write there has more than any attack asks for.
+    """
+    place = seat.directory / "programs"
+    place.mkdir(mode=0o700, exist_ok=True)
+    return place

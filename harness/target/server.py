@@ -43,7 +43,10 @@ class ServerFailed(IsobenchError):
 
 @dataclass(frozen=True)
 class Site:
-    """Where servers find their tenants, and who they are themselves; the same for all targets."""
+    """Where servers find their tenants, and who they are themselves; the same for all targets.
+
+    In `programs` they keep what they compile, for those that come after them.
+    """
 
     sites: Path
     private: Path
@@ -52,21 +55,17 @@ class Site:
     privileged: bool
     log: Path
     cpus: tuple[int, ...] = ()
+    programs: Path | None = None
 
     @property
     def credential_key(self) -> Path:
         """Where the key is that a server shares with its clients, if it goes by their identity."""
         return self.private.with_name("credential.key")
 
-    @property
-    def programs(self) -> Path:
-        """Where servers keep the programs that they compile, for those that come after them."""
-        return self.private.with_name("programs")
-
     def arguments(self, target: Target) -> list[str]:
         """Return the arguments of a server of this target; its key, if it needs one, is new."""
         arguments = [target.mode, "--sites", str(self.sites), "--private", str(self.private)]
-        if self.programs.is_dir() and not target.is_peer:
+        if self.programs is not None and not target.is_peer:
             arguments += ["--programs", str(self.programs)]
         if self.privileged:
             arguments += ["--www", f"{self.www_uid}:{self.www_gid}"]

@@ -54,7 +54,9 @@ def settle(
         own=privileged,
         pace=page_pace or tenants.USUAL_PACE,
     )
-    site = Site(
+    programs = place / "programs"
+    programs.mkdir(mode=0o700)
+    return Site(
         sites=sites,
         private=private,
         www_uid=www.uid,
@@ -62,9 +64,8 @@ def settle(
         privileged=privileged,
         log=place / "server.log",
         cpus=cores.server if cores else (),
+        programs=programs,
     )
-    site.programs.mkdir(mode=0o700)
-    return site
 
 
 def interpreter() -> dict[str, str]:

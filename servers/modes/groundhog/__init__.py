@@ -94,7 +94,7 @@ class Mode(router.Mode):
         self._environment = server_environment()
         self._printed = b""
         limits = self.setting.limits
-        keeper = keeping.load(self.setting.private)
+        keeper = keeping.load(self.setting.private, self.setting.programs)
         performer = Performer(limits.output, keeper, self.setting.code_cache)
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
         kept = seccomp.Installation(allowed_calls.compiled(also=_KEEPERS_CALLS))

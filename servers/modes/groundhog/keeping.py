@@ -10,7 +10,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from servers import host_checks
+from servers import host_checks, kept_programs
 from servers.errors import Unavailable
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _SOURCE: Final = Path(__file__).with_name("keeper.c")
+_FLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 
 RESTS: Final = 1
 ANSWERS: Final = 2
@@ -167,6 +168,20 @@ class Keeper:
         self._say(what, content, len(content))
 
 
+def _compile(target: Path) -> None:
+    import subprocess  # here, since the other modes do without it
+
+    unfinished = target.with_name(f".keeper.{os.getpid()}")
+    command = [*host_checks.c_compiler(), *_FLAGS, "-o", str(unfinished), str(_SOURCE)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise Unavailable(
+            f"{command[0]} cannot compile keeper.c: {result.stderr.strip()}",
+            "install a C compiler and its headers: apt-get install gcc libc6-dev",
+        )
+    unfinished.replace(target)
+
+
 def address_of(memory: mmap.mmap) -> int:
     """Return where it is mapped, be it for reading only."""
     view = _Buffer()
@@ -176,23 +191,17 @@ def address_of(memory: mmap.mmap) -> int:
     return place
 
 
-def load(directory: str) -> Keeper:
-    """Compile the library into a directory of the server's own, and load it. Raises Unavailable."""
-    import subprocess  # here, since the other modes do without it
+def load(directory: str, programs: str = "") -> Keeper:
+    """Load the library; compile it first, unless it is kept. Raises Unavailable.
 
-    target = Path(directory, "keeper.so")
-    command = [*host_checks.c_compiler(), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"]
-    result = subprocess.run(
-        [*command, "-shared", "-fPIC", "-o", str(target), str(_SOURCE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise Unavailable(
-            f"{command[0]} cannot compile keeper.c: {result.stderr.strip()}",
-            "install a C compiler and its headers: apt-get install gcc libc6-dev",
-        )
+    It is kept in `programs`, or for this server alone in `directory`, which is its own.
+    """
+    target = Path(kept_programs.place(programs or directory, "keeper", [str(_SOURCE)], _FLAGS))
+    kept = kept_programs.opened(str(target)) if programs else None
+    if kept is None:
+        _compile(target)
+    else:
+        os.close(kept)
     try:
         return Keeper(target)
     except OSError as error:

@@ -11,11 +11,10 @@ change the server anyway. Where it cannot be kept, it is compiled at each start.
 
 from __future__ import annotations
 
-import _imp
 import os
 import sys
 
-from servers import host_checks
+from servers import host_checks, kept_programs
 from servers.errors import Unavailable
 from servers.front.worker import Worker
 
@@ -37,7 +36,6 @@ _FLAGS: Final = (
     *("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIE", "-pie", "-fstack-protector-strong"),
     *("-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now"),
 )
-_OTHERS_WRITE: Final = 0o022
 _LONGEST_REASON: Final = 4096
 _REMEDY: Final = (
     "install a C compiler and its headers (apt-get install gcc libc6-dev), or choose the front "
@@ -148,26 +146,15 @@ def program(private: str, programs: str = "") -> int:
 
 
 def _place(programs: str) -> str:
-    """Return where the program is kept, by what it is made of."""
-    made_of = [os.fsencode(f"{os.uname().machine} {_FLAGS}")]
-    for name in _SOURCES:
-        with open(os.path.join(_FOLDER, name), "rb") as file:
-            made_of.append(file.read())
-    digest = _imp.source_hash(0, b"".join(made_of)).hex()
-    return os.path.join(programs or os.path.join(_FOLDER, "__pycache__"), f"front-{digest}")
+    """Return where the program is kept."""
+    folder = programs or os.path.join(_FOLDER, "__pycache__")
+    sources = [os.path.join(_FOLDER, name) for name in _SOURCES]
+    return kept_programs.place(folder, "front", sources, _FLAGS)
 
 
 def _kept(programs: str) -> int | None:
     """Return a descriptor of the program that is kept, None where nobody but us could trust it."""
-    try:
-        descriptor = os.open(_place(programs), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    state = os.fstat(descriptor)
-    if state.st_uid in (0, os.geteuid()) and not state.st_mode & _OTHERS_WRITE:
-        return descriptor
-    os.close(descriptor)
-    return None
+    return kept_programs.opened(_place(programs))
 
 
 def _compile(target: str) -> None:

@@ -522,3 +522,16 @@ def test_a_keeper_that_does_not_compile_is_reported(
     monkeypatch.setattr(keeping, "_SOURCE", broken)
     with pytest.raises(Unavailable, match=r"cannot compile keeper\.c"):
         keeping.load(str(tmp_path))
+
+
+def test_a_keeper_that_is_kept_is_not_compiled_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    keeping.load("/nonexistent", str(tmp_path))
+    (kept,) = tmp_path.iterdir()
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("servers.host_checks._zig", lambda: None)
+    keeping.load("/nonexistent", str(tmp_path))
+    kept.chmod(0o777)
+    with pytest.raises(Unavailable, match="no C compiler"):
+        keeping.load("/nonexistent", str(tmp_path))
