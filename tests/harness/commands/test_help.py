@@ -54,7 +54,7 @@ def test_each_command_in_an_explanation_has_the_options_that_it_names(
 ) -> None:
     from harness.commands import run
 
-    monkeypatch.setattr(run, "start", lambda *_: None)
+    monkeypatch.setattr(run, "start", lambda *_, **_options: None)
     for part in topic.parts:
         if isinstance(part, str) and part.startswith("isobench run --"):
             monkeypatch.setattr(sys, "argv", part.split())
