@@ -24,8 +24,8 @@ ALSO = {
 }
 # It makes the report of all.
 LAST = "profile"
-# A minute or so for all modes: what a long one adds is a little less scatter.
-ALWAYS_QUICK = {"profile"}
+# A minute or less for all modes: what a long one adds is a little less scatter.
+ALWAYS_QUICK = {"costs", "profile"}
 # 1: the phases of a mode do not add up, as on a noisy host. The report says which.
 PROFILED = (0, 1)
 

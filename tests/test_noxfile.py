@@ -72,10 +72,11 @@ def test_bench_attacks_and_profiles_the_modes_that_it_measures() -> None:
     assert "--modes=dso,harache" in profile
 
 
-def test_a_long_bench_profiles_shortly_and_last() -> None:
-    *others, profile = commands_of_bench("--out", "here")
+def test_a_long_bench_runs_and_attacks_at_length_and_profiles_last() -> None:
+    run, costs, attack, profile = commands_of_bench("--out", "here")
     assert profile == ["isobench", "profile", "--out", "here", "--quick"]
-    assert not any("--quick" in command for command in others)
+    assert "--quick" in costs
+    assert not any("--quick" in command for command in (run, attack))
 
 
 def test_the_last_command_makes_the_report_of_all() -> None:
