@@ -71,7 +71,7 @@ def test_a_folder_is_created_once_and_added_to_later(tmp_path: Path) -> None:
 def test_a_manifest_has_every_argument_defaults_included(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Manifest] = []
 
-    def start(*_: object) -> None:
+    def start(*_: object, **_options: object) -> None:
         made.append(new_manifest("x", Ground((), (), None, HOST), 1))
 
     monkeypatch.setattr(run, "start", start)

@@ -97,7 +97,8 @@ def test_a_killed_generator_ends_the_run_with_a_reason(isobench: Isobench, tmp_p
     out = tmp_path / "results"
     with isobench.started(*RUN, "--out", out) as process:
         until(lambda: trials_in(out))
-        generator, *_ = children(process.pid, "workloads.load.generator")
+        (server,) = children(process.pid, "workloads.load.forkserver")
+        generator, *_ = children(server, "workloads.load.forkserver")
         os.kill(generator, signal.SIGKILL)
         ended = isobench.end_of(process)
     assert ended.code == 2
