@@ -35,6 +35,7 @@ class ForkServer:
         self._log = log
         self._environment = clean_environment({"PYTHONPATH": os.pathsep.join(import_path)})
         self._asking = threading.Lock()
+        self._pidfds: list[int] = []
 
     def __enter__(self) -> Self:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -65,6 +66,11 @@ class ForkServer:
             os.close(theirs_out)
         return _Forked(self, int(answer["pid"]), commands, words)
 
+    def pidfd_of(self, pid: int) -> int:
+        """Return a descriptor of a generator that lasts as long as this server."""
+        self._pidfds.append(os.pidfd_open(pid))
+        return self._pidfds[-1]
+
     def ask(self, message: Mapping[str, Any], streams: Sequence[int] = ()) -> dict[str, Any]:
         """Return the answer to a message. Raises OSError where the server is gone."""
         with self._asking:
@@ -87,6 +93,8 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        for pidfd in self._pidfds:
+            os.close(pidfd)
 
 
 class _Forked:
@@ -99,8 +107,9 @@ class _Forked:
         )
         self.stdout: IO[str] | None = io.TextIOWrapper(os.fdopen(words, "rb"), encoding="utf-8")
         self._server = server
-        self._pidfd = os.pidfd_open(pid)
+        self._pidfd = server.pidfd_of(pid)
         self._status: int | None = None
+        self._asking = threading.Lock()
 
     def poll(self) -> int | None:
         return self._ended(0.0)
@@ -121,8 +130,9 @@ class _Forked:
             ended = select.poll()
             ended.register(self._pidfd, select.POLLIN)
             if ended.poll(None if within_s is None else 1000 * within_s):
-                self._status = self._ask()
-                os.close(self._pidfd)
+                with self._asking:  # several threads may wait, and the server knows it once only
+                    if self._status is None:
+                        self._status = self._ask()
         return self._status
 
     def _ask(self) -> int:

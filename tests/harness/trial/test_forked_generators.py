@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -39,6 +40,21 @@ def test_two_are_told_apart(forks: ForkServer, tmp_path: Path) -> None:
         with pytest.raises(GeneratorFailed, match="killed by SIGKILL"):
             first.trial({"trial": "a"}, lambda _event, _at: None)
         assert second.versions
+
+
+def test_several_threads_learn_of_an_end(forks: ForkServer, tmp_path: Path) -> None:
+    with Generator((), tmp_path / "log", forks=forks) as generator:
+        os.kill(int(generator.wait()["pid"]), signal.SIGKILL)
+
+        def fate(_: int) -> str:
+            with pytest.raises(GeneratorFailed) as failed:
+                generator.trial({"trial": "a"}, lambda _event, _at: None)
+            return str(failed.value)
+
+        with ThreadPoolExecutor(4) as threads:
+            assert set(threads.map(fate, range(8))) == {
+                "the load generator ended unexpectedly (killed by SIGKILL)"
+            }
 
 
 def test_none_outlives_the_server_that_forked_it(tmp_path: Path) -> None:
