@@ -42,7 +42,7 @@ def run(
         bool | None,
         typer.Option(
             help="Also measure what modes are made of, such as a fork, to explain what they cost: "
-            "about 20 s. Default: with all modes and hello, but not with --quick.",
+            "about 70 s. Default: with all modes and hello, but not with --quick.",
         ),
     ] = None,
     load: Annotated[
