@@ -51,7 +51,7 @@ def attack(
     from harness.commands import run as session
 
     if resume is not None:
-        attack_run.resume(resume)
+        attack_run.resume(resume, report=report)
         return
     names = attack_run.QUICK_TARGETS if quick else session.every_target()
     attack_run.start(

@@ -251,7 +251,7 @@ def run(
     from workloads import catalog
 
     if resume is not None:
-        session.resume(resume, Terminal(), otel)
+        session.resume(resume, Terminal(), otel, report=report)
         return
     loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in split(load)))
     if target is not None:

@@ -87,7 +87,7 @@ def start(
     _conclude(path, assault, findings, console, report=report)
 
 
-def resume(path: Path) -> None:
+def resume(path: Path, *, report: bool = True) -> None:
     """Go on with attacks that were interrupted, in their folder. Raises IsobenchError."""
     console = Terminal()
     _must_have_identities()
@@ -105,7 +105,7 @@ def resume(path: Path) -> None:
         made = frozenset(zip(rows["target"], rows["attack"], strict=True))
         assault = Assault(usable, select(record["attacks"]), record["seed"], made)
         findings = _attack(assault, folder, resources, console)
-    _conclude(path, assault, findings, console)
+    _conclude(path, assault, findings, console, report=report)
 
 
 def _with_products(names: Sequence[str], products: Products) -> list[Target]:

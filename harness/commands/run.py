@@ -129,8 +129,8 @@ def start(
     conclude(folder_path, console, report=report)
 
 
-def resume(path: Path, console: Console, otel: bool = False) -> None:
-    """Go on with an interrupted run in its own folder. Raises IsobenchError."""
+def resume(path: Path, console: Console, otel: bool = False, *, report: bool = True) -> None:
+    """Go on with an interrupted run in its own folder, as `start` does. Raises IsobenchError."""
     exported = _telemetry(otel)
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
@@ -166,7 +166,7 @@ def resume(path: Path, console: Console, otel: bool = False) -> None:
                 )
             warn_of_change(folder, host.fingerprint, "before the run was resumed", console)
             _measure(plan, laboratory, folder, cores, console)
-    conclude(path, console)
+    conclude(path, console, report=report)
 
 
 def _telemetry(wanted: bool) -> dict[str, str] | None:
