@@ -16,6 +16,7 @@ unless it is told never to or finds none; whether it did is read back from /proc
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import statistics
@@ -60,6 +61,13 @@ _LEAST, _MOST = 3, 2000
 _SETTLE_S: Final = {"net_namespace": 0.05}
 _OTHER_ID: Final = 65534  # "nobody": the kernel's own overflow id, which every host has
 _HUGE_SHARE: Final = 0.9
+
+
+def _refusal(number: int) -> str:
+    """Return why nothing was created; `creation.c` says EINTR where a signal ended what was."""
+    if number == errno.EINTR:
+        return "a signal ends the process as soon as it is made"
+    return f"the kernel refuses it: {os.strerror(number)}"
 
 
 class Refused(Exception):
@@ -135,7 +143,7 @@ class Creator:
             return Missing(name, "there is no cgroup of version 2 that isobench may use")
         kind, *words = self._ask(f"{way} {_LEAST} {_MOST} {budget_us}").split()
         if kind == "no":
-            return Missing(name, f"the kernel refuses it: {os.strerror(int(words[0]))}")
+            return Missing(name, _refusal(int(words[0])))
         time.sleep(_SETTLE_S.get(way, 0.0))
         subject = Subject(
             "creation", name, str(self._heap), heap_mib=self._heap.mib, pages=self._heap.pages

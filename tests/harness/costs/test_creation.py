@@ -1,5 +1,6 @@
 """Processes are really made: each way works here or says why not; memory is what was asked for."""
 
+import errno
 import os
 import random
 from contextlib import nullcontext
@@ -8,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.costs import creation
 from harness.costs.build import Programs
 from harness.costs.creation import WAYS, Creator, Heap, Refused, huge_mib, one_round
 from harness.costs.effort import QUICK
@@ -117,3 +119,8 @@ def test_each_round_has_an_order_of_its_own(built: Programs) -> None:
             for seed in (1, 2, 1)
         ]
     assert orders[0] == orders[2] != orders[1]
+
+
+def test_a_signal_is_told_from_a_refusal() -> None:
+    assert creation._refusal(errno.EINTR).startswith("a signal ends the process")
+    assert creation._refusal(errno.EPERM) == "the kernel refuses it: Operation not permitted"
