@@ -87,10 +87,7 @@ static pid_t by_clone3(uint64_t flags)
     struct clone_args how = {.flags = flags, .exit_signal = SIGCHLD};
     if (flags & CLONE_INTO_CGROUP)
         how.cgroup = (uint64_t)cgroup;
-    pid_t child;
-    do /* into a cgroup it gives up where a signal is pending */
-        child = (pid_t)syscall(SYS_clone3, &how, sizeof how);
-    while (child < 0 && errno == EINTR);
+    pid_t child = (pid_t)syscall(SYS_clone3, &how, sizeof how);
     if (child == 0)
         _exit(0);
     return child < 0 ? -errno : child;
