@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from rich.console import Console
 
-import reports
 from harness.commands.addition import Addition
 from harness.commands.folder import (
     Ground,
@@ -22,6 +21,7 @@ from harness.commands.folder import (
     open_or_create,
     warn_of_change,
 )
+from harness.commands.last_words import make_report, name_report
 from harness.commands.runnable import runnable
 from harness.density import cold, study
 from harness.density.procedure import Procedure, why_too_large
@@ -227,7 +227,7 @@ def _left_out(procedure: Procedure, target: Target, count: int, reason: str) -> 
 
 
 def _show(path: Path, console: Console) -> None:
-    page = reports.make(path)
+    page = make_report(path)
     folder = ResultsFolder.open(path)
     density, starts = folder.table("density"), folder.table("coldstarts")
     console.print(terminal_table(density))
@@ -235,4 +235,4 @@ def _show(path: Path, console: Console) -> None:
         console.print(sentence.replace("`", ""), highlight=False, markup=False)
     for line in left_out(density, starts):
         console.print(f"left out: {line}", highlight=False, markup=False)
-    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    name_report(page, console)

@@ -10,7 +10,6 @@ from typing import Final
 
 from rich.console import Console
 
-import reports
 from harness.commands.addition import Addition
 from harness.commands.folder import (
     Ground,
@@ -21,6 +20,7 @@ from harness.commands.folder import (
     now,
     open_or_create,
 )
+from harness.commands.last_words import make_report, name_report
 from harness.commands.runnable import runnable
 from harness.costs.display import Display
 from harness.errors import IsobenchError
@@ -91,9 +91,9 @@ def start(
         with running_on(cores.generator):
             _measure(plan, effort, place, folder, console)
         _ADDITION.finish(folder)
-    page = reports.make(path)
+    page = make_report(path)
     console.print(render_neighbour(ResultsFolder.open(path).table(COMMAND)))
-    console.print(f"\nreport: {page}", soft_wrap=True, highlight=False)
+    name_report(page, console)
 
 
 def _passes(limited: str, means: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -12,7 +12,6 @@ from typing import Final
 
 from rich.console import Console
 
-import reports
 from harness.commands.folder import (
     Ground,
     Host,
@@ -21,6 +20,7 @@ from harness.commands.folder import (
     new_run_id,
     open_or_create,
 )
+from harness.commands.last_words import make_report, name_report
 from harness.commands.runnable import runnable
 from harness.errors import IsobenchError
 from harness.host import fingerprint
@@ -186,7 +186,7 @@ def _conclude(path: Path, failed: Sequence[Profiled], console: Console) -> None:
     with ResultsFolder.open(path, writable=True) as folder:
         if not folder.manifest.plan:
             folder.finish()
-    console.print(f"\nreport: {reports.make(path)}", soft_wrap=True, highlight=False)
+    name_report(make_report(path), console)
     if failed:
         names = ", ".join(one.target.name for one in failed)
         raise IsobenchError(
