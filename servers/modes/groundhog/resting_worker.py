@@ -246,11 +246,12 @@ class RestingWorker(TenantWorker):
     def _teach(self, path: bytes) -> None:
         """Have the worker get to know a script, and be put back into that state from now on.
 
-        A script may have asked for it, so the worker is put back before.
+        A script may have asked for it, so the worker is put back before. That is part of the
+        request, and not what follows an answer (`_put_back`, where the phase "restore" ends).
         """
         if self._keeper.is_doomed():
             raise keeping.Ended
-        self._put_back()
+        self._keeper.put_back()
         if self._keeper.have_done(_LESSON + path) != keeping.RESTS:
             raise keeping.Ended
         self._keeper.keep_rest()

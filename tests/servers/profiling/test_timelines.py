@@ -57,6 +57,17 @@ def test_a_mode_stamps_its_timeline_in_order(mode: str, shared_sites: Sites) -> 
 
 
 @needs_root
+def test_putting_a_worker_back_to_learn_a_script_is_not_what_follows_the_answer(
+    shared_sites: Sites,
+) -> None:
+    with Profiled("groundhog", shared_sites) as server:
+        began = time.monotonic_ns()
+        assert server.run("import os; os._exit(0)").status == 502
+        assert "begun" in server.points(began)
+        assert "cleaned" not in server.points(began)
+
+
+@needs_root
 @pytest.mark.parametrize("mode", ["suid2", "ruid2_drop"])
 def test_an_executed_worker_stamps_as_well(mode: str, shared_sites: Sites) -> None:
     with Profiled(mode, shared_sites, "--option", "worker_start=exec") as server:
