@@ -11,12 +11,11 @@ import errno
 import io
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from servers import __main__, host_checks, launch, modes
+from servers import __main__, c_programs, launch, modes
 from servers.front import containment, oversight, pool, usage
 from servers.http import Request, Response
 from servers.interpreter import embedded
@@ -154,8 +153,7 @@ class CarelessWrapper(suexec.Mode):
         """Compile and install it."""
         wrapper = Path(self.setting.private, "wrapper")
         source = Path(__file__).with_name("careless_wrapper.c")
-        command = [*host_checks.c_compiler(), "-o", str(wrapper), str(source)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        c_programs.compile_to(os.fspath(wrapper), os.fspath(source))
         wrapper.chmod(0o4755)
         self._wrapper = os.fsencode(wrapper)
 

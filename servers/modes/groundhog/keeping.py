@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from pathlib import Path
 
-from servers import host_checks, kept_programs
+from servers import c_programs
 from servers.errors import Unavailable
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     import mmap
     from typing import Final
 
-_SOURCE: Final = Path(__file__).with_name("keeper.c")
+_SOURCE: Final = os.path.join(os.path.dirname(__file__), "keeper.c")
 _FLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 
 RESTS: Final = 1
@@ -48,9 +47,9 @@ class Keeper:
     All keep hold of the interpreter's lock: there is one thread.
     """
 
-    def __init__(self, library: Path) -> None:
+    def __init__(self, library: str) -> None:
         """Load it. Raises OSError."""
-        loaded = ctypes.PyDLL(os.fspath(library))
+        loaded = ctypes.PyDLL(library)
         self._begin = loaded.begin
         self._begin.argtypes = (*[ctypes.c_int] * 4, *[ctypes.c_void_p] * 4)
         self._have_done = loaded.have_done
@@ -168,20 +167,6 @@ class Keeper:
         self._say(what, content, len(content))
 
 
-def _compile(target: Path) -> None:
-    import subprocess  # here, since the other modes do without it
-
-    unfinished = target.with_name(f".keeper.{os.getpid()}")
-    command = [*host_checks.c_compiler(), *_FLAGS, "-o", str(unfinished), str(_SOURCE)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        raise Unavailable(
-            f"{command[0]} cannot compile keeper.c: {result.stderr.strip()}",
-            "install a C compiler and its headers: apt-get install gcc libc6-dev",
-        )
-    unfinished.replace(target)
-
-
 def address_of(memory: mmap.mmap) -> int:
     """Return where it is mapped, be it for reading only."""
     view = _Buffer()
@@ -196,10 +181,10 @@ def load(directory: str, programs: str = "") -> Keeper:
 
     It is kept in `programs`, or for this server alone in `directory`, which is its own.
     """
-    target = Path(kept_programs.place(programs or directory, "keeper", [str(_SOURCE)], _FLAGS))
-    kept = kept_programs.opened(str(target)) if programs else None
+    target = c_programs.place(programs or directory, "keeper", [_SOURCE], _FLAGS)
+    kept = c_programs.opened(target) if programs else None
     if kept is None:
-        _compile(target)
+        c_programs.compile_to(target, _SOURCE, _FLAGS)
     else:
         os.close(kept)
     try:

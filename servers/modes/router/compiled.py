@@ -14,14 +14,13 @@ from __future__ import annotations
 import os
 import sys
 
-from servers import host_checks, kept_programs
+from servers import c_programs, host_checks
 from servers.errors import Unavailable
 from servers.front.worker import Worker
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Sequence
     from typing import Final, NoReturn
 
     from servers.front.scoreboard import Slot
@@ -35,11 +34,6 @@ _SOURCES: Final = ("front.c", "request.h", "answer.h")
 _FLAGS: Final = (
     *("-std=c11", "-O2", "-Wall", "-Wextra", "-fPIE", "-pie", "-fstack-protector-strong"),
     *("-D_FORTIFY_SOURCE=2", "-Wl,-z,relro,-z,now"),
-)
-_LONGEST_REASON: Final = 4096
-_REMEDY: Final = (
-    "install a C compiler and its headers (apt-get install gcc libc6-dev), or choose the front "
-    "that needs none: router:front=python"
 )
 
 
@@ -118,7 +112,7 @@ def check_host(programs: str = "") -> None:
     try:
         host_checks.c_compiler()
     except Unavailable as error:
-        raise Unavailable(str(error), f"{error.hint}, or choose router:front=python") from None
+        raise _or_the_other_front(error) from None
 
 
 def program(private: str, programs: str = "") -> int:
@@ -130,18 +124,18 @@ def program(private: str, programs: str = "") -> int:
     found = _kept(programs)
     if found is not None:
         return found
-    place = _place(programs)
-    folder = os.path.dirname(place)
+    target = _place(programs)
     unwanted = sys.dont_write_bytecode and not programs
-    if unwanted or not os.access(folder, os.W_OK):
-        folder = private
-    target = os.path.join(folder, f".front.{os.getpid()}")
-    _compile(target)
+    unkept = unwanted or not os.access(os.path.dirname(target), os.W_OK)
+    if unkept:
+        target = os.path.join(private, "front")
+    try:
+        c_programs.compile_to(target, os.path.join(_FOLDER, "front.c"), _FLAGS)
+    except Unavailable as error:
+        raise _or_the_other_front(error) from None
     descriptor = os.open(target, os.O_RDONLY | os.O_CLOEXEC)
-    if folder == private:
+    if unkept:
         os.unlink(target)
-    else:
-        os.replace(target, place)
     return descriptor
 
 
@@ -149,48 +143,14 @@ def _place(programs: str) -> str:
     """Return where the program is kept."""
     folder = programs or os.path.join(_FOLDER, "__pycache__")
     sources = [os.path.join(_FOLDER, name) for name in _SOURCES]
-    return kept_programs.place(folder, "front", sources, _FLAGS)
+    return c_programs.place(folder, "front", sources, _FLAGS)
 
 
 def _kept(programs: str) -> int | None:
     """Return a descriptor of the program that is kept, None where nobody but us could trust it."""
-    return kept_programs.opened(_place(programs))
+    return c_programs.opened(_place(programs))
 
 
-def _compile(target: str) -> None:
-    """Compile front.c. Raises Unavailable.
-
-    In a child, since it takes modules of which no process of the server has any use.
-    """
-    told, tell = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        reason = "its process ended without an answer"
-        try:
-            reason = _compiled([*_FLAGS, "-o", target, os.path.join(_FOLDER, "front.c")])
-        except Unavailable as error:
-            reason = str(error)
-        finally:
-            os.write(tell, reason.encode()[:_LONGEST_REASON])
-            os._exit(0)
-    os.close(tell)
-    with open(told, "rb") as pipe:
-        reason = pipe.read().decode(errors="replace")
-    os.waitpid(child, 0)
-    if reason:
-        raise Unavailable(f"front.c cannot be compiled: {reason}", _REMEDY)
-    os.chmod(target, 0o755)
-
-
-def _compiled(arguments: Sequence[str]) -> str:
-    """Run the compiler; return what it says where it fails."""
-    import subprocess
-
-    result = subprocess.run(
-        [*host_checks.c_compiler(), *arguments],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return (result.stderr.strip() or "no reason given") if result.returncode else ""
+def _or_the_other_front(error: Unavailable) -> Unavailable:
+    """Return the error with a hint that names the front which needs no compiler."""
+    return Unavailable(str(error), f"{error.hint}, or choose router:front=python")

@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from servers import host_checks
-from servers.errors import Unavailable
+from servers import c_programs, host_checks
 from servers.http import Request
 from servers.mode import RunsAs
 from servers.modes import cgi
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from servers.profiling.timelines import Timeline
 
 _SOURCE = Path(__file__).with_name("suexec.c")
+_FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror")
 _LOWEST_ID = 1000
 
 
@@ -77,8 +77,6 @@ def c_string(text: bytes) -> str:
 
 def compile_wrapper(target: Path, sites: str, www_uid: int, www_gid: int) -> None:
     """Compile suexec.c for one caller and one document root. Raises Unavailable."""
-    import subprocess  # here, since the other modes do without it
-
     settings = {
         "SUEXEC_CALLER": str(www_uid),
         "SUEXEC_SERVER_GID": str(www_gid),
@@ -86,16 +84,5 @@ def compile_wrapper(target: Path, sites: str, www_uid: int, www_gid: int) -> Non
         "SUEXEC_UID_MIN": str(_LOWEST_ID),
         "SUEXEC_GID_MIN": str(_LOWEST_ID),
     }
-    command = [*host_checks.c_compiler(), "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror"]
-    command += [f"-D{name}={value}" for name, value in settings.items()]
-    result = subprocess.run(
-        [*command, "-o", str(target), str(_SOURCE)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode:
-        raise Unavailable(
-            f"{command[0]} cannot compile suexec.c: {result.stderr.strip()}",
-            "install a C compiler and its headers: apt-get install gcc libc6-dev",
-        )
+    flags = [*_FLAGS, *(f"-D{name}={value}" for name, value in settings.items())]
+    c_programs.compile_to(os.fspath(target), os.fspath(_SOURCE), flags)
