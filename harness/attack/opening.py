@@ -19,6 +19,7 @@ from harness.attack.secrets import Planted
 from harness.host.proc import Cast
 from harness.target import probes
 from harness.target.server import Server, Site
+from harness.target.sites import kept_programs
 from harness.target.targets import Target, python
 from workloads import tenants
 
@@ -48,7 +49,8 @@ def opened(
             www_gid=seat.www.gid,
             privileged=True,
             log=place / "server.log",
-            programs=_programs(seat) if server_class is Server else None,
+            # Scripts of a weak double can be root, and write what others would execute.
+            programs=kept_programs(seat.directory) if server_class is Server else None,
         )
         attacker, neighbour = tenants.create(
             site.sites,
@@ -80,13 +82,3 @@ def opened(
             yield Scene(seat, target, site, planted, server, cast, terminal)
     finally:
         shutil.rmtree(place)
-
-
-def _programs(seat: Seat) -> Path:
-    """Return where a seat's servers keep what they compile. Weak doubles do not get it.
-
-    It is root's alone: who can write there has more than any attack asks for.
-    """
-    place = seat.directory / "programs"
-    place.mkdir(mode=0o700, exist_ok=True)
-    return place

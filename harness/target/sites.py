@@ -54,8 +54,6 @@ def settle(
         own=privileged,
         pace=page_pace or tenants.USUAL_PACE,
     )
-    programs = place / "programs"
-    programs.mkdir(mode=0o700)
     return Site(
         sites=sites,
         private=private,
@@ -64,8 +62,18 @@ def settle(
         privileged=privileged,
         log=place / "server.log",
         cpus=cores.server if cores else (),
-        programs=programs,
+        programs=kept_programs(place),
     )
+
+
+def kept_programs(place: Path) -> Path:
+    """Return the directory there in which servers keep what they compile; make it first.
+
+    It is root's alone: who can write there has more than any attack asks for.
+    """
+    programs = place / "programs"
+    programs.mkdir(mode=0o700, exist_ok=True)
+    return programs
 
 
 def interpreter() -> dict[str, str]:
