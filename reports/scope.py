@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.results.summary import Condition, by_condition
+from harness.results.conditions import Condition, by_condition
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pandas as pd
 
+from harness.results.conditions import portions_apart
 from harness.results.folder import ResultsFolder
 from harness.results.load_curve import Place, Swept, sweeps
 from harness.results.manifest import Manifest
-from harness.results.summary import portions_apart
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,6 +22,7 @@ from harness.host.cores import divide
 from harness.plan.plan import Plan
 from harness.results import false_alarms, thresholds
 from harness.results.atomic_file import make_directory, replace_file
+from harness.results.blocks import block_values
 from harness.results.compare import (
     COMPARABLE,
     METRICS,
@@ -29,6 +30,7 @@ from harness.results.compare import (
     Measured,
     compare,
 )
+from harness.results.conditions import BASELINE, Condition, Key
 from harness.results.confirm import (
     FEWEST_ROUNDS,
     FILE,
@@ -45,7 +47,6 @@ from harness.results.false_alarms import FalseAlarms
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE
-from harness.results.summary import BASELINE, Condition, Key, block_values
 from harness.stats.intervals import LogRatio, geometric_interval, unpaired_ratio
 from harness.target import probes
 from harness.terminal import Terminal, printable

@@ -13,6 +13,7 @@ from typing import Final
 
 from rich.text import Text
 
+from harness.results.conditions import BASELINE, Condition
 from harness.results.format import (
     NONE,
     count,
@@ -22,7 +23,6 @@ from harness.results.format import (
     percent,
     plus_minus,
 )
-from harness.results.summary import BASELINE, Condition
 from harness.stats.intervals import geometric_interval
 
 RATE: Final = "requests_per_second"

@@ -31,9 +31,9 @@ from rich.text import Text
 from harness.commands.fitting_table import CPU, P99, RATE, RATIO, Figures, Values, draw
 from harness.plan import stopping
 from harness.plan.plan import PROBE_BLOCK, Plan, Spec
+from harness.results.conditions import BASELINE, Condition
 from harness.results.format import percent, span
 from harness.results.rows import TrialRow
-from harness.results.summary import BASELINE, Condition
 from harness.terminal import styled
 
 PATIENCE_S: Final = 1.0
@@ -96,7 +96,7 @@ class Tally:
     def _ratio(self, key: Key, block: int) -> float | None:
         """Return a target's ratio to the baseline, of the same fractions of a second if it can be.
 
-        See `harness.results.summary`.
+        See `harness.results.blocks`.
         """
         row = self._rows[key][block]
         if (interleaved := _number(row.interleaved_ratio)) is not None:

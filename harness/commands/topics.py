@@ -11,8 +11,9 @@ from harness.plan.extent import USUAL
 from harness.plan.interleaving import SHORTEST_S
 from harness.plan.plan import Sweep
 from harness.plan.stopping import FIRST_LOOK
+from harness.results.conditions import BASELINE
 from harness.results.format import percent
-from harness.results.summary import BASELINE, GENERATOR_LIMIT, GENERATOR_SHARE, WIDTH_LIMIT
+from harness.results.summary import GENERATOR_LIMIT, GENERATOR_SHARE, WIDTH_LIMIT
 from harness.stats.significance import SMALLEST_EFFECT
 
 Terms = tuple[tuple[str, str], ...]

@@ -13,7 +13,7 @@ from typing import Final
 import harness
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
-from harness.results.summary import Condition
+from harness.results.conditions import Condition
 
 _LAST_LINES: Final = 4
 _PATIENCE_S: Final = 30.0

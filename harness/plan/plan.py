@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 from harness.errors import IsobenchError
-from harness.results.summary import BASELINE
+from harness.results.conditions import BASELINE
 from harness.stats.significance import SMALLEST_EFFECT
 
 CONNECTIONS = ("close", "keep-alive")

@@ -43,7 +43,8 @@ import pandas as pd
 
 from harness.errors import IsobenchError
 from harness.plan.plan import PROBE_BLOCK, Plan
-from harness.results.summary import BASELINE, Key, block_values, scatters_of
+from harness.results.blocks import block_values, scatters_of
+from harness.results.conditions import BASELINE, Key
 from harness.stats.intervals import geometric_interval
 from harness.stats.moderation import UNKNOWN
 from harness.stats.significance import blocks_for_precision

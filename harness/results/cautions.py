@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from harness.errors import Caution
+from harness.results.conditions import BASELINE, by_condition
 from harness.results.overload import LEAST_SHARE
-from harness.results.summary import BASELINE, by_condition
 
 # How many targets a caution names: at most the first where it means all, else the second.
 _FEW, _MANY = 3, 6

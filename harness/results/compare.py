@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.errors import Caution, IsobenchError
+from harness.results.conditions import BASELINE, Condition, Key
 from harness.results.format import count
 from harness.results.manifest import Manifest
 from harness.results.provenance import Discrepancy, discrepancies
-from harness.results.summary import BASELINE, Condition, Key
 from harness.results.thresholds import Bound, Check, Outcome, check
 from harness.stats.intervals import (
     Interval,

@@ -21,16 +21,12 @@ from numpy.typing import ArrayLike
 from harness.errors import Caution, IsobenchError
 from harness.results import schema
 from harness.results.atomic_file import refusal, remove_partials, replace_file
+from harness.results.blocks import block_values
 from harness.results.compare import Measured
+from harness.results.conditions import BASELINE, by_condition
 from harness.results.manifest import Manifest
 from harness.results.rows import LatencyRow, TrialRow
-from harness.results.summary import (
-    BASELINE,
-    block_values,
-    by_condition,
-    markdown,
-    summarise,
-)
+from harness.results.summary import markdown, summarise
 from harness.stats.histogram import Histogram
 from harness.stats.significance import SMALLEST_EFFECT
 

@@ -31,12 +31,13 @@ from typing import Final
 import pandas as pd
 
 from harness.errors import IsobenchError
+from harness.results.blocks import block_values
 from harness.results.compare import CAPACITY, OF_BASELINE, RATIO, choose_metrics
+from harness.results.conditions import BASELINE, Condition, Key
 from harness.results.confirm import FILE as CONFIRMED
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE, Discrepancy, discrepancies
-from harness.results.summary import BASELINE, Condition, Key, block_values
 from harness.stats.change_points import LEVEL, SHORTEST, Shift, change_points
 from harness.stats.intervals import Interval, geometric_interval
 

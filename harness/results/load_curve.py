@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from harness.results.summary import GENERATOR_SHARE, by_condition, histograms, is_portion
+from harness.results.blocks import histograms
+from harness.results.conditions import by_condition, is_portion
+from harness.results.summary import GENERATOR_SHARE
 from harness.stats.intervals import quantile_ranks
 
 Place = tuple[str, str]

@@ -32,7 +32,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.results.summary import BASELINE, Condition, by_condition
+from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.stats.intervals import CONFIDENCE, t_reach
 
 LIMIT = 0.15

@@ -31,8 +31,8 @@ from typing import TypeVar
 
 import pandas as pd
 
-from harness.results import verdicts
-from harness.results.summary import BASELINE, Condition, by_condition, of_targets
+from harness.results.blocks import valid_trials
+from harness.results.conditions import BASELINE, Condition, by_condition, under
 from harness.stats.intervals import Interval, geometric_interval
 from workloads.catalog import page_us
 
@@ -104,8 +104,7 @@ class PageCosts:
 
 def page_costs(trials: pd.DataFrame, baseline: str = BASELINE) -> list[PageCosts]:
     """Return the costs under each closed load of hello that the baseline was measured under."""
-    counted = of_targets(verdicts.counted(trials, list(Condition._fields)))
-    valid = counted[counted["verdict"] == "ok"]
+    valid = valid_trials(trials)
     found = []
     for condition in _conditions(valid):
         overheads = _by_block(valid, condition, _CPU)
@@ -131,10 +130,7 @@ def _conditions(valid: pd.DataFrame) -> list[Condition]:
 
 def _by_block(valid: pd.DataFrame, condition: Condition, column: str) -> pd.DataFrame:
     """Return a column's values under a condition: a row a block, a column a target."""
-    same = valid[column] > 0
-    for name, value in condition._asdict().items():
-        same &= valid[name] == value
-    values = valid[same].astype({column: float})
+    values = under(valid[valid[column] > 0], condition).astype({column: float})
     return values.pivot_table(values=column, index="block", columns="target", aggfunc="median")
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.results.summary import Condition, by_condition
+from harness.results.conditions import Condition, by_condition
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval
 
 _RESAMPLES: Final = 1000

@@ -15,11 +15,11 @@ import pandas as pd
 
 from harness import extras
 from harness.errors import IsobenchError
+from harness.results.blocks import valid_trials
+from harness.results.conditions import Condition
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import facts
-from harness.results.summary import Condition, of_targets
-from harness.results.verdicts import counted
 
 # metric: pyperf's unit, and the number in it. In all of them less is better, as pyperf takes for
 # granted; hence not the rate, but its inverse, the mean time from one answer to the next.
@@ -46,8 +46,8 @@ def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> s
             f"{metric!r} cannot be exported to pyperf",
             hint=f"the metrics are {', '.join(METRICS)}",
         )
-    trials = of_targets(counted(folder.trials(), Condition._fields))
-    good = trials[(trials["verdict"] == "ok") & (trials[metric] > 0)]
+    trials = valid_trials(folder.trials())
+    good = trials[trials[metric] > 0]
     if good.empty:
         raise IsobenchError(
             f"{folder.path} has no good trial with {metric}",

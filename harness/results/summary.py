@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
 from harness.results import verdicts
-from harness.results.format import connection_words, load_words, readable, table_markdown
+from harness.results.blocks import (
+    block_values_of,
+    counted,
+    histograms_of,
+    per_block,
+    scatters_of,
+)
+from harness.results.conditions import (
+    BASELINE,
+    CEILING,
+    COLUMNS,
+    Condition,
+    Key,
+    by_condition,
+    by_target,
+    is_open,
+    is_portion,
+    of_targets,
+    under,
+)
+from harness.results.format import readable, table_markdown
 from harness.results.overload import overloaded
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import (
@@ -20,13 +40,8 @@ from harness.stats.intervals import (
     quantile_ranks,
     ratio_interval,
 )
-from harness.stats.moderation import UNKNOWN, Scatter, common_scatter
+from harness.stats.moderation import UNKNOWN, Scatter
 from harness.stats.significance import SMALLEST_EFFECT
-
-BASELINE = "dso"
-
-CEILING = "ceiling"
-"""The kind of trials that measure the generator; see `ceiling`. They are no targets."""
 
 # Above this share of the generator's ceiling a rate tells of the generator: the target may be
 # faster. Where no ceiling was measured, its CPU tells: above this, it had no time left.
@@ -37,36 +52,6 @@ WIDTH_LIMIT = 0.15
 STEAL_LIMIT = 0.05
 # This share of disturbed blocks, that stayed so when they were made again, is "noisy" too.
 DISTURBED_LIMIT = 0.2
-
-
-class Condition(NamedTuple):
-    """The conditions of a measurement. Compare only rows of the same condition."""
-
-    workload: str
-    load: str
-    connection: str
-    tenants: int
-    popularity: str
-
-    def words(self) -> str:
-        """Return the condition as a heading."""
-        return ", ".join(self.parts())
-
-    def parts(self) -> tuple[str, ...]:
-        """Return the parts of the heading: workload, load, connection, tenants."""
-        tenants = "1 tenant" if self.tenants == 1 else f"{self.tenants} tenants"
-        return self.workload, load_words(self.load), connection_words(self.connection), tenants
-
-    @property
-    def is_open(self) -> bool:
-        """Whether requests were sent at a given rate, so that a ratio of rates means nothing."""
-        return is_open(self.load)
-
-
-_CONDITION = list(Condition._fields)
-_CPU = "server_cpu_us_per_request"
-
-Key = tuple[str, Condition]
 
 
 def columns(baseline: str = BASELINE) -> list[str]:
@@ -104,23 +89,25 @@ def summarise(
     every interval from one block. A difference below `smallest_effect`, a share, does not matter
     (see `significance`).
     """
-    trials = verdicts.counted(trials, _CONDITION)
+    trials = counted(trials)
     ceilings, trials = trials[trials["kind"] == CEILING], of_targets(trials)
-    merged = histograms(trials, latency)
+    valid = trials[trials["verdict"] == "ok"]
+    merged = histograms_of(valid, latency)
     name = f"ratio_to_{baseline}"
-    ratios = block_values(trials, [name], baseline)
-    scatters = scatters_of({key: one[name] for key, one in ratios.items()}, baseline)
+    values = block_values_of(valid, [name], baseline)
+    ratios = {key: own[name] for key, own in values.items()}
+    scatters = scatters_of(ratios, baseline)
     rows = [
         _row(
             key,
             group,
-            _baseline_rates(trials, key[1], baseline),
+            ratios.get(key, ()),
             merged.get(key),
             baseline,
             UNKNOWN if key[0] == baseline else scatters.get(key[1], UNKNOWN),
         )
         | _below_ceiling(group, key[1], ceilings)
-        for key, group in _groups(trials)
+        for key, group in by_target(trials)
     ]
     for row in rows:
         if is_open(row["load"]):  # where the rate is given, it does not depend on the target
@@ -128,110 +115,9 @@ def summarise(
             row |= verdicts.tested((), baseline, UNKNOWN, is_baseline=False)
         if row["ceiling_share"] > GENERATOR_SHARE:
             row["verdict"] = "generator-bound"
-    verdicts.find_differences(rows, _CONDITION, baseline, smallest_effect)
+    verdicts.find_differences(rows, baseline, smallest_effect)
     rows.sort(key=_order)
     return pd.DataFrame(rows, columns=columns(baseline))
-
-
-def of_targets(trials: pd.DataFrame) -> pd.DataFrame:
-    """Return the trials without those that measured the generator."""
-    return trials[trials["kind"] != CEILING]
-
-
-def is_open(load: str) -> bool:
-    """Return whether requests were sent at a given rate."""
-    return load.startswith("open:")
-
-
-def is_portion(load: str) -> bool:
-    """Return whether a load is a share of each target's own knee, as in a sweep."""
-    return is_open(load) and load.endswith("%")
-
-
-def portions_apart(summary: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rows of loads that mean the same to all targets, and those of a sweep."""
-    portion = summary["load"].astype(str).map(is_portion).astype(bool)
-    return summary[~portion].reset_index(drop=True), summary[portion].reset_index(drop=True)
-
-
-def histograms(trials: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histogram]:
-    """Return the latencies of each target and condition, merged over the blocks.
-
-    The clock is "response" where a trial has one (open loads), else "service".
-    """
-    trials = verdicts.counted(trials, _CONDITION)
-    valid = trials[trials["verdict"] == "ok"][["trial", "tenants", "popularity"]]
-    chosen = (
-        latency.assign(rank=latency["clock"] != "response")
-        .sort_values(["trial", "rank"])
-        .drop_duplicates("trial")
-        .merge(valid, on="trial")
-    )
-    return {
-        key: Histogram.merged(Histogram.from_text(text) for text in group["hdr"])
-        for key, group in _groups(chosen)
-    }
-
-
-def block_values(
-    trials: pd.DataFrame, columns: Sequence[str], baseline: str = BASELINE
-) -> dict[Key, dict[str, tuple[float, ...]]]:
-    """Return the valid blocks' values of each target and condition, by column of trials.parquet.
-
-    `ratio_to_dso` (or to another baseline) counts as a column too: the ratio within each block; and
-    so does `capacity_ratio_to_dso`, that of what a core can serve, from the CPU time of a request.
-    A block that has no such value is left out, so that the lengths may differ.
-    """
-    trials = of_targets(verdicts.counted(trials, _CONDITION))
-    valid = trials[trials["verdict"] == "ok"]
-    return {
-        (target, condition): {
-            name: tuple(_values(valid, group, condition, name, baseline)) for name in columns
-        }
-        for (target, condition), group in _groups(valid)
-    }
-
-
-def scatters_of(
-    known: Mapping[Key, Sequence[float]], baseline: str = BASELINE
-) -> dict[Condition, Scatter]:
-    """Return what the targets of each condition have in common in the scatter of their ratios.
-
-    `known` has a ratio a block. That of the baseline to itself does not count.
-    """
-    by: dict[Condition, list[Sequence[float]]] = {}
-    for (target, condition), values in known.items():
-        if target != baseline:
-            by.setdefault(condition, []).append(values)
-    return {condition: common_scatter(samples) for condition, samples in by.items()}
-
-
-def _values(
-    valid: pd.DataFrame, group: pd.DataFrame, condition: Condition, name: str, baseline: str
-) -> list[float]:
-    if name == f"ratio_to_{baseline}":
-        return _ratios(group, _baseline_rates(valid, condition, baseline), baseline)
-    if name == f"capacity_ratio_to_{baseline}":
-        of_baseline = _of_baseline(valid, condition, baseline, _CPU)
-        return (of_baseline / _per_block(group, _CPU)).dropna().tolist()
-    return _per_block(group, name).tolist()
-
-
-def _ratios(valid: pd.DataFrame, baseline_rates: pd.Series[float], baseline: str) -> list[float]:
-    """Return a target's ratio to the baseline in each block that has both.
-
-    That of an interleaved trial is to the baseline's rate in the same fractions of a second.
-    """
-    ratios = _per_block(valid, "requests_per_second") / baseline_rates
-    if baseline == BASELINE and "interleaved_ratio" in valid:
-        ratios = _per_block(valid, "interleaved_ratio").combine_first(ratios)
-    return ratios.dropna().tolist()
-
-
-def by_condition(summary: pd.DataFrame) -> Iterator[tuple[Condition, pd.DataFrame]]:
-    """Split a summary into its conditions, in its order."""
-    for key, rows in summary.groupby(_CONDITION, sort=False):
-        yield _condition(key), rows.reset_index(drop=True)
 
 
 def markdown(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
@@ -243,35 +129,19 @@ def markdown(summary: pd.DataFrame, baseline: str = BASELINE) -> str:
     return "\n".join(parts) or "No trial has ended.\n"
 
 
-def _groups(frame: pd.DataFrame) -> Iterator[tuple[Key, pd.DataFrame]]:
-    for key, group in frame.groupby(["target", *_CONDITION], sort=False):
-        target, *condition = _tuple(key)
-        yield (str(target), _condition(condition)), group
-
-
-def _condition(values: object) -> Condition:
-    workload, load, connection, tenants, popularity = _tuple(values)
-    return Condition(str(workload), str(load), str(connection), int(tenants), str(popularity))
-
-
-def _tuple(values: object) -> tuple[Any, ...]:
-    return tuple(values)  # type: ignore[arg-type]
-
-
 def _row(
     key: Key,
     group: pd.DataFrame,
-    baseline_rates: pd.Series[float],
+    ratios: Sequence[float],
     histogram: Histogram | None,
     baseline: str,
     scatter: Scatter,
 ) -> dict[str, Any]:
     valid = group[group["verdict"] == "ok"]
-    rate = geometric_interval(_per_block(valid, "requests_per_second").tolist())
-    ratios = _ratios(valid, baseline_rates, baseline)
+    rate = geometric_interval(per_block(valid, "requests_per_second").tolist())
     ratio = geometric_interval(ratios, scatter=scatter)
-    p99 = geometric_interval(_per_block(valid, "p99_ms").tolist())
-    cpu = geometric_interval(_per_block(valid, "server_cpu_us_per_request").tolist()).mid
+    p99 = geometric_interval(per_block(valid, "p99_ms").tolist())
+    cpu = geometric_interval(per_block(valid, "server_cpu_us_per_request").tolist()).mid
     sample = _sample(histogram)
     target, condition = key
     return {
@@ -282,8 +152,8 @@ def _row(
         "trials": len(valid),
         **_named("requests_per_second", rate),
         **_named(f"ratio_to_{baseline}", ratio),
-        "p50_ms": geometric_interval(_per_block(valid, "p50_ms").tolist()).mid,
-        "p90_ms": geometric_interval(_per_block(valid, "p90_ms").tolist()).mid,
+        "p50_ms": geometric_interval(per_block(valid, "p50_ms").tolist()).mid,
+        "p90_ms": geometric_interval(per_block(valid, "p90_ms").tolist()).mid,
         **_named("p99_ms", p99),
         "server_cpu_us_per_request": cpu,
         "capacity_per_core": 1e6 / cpu,
@@ -292,7 +162,7 @@ def _row(
         "errors": _errors(group),
         "verdict": _verdict(group, valid, _to_be_steady(valid, rate, ratio)),
         "offered_per_second": geometric_interval(
-            _per_block(valid, "offered_per_second").tolist()
+            per_block(valid, "offered_per_second").tolist()
         ).mid,
         "late": valid["late"].astype(float).sum(min_count=1),
         "late_worst_ms": valid["late_worst_ms"].astype(float).max(),
@@ -312,34 +182,12 @@ def _named(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.mid, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
-def _per_block(valid: pd.DataFrame, column: str) -> pd.Series[float]:
-    """One value a block, indexed by block. A block measured twice counts once.
-
-    Zero is no value: a rate, time or cost of zero was below what could be resolved.
-    """
-    known = valid[valid[column] > 0]
-    return known.groupby("block")[column].median().astype(float)
-
-
-def _baseline_rates(trials: pd.DataFrame, condition: Condition, baseline: str) -> pd.Series[float]:
-    return _of_baseline(trials, condition, baseline, "requests_per_second")
-
-
-def _of_baseline(
-    trials: pd.DataFrame, condition: Condition, baseline: str, column: str
-) -> pd.Series[float]:
-    same = (trials["verdict"] == "ok") & (trials["target"] == baseline)
-    for name, value in condition._asdict().items():
-        same &= trials[name] == value
-    return _per_block(trials[same], column)
-
-
 def _below_ceiling(
     group: pd.DataFrame, condition: Condition, ceilings: pd.DataFrame
 ) -> dict[str, float]:
     """Return what the generator can do, and which share of it a target's rate takes, by block."""
     ceiling = _ceiling_rates(ceilings, condition, str(group["runs_as"].iloc[0]))
-    rates = _per_block(group[group["verdict"] == "ok"], "requests_per_second")
+    rates = per_block(group[group["verdict"] == "ok"], "requests_per_second")
     return {
         "ceiling_per_second": geometric_interval(ceiling.tolist()).mid,
         "ceiling_share": _ratio(rates, ceiling).mid,
@@ -351,9 +199,7 @@ def _ceiling_rates(ceilings: pd.DataFrame, condition: Condition, runs_as: str) -
     same = (ceilings["verdict"] == "ok") & (
         (ceilings["runs_as"] == "client") == (runs_as == "client")
     )
-    for name, value in condition._asdict().items():
-        same &= ceilings[name] == value
-    return _per_block(ceilings[same], "requests_per_second")
+    return per_block(under(ceilings[same], condition), "requests_per_second")
 
 
 def _ratio(rates: pd.Series[float], baseline_rates: pd.Series[float]) -> Interval:
@@ -390,8 +236,8 @@ def _to_be_steady(valid: pd.DataFrame, rate: Interval, ratio: Interval) -> Inter
     """
     if _interleaved(valid):
         return ratio
-    offered = _per_block(valid, "offered_per_second")
-    return rate if offered.empty else _ratio(_per_block(valid, "requests_per_second"), offered)
+    offered = per_block(valid, "offered_per_second")
+    return rate if offered.empty else _ratio(per_block(valid, "requests_per_second"), offered)
 
 
 def _verdict(group: pd.DataFrame, valid: pd.DataFrame, rate: Interval) -> str:
@@ -416,7 +262,7 @@ def _interleaved(valid: pd.DataFrame) -> bool:
 
 
 def _order(row: dict[str, Any]) -> tuple[object, ...]:
-    condition = (_natural(str(row[name])) for name in _CONDITION)
+    condition = (_natural(str(row[name])) for name in COLUMNS)
     return (*condition, *_best_first(row), row["target"])
 
 

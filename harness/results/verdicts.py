@@ -17,6 +17,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.results.blocks import texts
+from harness.results.conditions import COLUMNS
 from harness.stats.intervals import Interval, bootstrap_interval
 from harness.stats.moderation import Scatter
 from harness.stats.self_checks import PASSED
@@ -26,24 +28,6 @@ from harness.stats.steady_state import Steadiness
 BOUND = "generator-bound"
 
 Row = dict[str, Any]
-
-
-def counted(trials: pd.DataFrame, condition: Sequence[str]) -> pd.DataFrame:
-    """Return the trials without those for which another attempt stands.
-
-    Of the valid attempts of a block the undisturbed one counts, else the last (`interference` says
-    why). `condition` names the columns that, with the target, tell trials of a block apart.
-    """
-    valid = trials["verdict"] == "ok"
-    ranked = pd.DataFrame(
-        {
-            **{name: trials[name] for name in ("block", "target", *condition)},
-            "disturbed": _texts(trials["disturbed"]) != "",
-            "attempt": -trials["attempt"].astype(float).fillna(1.0),
-        }
-    )[valid].sort_values(["disturbed", "attempt"], kind="stable")
-    best = ranked.drop_duplicates(["block", "target", *condition]).index
-    return trials[~valid | trials.index.isin(best)]
 
 
 def tested(ratios: Sequence[float], baseline: str, scatter: Scatter, *, is_baseline: bool) -> Row:
@@ -66,7 +50,6 @@ def tested(ratios: Sequence[float], baseline: str, scatter: Scatter, *, is_basel
 
 def find_differences(
     rows: Iterable[Row],
-    condition: Sequence[str],
     baseline: str,
     smallest_effect: float = SMALLEST_EFFECT,
 ) -> None:
@@ -76,7 +59,7 @@ def find_differences(
     """
 
     def of(row: Row) -> tuple[str, ...]:
-        return tuple(str(row[name]) for name in condition)
+        return tuple(str(row[name]) for name in COLUMNS)
 
     for _, table in groupby(sorted(rows, key=of), key=of):
         _find_in_table(list(table), baseline, smallest_effect)
@@ -110,15 +93,10 @@ def _as_bounds(found: Finding, *, target: bool, baseline: bool) -> Finding:
 
 def troubles(group: pd.DataFrame, valid: pd.DataFrame) -> Row:
     """Count the trials with each kind of trouble: of those that count, and all failed checks."""
-    checks = _texts(group["self_checks"])
+    checks = texts(group["self_checks"])
     return {
-        "unsteady": int((_texts(valid["steady"]) == str(Steadiness.NONE)).sum()),
-        "disturbed": int((_texts(valid["disturbed"]) != "").sum()),
+        "unsteady": int((texts(valid["steady"]) == str(Steadiness.NONE)).sum()),
+        "disturbed": int((texts(valid["disturbed"]) != "").sum()),
         "checked": int((checks != "").sum()),
         "failed_checks": int(((checks != "") & (checks != PASSED)).sum()),
     }
-
-
-def _texts(column: pd.Series) -> pd.Series:
-    """Return a column of texts without nulls."""
-    return column.where(column.notna(), "").astype(str)

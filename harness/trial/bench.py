@@ -20,8 +20,8 @@ from harness.host import interference
 from harness.host.cgroup import ProcessGroup
 from harness.host.cores import Cores
 from harness.plan.plan import Closed, Plan, Spec
+from harness.results.conditions import BASELINE
 from harness.results.rows import TrialRow
-from harness.results.summary import BASELINE
 from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.server import Server, ServerFailed, Site, free_port

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from harness.host.cgroup import ProcessGroup
-from harness.results.summary import CEILING
+from harness.results.conditions import CEILING
 from harness.target.server import Server, Site
 from harness.target.targets import Target, server_command
 from workloads import credential

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from harness.plan.interleaving import SHORTEST_S, Interleaving, Pace, interleave, pace
 from harness.plan.plan import Closed, Plan, Spec
-from harness.results.summary import BASELINE
+from harness.results.conditions import BASELINE
 from harness.trial.barrier import Barrier
 from harness.trial.outcome import Seen, Trial
 from harness.trial.prepare import Prepared

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Final
 
 from harness.plan.plan import Plan, Spec, with_mechanism
+from harness.results.conditions import BASELINE
 from harness.results.folder import ResultsFolder
 from harness.results.mechanism_cost import needed
 from harness.results.rows import MechanismRow, TrialRow
-from harness.results.summary import BASELINE
 from harness.target.targets import Target
 from harness.trial.outcome import Trial
 

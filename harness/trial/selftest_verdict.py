@@ -42,9 +42,8 @@ import pandas as pd
 
 from harness.errors import IsobenchError
 from harness.plan.plan import Closed, Plan
+from harness.results.blocks import counted
 from harness.results.rows import TrialRow
-from harness.results.summary import Condition
-from harness.results.verdicts import counted
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval
 from harness.stats.significance import SMALLEST_EFFECT, Finding, judge, paired_p
 from harness.target.targets import Target
@@ -257,7 +256,7 @@ def conclude(
     trials: pd.DataFrame,
 ) -> Outcome:
     """Make all comparisons of a finished selftest, and hold their shares against the goals."""
-    good = counted(trials[trials["verdict"] == "ok"], Condition._fields)
+    good = counted(trials[trials["verdict"] == "ok"])
     # The budget may have ended it in the middle of a comparison, which then was not made.
     made = int(trials["block"].max()) // procedure.blocks if len(trials) else 0
     comparisons: list[Compared] = []

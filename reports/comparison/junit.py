@@ -13,7 +13,7 @@ from datetime import datetime
 from xml.etree import ElementTree as ET
 
 from harness.results.compare import Compared, Comparison
-from harness.results.summary import Condition
+from harness.results.conditions import Condition
 from harness.results.thresholds import Outcome
 from reports.comparison.table import caution_lines, only_lines, row_words, rows_by_condition
 

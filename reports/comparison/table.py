@@ -17,8 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.results.compare import Compared, Comparison, change
+from harness.results.conditions import Condition
 from harness.results.format import count, duration, percent, table_markdown
-from harness.results.summary import Condition
 from harness.results.thresholds import Outcome
 from harness.stats.significance import Finding
 

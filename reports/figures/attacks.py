@@ -13,8 +13,8 @@ from matplotlib.text import Text
 from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from harness.results.conditions import Condition
 from harness.results.format import count, duration, percent
-from harness.results.summary import Condition
 from reports.figures import labels
 from reports.figures.style import (
     COLOURS,

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from harness.results.summary import by_condition
+from harness.results.conditions import by_condition
 from reports.figures.style import (
     INK,
     ROW_IN,

@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.results.format import count, duration, percent
 from harness.results.overload import overloaded
-from harness.results.summary import BASELINE, Condition, by_condition
 from reports.figures.points import Measure, Row, draw_point, name_rows, points, reach_of, share_x
 from reports.figures.style import FAINT, ROW_IN, STYLE, WIDTH_IN, Look, looks, nothing_measured
 

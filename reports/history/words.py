@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from harness.results.compare import CAPACITY, RATIO, change
+from harness.results.conditions import BASELINE
 from harness.results.history import Change, History, Run, Series, condition_words
 from harness.results.provenance import Discrepancy
-from harness.results.summary import BASELINE
 from reports.comparison.table import metric_name
 
 _HEADINGS: Final = {

@@ -11,8 +11,8 @@ from typing import ClassVar, Final, Self
 import pandas as pd
 
 from harness.results.compare import METRICS, Compared, Comparison, Measured, change, compare
+from harness.results.conditions import Condition
 from harness.results.format import count, duration, milliseconds
-from harness.results.summary import Condition
 from harness.stats.intervals import Interval, geometric_interval
 from reports.comparison import table
 from reports.figures.against import Pair, against

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Final, Self
 import pandas as pd
 from markupsafe import Markup
 
+from harness.results.blocks import block_values
+from harness.results.conditions import Condition, Key, by_condition
 from harness.results.format import connection_words, load_words
-from harness.results.summary import Condition, Key, block_values, by_condition
 from harness.stats.intervals import Interval, geometric_interval
 from reports.figures.style import looks
 from reports.section import Results, Section

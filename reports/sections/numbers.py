@@ -8,8 +8,8 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
+from harness.results.conditions import BASELINE, by_condition
 from harness.results.format import readable
-from harness.results.summary import BASELINE, by_condition
 from reports.section import Results, Section
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Self
 
+from harness.results.conditions import BASELINE
 from harness.results.manifest import Target
-from harness.results.summary import BASELINE
 from reports.figures import throughput
 from reports.section import Results, Section, Shown
 from reports.words import findings as words

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Self
 
-from harness.results.summary import histograms
+from harness.results.blocks import histograms
 from reports.figures import curves, throughput
 from reports.section import Results, Section, Shown
 

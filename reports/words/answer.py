@@ -15,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.results.format import percent, percent_range, span
-from harness.results.summary import BASELINE, WIDTH_LIMIT, Condition, by_condition
+from harness.results.summary import WIDTH_LIMIT
 from harness.stats.intervals import Interval
 from reports.scope import Scope
 from reports.words import attacks as hostility

@@ -18,8 +18,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.results.format import count, percent
-from harness.results.summary import BASELINE, Condition, by_condition
 
 SAFE = "harache"
 """The target that the others' safety is compared with; `BASELINE` is the one for speed."""

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from harness.results.conditions import BASELINE
 from harness.results.format import NONE, duration
 from harness.results.mechanism_cost import LIMIT, WORKLOAD, Amount, Explanation, Part
-from harness.results.summary import BASELINE
 from reports.words import costs as bare_costs
 
 Phase = tuple[str, float]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.results.format import count, duration, load_words, milliseconds, percent, percent_range
 from harness.results.overload import overloaded
-from harness.results.summary import BASELINE, Condition, by_condition
 from reports.scope import Scope
 from reports.words import certainty
 

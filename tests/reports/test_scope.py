@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.results.summary import Condition
+from harness.results.conditions import Condition
 from reports.scope import Scope
 
 CLOSE = Condition("hello", "closed:8", "close", 10, "uniform")

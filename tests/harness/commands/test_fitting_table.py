@@ -3,8 +3,8 @@
 import pytest
 
 from harness.commands.fitting_table import CPU, P99, RATE, RATIO, Figures, draw, told_apart
+from harness.results.conditions import Condition
 from harness.results.format import NONE
-from harness.results.summary import Condition
 
 CLOSE = Condition("hello", "closed:8", "close", 10, "uniform")
 KEPT = CLOSE._replace(connection="keep-alive")

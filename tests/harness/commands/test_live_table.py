@@ -10,8 +10,8 @@ from rich.console import Console
 from harness.commands.live_table import LiveTable, Tally, conditions, fit
 from harness.commands.signals import Interrupted
 from harness.plan.plan import PROBE_BLOCK, Closed, Plan, Spec
+from harness.results.blocks import block_values
 from harness.results.folder import ResultsFolder
-from harness.results.summary import block_values
 from harness.terminal import can_redraw
 from tests.harness.bench import Bench
 from tests.harness.folders import NEW, write_folder

@@ -13,7 +13,7 @@ from scipy import stats
 
 from harness.plan.interleaving import Interleaving, interleave, pace
 from harness.plan.stopping import is_precise
-from harness.results.summary import Condition, Key
+from harness.results.conditions import Condition, Key
 from harness.stats.interleaved import Portions, local_ratio
 from harness.stats.intervals import Interval, geometric_interval
 

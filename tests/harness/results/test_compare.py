@@ -21,9 +21,9 @@ from harness.results.compare import (
     compare,
     refuse_broken,
 )
+from harness.results.conditions import Condition
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
-from harness.results.summary import Condition
 from harness.results.thresholds import Bound, parse_bound
 from harness.stats.significance import Finding
 from tests.harness.folders import BASE, NEW, RATES, write_folder

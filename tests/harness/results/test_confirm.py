@@ -5,6 +5,7 @@ import math
 import pytest
 
 from harness.errors import IsobenchError
+from harness.results.conditions import Condition
 from harness.results.confirm import (
     Confirmation,
     Failed,
@@ -16,7 +17,6 @@ from harness.results.confirm import (
     sign_of_itself,
     signs_of_host,
 )
-from harness.results.summary import Condition
 from harness.results.thresholds import Bound
 from harness.stats.intervals import Interval
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from harness.plan.plan import Knee, Plan, Sweep
+from harness.results.conditions import portions_apart
 from harness.results.folder import ResultsFolder
 from harness.results.load_curve import Point, Swept, generator_bound, sweeps
-from harness.results.summary import portions_apart
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 

@@ -13,15 +13,10 @@ import pytest
 
 from harness.results import schema
 from harness.results.cautions import cautions
+from harness.results.conditions import Condition, by_condition
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
-from harness.results.summary import (
-    Condition,
-    by_condition,
-    columns,
-    histograms,
-    summarise,
-)
+from harness.results.summary import columns, summarise
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import geometric_interval
 from tests.harness.folders import ROW
@@ -185,21 +180,6 @@ def latency_rows(trial: TrialRow, values_us: Sequence[float], clock: str) -> dic
     more = {"connection": trial.connection, "block": trial.block, "clock": clock}
     facts = {"count": histogram.count, "min_us": 1.0, "max_us": 2.0, "hdr": histogram.to_text()}
     return {**same, **more, **facts}
-
-
-def test_histograms_merge_good_trials_and_prefer_response_time() -> None:
-    rows = [row("dso", 0, 10), row("dso", 1, 10), void("dso", 2)]
-    latency: pd.DataFrame = schema.to_table(
-        "latency",
-        [
-            latency_rows(rows[0], [10.0], "service"),
-            latency_rows(rows[0], [1000.0], "response"),
-            latency_rows(rows[1], [20.0], "service"),
-            latency_rows(rows[2], [30.0], "service"),
-        ],
-    ).to_pandas()
-    merged = histograms(frame(rows), latency)
-    assert merged[("dso", CONDITION)].values_us.tolist() == [20, 1000]
 
 
 def test_p999_needs_a_large_sample() -> None:

@@ -13,11 +13,10 @@ import pytest
 from harness.results import schema, verdicts
 from harness.results.cautions import cautions, failed_checks
 from harness.results.rows import TrialRow
-from harness.results.summary import histograms, summarise
+from harness.results.summary import summarise
 from harness.stats.significance import Finding
-from tests.harness.results.test_summary import CONDITION, NO_LATENCY, latency_rows, only, row, void
+from tests.harness.results.test_summary import NO_LATENCY, only, row
 
-CONDITIONS = list(CONDITION._fields)
 WEATHER = (1.0, 0.98, 1.02, 0.99, 1.01, 1.03, 0.97, 1.0)
 
 
@@ -87,7 +86,7 @@ def test_a_lower_bound_shows_only_what_it_can(bound: tuple[str, ...], found: str
     for one in rows:
         if one["target"] in bound:
             one["verdict"] = "generator-bound"
-    verdicts.find_differences(rows, CONDITIONS, "dso")
+    verdicts.find_differences(rows, "dso")
     assert {one["target"]: one["difference"] for one in rows} == {"dso": "", "fast": found}
 
 
@@ -97,51 +96,6 @@ def test_bounds_keep_lower_for_those_below_a_bound() -> None:
 
 
 DISTURBED = "others took 40% of the server's core"
-
-
-def again(first: str, second: str) -> pd.DataFrame:
-    return frame(
-        [
-            row("dso", 1, 10.0, disturbed=first),
-            row("dso", 1, 20.0, trial="/2", attempt=2, disturbed=second),
-            row("dso", 2, 30.0, disturbed=""),
-            void("cgi", 1),
-        ]
-    )
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "rate", "left"),
-    [
-        (DISTURBED, "", 20.0, 0),
-        (DISTURBED, DISTURBED, 20.0, 1),
-        ("", DISTURBED, 10.0, 0),
-    ],
-)
-def test_the_undisturbed_attempt_counts_else_the_last(
-    first: str, second: str, rate: float, left: int
-) -> None:
-    trials = again(first, second)
-    counted = verdicts.counted(trials, CONDITIONS)
-    assert counted["requests_per_second"].tolist()[:2] == [rate, 30.0]
-    assert len(counted) == 3  # the void trial is still there
-    assert verdicts.counted(counted, CONDITIONS).equals(counted)
-    summary = summarise(trials, NO_LATENCY)
-    assert only(summary, "dso")["trials"] == 2
-    assert only(summary, "dso")["disturbed"] == left
-    assert only(summary, "dso")["verdict"] == "noisy"
-
-
-def test_latencies_are_of_the_attempt_that_counts() -> None:
-    rows = [
-        row("dso", 1, 10.0, disturbed=DISTURBED),
-        row("dso", 1, 10.0, trial="/2", attempt=2, disturbed=""),
-    ]
-    latency: pd.DataFrame = schema.to_table(
-        "latency",
-        [latency_rows(one, [us], "service") for one, us in zip(rows, (10.0, 20.0), strict=True)],
-    ).to_pandas()
-    assert histograms(frame(rows), latency)[("dso", CONDITION)].values_us.tolist() == [20]
 
 
 def test_a_fifth_of_the_blocks_disturbed_is_noisy_and_said() -> None:

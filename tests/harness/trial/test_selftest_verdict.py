@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.summary import Condition
+from harness.results.conditions import Condition
 from harness.stats.significance import Finding
 from harness.target.targets import Target
 from harness.trial.selftest_verdict import (

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from harness.results.blocks import histograms
 from harness.results.folder import ResultsFolder
-from harness.results.summary import histograms
 from reports.figures import curves, style, throughput
 
 MakeFolder = Callable[..., Path]
