@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import Modes, Module, Peers, Report, split
+from harness.cli import options
+from harness.cli.options import Modes, Module, Peers, Report, absolute, drawn, split_or, targets
 from harness.commands import completion
 
 
@@ -25,22 +25,11 @@ def attack(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Three contrasting modes only, less than a minute.")
+        bool, options.quick("Three contrasting modes only, less than a minute.")
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Seed of the order of attacks.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A new folder, or that of an earlier run, to extend its report. "
-            "Default: results/<run-id>.",
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Continue interrupted attacks.")
-    ] = None,
+    seed: Annotated[int | None, options.seed("the order of attacks")] = None,
+    out: Annotated[Path | None, options.folder()] = None,
+    resume: Annotated[Path | None, options.resume("interrupted attacks")] = None,
     report: Report = True,
 ) -> None:
     """Run every attack against every mode, and show what each mode stops.
@@ -53,13 +42,13 @@ def attack(
     if resume is not None:
         attack_run.resume(resume, report=report)
         return
-    names = attack_run.QUICK_TARGETS if quick else session.every_target()
+    usual = quick and modes is None
     attack_run.start(
-        names if modes is None else split(modes),
+        attack_run.QUICK_TARGETS if usual else targets(modes),
         modes is not None,
-        () if attacks is None else split(attacks),
-        secrets.randbelow(2**31) if seed is None else seed,
+        split_or(attacks, ()),
+        drawn(seed),
         out,
-        session.Products(peers, tuple(path.resolve() for path in module or ())),
+        session.Products(peers, absolute(module)),
         report=report,
     )

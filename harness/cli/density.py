@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import Modes, Peers, split
+from harness.cli import options
+from harness.cli.options import Modes, Peers, Seed, drawn, split, targets
 from harness.terminal import Terminal
 
 
@@ -49,25 +49,13 @@ def density(
             "Default: 10m; with --quick 150s.",
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer tenants, less precise.")] = False,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A new folder, or that of an earlier run, to extend its report. "
-            "Default: results/density-<run-id>.",
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Continue an interrupted study.")
-    ] = None,
+    quick: Annotated[bool, options.quick("Fewer tenants, less precise.")] = False,
+    seed: Seed = None,
+    out: Annotated[Path | None, options.folder("density-")] = None,
+    resume: Annotated[Path | None, options.resume("an interrupted study")] = None,
 ) -> None:
     """Measure throughput, memory and cold starts against the number of tenants."""
     from harness.commands import density as command
-    from harness.commands import run as session
     from harness.density import procedure as plan
     from harness.plan import stopping
 
@@ -82,7 +70,7 @@ def density(
         seconds=usual.seconds if seconds is None else seconds,
         cold=usual.cold if cold is None else cold,
         budget_s=usual.budget_s if budget is None else stopping.parse_span(budget, "--budget"),
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+        seed=drawn(seed),
     )
-    names = session.every_target() if modes is None else split(modes)
+    names = targets(modes)
     command.start(procedure, names, modes is not None, peers, out, Terminal())

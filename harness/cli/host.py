@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import Modes, Module, split
+from harness.cli import options
+from harness.cli.options import Modes, Module, Seed, absolute, drawn, split_or
 from harness.terminal import Terminal
 
 
@@ -26,13 +26,12 @@ def doctor(
     """Show which modes this host can run, what the others need, and what harms measurements."""
     from harness.commands import doctor as command
 
-    modules = [path.resolve() for path in module or ()]
-    command.start(None if modes is None else split(modes), modules, watch, Terminal())
+    command.start(split_or(modes, None), absolute(module), watch, Terminal())
 
 
 def selftest(
     quick: Annotated[
-        bool, typer.Option("--quick", help="About a minute: fewer comparisons, less certain.")
+        bool, options.quick("About a minute: fewer comparisons, less certain.")
     ] = False,
     disturb: Annotated[
         bool,
@@ -40,13 +39,8 @@ def selftest(
             "--disturb", help="Meanwhile take half of the server's core in bursts of 0.1 to 2 s."
         ),
     ] = False,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A new folder. Default: results/selftest-<run-id>."),
-    ] = None,
+    seed: Seed = None,
+    out: Annotated[Path | None, options.new_folder("selftest-")] = None,
 ) -> None:
     """Test the harness itself: false alarms between equal targets, and known differences found."""
     from harness.commands import selftest
@@ -54,5 +48,4 @@ def selftest(
 
     usual = selftest_verdict.QUICK if quick else selftest_verdict.Procedure()
     procedure = replace(usual, disturbed=disturb)
-    chosen = secrets.randbelow(2**31) if seed is None else seed
-    selftest.start(procedure, chosen, out, Terminal())
+    selftest.start(procedure, drawn(seed), out, Terminal())

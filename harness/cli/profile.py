@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import Modes, split
+from harness.cli import options
+from harness.cli.options import Modes, Seed, drawn, targets
 from harness.commands import completion
 from harness.terminal import Terminal
 
@@ -29,22 +29,12 @@ def profile(
             metavar="N", min=10, help="Requests to each target; fewer if it is slow. Default: 300."
         ),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(metavar="N", min=0, help="Seed of every random choice.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="About a minute, less precise.")] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="A new folder, or that of an earlier run, to extend its report. "
-            "Default: results/profile-<run-id>.",
-        ),
-    ] = None,
+    seed: Seed = None,
+    quick: Annotated[bool, options.quick("About a minute, less precise.")] = False,
+    out: Annotated[Path | None, options.folder("profile-")] = None,
 ) -> None:
     """Show where the time of a request goes in each mode: phases, system calls, traces."""
     from harness.commands import profile as profiling
-    from harness.commands import run as session
     from harness.profile import profiler
     from harness.trial import stamping_overhead
 
@@ -54,8 +44,8 @@ def profile(
         workload=workload,
         tenants=tenants,
         requests=usual.requests if requests is None else requests,
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+        seed=drawn(seed),
     )
     comparison = stamping_overhead.QUICK if quick else stamping_overhead.Comparison()
-    names = session.every_target() if modes is None else split(modes)
+    names = targets(modes)
     profiling.start(procedure, comparison, names, modes is not None, out, Terminal())

@@ -7,19 +7,30 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import split
+from harness.cli import options
+from harness.cli.options import split, split_or
 from harness.terminal import Terminal
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
+Base = Annotated[
+    Path, typer.Argument(metavar="BASE", help="Results folder from before the change.")
+]
+New = Annotated[Path, typer.Argument(metavar="NEW", help="Results folder from after the change.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Compare even runs made on different machines.")
+]
+ToFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
+]
 
 
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    folder: Folder,
     against: Annotated[
         Path | None,
         typer.Option(metavar="BASE", help="An earlier run to set beside it, as compare does."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Compare even runs made on different machines.")
-    ] = False,
+    force: Force = False,
 ) -> None:
     """Regenerate the report of a results folder."""
     from harness.commands import report as command
@@ -28,12 +39,8 @@ def report(
 
 
 def compare(
-    base: Annotated[
-        Path, typer.Argument(metavar="BASE", help="Results folder from before the change.")
-    ],
-    new: Annotated[
-        Path, typer.Argument(metavar="NEW", help="Results folder from after the change.")
-    ],
+    base: Base,
+    new: New,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,36 +55,26 @@ def compare(
             metavar="M,M", help="Metrics, named as in summary.csv. Default: the five main ones."
         ),
     ] = None,
-    smallest_effect: Annotated[
-        str, typer.Option(metavar="P%", help="Treat a smaller change as none.")
-    ] = "3%",
-    force: Annotated[
-        bool, typer.Option("--force", help="Compare even runs made on different machines.")
-    ] = False,
+    smallest_effect: Annotated[str, options.smallest_effect()] = "3%",
+    force: Force = False,
     form: Annotated[
         str,
         typer.Option(
             "--format", metavar="F", help="Output format: table, markdown, csv, junit or github."
         ),
     ] = "table",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
-    ] = None,
+    out: ToFile = None,
 ) -> None:
     """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
     from harness.commands import compare as command
 
-    metrics = None if metric is None else split(metric)
+    metrics = split_or(metric, None)
     command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
 
 
 def confirm(
-    base: Annotated[
-        Path, typer.Argument(metavar="BASE", help="Results folder from before the change.")
-    ],
-    new: Annotated[
-        Path, typer.Argument(metavar="NEW", help="Results folder from after the change.")
-    ],
+    base: Base,
+    new: New,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(metavar="BOUND", help="As in compare: what fails is measured again."),
@@ -97,9 +94,7 @@ def confirm(
     rounds: Annotated[
         int, typer.Option(metavar="N", min=3, max=100, help="How often each is measured again.")
     ] = 6,
-    smallest_effect: Annotated[
-        str, typer.Option(metavar="P%", help="Treat a smaller change as none.")
-    ] = "3%",
+    smallest_effect: Annotated[str, options.smallest_effect()] = "3%",
     selftest: Annotated[
         Path | None,
         typer.Option(
@@ -117,9 +112,7 @@ def confirm(
     form: Annotated[
         str, typer.Option("--format", metavar="F", help="Output format: text, markdown or github.")
     ] = "text",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
-    ] = None,
+    out: ToFile = None,
 ) -> None:
     """Compare two runs, and measure again what fails a bound before it fails the build.
 
@@ -175,21 +168,19 @@ def history(
     """Show all runs below folders in one page: metrics over time, changes of level marked."""
     from harness.commands import history as command
 
-    metrics = None if metric is None else split(metric)
+    metrics = split_or(metric, None)
     command.start(folders, metrics, split(series), form, out)
 
 
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    folder: Folder,
     form: Annotated[
         str, typer.Option("--format", metavar="F", help="Output format: pyperf.")
     ] = "pyperf",
     metric: Annotated[
         str, typer.Option(metavar="M", help="Metric to export; a rate becomes its inverse, a time.")
     ] = "requests_per_second",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write to FILE instead of the terminal.")
-    ] = None,
+    out: ToFile = None,
 ) -> None:
     """Write a run in another tool's format: for pyperf stats and pyperf compare_to."""
     from harness.commands import export as command
@@ -198,7 +189,7 @@ def export(
 
 
 def bundle(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")],
+    folder: Folder,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The archive. Default: isobench-<run-id>.tar.gz."),
@@ -212,10 +203,7 @@ def bundle(
 
 def replay(
     archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What isobench bundle wrote.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A new folder. Default: results/replay-<run-id>."),
-    ] = None,
+    out: Annotated[Path | None, options.new_folder("replay-")] = None,
 ) -> None:
     """Repeat the run of a bundle here, and set it beside the original."""
     from harness.commands import replay as command

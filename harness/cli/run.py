@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness.cli.options import REPORT, Modes, Module, Peers, split
+from harness.cli import options
+from harness.cli.options import Modes, Module, Peers, Tenants, absolute, drawn, split, targets
 from harness.commands import completion
 from harness.errors import IsobenchError
 from harness.terminal import Terminal
@@ -90,12 +90,7 @@ def run(
             rich_help_panel=EXTENT,
         ),
     ] = None,
-    smallest_effect: Annotated[
-        str,
-        typer.Option(
-            metavar="P%", help="Treat a smaller difference as none.", rich_help_panel=EXTENT
-        ),
-    ] = "3%",
+    smallest_effect: Annotated[str, options.smallest_effect("difference", EXTENT)] = "3%",
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -104,7 +99,7 @@ def run(
             rich_help_panel=EXTENT,
         ),
     ] = None,
-    tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 10,
+    tenants: Tenants = 10,
     popularity: Annotated[
         str, typer.Option(metavar="P", help="How requests spread over tenants: uniform, or zipf:S.")
     ] = "uniform",
@@ -154,29 +149,11 @@ def run(
             rich_help_panel=METHOD,
         ),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", min=0, help="Seed of every random choice.", rich_help_panel=METHOD
-        ),
-    ] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="About a minute, less precise.", rich_help_panel=EXTENT)
-    ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="A new folder. Default: results/<run-id>.", rich_help_panel=RESULTS
-        ),
-    ] = None,
-    report: Annotated[
-        bool,
-        typer.Option("--report/--no-report", help=REPORT, rich_help_panel=RESULTS),
-    ] = True,
-    resume: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Continue an interrupted run.", rich_help_panel=RESULTS),
-    ] = None,
+    seed: Annotated[int | None, options.seed(heading=METHOD)] = None,
+    quick: Annotated[bool, options.quick("About a minute, less precise.", EXTENT)] = False,
+    out: Annotated[Path | None, options.new_folder("", RESULTS)] = None,
+    report: Annotated[bool, options.report(RESULTS)] = True,
+    resume: Annotated[Path | None, options.resume("an interrupted run", RESULTS)] = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -192,14 +169,7 @@ def run(
             metavar="PORT", help="With --target: the port of its probe.", rich_help_panel=ELSEWHERE
         ),
     ] = 8081,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="The key that the hosts share; serve makes it.",
-            rich_help_panel=ELSEWHERE,
-        ),
-    ] = None,
+    key: Annotated[Path | None, options.key(ELSEWHERE)] = None,
     generators: Annotated[
         int,
         typer.Option(
@@ -274,7 +244,7 @@ def run(
         modes, slices, page = served.target.name, "off", False
     usual, cautions = usual_client() if client is None else (client, ())
     chosen = matrix.Plan(
-        targets=session.every_target() if modes is None else split(modes),
+        targets=targets(modes),
         workloads=tuple(dict.fromkeys(catalog.find(name).name for name in split(workload))),
         loads=loads,
         connections=split(connection),
@@ -286,7 +256,7 @@ def run(
         client=usual,
         cross_check=cross_check,
         smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
-        seed=secrets.randbelow(2**31) if seed is None else seed,
+        seed=drawn(seed),
         page=matrix.PAGE if page and modes is None and workload == matrix.HELLO else None,
     )
     wanted = extent.Wanted(
@@ -301,7 +271,7 @@ def run(
     if target is not None:
         run_remote.start(plan, hosts, served, out, Terminal())
         return
-    products = session.Products(peers, tuple(path.resolve() for path in module or ()))
+    products = session.Products(peers, absolute(module))
     usual_run = modes is None and workload == matrix.HELLO and not quick
     made_of = usual_run if mechanisms is None else mechanisms
     session.start(

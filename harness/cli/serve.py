@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Key
+from harness.cli.options import Key, Tenants, Workers
 from harness.commands import completion
 from harness.terminal import Terminal
 
@@ -21,8 +21,8 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
     ] = 8080,
-    tenants: Annotated[int, typer.Option(metavar="N", help="Number of tenants.")] = 3,
-    workers: Annotated[int, typer.Option(metavar="N", help="Number of workers.")] = 4,
+    tenants: Tenants = 3,
+    workers: Workers = 4,
     host: Annotated[
         str, typer.Option(metavar="ADDR", help="Address to listen on; 0.0.0.0: all of them.")
     ] = "127.0.0.1",
