@@ -216,6 +216,7 @@ def run(
     from harness.commands import run as session
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
+    from harness.plan.loads import parse_load, workers_for
     from harness.results import thresholds
     from harness.trial.generator import usual_client
     from workloads import catalog
@@ -223,7 +224,7 @@ def run(
     if resume is not None:
         session.resume(resume, Terminal(), otel, report=report)
         return
-    loads = tuple(dict.fromkeys(matrix.parse_load(text) for text in split(load)))
+    loads = tuple(dict.fromkeys(parse_load(text) for text in split(load)))
     if target is not None:
         from harness.commands import run_remote
 
@@ -250,7 +251,7 @@ def run(
         connections=split(connection),
         tenants=tenants,
         popularity=popularity,
-        workers=matrix.workers_for(loads) if workers is None else workers,
+        workers=workers_for(loads) if workers is None else workers,
         outstanding=outstanding,
         code_cache=code_cache,
         client=usual,

@@ -15,7 +15,8 @@ from harness.commands.folder import Ground, Host, argv, new_manifest, new_run_id
 from harness.commands.run import check_words, conclude
 from harness.errors import IsobenchError
 from harness.host import fingerprint
-from harness.plan.plan import Plan, Sweep
+from harness.plan.loads import Sweep
+from harness.plan.plan import Plan
 from harness.progress import Display
 from harness.results.folder import ResultsFolder
 from harness.target.remote_probe import RemoteProbe, Served

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from harness.plan.extent import USUAL
 from harness.plan.interleaving import SHORTEST_S
-from harness.plan.plan import Sweep
+from harness.plan.loads import Sweep
 from harness.plan.stopping import FIRST_LOOK
 from harness.results.conditions import BASELINE
 from harness.results.format import percent

@@ -22,7 +22,8 @@ from harness.neighbour import limits
 from harness.neighbour.effort import Effort, Series
 from harness.neighbour.noise_source import Made, NoiseSource, NoiseSourceFailed
 from harness.neighbour.noises import ALONE, EVERY, Noise
-from harness.plan.plan import Closed, Load, Open, Plan, Spec
+from harness.plan.loads import Closed, Load, Open
+from harness.plan.plan import Plan, Spec
 from harness.results.rows import NeighbourRow
 from harness.stats.histogram import Histogram
 from harness.target.run_resources import RunResources

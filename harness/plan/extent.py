@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from harness.plan.interleaving import SHORTEST_S
-from harness.plan.plan import Closed, Plan
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan
 from harness.plan.stopping import MOST_BLOCKS
 
 

@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import math
 import random
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from harness.errors import IsobenchError
+from harness.plan import refusals
+from harness.plan.loads import (
+    DEFAULT_WORKERS,
+    Closed,
+    Knee,
+    Load,
+    Portion,
+    Sweep,
+    parse_load,
+    read_knee,
+)
 from harness.results.conditions import BASELINE
 from harness.stats.significance import SMALLEST_EFFECT
 
 CONNECTIONS = ("close", "keep-alive")
 CLIENTS = ("compiled", "lean", "fasthttp")
-SCHEDULES = ("poisson", "uniform")
-DEFAULT_WORKERS = 8
 DEFAULT_OUTSTANDING = 64
 """How many requests of an open load are on their way at once, where each has a connection."""
-LOWEST_RATE, HIGHEST_RATE = 0.001, 1_000_000.0
 CEILING_SECONDS, CEILING_WARMUP = 0.5, 0.25
 PROBE_SECONDS, PROBE_WARMUP = 0.5, 0.2
 MOST_TOGETHER = 24
@@ -43,75 +50,6 @@ MECHANISM_SHARE = 0.4
 """Of the seconds of other trials: some 20 s of a run of all modes, a twelfth of its budget."""
 PROBE_BLOCK = 0
 """The block of the trials that look for a knee; those that count are numbered from 1."""
-
-_CLOSED = re.compile(r"closed:([1-9]\d*)")
-_OPEN = re.compile(r"open:(\d+(?:\.\d+)?)(?::([a-z]+))?")
-
-
-@dataclass(frozen=True)
-class Closed:
-    """A closed load: `users` users, each of whom sends when it has its answer."""
-
-    users: int
-
-    def __str__(self) -> str:
-        return f"closed:{self.users}"
-
-
-@dataclass(frozen=True)
-class Open:
-    """An open load: `rate` requests a second are sent, whether others were answered or not.
-
-    `schedule` says how they follow each other: `poisson`, as those of many people who do not know
-    of each other, or `uniform`, evenly.
-    """
-
-    rate: float
-    schedule: str = "poisson"
-
-    def __str__(self) -> str:
-        return f"open:{self.rate:.15g}" + (
-            "" if self.schedule == "poisson" else f":{self.schedule}"
-        )
-
-
-@dataclass(frozen=True)
-class Portion(Open):
-    """An open load at `percent` percent of a target's knee: its `rate` is the target's own."""
-
-    percent: int = 0
-
-    def __str__(self) -> str:
-        return f"open:{self.percent}%"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Open loads at several percentages of each target's knee, which the run finds first."""
-
-    percents: ClassVar[tuple[int, ...]] = (20, 50, 80, 95)
-
-    def __str__(self) -> str:
-        return "sweep"
-
-
-Load = Closed | Open
-
-
-@dataclass(frozen=True)
-class Knee:
-    """The closed load beyond which more users bring no more answers; see `sweep`.
-
-    `rate` is the best one seen, in requests per second, 0 where nothing could be measured; `users`
-    the fewest that came close to it; `curve` has the rate by number of users.
-    """
-
-    target: str
-    workload: str
-    connection: str
-    users: int
-    rate: float
-    curve: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,84 +121,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
-        for name in ("targets", "workloads", "loads", "connections"):
-            if not getattr(self, name):
-                raise IsobenchError(
-                    f"no {name} are chosen", hint="name at least one, or omit the option"
-                )
-        self._refuse_starvation()
-        self._refuse_open_load_of_other_client()
-        if self.cross_check and not any(isinstance(load, Closed) for load in self.loads):
-            raise IsobenchError(
-                f"{self.cross_check} can generate closed loads only, and this run has none",
-                hint="add one, such as --load closed:8, or omit --cross-check",
-            )
-        self._refuse_meaningless_precision()
-        counts = {name: getattr(self, name) for name in ("blocks", "tenants", "workers")}
-        wrong = [name for name, count in counts.items() if count < 1]
-        wrong += ["outstanding"] if self.bound("close") < 1 else []
-        wrong += [] if self.seconds > 0 and math.isfinite(self.seconds) else ["seconds"]
-        if wrong:
-            raise IsobenchError(
-                f"{' and '.join(wrong)} must be above zero, and finite",
-                hint=f"omit --{wrong[0]} to use its default",
-            )
-        self._refuse_meaningless_slices()
-
-    def _refuse_starvation(self) -> None:
-        if "keep-alive" not in self.connections:
-            return
-        users = max((load.users for load in self.loads if isinstance(load, Closed)), default=0)
-        if users > self.workers:
-            raise IsobenchError(
-                f"with keep-alive, {users} users starve on {self.workers} workers: "
-                "a worker serves one connection until it closes",
-                hint=f"use --workers {users}, fewer users, or --connection close",
-            )
-        if any(isinstance(load, Open | Sweep) for load in self.loads) and (
-            self.bound("keep-alive") > self.workers
-        ):
-            raise IsobenchError(
-                f"with keep-alive, {self.outstanding} outstanding requests starve on "
-                f"{self.workers} workers: a worker serves one connection until it closes",
-                hint=f"use --outstanding {self.workers}, more workers, or --connection close",
-            )
-
-    def _refuse_open_load_of_other_client(self) -> None:
-        if self.client == "fasthttp" and any(isinstance(load, Open | Sweep) for load in self.loads):
-            raise IsobenchError(
-                f"the client {self.client} cannot send at intended times, as an open load requires",
-                hint="use --client lean, or closed loads only",
-            )
-
-    def _refuse_meaningless_precision(self) -> None:
-        shares = [share for share in (self.precision, self.smallest_effect) if share is not None]
-        if not all(0 < share < 1 for share in shares) or not (self.budget_s or 1) > 0:
-            raise IsobenchError(
-                "--precision and --smallest-effect must be between 0 and 100%, and --budget "
-                "above zero",
-                hint="write them like --precision 3%, --smallest-effect 3%, --budget 10m",
-            )
-        if self.precision and not any(isinstance(load, Closed) for load in self.loads):
-            raise IsobenchError(
-                "--precision needs a closed load: an open load's rate is given, not measured",
-                hint="add a closed load, such as --load closed:8, or use --budget or --blocks",
-            )
-
-    def _refuse_meaningless_slices(self) -> None:
-        if self.slice_s is None:
-            return
-        if not 0.005 <= self.slice_s <= self.seconds:
-            raise IsobenchError(
-                f"slices of {self.slice_s * 1000:g} ms: they must take at least 5 ms, and at "
-                "most the measured time",
-                hint="use --slices 20ms, or omit it; --slices off measures each target alone",
-            )
-        if self.client == "fasthttp":
-            raise IsobenchError(
-                f"the client {self.client} cannot be interleaved",
-                hint="use --slices off, or another client",
-            )
+        refusals.check(self)
 
     @property
     def open_ended(self) -> bool:
@@ -388,7 +249,7 @@ class Plan:
         try:
             lists = {name: tuple(content[name]) for name in ("targets", "workloads", "connections")}
             loads = tuple(parse_load(text) for text in content["loads"])
-            knees = tuple(_knee(fields) for fields in content.get("knees", ()))
+            knees = tuple(read_knee(fields) for fields in content.get("knees", ()))
             ceilings = tuple(content.get("ceilings", ()))
             given = {**content, **lists, "loads": loads, "knees": knees, "ceilings": ceilings}
             given["mechanisms"] = tuple(content.get("mechanisms", ()))
@@ -403,42 +264,3 @@ class Plan:
 def with_mechanism(name: str) -> str:
     """Return the name of the server that does a mechanism besides."""
     return f"{BASELINE}+{name}"
-
-
-def _knee(fields: Mapping[str, Any]) -> Knee:
-    curve = tuple((int(users), float(rate)) for users, rate in fields["curve"])
-    return Knee(**{**fields, "curve": curve})
-
-
-def parse_load(text: str) -> Load | Sweep:
-    """Read a load: `closed:8`, `open:500`, `open:500:uniform` or `sweep`. Raises IsobenchError."""
-    if text == str(Sweep()):
-        return Sweep()
-    if match := _CLOSED.fullmatch(text):
-        return Closed(int(match[1]))
-    if match := _OPEN.fullmatch(text):
-        return _open(float(match[1]), match[2] or "poisson")
-    raise IsobenchError(
-        f"{text!r} is not a load",
-        hint="write closed:N for N users, such as closed:8, or open:R for R requests a second, "
-        "such as open:500 or open:500:uniform, or sweep",
-    )
-
-
-def _open(rate: float, schedule: str) -> Open:
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        raise IsobenchError(
-            f"{rate:g} requests a second cannot be offered",
-            hint=f"choose a rate from {LOWEST_RATE:g} to {HIGHEST_RATE:,.0f}, such as open:500",
-        )
-    if schedule not in SCHEDULES:
-        raise IsobenchError(
-            f"unknown schedule {schedule!r}", hint=f"choose one of {', '.join(SCHEDULES)}"
-        )
-    return Open(rate, schedule)
-
-
-def workers_for(loads: Iterable[Load | Sweep]) -> int:
-    """Return how many workers a pool has unless told otherwise: as many as there are users."""
-    wanted = (load.users if isinstance(load, Closed) else DEFAULT_WORKERS for load in loads)
-    return max(wanted, default=DEFAULT_WORKERS)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.plan import Closed
+from harness.plan.loads import Closed
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes

@@ -19,7 +19,8 @@ import numpy as np
 from harness.host import interference
 from harness.host.cgroup import ProcessGroup
 from harness.host.cores import Cores
-from harness.plan.plan import Closed, Plan, Spec
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan, Spec
 from harness.results.conditions import BASELINE
 from harness.results.rows import TrialRow
 from harness.target import probes

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.plan.interleaving import SHORTEST_S, Interleaving, Pace, interleave, pace
-from harness.plan.plan import Closed, Plan, Spec
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan, Spec
 from harness.results.conditions import BASELINE
 from harness.trial.barrier import Barrier
 from harness.trial.outcome import Seen, Trial

@@ -34,7 +34,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import IsobenchError
-from harness.plan.plan import Closed, Plan, Spec
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan, Spec
 from harness.results.rows import CrosscheckRow
 
 TOOLS = ("wrk",)

@@ -22,7 +22,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
-from harness.plan.plan import PROBE_BLOCK, Closed, Knee, Plan, Spec, Sweep
+from harness.plan.loads import Closed, Knee, Sweep
+from harness.plan.plan import PROBE_BLOCK, Plan, Spec
 from harness.trial.bench import Bench
 from harness.trial.outcome import Trial
 from harness.trial.runner import Watcher

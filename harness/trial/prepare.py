@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.plan.plan import Open, Plan, Spec
+from harness.plan.loads import Open
+from harness.plan.plan import Plan, Spec
 from harness.results.rows import TrialRow
 from harness.target import randomization
 from harness.target.targets import Target

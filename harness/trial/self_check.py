@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.plan.plan import Closed
+from harness.plan.loads import Closed
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks
 from harness.target.targets import PEER

@@ -41,7 +41,8 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import IsobenchError
-from harness.plan.plan import Closed, Plan
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan
 from harness.results.blocks import counted
 from harness.results.rows import TrialRow
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval

@@ -12,7 +12,8 @@ from typing import Final
 
 from harness.errors import IsobenchError
 from harness.host.cores import Cores
-from harness.plan.plan import Closed, Plan
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan
 from harness.stats.intervals import Interval, ratio_interval
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from harness.commands.live_table import LiveTable, Tally, conditions, fit
 from harness.commands.signals import Interrupted
-from harness.plan.plan import PROBE_BLOCK, Closed, Plan, Spec
+from harness.plan.loads import Closed
+from harness.plan.plan import PROBE_BLOCK, Plan, Spec
 from harness.results.blocks import block_values
 from harness.results.folder import ResultsFolder
 from harness.terminal import can_redraw

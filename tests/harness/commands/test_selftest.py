@@ -12,7 +12,8 @@ from rich.console import Console
 from harness import cli
 from harness.commands import selftest
 from harness.errors import IsobenchError
-from harness.plan.plan import Closed, Spec
+from harness.plan.loads import Closed
+from harness.plan.plan import Spec
 from harness.results.folder import ResultsFolder
 from harness.trial import selftest_verdict
 from harness.trial.selftest_verdict import QUICK, VARIANTS, Outcome, Procedure

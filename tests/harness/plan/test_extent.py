@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from harness.plan.extent import QUICK, USUAL, Wanted, of
-from harness.plan.plan import Closed, Open, Plan, Sweep
+from harness.plan.loads import Closed, Open, Sweep
+from harness.plan.plan import Plan
 from harness.plan.stopping import MOST_BLOCKS
 
 PLAN = Plan(targets=("dso", "cgi"))

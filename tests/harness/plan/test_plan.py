@@ -1,7 +1,6 @@
-"""The order of trials, and what cannot be measured."""
+"""The order of trials, and which are made together."""
 
 import json
-import math
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -11,18 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import IsobenchError
-from harness.plan.plan import (
-    CONNECTIONS,
-    MOST_TOGETHER,
-    PAGE,
-    PAGE_TARGETS,
-    SCHEDULES,
-    Closed,
-    Open,
-    Plan,
-    parse_load,
-    workers_for,
-)
+from harness.plan.loads import SCHEDULES, Closed, Open
+from harness.plan.plan import CONNECTIONS, MOST_TOGETHER, PAGE, PAGE_TARGETS, Plan
 
 PLAN = Plan(targets=("cgi", "dso", "ruid2"), workloads=("hello", "upload"), seed=7)
 
@@ -93,108 +82,6 @@ def test_a_plan_of_another_version_is_refused(change: dict[str, object]) -> None
     assert caught.value.hint
 
 
-def test_keep_alive_users_must_not_outnumber_the_workers() -> None:
-    with pytest.raises(IsobenchError, match="9 users starve on 8 workers") as caught:
-        Plan(targets=("dso",), loads=(Closed(4), Open(50), Closed(9)), workers=8)
-    assert "--workers 9" in caught.value.hint
-    assert Plan(targets=("dso",), loads=(Closed(9),), workers=8, connections=("close",))
-
-
-def test_outstanding_requests_are_bounded() -> None:
-    plan = Plan(targets=("dso",), loads=(Open(50),), workers=4)
-    assert (plan.bound("close"), plan.bound("keep-alive")) == (64, 4)
-    with pytest.raises(IsobenchError, match="5 outstanding requests starve on 4 workers") as caught:
-        replace(plan, outstanding=5)
-    assert "--outstanding 4" in caught.value.hint
-    plan = replace(plan, outstanding=3)
-    assert (plan.bound("close"), plan.bound("keep-alive")) == (3, 3)
-    assert replace(plan, outstanding=100, connections=("close",)).bound("close") == 100
-    # Without an open load it is of no consequence.
-    assert replace(plan, outstanding=5, loads=(Closed(4),))
-
-
-def test_an_open_load_takes_our_own_client() -> None:
-    with pytest.raises(IsobenchError, match="fasthttp cannot send at intended times") as caught:
-        Plan(targets=("dso",), loads=(Closed(8), Open(50)), client="fasthttp")
-    assert "--client lean" in caught.value.hint
-
-
-def test_a_pool_is_as_large_as_the_loads_ask_for() -> None:
-    assert workers_for([Closed(2), Closed(12)]) == 12
-    assert workers_for([Open(50)]) == workers_for([]) == 8
-    assert workers_for([Closed(2), Open(50)]) == 8
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"blocks": 0},
-        {"blocks": -1},
-        {"seconds": 0.0},
-        {"seconds": math.nan},
-        {"seconds": math.inf},
-        {"tenants": 0},
-        {"workers": -1, "connections": ("close",)},
-        {"outstanding": 0},
-        {"targets": ()},
-        {"workloads": ()},
-        {"loads": ()},
-        {"connections": ()},
-    ],
-    ids=str,
-)
-def test_nothing_and_endless_are_refused(change: dict[str, object]) -> None:
-    with pytest.raises(IsobenchError) as caught:
-        Plan(**{"targets": ("dso",), **change})  # type: ignore[arg-type]
-    assert caught.value.hint
-
-
-def test_loads() -> None:
-    assert parse_load("closed:8") == Closed(8)
-    assert str(Closed(8)) == "closed:8"
-
-
-@pytest.mark.parametrize(
-    ("text", "load"),
-    [
-        ("open:500", Open(500.0)),
-        ("open:500:uniform", Open(500.0, "uniform")),
-        ("open:0.25", Open(0.25)),
-        ("open:1000000", Open(1e6)),
-    ],
-)
-def test_open_loads(text: str, load: Open) -> None:
-    assert parse_load(text) == load
-    assert str(load) == text
-    assert parse_load("open:500:poisson") == Open(500.0)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("open:0", "cannot be offered"),
-        ("open:1000001", "cannot be offered"),
-        ("open:500:weekly", "unknown schedule 'weekly'"),
-        ("open:", "is not a load"),
-        ("open:-5", "is not a load"),
-        ("open:1e3", "is not a load"),
-        ("open:nan", "is not a load"),
-        ("open:500:", "is not a load"),
-    ],
-)
-def test_what_cannot_be_offered(text: str, reason: str) -> None:
-    with pytest.raises(IsobenchError, match=reason) as caught:
-        parse_load(text)
-    assert caught.value.hint
-
-
-@pytest.mark.parametrize("text", ["", "8", "closed:", "closed:0", "closed:-1", "closed:8 ", "half"])
-def test_what_is_no_load(text: str) -> None:
-    with pytest.raises(IsobenchError, match="is not a load") as caught:
-        parse_load(text)
-    assert "closed:N" in caught.value.hint
-
-
 SLICED = replace(PLAN, loads=(Closed(2),), workers=2, slice_s=0.02, ceilings=("null",))
 
 
@@ -225,20 +112,6 @@ def test_open_loads_have_the_time_for_themselves() -> None:
 def test_otherwise_each_trial_is_made_alone() -> None:
     specs = list(PLAN.trials())
     assert list(PLAN.together(specs)) == [[spec] for spec in specs]
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"slice_s": 0.001},
-        {"slice_s": 3.0},
-        {"client": "fasthttp"},
-    ],
-)
-def test_slices_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(IsobenchError, match=r"slices|interleaved") as caught:
-        replace(SLICED, **changes)
-    assert "--slices" in caught.value.hint
 
 
 ALL = ("cgi", "dso", "fastcgi", "harache", "ruid2", "suexec")

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from harness.errors import IsobenchError
-from harness.plan.plan import Closed, Open, Plan
+from harness.plan.loads import Closed, Open
+from harness.plan.plan import Plan
 from harness.plan.stopping import FIRST_LOOK, End, decide, parse_span
 from harness.results import schema
 from harness.results.rows import TrialRow

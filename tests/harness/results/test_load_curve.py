@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.plan.plan import Knee, Plan, Sweep
+from harness.plan.loads import Knee, Sweep
+from harness.plan.plan import Plan
 from harness.results.conditions import portions_apart
 from harness.results.folder import ResultsFolder
 from harness.results.load_curve import Point, Swept, generator_bound, sweeps

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.plan.plan import Closed, Plan
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan
 from harness.target.probes import Reading
 from harness.target.server import ServerUsage
 from harness.trial.assess import assess

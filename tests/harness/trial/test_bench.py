@@ -14,7 +14,8 @@ import pytest
 
 from harness.host.cgroup import ProcessGroup
 from harness.host.cores import Cores
-from harness.plan.plan import Closed, Open, Plan
+from harness.plan.loads import Closed, Open
+from harness.plan.plan import Plan
 from harness.target import probes
 from harness.target.probes import Reading
 from harness.target.run_resources import RunResources

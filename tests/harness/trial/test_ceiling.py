@@ -9,7 +9,8 @@ import httptools
 import pytest
 
 from harness.host.cores import Cores
-from harness.plan.plan import CONNECTIONS, Closed, Plan
+from harness.plan.loads import Closed
+from harness.plan.plan import CONNECTIONS, Plan
 from harness.target.run_resources import RunResources
 from harness.target.targets import choose
 from harness.trial import ceiling, crosscheck

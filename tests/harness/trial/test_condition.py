@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from harness.plan.interleaving import Pace
-from harness.plan.plan import Closed, Plan
+from harness.plan.loads import Closed
+from harness.plan.plan import Plan
 from harness.target.randomization import Setup
 from harness.target.targets import choose
 from harness.trial.barrier import Barrier

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from harness.errors import IsobenchError
 from harness.host.cores import Cores
-from harness.plan.plan import Closed, Open, Plan, Spec
+from harness.plan.loads import Closed, Open
+from harness.plan.plan import Plan, Spec
 from harness.results.rows import CrosscheckRow
 from harness.target.run_resources import RunResources
 from harness.target.targets import choose

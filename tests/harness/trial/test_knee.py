@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.plan.plan import Closed, Knee, Open, Plan, Portion, Spec, Sweep
+from harness.plan.loads import Closed, Knee, Open, Portion, Sweep
+from harness.plan.plan import Plan, Spec
 from harness.results.folder import ResultsFolder
 from harness.trial import knee as sweep
 from harness.trial import runner

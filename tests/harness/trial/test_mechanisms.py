@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from harness.commands.signals import Interrupted
-from harness.plan.plan import MECHANISM_BLOCKS, Open, Plan
+from harness.plan.loads import Open
+from harness.plan.plan import MECHANISM_BLOCKS, Plan
 from harness.results.folder import ResultsFolder
 from harness.target.targets import choose
 from harness.trial import mechanisms, runner

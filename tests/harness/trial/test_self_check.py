@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.plan.plan import Closed
+from harness.plan.loads import Closed
 from harness.results.rows import TrialRow
 from harness.trial.assess import assess
 from harness.trial.outcome import Seen

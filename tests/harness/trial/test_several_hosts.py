@@ -20,7 +20,8 @@ import pytest
 
 from harness.host import fingerprint
 from harness.host.polling import wait_until
-from harness.plan.plan import Closed, Load, Open, Plan, Spec
+from harness.plan.loads import Closed, Load, Open
+from harness.plan.plan import Plan, Spec
 from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading, Served
 from harness.trial.outcome import Trial
 from harness.trial.remote import Hosts, RemoteBench
