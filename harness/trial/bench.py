@@ -5,38 +5,32 @@ The road of a trial: see `assess`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from harness.host import interference
-from harness.host.cgroup import ProcessGroup
 from harness.host.cores import Cores
 from harness.plan.loads import Closed
 from harness.plan.plan import Plan, Spec
 from harness.results.conditions import BASELINE
-from harness.results.rows import TrialRow
-from harness.target import probes
 from harness.target.run_resources import RunResources
-from harness.target.server import Server, ServerFailed, Site, free_port
+from harness.target.server import Server, ServerFailed, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target
-from harness.trial import ceiling, crosscheck
+from harness.trial import ceiling, crosscheck, loading
 from harness.trial.assess import judge
 from harness.trial.barrier import Barrier
 from harness.trial.composite import CompositeContext
 from harness.trial.condition import Condition, Paces, by_condition
 from harness.trial.forked_generators import ForkServer
 from harness.trial.generator import Generator, LoadFailed, import_path
+from harness.trial.loading import Seat, Window, failed, loaded, row_of, rows_of
 from harness.trial.meter import Meter
-from harness.trial.outcome import Latencies, Seen, Surroundings, Trial, void
+from harness.trial.outcome import Seen, Surroundings, Trial
 from harness.trial.prepare import Preparation, Prepared
 from harness.trial.self_check import least_served
 from workloads import tenants
@@ -53,25 +47,6 @@ class Bench(Protocol):
 
     def measure(self, spec: Spec) -> Trial:
         """Make one trial. A trial that fails is a Trial with a void verdict."""
-
-
-@dataclass(frozen=True)
-class _Seat:
-    """What one server and its load have for themselves, where several live at the same time."""
-
-    site: Site
-    processes: ProcessGroup
-    generator: Generator
-    output: Path
-
-
-@dataclass
-class _Window:
-    """What is read at both ends of a measured window."""
-
-    readings: list[probes.Reading] = field(default_factory=list)
-    processes: int = 0
-    memory_mib: float = 0.0
 
 
 class Laboratory(CompositeContext):
@@ -114,7 +89,7 @@ class Laboratory(CompositeContext):
         forks = ForkServer(log.with_name("forks.log"), import_path())
         self._forks = stack.enter_context(forks) if self._telemetry is None else None
         self._seats = [
-            _Seat(
+            Seat(
                 site=self.site,
                 processes=self._resources.processes,
                 generator=stack.enter_context(
@@ -191,12 +166,12 @@ class Laboratory(CompositeContext):
     def _has_baseline(self) -> bool:
         return BASELINE in (target.name for target in self._targets)
 
-    def _another_seat(self, place: int) -> _Seat:
+    def _another_seat(self, place: int) -> Seat:
         private = self.site.private.with_name(f"private-{place}")
         private.mkdir(mode=0o711)
         log = self.site.log.with_name(f"server-{place}.log")
         own_log = self._resources.scratch / f"generator-{place}.log"
-        return _Seat(
+        return Seat(
             site=replace(self.site, private=private, log=log),
             processes=self._resources.another_group(place),
             generator=self._stack.enter_context(
@@ -211,16 +186,16 @@ class Laboratory(CompositeContext):
             output=self._resources.scratch / f"trial-{place}.npy",
         )
 
-    def _attempt(self, prepared: Prepared, seat: _Seat) -> Seen | Trial:
+    def _attempt(self, prepared: Prepared, seat: Seat) -> Seen | Trial:
         """Return what was seen of a trial, or the void trial that came of it."""
         try:
             with self._server(prepared, seat) as server:
                 return self._seen(prepared, server, seat)
         except (LoadFailed, ServerFailed) as error:
-            return _failed(prepared, error)
+            return failed(prepared, error)
 
     def _attempts(
-        self, target: str, conditions: Sequence[Condition], seat: _Seat
+        self, target: str, conditions: Sequence[Condition], seat: Seat
     ) -> list[Seen | Trial]:
         """Return what was seen of all trials of a target, on one server, or what came of them."""
         parts = [
@@ -242,28 +217,26 @@ class Laboratory(CompositeContext):
                     left += 1
         except (LoadFailed, ServerFailed) as error:
             # What comes after has no server that could be believed.
-            found += [_failed(prepared, error) for prepared, _ in parts[len(found) :]]
+            found += [failed(prepared, error) for prepared, _ in parts[len(found) :]]
         finally:
             for _, condition in parts[left:]:
                 condition.everybody.leave()
         return found
 
-    def _seen(self, prepared: Prepared, server: Server, seat: _Seat) -> Seen:
+    def _seen(self, prepared: Prepared, server: Server, seat: Seat) -> Seen:
         """Load a server that has the time for itself."""
         command = prepared.addressed(server.host, server.port, seat.output)
-        window = _Window()
-        done = _loaded(
-            server, seat, command, lambda _event, _at: self._look(server, seat, window, None)
-        )
-        row = _row_of(prepared, server, window, least_served([done]))
+        window = Window()
+        done = loaded(server, seat, command, lambda _event, _at: window.look(server, seat))
+        row = row_of(prepared, server, window, least_served([done]))
         first, last = window.readings
-        return Seen(prepared.spec, row, done, _rows_of(done), first, last)
+        return Seen(prepared.spec, row, done, rows_of(done), first, last)
 
     def _seen_interleaved(
         self,
         prepared: Prepared,
         server: Server,
-        seat: _Seat,
+        seat: Seat,
         condition: Condition,
         earlier: tuple[Mapping[str, Any], ...],
     ) -> Seen:
@@ -278,7 +251,7 @@ class Laboratory(CompositeContext):
         condition.everybody.meet()
         interleaving = condition.interleaving(self._plan)
         epoch = 0.0
-        window = _Window()
+        window = Window()
         meter: Meter | None = None
 
         def on_event(event: str, _at: float) -> None:
@@ -286,26 +259,26 @@ class Laboratory(CompositeContext):
             if event == STANDING_BY:
                 epoch = condition.everybody.meet() + LEAD_S
                 seat.generator.begin(epoch)
-                meter = _metered(seat, interleaving.stretches(place), epoch)
+                meter = loading.metered(seat, interleaving.stretches(place), epoch)
             else:
-                self._look(server, seat, window, condition.everybody)
+                window.look(server, seat, condition.everybody)
 
         try:
-            done = _loaded(server, seat, command | {"turns": interleaving.fields(place)}, on_event)
+            done = loaded(server, seat, command | {"turns": interleaving.fields(place)}, on_event)
         finally:
             metered = () if meter is None else meter.stop()
-        row = _row_of(prepared, server, window, least_served([*earlier, done]))
+        row = row_of(prepared, server, window, least_served([*earlier, done]))
         slices = tuple(
             replace(one, begin_s=epoch + one.begin_s)
             for one in interleaving.of(place)
             if one.begin_s >= interleaving.measured_from_s
         )
         first, last = window.readings
-        rows = _rows_of(done)
+        rows = rows_of(done)
         return Seen(prepared.spec, row, done, rows, first, last, slices, earlier, metered)
 
     def _pilot(
-        self, prepared: Prepared, server: Server, seat: _Seat, condition: Condition
+        self, prepared: Prepared, server: Server, seat: Seat, condition: Condition
     ) -> Iterator[Mapping[str, Any]]:
         """Find the pace of a target, alone, unless it is known; yield what was loaded."""
         spec = prepared.spec
@@ -314,25 +287,12 @@ class Laboratory(CompositeContext):
             command = prepared.addressed(server.host, server.port, seat.output)
             command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
             with condition.alone:
-                done = _loaded(server, seat, command, lambda _event, _at: None)
-                rate = _rate_of(_rows_of(done))
+                done = loaded(server, seat, command, lambda _event, _at: None)
+                rate = loading.rate_of(rows_of(done))
                 self.on_pilot(spec, rate)
             known = self._paces.note(spec, rate)
             yield done
         condition.paces[spec.target] = known
-
-    def _look(
-        self, server: Server, seat: _Seat, window: _Window, everybody: Barrier | None
-    ) -> None:
-        """Read the probes at an end of the measured window."""
-        window.readings.append(probes.read(server, seat.processes))
-        if len(window.readings) < 2:
-            return
-        if everybody is not None:  # what follows would disturb those who still read
-            everybody.meet()
-        pids = probes.processes_of(server, seat.processes)
-        window.processes = len(pids)
-        window.memory_mib = probes.memory_mib(pids)
 
     def _witness(self) -> interference.Witness:
         """Look at the host while no server is there."""
@@ -343,7 +303,7 @@ class Laboratory(CompositeContext):
     def _surroundings(self, before: interference.Witness) -> Surroundings:
         return Surroundings(before, self._witness(), self._own_cores)
 
-    def _server(self, prepared: Prepared, seat: _Seat) -> Server:
+    def _server(self, prepared: Prepared, seat: Seat) -> Server:
         """Return the server of a trial, not started yet."""
         target, setup = prepared.target, prepared.setup
         if ceiling.is_null(target.name):
@@ -387,76 +347,10 @@ class Laboratory(CompositeContext):
 
     def _own(self, command: dict[str, Any], users: int) -> crosscheck.Loaded:
         done = self._seats[0].generator.trial(command, lambda _event, _at: None)
-        rows = _rows_of(done)
+        rows = rows_of(done)
         if done["errors"]:
             reason = (done["evidence"] or {}).get("reason", "requests without an answer")
             raise crosscheck.CrossCheckFailed(f"{done['errors']} wrong answers, first: {reason}")
         begin, end = done["window"]
         inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
         return crosscheck.own(inside, end - begin, users)
-
-
-def _metered(seat: _Seat, stretches: Sequence[tuple[float, float]], epoch: float) -> Meter:
-    """Return a started meter of a server's CPU time in its stretches, which count from `epoch`."""
-    meter = Meter(seat.processes.cpu_s, [(epoch + begin, epoch + end) for begin, end in stretches])
-    meter.start()
-    return meter
-
-
-def _failed(prepared: Prepared, error: LoadFailed | ServerFailed) -> Trial:
-    """Return the void trial that comes of a failure."""
-    if isinstance(error, ServerFailed):
-        return void(prepared.row, str(error), error.evidence)
-    return failed_load(prepared.row, error)
-
-
-def failed_load(row: TrialRow, error: LoadFailed) -> Trial:
-    """Return the void trial of a load that could not be put on."""
-    evidence = json.dumps({"reason": str(error), **(error.evidence or {})})
-    return void(row, str(error), evidence)
-
-
-def _loaded(
-    server: Server, seat: _Seat, command: dict[str, Any], on_event: Callable[[str, float], None]
-) -> Mapping[str, Any]:
-    """Put a load on a server. Raises LoadFailed, and ServerFailed where that is the reason."""
-    try:
-        return seat.generator.trial(command, on_event)
-    except LoadFailed:
-        server.must_be_there()  # else it is no fault of its answers
-        raise
-
-
-def _row_of(prepared: Prepared, server: Server, window: _Window, least: int) -> TrialRow:
-    """Return the trial's row with what only the server and the window tell."""
-    return replace(
-        prepared.row,
-        startup_s=server.startup_s,
-        memory_mib=window.memory_mib,
-        processes=window.processes,
-        served=server.served(least),
-        aborts=server.aborted(),
-        env_bytes=server.env_bytes,
-        hash_seed=None if ceiling.is_null(prepared.target.name) else prepared.setup.hash_seed,
-        port=server.port,
-        tenant_order=prepared.setup.order_seed,
-    )
-
-
-def _rate_of(rows: Latencies) -> float:
-    """Return the requests that were answered in a second, from the first sent to the last answered.
-
-    A count in a window would find hardly any of a target that needs as long as that for one.
-    """
-    if not len(rows):
-        return 0.0
-    completed, latency_s = rows[:, 0], rows[:, 1] / 1e6
-    return float(len(rows) / (completed.max() - (completed - latency_s).min()))
-
-
-def _rows_of(done: Mapping[str, Any]) -> Latencies:
-    """Return what a load recorded, and remove the file."""
-    file = Path(done["file"])
-    rows: Latencies = np.load(file)
-    file.unlink()
-    return rows

@@ -18,9 +18,9 @@ from harness.plan.plan import Plan, Spec
 from harness.results.rows import TrialRow
 from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading, Served
 from harness.trial import merging
-from harness.trial.bench import failed_load
 from harness.trial.composite import CompositeContext
 from harness.trial.generator import Generator, LoadFailed, import_path
+from harness.trial.loading import failed_load
 from harness.trial.outcome import Trial, void
 from harness.trial.prepare import Preparation, Prepared
 

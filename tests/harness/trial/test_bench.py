@@ -21,7 +21,7 @@ from harness.target.probes import Reading
 from harness.target.run_resources import RunResources
 from harness.target.server import Server
 from harness.target.targets import Target, choose
-from harness.trial import bench, mechanisms
+from harness.trial import loading, mechanisms
 from harness.trial.bench import Laboratory
 from harness.trial.generator import GeneratorFailed
 from harness.trial.outcome import Trial
@@ -216,7 +216,7 @@ def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = replace(INTERLEAVED, targets=("dso",), connections=("close",), slice_s=0.03, blocks=2)
-    monkeypatch.setattr(bench, "_rate_of", lambda _rows: 30.0)
+    monkeypatch.setattr(loading, "rate_of", lambda _rows: 30.0)
     pilots: list[tuple[int, str, float]] = []
     with opened(plan) as laboratory:
         laboratory.on_pilot = lambda spec, rate: pilots.append((spec.block, spec.target, rate))
