@@ -14,8 +14,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from harness.cli import attack, costs, density, guide, host, neighbour, profile, results, run, serve
-from harness.commands import completion
 from harness.commands.arguments import given
+from harness.commands.guide import completion
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
 from harness.host import fingerprint, surroundings, user_namespace

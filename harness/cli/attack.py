@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import Modes, Module, Peers, Report, absolute, drawn, split_or, targets
-from harness.commands import completion
+from harness.commands.guide import completion
 
 
 def attack(
@@ -36,8 +36,8 @@ def attack(
 
     With --peers, against the real products beside them as well.
     """
-    from harness.commands import attack as attack_run
-    from harness.commands import run as session
+    from harness.commands.measuring import attack as attack_run
+    from harness.commands.measuring import run as session
 
     if resume is not None:
         attack_run.resume(resume, report=report)

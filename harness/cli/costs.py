@@ -17,7 +17,7 @@ def costs(
     report: Report = True,
 ) -> None:
     """Measure what processes and interpreters cost on their own, without a server."""
-    from harness.commands import costs as command
+    from harness.commands.measuring import costs as command
     from harness.costs import effort
 
     extent = effort.QUICK if quick else effort.USUAL

@@ -55,7 +55,7 @@ def density(
     resume: Annotated[Path | None, options.resume("an interrupted study")] = None,
 ) -> None:
     """Measure throughput, memory and cold starts against the number of tenants."""
-    from harness.commands import density as command
+    from harness.commands.measuring import density as command
     from harness.density import procedure as plan
     from harness.plan import stopping
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.commands import completion
+from harness.commands.guide import completion
 from harness.terminal import Terminal
 
 
@@ -21,7 +21,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a term: mode, load, block, interval or verdict."""
-    from harness.commands import help as command
+    from harness.commands.guide import help as command
 
     group: Any = ctx.find_root().command
     if topic is None:

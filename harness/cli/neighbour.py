@@ -45,7 +45,7 @@ def neighbour(
     out: Annotated[Path | None, options.folder("neighbour-")] = None,
 ) -> None:
     """Measure what one tenant's flood, computing, memory, forks and the like do to another."""
-    from harness.commands import neighbour as command
+    from harness.commands.measuring import neighbour as command
     from harness.neighbour import noises
     from harness.neighbour.effort import Effort
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from harness.commands import completion
+from harness.commands.guide import completion
 
 Modes = Annotated[
     str | None,
@@ -125,7 +125,7 @@ def split_or(text: str | None, default: Default) -> tuple[str, ...] | Default:
 
 def targets(modes: str | None) -> tuple[str, ...]:
     """Return the targets that were named, all modes where none was."""
-    from harness.commands.run import every_target
+    from harness.commands.measuring.run import every_target
 
     return every_target() if modes is None else split(modes)
 

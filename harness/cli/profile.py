@@ -10,7 +10,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import Modes, Seed, drawn, targets
-from harness.commands import completion
+from harness.commands.guide import completion
 from harness.terminal import Terminal
 
 
@@ -34,7 +34,7 @@ def profile(
     out: Annotated[Path | None, options.folder("profile-")] = None,
 ) -> None:
     """Show where the time of a request goes in each mode: phases, system calls, traces."""
-    from harness.commands import profile as profiling
+    from harness.commands.measuring import profile as profiling
     from harness.profile import profiler
     from harness.trial import stamping_overhead
 

@@ -33,7 +33,7 @@ def report(
     force: Force = False,
 ) -> None:
     """Regenerate the report of a results folder."""
-    from harness.commands import report as command
+    from harness.commands.reading import report as command
 
     command.start(folder, against, force=force)
 
@@ -66,7 +66,7 @@ def compare(
     out: ToFile = None,
 ) -> None:
     """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
-    from harness.commands import compare as command
+    from harness.commands.reading import compare as command
 
     metrics = split_or(metric, None)
     command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
@@ -119,8 +119,8 @@ def confirm(
     Exit code 1: confirmed; 3: the host is too erratic for a verdict; 0: nothing failed, or what
     failed is not confirmed.
     """
-    from harness.commands import confirm as command
-    from harness.commands import versions
+    from harness.commands.reading import confirm as command
+    from harness.commands.reading import versions
 
     wanted = command.Wanted(
         base=versions.of_path(base_version, "--base-version") if base_version else None,
@@ -166,7 +166,7 @@ def history(
     ] = None,
 ) -> None:
     """Show all runs below folders in one page: metrics over time, changes of level marked."""
-    from harness.commands import history as command
+    from harness.commands.reading import history as command
 
     metrics = split_or(metric, None)
     command.start(folders, metrics, split(series), form, out)
@@ -183,7 +183,7 @@ def export(
     out: ToFile = None,
 ) -> None:
     """Write a run in another tool's format: for pyperf stats and pyperf compare_to."""
-    from harness.commands import export as command
+    from harness.commands.reading import export as command
 
     command.start(folder, form, metric, out)
 
@@ -196,7 +196,7 @@ def bundle(
     ] = None,
 ) -> None:
     """Write a run as one archive that others can check and repeat."""
-    from harness.commands import bundle as command
+    from harness.commands.reading import bundle as command
 
     command.start(folder, out)
 
@@ -206,6 +206,6 @@ def replay(
     out: Annotated[Path | None, options.new_folder("replay-")] = None,
 ) -> None:
     """Repeat the run of a bundle here, and set it beside the original."""
-    from harness.commands import replay as command
+    from harness.commands.measuring import replay as command
 
     command.start(archive, out, Terminal())

@@ -9,7 +9,7 @@ import typer
 
 from harness.cli import options
 from harness.cli.options import Modes, Module, Peers, Tenants, absolute, drawn, split, targets
-from harness.commands import completion
+from harness.commands.guide import completion
 from harness.errors import IsobenchError
 from harness.terminal import Terminal
 
@@ -213,7 +213,7 @@ def run(
     ] = False,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
-    from harness.commands import run as session
+    from harness.commands.measuring import run as session
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.plan.loads import parse_load, workers_for
@@ -226,7 +226,7 @@ def run(
         return
     loads = tuple(dict.fromkeys(parse_load(text) for text in split(load)))
     if target is not None:
-        from harness.commands import run_remote
+        from harness.commands.measuring import run_remote
 
         if otel:
             raise IsobenchError(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.options import Key, Tenants, Workers
-from harness.commands import completion
+from harness.commands.guide import completion
 from harness.terminal import Terminal
 
 
@@ -58,8 +58,8 @@ def serve(
     ] = 20,
 ) -> None:
     """Serve temporary tenants until Ctrl-C, on the loopback address unless told otherwise."""
-    from harness.commands import serve as command
-    from harness.commands.scraping import Scraping
+    from harness.commands.serving import serve as command
+    from harness.commands.serving.scraping import Scraping
 
     scraping = Scraping(metrics, metrics_host, metrics_tenants)
     if probe is None:
@@ -78,6 +78,6 @@ def generate(
     ] = 1,
 ) -> None:
     """Generate load for isobench run --target on another host."""
-    from harness.commands import generate as command
+    from harness.commands.serving import generate as command
 
     command.start(master, key, processes, Terminal())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.commands import run
+from harness.commands.measuring import run
 from harness.plan.extent import QUICK, USUAL
 from harness.plan.interleaving import SHORTEST_S
 from harness.plan.plan import Plan
@@ -214,7 +214,7 @@ def test_the_version_is_shown(
 
 
 def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from harness.commands import run
+    from harness.commands.measuring import run
 
     plans = []
     monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))
@@ -245,7 +245,7 @@ def test_how_long_a_run_goes_on(
     precision: float | None,
     budget_s: float | None,
 ) -> None:
-    from harness.commands import run
+    from harness.commands.measuring import run
 
     plans = []
     monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))

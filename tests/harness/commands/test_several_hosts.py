@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands import generate, run_remote
 from harness.commands import key as keys
+from harness.commands.measuring import run_remote
+from harness.commands.serving import generate
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.host.polling import wait_until

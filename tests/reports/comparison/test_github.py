@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import reports
-from harness.commands import step_summary
+from harness.commands.reading import step_summary
 from harness.results.compare import METRICS, Comparison, compare
 from harness.results.folder import ResultsFolder
 from harness.results.thresholds import Bound

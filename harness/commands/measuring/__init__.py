@@ -1,0 +1,1 @@
+"""The commands that measure, from the wish to the results folder and its report."""

@@ -1,0 +1,62 @@
+"""What a command adds to a results folder: made once, finished, or interrupted and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.commands.measuring.folder import now
+from harness.errors import IsobenchError
+from harness.results.folder import ResultsFolder
+
+
+@dataclass(frozen=True)
+class Addition:
+    """The tables of a command, and its entry in run.json, in a run's folder or one of its own.
+
+    `results` is what they are called, in the plural. A `resumable` command can be interrupted and
+    goes on with --resume.
+    """
+
+    command: str
+    tables: tuple[str, ...]
+    results: str
+    resumable: bool = False
+
+    def must_have_room(self, path: Path) -> None:
+        """Raise IsobenchError where the command can write nothing to this folder."""
+        if not (path / "run.json").exists():
+            ResultsFolder.must_be_free(path)
+            return
+        folder = ResultsFolder.open(path)
+        if self.resumable and self._is_interrupted(folder):
+            raise IsobenchError(
+                f"{path} has interrupted {self.results}",
+                hint=f"continue them: isobench {self.command} --resume {path}",
+            )
+        if not all(folder.table(name).empty for name in self.tables):
+            raise IsobenchError(
+                f"{path} already has {self.results}, which are never overwritten",
+                hint="choose another folder with --out",
+            )
+
+    def interrupted(self, folder: ResultsFolder) -> Mapping[str, Any]:
+        """Return the entry of an interrupted command. Raises IsobenchError if there is none."""
+        if not self._is_interrupted(folder):
+            raise IsobenchError(
+                f"{folder.path} has no interrupted {self.results}",
+                hint=f"start anew in another folder: isobench {self.command} --out DIR",
+            )
+        entry: Mapping[str, Any] = folder.manifest.also[self.command]
+        return entry
+
+    def _is_interrupted(self, folder: ResultsFolder) -> bool:
+        return folder.manifest.also.get(self.command, {}).get("finished_at", "") is None
+
+    def finish(self, folder: ResultsFolder) -> None:
+        """Note that the command is done; and with it the folder, if it was made for it."""
+        folder.note(self.command, {**folder.manifest.also[self.command], "finished_at": now()})
+        if not folder.manifest.plan and folder.manifest.finished_at is None:
+            folder.finish()

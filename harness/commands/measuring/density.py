@@ -1,0 +1,238 @@
+"""What the command `density` does: cost against the number of tenants, and cold starts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from harness.commands.measuring.addition import Addition
+from harness.commands.measuring.folder import (
+    Ground,
+    Host,
+    argv,
+    new_manifest,
+    new_run_id,
+    open_or_create,
+    warn_of_change,
+)
+from harness.commands.measuring.last_words import make_report, name_report
+from harness.commands.measuring.runnable import runnable
+from harness.density import cold, study
+from harness.density.procedure import Procedure, why_too_large
+from harness.host import fingerprint
+from harness.host.cores import Cores, divide, running_on
+from harness.results.folder import ResultsFolder
+from harness.results.rows import DensityRow
+from harness.target import probes
+from harness.target.run_resources import RunResources
+from harness.target.sites import settle
+from harness.target.targets import Target, choose, peers_beside
+from harness.trial.generator import Generator, usual_client
+from reports.words.density import left_out, sentences, terminal_table
+
+COMMAND: Final = "density"
+_ADDITION: Final = Addition(
+    COMMAND, ("density", "coldstarts"), "density measurements", resumable=True
+)
+
+
+def start(
+    procedure: Procedure,
+    names: Sequence[str],
+    chosen: bool,
+    peers: bool,
+    out: Path | None,
+    console: Console,
+) -> None:
+    """Measure, write a results folder or add to one, and report. Raises IsobenchError.
+
+    `chosen` says whether the user named the targets; if not, those that this host cannot run are
+    skipped. With `peers` the real products beside these modes are measured as well.
+    """
+    run_id = new_run_id()
+    path = out or Path("results") / f"density-{run_id}"
+    _ADDITION.must_have_room(path)
+    targets = choose(names, peers=peers)
+    if peers:
+        known = {target.name for target in targets}
+        targets += [one for one in peers_beside(names) if one.name not in known]
+    host = Host.examine()
+    cores = divide(probes.usable_cpus(), fingerprint.siblings())
+    with RunResources() as resources:
+        site = settle(resources, 2, None)
+        needed = [target.name for target in targets] if chosen else ()
+        usable, refused = runnable(targets, site, console, needed=needed)
+    ground = Ground(usable, refused, cores, host)
+    manifest = new_manifest(run_id, ground, procedure.seed)
+    when = "between the run and the density study"
+    with open_or_create(path, manifest, when, console) as folder:
+        known_records = {target.name for target in folder.manifest.targets}
+        new = [one.record for one in usable if one.name not in known_records]
+        folder.update(targets=(*folder.manifest.targets, *new))
+        folder.note(COMMAND, _record(procedure, [one.name for one in usable]))
+        _study(folder, procedure, usable, cores, console)
+    _show(path, console)
+
+
+def resume(path: Path, console: Console) -> None:
+    """Go on with a study that was interrupted, in its folder. Raises IsobenchError."""
+    with ResultsFolder.open(path, writable=True) as folder:
+        record = _ADDITION.interrupted(folder)
+        procedure = _procedure(record["procedure"])
+        when = "before the density study was resumed"
+        warn_of_change(folder, fingerprint.fingerprint(), when, console)
+        cores = divide(probes.usable_cpus(), fingerprint.siblings())
+        targets = choose(record["targets"], peers=True)
+        _study(folder, procedure, targets, cores, console)
+    _show(path, console)
+
+
+def _record(procedure: Procedure, targets: Sequence[str]) -> dict[str, object]:
+    return {
+        "argv": list(argv()),
+        "seed": procedure.seed,
+        "targets": list(targets),
+        "procedure": asdict(procedure),
+        "finished_at": None,
+    }
+
+
+def _procedure(fields: Mapping[str, Any]) -> Procedure:
+    lists = {name: tuple(fields[name]) for name in ("tenants", "popularities")}
+    return Procedure(**{**fields, **lists})
+
+
+class _Clock:
+    """How long the study has gone on, and how long its steps took."""
+
+    def __init__(self, budget_s: float) -> None:
+        self._began = time.monotonic()
+        self._budget_s = budget_s
+
+    def left_s(self) -> float:
+        return self._budget_s - (time.monotonic() - self._began)
+
+
+def _study(
+    folder: ResultsFolder,
+    procedure: Procedure,
+    targets: Sequence[Target],
+    cores: Cores,
+    console: Console,
+) -> None:
+    """Make the steps that are left; what is interrupted loses the step under way."""
+    client, cautions = usual_client()
+    folder.update(warnings=(*folder.manifest.warnings, *cautions))
+    clock = _Clock(procedure.budget_s)
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(running_on(cores.generator))
+            if procedure.cold:
+                on_disk = stack.enter_context(RunResources(on_disk=True))
+                log = on_disk.scratch / "generator.log"
+                generator = stack.enter_context(Generator(cores.generator, log))
+                ground = study.Ground(on_disk, cores, generator, procedure, client)
+                _cold_starts(folder, ground, targets, clock, console)
+            resources = stack.enter_context(RunResources())
+            log = resources.scratch / "generator.log"
+            generator = stack.enter_context(Generator(cores.generator, log))
+            ground = study.Ground(resources, cores, generator, procedure, client)
+            for count in procedure.tenants:
+                _with_tenants(folder, ground, targets, count, clock, console)
+    except BaseException:
+        console.print(
+            f"stopped: continue with: isobench density --resume {folder.path}", soft_wrap=True
+        )
+        raise
+    _ADDITION.finish(folder)
+
+
+def _languages(targets: Iterable[Target]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(["python", *(target.language for target in targets)]))
+
+
+def _cold_starts(
+    folder: ResultsFolder,
+    ground: study.Ground,
+    targets: Sequence[Target],
+    clock: _Clock,
+    console: Console,
+) -> None:
+    made = set(folder.table("coldstarts")["target"])
+    left = [target for target in targets if target.name not in made]
+    if not left:
+        return
+    console.print("cold starts", highlight=False)
+    with study.populated(ground, ground.procedure.cold, _languages(targets)) as site:
+        for target in left:
+            if clock.left_s() <= 0:
+                return
+            rows = list(cold.measure(ground, target, site))
+            folder.append_table("coldstarts", map(asdict, rows))
+
+
+def _with_tenants(
+    folder: ResultsFolder,
+    ground: study.Ground,
+    targets: Sequence[Target],
+    count: int,
+    clock: _Clock,
+    console: Console,
+) -> None:
+    """Measure all targets with so many tenants, as far as time and memory allow."""
+    table = folder.table("density")
+    made = set(table[table["tenants"] == count]["target"])
+    left = [target for target in targets if target.name not in made]
+    if not left:
+        return
+    began = time.monotonic()
+    with study.populated(ground, count, _languages(targets)) as site:
+        took = time.monotonic() - began
+        console.print(f"{count:,} tenants (made in {took:.1f} s)", highlight=False)
+        longest = 0.0
+        for target in left:
+            step_began = time.monotonic()
+            reason = _why_not(folder, target, count, clock.left_s(), longest)
+            rows = (
+                _left_out(ground.procedure, target, count, reason)
+                if reason
+                else study.measure(ground, target, site)
+            )
+            folder.append_table("density", map(asdict, rows))
+            if not reason:
+                longest = max(longest, time.monotonic() - step_began)
+
+
+def _why_not(
+    folder: ResultsFolder, target: Target, count: int, left_s: float, longest_s: float
+) -> str | None:
+    """Return why a target is not measured with so many tenants, None where it is."""
+    if left_s < longest_s or left_s <= 0:
+        return "no time was left (--budget)"
+    table = folder.table("density")
+    known = table[(table["target"] == target.name) & table["memory_mib"].notna()]
+    points = list(zip(known["tenants"], known["memory_mib"], strict=True))
+    return why_too_large(points, count, study.room_mib())
+
+
+def _left_out(procedure: Procedure, target: Target, count: int, reason: str) -> list[DensityRow]:
+    row = DensityRow(target=target.name, tenants=count, popularity="", note=reason)
+    return [replace(row, popularity=one) for one in procedure.popularities]
+
+
+def _show(path: Path, console: Console) -> None:
+    page = make_report(path)
+    folder = ResultsFolder.open(path)
+    density, starts = folder.table("density"), folder.table("coldstarts")
+    console.print(terminal_table(density))
+    for sentence in sentences(density, starts):
+        console.print(sentence.replace("`", ""), highlight=False, markup=False)
+    for line in left_out(density, starts):
+        console.print(f"left out: {line}", highlight=False, markup=False)
+    name_report(page, console)

@@ -1,0 +1,1 @@
+"""The commands that read results folders: show, compare, pack, and measure again in doubt."""

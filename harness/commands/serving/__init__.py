@@ -1,0 +1,1 @@
+"""The commands that serve or load until they are stopped."""
