@@ -162,9 +162,9 @@ def _upload(tenant: str) -> Answer:
 def page(microseconds: int) -> Workload:
     """Return the page that takes so much CPU time of its own, at the host's best speed.
 
-    The script does fixed work and never looks at a clock; `harness.trial.page_pace` finds out how
-    much work that is. An amount of CPU time would hide what slows scripts down: on a host that
-    halves its speed, a page of real life takes twice as long.
+    The script does fixed work and never looks at a clock; `harness.trial.beside.page_pace` finds
+    out how much work that is. An amount of CPU time would hide what slows scripts down: on a host
+    that halves its speed, a page of real life takes twice as long.
     """
 
     def answer(tenant: str) -> Answer:

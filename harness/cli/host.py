@@ -44,7 +44,7 @@ def selftest(
 ) -> None:
     """Test the harness itself: false alarms between equal targets, and known differences found."""
     from harness.commands.measuring import selftest
-    from harness.trial import selftest_verdict
+    from harness.trial.beside import selftest_verdict
 
     usual = selftest_verdict.QUICK if quick else selftest_verdict.Procedure()
     procedure = replace(usual, disturbed=disturb)

@@ -36,7 +36,7 @@ def profile(
     """Show where the time of a request goes in each mode: phases, system calls, traces."""
     from harness.commands.measuring import profile as profiling
     from harness.profile import profiler
-    from harness.trial import stamping_overhead
+    from harness.trial.beside import stamping_overhead
 
     usual = profiler.QUICK if quick else profiler.Procedure()
     procedure = replace(

@@ -218,7 +218,7 @@ def run(
     from harness.plan import plan as matrix
     from harness.plan.loads import parse_load, workers_for
     from harness.results import thresholds
-    from harness.trial.generator import usual_client
+    from harness.trial.generators.generator import usual_client
     from workloads import catalog
 
     if resume is not None:

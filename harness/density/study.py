@@ -24,7 +24,7 @@ from harness.target.run_resources import RunResources
 from harness.target.server import Server, Site
 from harness.target.sites import settle
 from harness.target.targets import Target
-from harness.trial.generator import Generator
+from harness.trial.generators.generator import Generator
 from workloads import tenants
 from workloads.catalog import find
 

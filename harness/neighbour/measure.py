@@ -31,7 +31,7 @@ from harness.target.server import Server, ServerFailed, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target, python
 from harness.trial.composite import CompositeContext
-from harness.trial.generator import Generator, LoadFailed
+from harness.trial.generators.generator import Generator, LoadFailed
 from harness.trial.prepare import Preparation, Prepared
 from workloads import tenants
 from workloads.load import schedule

@@ -91,7 +91,7 @@ class Plan:
     `mechanisms` are measured beside, under one condition, in the first `MECHANISM_BLOCKS` blocks
     (see `harness.results.mechanism_cost`).
     `page_pace` is how many rounds of work a page does for each of its milliseconds (see
-    `harness.trial.page_pace`), None until it is known.
+    `harness.trial.beside.page_pace`), None until it is known.
     """
 
     targets: tuple[str, ...]

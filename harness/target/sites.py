@@ -29,8 +29,8 @@ def settle(
     `only` names the workloads whose scripts each tenant gets, None for all; `place` is another
     directory than the scratch directory itself.
 
-    `page_pace` is what `harness.trial.page_pace.measure` returns; None where no page is measured.
-    `languages` are those in which the targets' scripts are.
+    `page_pace` is what `harness.trial.beside.page_pace.measure` returns; None where no page is
+    measured. `languages` are those in which the targets' scripts are.
     """
     place = place or resources.scratch
     private = place / "private"

@@ -21,18 +21,19 @@ from harness.target.run_resources import RunResources
 from harness.target.server import Server, ServerFailed, free_port
 from harness.target.sites import settle
 from harness.target.targets import Target
-from harness.trial import ceiling, crosscheck, loading
-from harness.trial.assess import judge
+from harness.trial import loading
 from harness.trial.barrier import Barrier
+from harness.trial.beside import ceiling, crosscheck
 from harness.trial.composite import CompositeContext
 from harness.trial.condition import Condition, Paces, by_condition
-from harness.trial.forked_generators import ForkServer
-from harness.trial.generator import Generator, LoadFailed, import_path
+from harness.trial.generators.forked_generators import ForkServer
+from harness.trial.generators.generator import Generator, LoadFailed, import_path
+from harness.trial.judging.assess import judge
+from harness.trial.judging.self_check import least_served
 from harness.trial.loading import Seat, Window, failed, loaded, row_of, rows_of
 from harness.trial.meter import Meter
 from harness.trial.outcome import Seen, Surroundings, Trial
 from harness.trial.prepare import Preparation, Prepared
-from harness.trial.self_check import least_served
 from workloads import tenants
 from workloads.load import spec as load
 

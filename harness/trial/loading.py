@@ -17,9 +17,9 @@ from harness.host.cgroup import ProcessGroup
 from harness.results.rows import TrialRow
 from harness.target import probes
 from harness.target.server import Server, ServerFailed, Site
-from harness.trial import ceiling
 from harness.trial.barrier import Barrier
-from harness.trial.generator import Generator, LoadFailed
+from harness.trial.beside import ceiling
+from harness.trial.generators.generator import Generator, LoadFailed
 from harness.trial.meter import Meter
 from harness.trial.outcome import Latencies, Trial, void
 from harness.trial.prepare import Prepared

@@ -16,7 +16,7 @@ from harness.plan.plan import Plan, Spec
 from harness.results.rows import TrialRow
 from harness.target import randomization
 from harness.target.targets import Target
-from harness.trial import ceiling
+from harness.trial.beside import ceiling
 from workloads import tenants
 from workloads.load import spec as load
 from workloads.proof import Identity

@@ -17,9 +17,9 @@ from harness.host.surroundings import clean_environment
 from harness.plan.plan import Plan, Spec
 from harness.results.rows import TrialRow
 from harness.target.remote_probe import ProbeFailed, RemoteProbe, RemoteReading, Served
-from harness.trial import merging
 from harness.trial.composite import CompositeContext
-from harness.trial.generator import Generator, LoadFailed, import_path
+from harness.trial.generators.generator import Generator, LoadFailed, import_path
+from harness.trial.judging import merging
 from harness.trial.loading import failed_load
 from harness.trial.outcome import Trial, void
 from harness.trial.prepare import Preparation, Prepared

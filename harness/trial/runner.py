@@ -15,8 +15,8 @@ from harness.plan import stopping
 from harness.plan.plan import Plan, Spec
 from harness.results.folder import ResultsFolder
 from harness.results.rows import TrialRow
-from harness.trial import mechanisms
 from harness.trial.bench import Bench
+from harness.trial.beside import mechanisms
 from harness.trial.outcome import Trial
 
 

@@ -33,7 +33,7 @@ from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, peers_beside
-from harness.trial.generator import Generator, usual_client
+from harness.trial.generators.generator import Generator, usual_client
 from reports.words.density import left_out, sentences, terminal_table
 
 COMMAND: Final = "density"

@@ -36,7 +36,7 @@ from harness.stats.intervals import NOTHING, Interval
 from harness.target import probes
 from harness.target.sites import settle
 from harness.target.targets import choose
-from harness.trial import page_pace, stamping_overhead
+from harness.trial.beside import page_pace, stamping_overhead
 from workloads import catalog
 
 COMMAND: Final = "profile"

@@ -39,8 +39,10 @@ from harness.target.targets import (
     version_of,
 )
 from harness.terminal import can_redraw, styled
-from harness.trial import ceiling, crosscheck, knee, mechanisms, page_pace, runner, telemetry
+from harness.trial import runner
 from harness.trial.bench import Bench, Laboratory
+from harness.trial.beside import ceiling, crosscheck, knee, mechanisms, page_pace
+from harness.trial.generators import telemetry
 from harness.trial.outcome import Trial
 from reports.terminal import render_table
 from reports.words import certainty
@@ -80,8 +82,8 @@ def start(
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped, and so are the peers of `products`. `cautions` are written down beside those that
     concern the host. With `otel`, generators export to OpenTelemetry. `made_of` has what targets
-    are made of measured beside them (see `harness.trial.mechanisms`). Without `report`, that is
-    left to a later command. Raises IsobenchError.
+    are made of measured beside them (see `harness.trial.beside.mechanisms`). Without `report`, that
+    is left to a later command. Raises IsobenchError.
     """
     check_words(plan)
     exported = _telemetry(otel)

@@ -28,10 +28,11 @@ from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
 from harness.terminal import can_redraw
-from harness.trial import runner, selftest_verdict
+from harness.trial import runner
 from harness.trial.bench import Laboratory
-from harness.trial.generator import usual_client
-from harness.trial.selftest_verdict import BASELINE, VARIANTS, Outcome, Procedure, Share
+from harness.trial.beside import selftest_verdict
+from harness.trial.beside.selftest_verdict import BASELINE, VARIANTS, Outcome, Procedure, Share
+from harness.trial.generators.generator import usual_client
 
 FILE: Final = "selftest.json"
 _OVERHEAD_S: Final = 0.18

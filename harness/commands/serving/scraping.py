@@ -20,7 +20,7 @@ from harness.target.line_process import Gone, Speaking
 from harness.target.run_resources import RunResources
 from harness.target.server import Site
 from harness.target.targets import Target
-from harness.trial.generator import import_path
+from harness.trial.generators.generator import import_path
 from workloads import addresses
 
 SEATS: Final = 20

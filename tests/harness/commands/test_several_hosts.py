@@ -21,7 +21,7 @@ from harness.host.polling import wait_until
 from harness.results.folder import ResultsFolder
 from harness.target.remote_probe import RemoteProbe
 from harness.terminal import Terminal
-from harness.trial.generator import Generator, LoadFailed
+from harness.trial.generators.generator import Generator, LoadFailed
 from harness.trial.remote import start_workers
 from tests.harness.live import ROOT, Isobench, needs_root
 from workloads import credential

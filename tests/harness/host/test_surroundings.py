@@ -15,7 +15,7 @@ from harness.errors import IsobenchError, of_system
 from harness.host import surroundings
 from harness.results.folder import ResultsFolder
 from harness.terminal import Terminal, printable, write_whatever_the_encoding
-from harness.trial.generator import Generator
+from harness.trial.generators.generator import Generator
 from tests.harness import folders
 from tests.harness.live import ROOT, Isobench, needs_root
 

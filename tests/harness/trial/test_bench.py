@@ -21,9 +21,10 @@ from harness.target.probes import Reading
 from harness.target.run_resources import RunResources
 from harness.target.server import Server
 from harness.target.targets import Target, choose
-from harness.trial import loading, mechanisms
+from harness.trial import loading
 from harness.trial.bench import Laboratory
-from harness.trial.generator import GeneratorFailed
+from harness.trial.beside import mechanisms
+from harness.trial.generators.generator import GeneratorFailed
 from harness.trial.outcome import Trial
 from tests.harness.host.test_interference import busy
 from tests.harness.live import PATIENCE, needs_root

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness.plan.interleaving import Pace, interleave
-from harness.trial.assess import _metered
+from harness.trial.judging.assess import _metered
 from harness.trial.meter import Meter, Stretch
 
 

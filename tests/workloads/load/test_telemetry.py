@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from harness.trial import telemetry
-from harness.trial.generator import Generator
+from harness.trial.generators import telemetry
+from harness.trial.generators.generator import Generator
 
 extra = pytest.mark.skipif(
     find_spec("opentelemetry") is None, reason="the extra otel is not installed"

@@ -35,7 +35,7 @@ def share_of(load: Load, index: int, parts: int) -> Load:
 
 
 def seen(recorder: Recorder, window: tuple[float, float], is_open: bool) -> dict[str, Any]:
-    """Return what was seen within a window, as JSON; see `Seen` in harness.trial.merging."""
+    """Return what was seen in a window, as JSON; see `Seen` in harness.trial.judging.merging."""
     rows = recorder.rows()
     begin, end = window
     if is_open:

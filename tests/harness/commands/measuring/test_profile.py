@@ -11,7 +11,7 @@ from harness.profile import tracefs
 from harness.profile.phases import SUM_WITHIN
 from harness.profile.tracefs import NoTracing
 from harness.results.folder import ResultsFolder
-from harness.trial.stamping_overhead import SUBJECT
+from harness.trial.beside.stamping_overhead import SUBJECT
 from tests.harness import folders
 from tests.harness.live import Isobench, needs_root, until
 

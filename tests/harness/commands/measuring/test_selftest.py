@@ -15,11 +15,11 @@ from harness.errors import IsobenchError
 from harness.plan.loads import Closed
 from harness.plan.plan import Spec
 from harness.results.folder import ResultsFolder
-from harness.trial import selftest_verdict
-from harness.trial.selftest_verdict import QUICK, VARIANTS, Outcome, Procedure
+from harness.trial.beside import selftest_verdict
+from harness.trial.beside.selftest_verdict import QUICK, VARIANTS, Outcome, Procedure
 from tests.harness.live import Isobench, needs_root
-from tests.harness.trial.test_assess import ROW
-from tests.harness.trial.test_selftest_verdict import PLANTED, concluded, trials
+from tests.harness.trial.beside.test_selftest_verdict import PLANTED, concluded, trials
+from tests.harness.trial.judging.test_assess import ROW
 
 TINY = Procedure(
     comparisons=1,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import IsobenchError
-from harness.trial.generator import Generator, GeneratorFailed, LoadFailed
+from harness.trial.generators.generator import Generator, GeneratorFailed, LoadFailed
 from workloads.load.clients import library
 
 READY = {"event": "ready", "locust": "2.32", "gevent": "24.11", "pid": 1}

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from harness.host.polling import wait_until
-from harness.trial.forked_generators import ForkServer
-from harness.trial.generator import Generator, GeneratorFailed, LoadFailed, import_path
+from harness.trial.generators.forked_generators import ForkServer
+from harness.trial.generators.generator import Generator, GeneratorFailed, LoadFailed, import_path
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from harness.plan.loads import Closed
 from harness.plan.plan import CONNECTIONS, Plan
 from harness.target.run_resources import RunResources
 from harness.target.targets import choose
-from harness.trial import ceiling, crosscheck
 from harness.trial.bench import Laboratory
+from harness.trial.beside import ceiling, crosscheck
 from tests.harness.live import needs_root
 from workloads.catalog import WORKLOADS, Connection
 from workloads.load.spec import Load, asks

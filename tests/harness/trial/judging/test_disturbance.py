@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from harness.host.interference import Noise, Witness
-from harness.trial.assess import assess
-from harness.trial.disturbance import witnessed
+from harness.trial.judging.assess import assess
+from harness.trial.judging.disturbance import witnessed
 from harness.trial.outcome import Trial
-from tests.harness.trial.test_assess import FIRST, LAST, ROW, STEADY_DONE, evenly, loop
+from tests.harness.trial.judging.test_assess import FIRST, LAST, ROW, STEADY_DONE, evenly, loop
 
 
 def test_what_disturbed_a_trial_is_in_its_row() -> None:

@@ -12,7 +12,8 @@ from harness.plan.loads import Open
 from harness.plan.plan import MECHANISM_BLOCKS, Plan
 from harness.results.folder import ResultsFolder
 from harness.target.targets import choose
-from harness.trial import mechanisms, runner
+from harness.trial import runner
+from harness.trial.beside import mechanisms
 from harness.trial.outcome import Trial
 from tests.harness.bench import Bench
 from tests.harness.folders import ROW

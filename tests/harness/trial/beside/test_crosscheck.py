@@ -17,9 +17,9 @@ from harness.plan.plan import Plan, Spec
 from harness.results.rows import CrosscheckRow
 from harness.target.run_resources import RunResources
 from harness.target.targets import choose
-from harness.trial import crosscheck
 from harness.trial.bench import Laboratory
-from harness.trial.crosscheck import CrossCheckFailed, Loaded
+from harness.trial.beside import crosscheck
+from harness.trial.beside.crosscheck import CrossCheckFailed, Loaded
 
 PLAN = Plan(
     targets=("dso", "suzuki"), loads=(Closed(2), Open(50)), workers=2, tenants=2,

@@ -9,8 +9,8 @@ import pytest
 from harness.plan.loads import Closed, Knee, Open, Portion, Sweep
 from harness.plan.plan import Plan, Spec
 from harness.results.folder import ResultsFolder
-from harness.trial import knee as sweep
 from harness.trial import runner
+from harness.trial.beside import knee as sweep
 from harness.trial.outcome import Trial
 from tests.harness.bench import Bench
 from tests.harness.live import MANIFEST

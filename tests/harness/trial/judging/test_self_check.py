@@ -7,10 +7,18 @@ import numpy as np
 
 from harness.plan.loads import Closed
 from harness.results.rows import TrialRow
-from harness.trial.assess import assess
+from harness.trial.judging.assess import assess
+from harness.trial.judging.self_check import checked
 from harness.trial.outcome import Seen
-from harness.trial.self_check import checked
-from tests.harness.trial.test_assess import FIRST, LAST, ROW, SPECS, STEADY_DONE, evenly, loop
+from tests.harness.trial.judging.test_assess import (
+    FIRST,
+    LAST,
+    ROW,
+    SPECS,
+    STEADY_DONE,
+    evenly,
+    loop,
+)
 
 
 def self_checked(**changes: Any) -> TrialRow:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from harness.plan.plan import Plan
-from harness.trial import page_pace
+from harness.trial.beside import page_pace
 
 
 def test_a_pace_is_found_and_the_caller_stays_where_it_was() -> None:

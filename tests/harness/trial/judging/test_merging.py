@@ -12,7 +12,7 @@ from harness.results.rows import TrialRow
 from harness.stats.histogram import Histogram
 from harness.target.probes import Reading
 from harness.target.server import ServerUsage
-from harness.trial import merging
+from harness.trial.judging import merging
 from harness.trial.outcome import Trial
 
 ROW = TrialRow(

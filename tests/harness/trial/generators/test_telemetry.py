@@ -8,7 +8,7 @@ import pytest
 
 from harness import extras
 from harness.errors import IsobenchError
-from harness.trial import telemetry
+from harness.trial.generators import telemetry
 from tests.harness.live import Say
 
 needs_extra = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from harness.plan.loads import Closed
 from harness.plan.plan import Plan
 from harness.target.probes import Reading
 from harness.target.server import ServerUsage
-from harness.trial.assess import assess
+from harness.trial.judging.assess import assess
 from harness.trial.outcome import Latencies
 from tests.harness.folders import ROW as BARE
 

@@ -17,7 +17,7 @@ from harness.errors import Caution, IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.targets import folder_of
-from harness.trial.forked_generators import ForkServer
+from harness.trial.generators.forked_generators import ForkServer
 from workloads.load.clients import library
 
 _STOP_S = 5.0

@@ -17,10 +17,10 @@ from harness.plan.loads import Closed
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes
-from harness.trial import disturbance
+from harness.trial.judging import disturbance
+from harness.trial.judging.self_check import checked, closed_in_slices
 from harness.trial.meter import Stretch
 from harness.trial.outcome import UNANSWERED, Latencies, Seen, Surroundings, Trial, void
-from harness.trial.self_check import checked, closed_in_slices
 from workloads.load import schedule
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from harness.host.cores import divide
 from harness.target import probes
-from harness.trial import stamping_overhead
-from harness.trial.stamping_overhead import Comparison
+from harness.trial.beside import stamping_overhead
+from harness.trial.beside.stamping_overhead import Comparison
 from tests.harness.live import needs_root
 
 

@@ -13,7 +13,7 @@ from harness.errors import IsobenchError
 from harness.results.conditions import Condition
 from harness.stats.significance import Finding
 from harness.target.targets import Target
-from harness.trial.selftest_verdict import (
+from harness.trial.beside.selftest_verdict import (
     BASELINE,
     CPU,
     ENOUGH,
@@ -27,7 +27,7 @@ from harness.trial.selftest_verdict import (
     service_us,
     targets,
 )
-from tests.harness.trial.test_assess import ROW
+from tests.harness.trial.judging.test_assess import ROW
 
 CONDITION = Condition("hello", "closed:2", "keep-alive", 1, "uniform")
 AGAIN, PLANT5, PLANT10 = VARIANTS

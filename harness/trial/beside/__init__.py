@@ -1,0 +1,1 @@
+"""Measured beside a plan's trials: to find loads, to explain costs, to check the harness."""
