@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from harness.results.compare import Comparison
-    from harness.results.confirm import Confirmation
-    from harness.results.false_alarms import FalseAlarms
-    from harness.results.history import History
+    from harness.results.comparison.compare import Comparison
+    from harness.results.comparison.confirm import Confirmation
+    from harness.results.comparison.false_alarms import FalseAlarms
+    from harness.results.comparison.history import History
 
 
 def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path:

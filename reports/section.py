@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pandas as pd
 
+from harness.results.analysis.load_curve import Place, Swept, sweeps
 from harness.results.conditions import portions_apart
 from harness.results.folder import ResultsFolder
-from harness.results.load_curve import Place, Swept, sweeps
 from harness.results.manifest import Manifest
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.results.analysis.neighbour import effects
 from harness.results.conditions import BASELINE, by_condition
 from harness.results.format import readable
-from harness.results.neighbour import effects
 from reports.words import neighbour
 from reports.words.costs import creation_table, heap_table, launch_table, worker_table
 

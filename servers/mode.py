@@ -114,7 +114,7 @@ class IsolationMode(ABC):
     recipe: ClassVar[tuple[str, ...] | None] = None
     """What a request costs beyond one in `dso`: the names of mechanisms that a report adds up.
 
-    The names are those of `harness/results/mechanism_cost.py`; None: the cost is not modelled.
+    The names are those of `harness/results/analysis/mechanism_cost.py`; None: no cost is modelled.
     """
     kept_workers: ClassVar[tuple[str, ...]] = ()
     """Targets whose workers are each a tenant's for good, their processes named "tenant worker".

@@ -217,7 +217,7 @@ def run(
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.plan.loads import parse_load, workers_for
-    from harness.results import thresholds
+    from harness.results.comparison import thresholds
     from harness.trial.generators.generator import usual_client
     from workloads import catalog
 

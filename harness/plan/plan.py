@@ -89,7 +89,7 @@ class Plan:
     `page` is a workload that is measured beside, with those of `PAGE_TARGETS` among the targets, in
     the first `PAGE_BLOCKS` blocks and under one condition; None where that is not wanted.
     `mechanisms` are measured beside, under one condition, in the first `MECHANISM_BLOCKS` blocks
-    (see `harness.results.mechanism_cost`).
+    (see `harness.results.analysis.mechanism_cost`).
     `page_pace` is how many rounds of work a page does for each of its milliseconds (see
     `harness.trial.beside.page_pace`), None until it is known.
     """

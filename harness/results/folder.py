@@ -22,7 +22,7 @@ from harness.errors import Caution, IsobenchError
 from harness.results import schema
 from harness.results.atomic_file import refusal, remove_partials, replace_file
 from harness.results.blocks import block_values
-from harness.results.compare import Measured
+from harness.results.comparison.compare import Measured
 from harness.results.conditions import BASELINE, by_condition
 from harness.results.manifest import Manifest
 from harness.results.rows import LatencyRow, TrialRow

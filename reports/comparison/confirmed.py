@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from harness.results.compare import Comparison, change
-from harness.results.confirm import Again, Confirmation, Outcome
-from harness.results.false_alarms import FalseAlarms
+from harness.results.comparison.compare import Comparison, change
+from harness.results.comparison.confirm import Again, Confirmation, Outcome
+from harness.results.comparison.false_alarms import FalseAlarms
 from harness.results.format import percent, percent_range
 from reports.comparison import table
 from reports.comparison.github import comment

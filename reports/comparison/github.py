@@ -7,9 +7,9 @@ from typing import Final
 
 import pandas as pd
 
-from harness.results.compare import Compared, Comparison
+from harness.results.comparison.compare import Compared, Comparison
+from harness.results.comparison.thresholds import Outcome
 from harness.results.format import table_markdown
-from harness.results.thresholds import Outcome
 from harness.stats.significance import Finding
 from reports.comparison import table
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from harness.results.compare import Compared, Comparison
+from harness.results.comparison.compare import Compared, Comparison
+from harness.results.comparison.thresholds import Outcome
 from harness.results.conditions import Condition
-from harness.results.thresholds import Outcome
 from reports.comparison.table import caution_lines, only_lines, row_words, rows_by_condition
 
 # What XML 1.0 has no way to write (section 2.2).

@@ -16,10 +16,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.results.compare import Compared, Comparison, change
+from harness.results.comparison.compare import Compared, Comparison, change
+from harness.results.comparison.thresholds import Outcome
 from harness.results.conditions import Condition
 from harness.results.format import count, duration, percent, table_markdown
-from harness.results.thresholds import Outcome
 from harness.stats.significance import Finding
 
 _WIDE = 92  # from here on there is room for both p-value and interval beside long names

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from harness.results.analysis.load_curve import Place, Swept
 from harness.results.conditions import Condition, by_condition
 from harness.results.format import connection_words, count, duration
-from harness.results.load_curve import Place, Swept
 from harness.stats.histogram import Histogram
 from harness.stats.intervals import quantile_ranks
 from reports.figures.style import (

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from harness.results.tenant_cost import TenantCost, tenant_costs
+from harness.results.analysis.tenant_cost import TenantCost, tenant_costs
 from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks, short_name
 from reports.words.density import each
 

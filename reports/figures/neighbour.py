@@ -11,7 +11,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from harness.results.neighbour import NOISES, Effect
+from harness.results.analysis.neighbour import NOISES, Effect
 from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, short_name
 from reports.words.neighbour import TITLES, label
 

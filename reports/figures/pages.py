@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter
 
+from harness.results.analysis.page_cost import PAGES_US, PageCosts
 from harness.results.format import duration, percent
-from harness.results.page_cost import PAGES_US, PageCosts
 from reports.figures.style import (
     FAINT,
     INK,

@@ -13,8 +13,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from harness.results.compare import change
-from harness.results.history import Change, History, Point, Series
+from harness.results.comparison.compare import change
+from harness.results.comparison.history import Change, History, Point, Series
 from harness.stats.intervals import geometric_interval
 from reports.comparison.table import number
 from reports.history import words

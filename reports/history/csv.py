@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from harness.results.history import History, Series, series_name
+from harness.results.comparison.history import History, Series, series_name
 
 
 def csv(history: History) -> str:

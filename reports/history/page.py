@@ -12,8 +12,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from harness.results.atomic_file import replace_file
+from harness.results.comparison.history import History, Run, Series, condition_words
 from harness.results.format import NONE
-from harness.results.history import History, Run, Series, condition_words
 from harness.results.provenance import DECISIVE
 from reports.figures.style import looks
 from reports.history import words

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.results.compare import change
+from harness.results.comparison.compare import change
+from harness.results.comparison.history import History, Series, condition_words
 from harness.results.format import NONE, plus_minus
-from harness.results.history import History, Series, condition_words
 from reports.comparison.table import number
 from reports.history import words
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from harness.results.compare import CAPACITY, RATIO, change
+from harness.results.comparison.compare import CAPACITY, RATIO, change
+from harness.results.comparison.history import Change, History, Run, Series, condition_words
 from harness.results.conditions import BASELINE
-from harness.results.history import Change, History, Run, Series, condition_words
 from harness.results.provenance import Discrepancy
 from reports.comparison.table import metric_name
 

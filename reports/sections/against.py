@@ -10,7 +10,14 @@ from typing import ClassVar, Final, Self
 
 import pandas as pd
 
-from harness.results.compare import METRICS, Compared, Comparison, Measured, change, compare
+from harness.results.comparison.compare import (
+    METRICS,
+    Compared,
+    Comparison,
+    Measured,
+    change,
+    compare,
+)
 from harness.results.conditions import Condition
 from harness.results.format import count, duration, milliseconds
 from harness.stats.intervals import Interval, geometric_interval

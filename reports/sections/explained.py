@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
+from harness.results.analysis.mechanism_cost import explain
 from harness.results.conditions import BASELINE
-from harness.results.mechanism_cost import explain
 from reports.section import Results, Section
 from reports.words import explained as words
 

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
-from harness.results.neighbour import effects
+from harness.results.analysis.neighbour import effects
 from reports.figures.neighbour import matrix
 from reports.section import Results, Section, Shown
 from reports.words import neighbour as words

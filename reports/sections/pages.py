@@ -9,8 +9,8 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
+from harness.results.analysis.page_cost import LIMIT, page_costs
 from harness.results.conditions import BASELINE
-from harness.results.page_cost import LIMIT, page_costs
 from reports.figures.pages import shares
 from reports.section import Results, Section, Shown
 from reports.words import pages as words

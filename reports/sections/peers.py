@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 import pandas as pd
 
-from harness.results.peers import beside_peers
+from harness.results.analysis.peers import beside_peers
 from reports.section import Results, Section
 from reports.words import peers as words
 

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
+from harness.results.analysis.tenant_cost import TenantCost, tenant_costs
 from harness.results.format import NONE
-from harness.results.tenant_cost import TenantCost, tenant_costs
 
 HEADING = "How many tenants fit"
 COLD_HEADING = "Cold starts"

@@ -1,4 +1,4 @@
-"""What explains the modes: sentences and a table on `harness.results.mechanism_cost`. Pure.
+"""What explains the modes: sentences, and a table of `harness.results.analysis.mechanism_cost`.
 
 Where the modes were profiled, the phases that take longest beyond their time in `dso` say where to
 look for what is left.
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from harness.results.analysis.mechanism_cost import LIMIT, WORKLOAD, Amount, Explanation, Part
 from harness.results.conditions import BASELINE
 from harness.results.format import NONE, duration
-from harness.results.mechanism_cost import LIMIT, WORKLOAD, Amount, Explanation, Part
 from reports.words import costs as bare_costs
 
 Phase = tuple[str, float]

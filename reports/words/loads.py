@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from harness.results.analysis.load_curve import Place, Swept
 from harness.results.conditions import by_condition
 from harness.results.format import connection_words, count, load_words, milliseconds, percent
-from harness.results.load_curve import Place, Swept
 from reports.scope import Scope
 
 P99_LIMIT_MS = 10.0

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from harness.results.analysis.neighbour import NOISES, UNLIMITED, Effect
 from harness.results.format import duration, percent
-from harness.results.neighbour import NOISES, UNLIMITED, Effect
 from reports.words.costs import join
 
 HEADING = "Noisy neighbours"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from harness.results.analysis.page_cost import LIMIT, PAGES_US, Check, Cost, PageCosts
 from harness.results.conditions import BASELINE
 from harness.results.format import NONE, duration, percent, percent_range
-from harness.results.page_cost import LIMIT, PAGES_US, Check, Cost, PageCosts
 from harness.stats.intervals import Interval
 from reports.words.costs import join
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from harness.results.analysis.peers import BesidePeers, Inversion, Pair
 from harness.results.format import NONE
-from harness.results.peers import BesidePeers, Inversion, Pair
 from harness.stats.intervals import Interval
 
 HEADING = "Beside the real products"

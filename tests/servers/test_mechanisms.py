@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness.results.mechanism_cost import INGREDIENTS, needed
+from harness.results.analysis.mechanism_cost import INGREDIENTS, needed
 from servers import mechanisms, modes
 from tests.servers.live import WWW, Server, Sites, needs_root
 from tests.servers.test_main import command

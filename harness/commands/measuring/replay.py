@@ -13,7 +13,7 @@ from harness.commands.measuring.folder import new_run_id
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
 from harness.results import bundle
-from harness.results.compare import METRICS, compare
+from harness.results.comparison.compare import METRICS, compare
 from harness.results.folder import ResultsFolder
 from reports.comparison.table import render
 

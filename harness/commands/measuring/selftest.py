@@ -20,7 +20,7 @@ from harness.host.hog import hog
 from harness.plan.plan import Plan, Spec
 from harness.progress import Display
 from harness.results.atomic_file import replace_file
-from harness.results.compare import change
+from harness.results.comparison.compare import change
 from harness.results.folder import ResultsFolder
 from harness.results.format import NONE, duration, percent, percent_range
 from harness.results.rows import TrialRow

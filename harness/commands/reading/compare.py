@@ -9,9 +9,9 @@ import reports
 from harness.commands.output import deliver
 from harness.commands.reading import step_summary
 from harness.errors import IsobenchError
-from harness.results import thresholds
-from harness.results.compare import COMPARABLE, METRICS, choose_metrics, refuse_broken
-from harness.results.compare import compare as set_beside
+from harness.results.comparison import thresholds
+from harness.results.comparison.compare import COMPARABLE, METRICS, choose_metrics, refuse_broken
+from harness.results.comparison.compare import compare as set_beside
 from harness.results.folder import ResultsFolder
 from harness.terminal import Terminal
 from reports.comparison.table import render

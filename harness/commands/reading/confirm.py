@@ -20,18 +20,17 @@ from harness.errors import IsobenchError
 from harness.host import fingerprint, speed
 from harness.host.cores import divide
 from harness.plan.plan import Plan
-from harness.results import false_alarms, thresholds
 from harness.results.atomic_file import make_directory, replace_file
 from harness.results.blocks import block_values
-from harness.results.compare import (
+from harness.results.comparison import false_alarms, thresholds
+from harness.results.comparison.compare import (
     COMPARABLE,
     METRICS,
     Comparison,
     Measured,
     compare,
 )
-from harness.results.conditions import BASELINE, Condition, Key
-from harness.results.confirm import (
+from harness.results.comparison.confirm import (
     FEWEST_ROUNDS,
     FILE,
     Confirmation,
@@ -43,7 +42,8 @@ from harness.results.confirm import (
     sign_of_itself,
     signs_of_host,
 )
-from harness.results.false_alarms import FalseAlarms
+from harness.results.comparison.false_alarms import FalseAlarms
+from harness.results.conditions import BASELINE, Condition, Key
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE

@@ -9,7 +9,7 @@ from typing import Final
 import reports
 from harness.commands.output import deliver
 from harness.errors import IsobenchError
-from harness.results import history
+from harness.results.comparison import history
 from harness.terminal import Terminal
 
 FORMATS: Final = ("table", "csv")

@@ -1,7 +1,7 @@
 """Mechanisms measured beside a run's trials: servers that do one thing more than `dso`.
 
-Why, and what follows from it: `harness.results.mechanism_cost`. Pure but for looking into the
-folder.
+Why, and what follows from it: `harness.results.analysis.mechanism_cost`. Pure but for looking into
+the folder.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from harness.plan.plan import Plan, Spec, with_mechanism
+from harness.results.analysis.mechanism_cost import needed
 from harness.results.conditions import BASELINE
 from harness.results.folder import ResultsFolder
-from harness.results.mechanism_cost import needed
 from harness.results.rows import MechanismRow, TrialRow
 from harness.target.targets import Target
 from harness.trial.outcome import Trial

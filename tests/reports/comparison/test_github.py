@@ -7,9 +7,9 @@ import pytest
 
 import reports
 from harness.commands.reading import step_summary
-from harness.results.compare import METRICS, Comparison, compare
+from harness.results.comparison.compare import METRICS, Comparison, compare
+from harness.results.comparison.thresholds import Bound
 from harness.results.folder import ResultsFolder
-from harness.results.thresholds import Bound
 from reports.comparison.github import MOST_LINES, comment, github
 from tests.harness import folders
 

@@ -10,9 +10,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from harness.results.compare import COMPARABLE, METRICS, Comparison, compare
+from harness.results.comparison.compare import COMPARABLE, METRICS, Comparison, compare
+from harness.results.comparison.thresholds import check, parse_bound
 from harness.results.folder import ResultsFolder
-from harness.results.thresholds import check, parse_bound
 from reports.comparison.junit import junit
 from tests.harness.folders import BASE, NEW, write_folder
 

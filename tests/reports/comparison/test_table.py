@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 import reports
-from harness.results.compare import COMPARABLE, METRICS, Comparison, compare
+from harness.results.comparison.compare import COMPARABLE, METRICS, Comparison, compare
+from harness.results.comparison.thresholds import parse_bound
 from harness.results.folder import ResultsFolder
-from harness.results.thresholds import parse_bound
 from reports.comparison import table as forms
 from tests.harness.folders import BASE, NEW, write_folder
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.results.load_curve import Place, Swept
+from harness.results.analysis.load_curve import Place, Swept
 from reports.figures import curves, style
 from tests.reports.words.test_loads import FOUND
 

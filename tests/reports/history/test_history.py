@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 import reports
-from harness.results.history import History, gather
+from harness.results.comparison.history import History, gather
 from reports.history import words
 from reports.history.page import render
-from tests.harness.results.test_history import write_runs
+from tests.harness.results.comparison.test_history import write_runs
 
 
 @pytest.fixture(name="history", scope="module")

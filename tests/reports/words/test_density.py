@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from harness.results.analysis.tenant_cost import tenant_costs
 from harness.results.rows import ColdStartRow, DensityRow
-from harness.results.tenant_cost import tenant_costs
 from reports.words import density as words
 
 

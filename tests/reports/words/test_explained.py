@@ -9,15 +9,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.results.analysis.mechanism_cost import Amount, Explanation, Part
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Target
-from harness.results.mechanism_cost import Amount, Explanation, Part
 from reports.page import without_figures
 from reports.words.explained import findings, most_expensive_phases, table
 from servers import modes
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
-from tests.harness.results.test_mechanism_cost import mechanisms
+from tests.harness.results.analysis.test_mechanism_cost import mechanisms
 from tests.reports.profiled import PHASES, PROFILES
 
 RUID2 = Explanation(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from harness.results.analysis.load_curve import Place, Point, Swept
 from harness.results.folder import ResultsFolder
-from harness.results.load_curve import Place, Point, Swept
 from harness.results.rows import CrosscheckRow
 from reports.page import without_figures
 from reports.words import loads

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from harness.results.analysis.neighbour import effects
 from harness.results.folder import ResultsFolder
-from harness.results.neighbour import effects
 from reports import page
 from reports.figures.neighbour import matrix as figure
 from reports.figures.neighbour import ranked
@@ -18,7 +18,7 @@ from reports.sections.neighbour import Neighbour
 from reports.terminal import render_neighbour
 from reports.words.neighbour import NOTHING, TIMES, matrix, sentences, table
 from tests.harness.live import MANIFEST
-from tests.harness.results.test_neighbour import window
+from tests.harness.results.analysis.test_neighbour import window
 
 WINDOWS = [
     window("alone"),

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from harness.results.analysis.page_cost import PAGES_US, PageCosts, page_costs
 from harness.results.folder import ResultsFolder
-from harness.results.page_cost import PAGES_US, PageCosts, page_costs
 from harness.results.rows import TrialRow
 from reports import page
 from reports.figures.pages import shares
 from reports.section import Results
 from reports.sections.pages import Pages
 from reports.words.pages import checks_table, sentences, table
-from tests.harness.results.test_page_cost import OVERHEADS, trials
+from tests.harness.results.analysis.test_page_cost import OVERHEADS, trials
 from tests.reports.conftest import manifest
 
 

@@ -2,8 +2,8 @@
 
 import math
 
+from harness.results.analysis.peers import BesidePeers, Inversion, Pair
 from harness.results.conditions import Condition
-from harness.results.peers import BesidePeers, Inversion, Pair
 from harness.stats.intervals import Interval
 from reports.words import peers as words
 

@@ -14,8 +14,8 @@ from harness.commands.reading import confirm, versions
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.plan.plan import Plan
+from harness.results.comparison.confirm import Probe
 from harness.results.conditions import Condition
-from harness.results.confirm import Probe
 from tests.harness import folders
 from tests.harness.live import Say
 

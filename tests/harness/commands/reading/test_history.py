@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.harness.live import Say
-from tests.harness.results.test_history import write_runs
+from tests.harness.results.comparison.test_history import write_runs
 
 
 def test_the_page_goes_beside_the_runs(say: Say, tmp_path: Path) -> None:

@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.compare import COMPARABLE
-from harness.results.thresholds import LEVEL, Bound, Check, Outcome, check, parse_bound, parse_share
+from harness.results.comparison.compare import COMPARABLE
+from harness.results.comparison.thresholds import (
+    LEVEL,
+    Bound,
+    Check,
+    Outcome,
+    check,
+    parse_bound,
+    parse_share,
+)
 from harness.stats.intervals import LogRatio, unpaired_ratio
 
 

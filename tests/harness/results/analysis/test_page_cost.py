@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.results.page_cost import PAGES_US, PageCosts, page_costs, share
+from harness.results.analysis.page_cost import PAGES_US, PageCosts, page_costs, share
 from harness.results.rows import TrialRow
 from tests.harness.folders import ROW
 

@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.errors import Caution, IsobenchError
+from harness.results.comparison.thresholds import Bound, Check, Outcome, check
 from harness.results.conditions import BASELINE, Condition, Key
 from harness.results.format import count
 from harness.results.manifest import Manifest
 from harness.results.provenance import Discrepancy, discrepancies
-from harness.results.thresholds import Bound, Check, Outcome, check
 from harness.stats.intervals import (
     Interval,
     LogRatio,

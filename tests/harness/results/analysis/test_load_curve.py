@@ -9,9 +9,9 @@ import pytest
 
 from harness.plan.loads import Knee, Sweep
 from harness.plan.plan import Plan
+from harness.results.analysis.load_curve import Point, Swept, generator_bound, sweeps
 from harness.results.conditions import portions_apart
 from harness.results.folder import ResultsFolder
-from harness.results.load_curve import Point, Swept, generator_bound, sweeps
 from tests.harness.folders import ROW
 from tests.harness.live import MANIFEST
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.false_alarms import latest, read
+from harness.results.comparison.false_alarms import latest, read
 from tests.harness import folders
 
 SHARES = [

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.conditions import Condition
-from harness.results.confirm import (
+from harness.results.comparison.confirm import (
     Confirmation,
     Failed,
     Outcome,
@@ -17,7 +16,8 @@ from harness.results.confirm import (
     sign_of_itself,
     signs_of_host,
 )
-from harness.results.thresholds import Bound
+from harness.results.comparison.thresholds import Bound
+from harness.results.conditions import Condition
 from harness.stats.intervals import Interval
 
 FAILED = Failed(

@@ -32,9 +32,9 @@ import pandas as pd
 
 from harness.errors import IsobenchError
 from harness.results.blocks import block_values
-from harness.results.compare import CAPACITY, OF_BASELINE, RATIO, choose_metrics
+from harness.results.comparison.compare import CAPACITY, OF_BASELINE, RATIO, choose_metrics
+from harness.results.comparison.confirm import FILE as CONFIRMED
 from harness.results.conditions import BASELINE, Condition, Key
-from harness.results.confirm import FILE as CONFIRMED
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE, Discrepancy, discrepancies

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.compare import (
+from harness.results.comparison.compare import (
     COMPARABLE,
     METRICS,
     RATIO,
@@ -21,10 +21,10 @@ from harness.results.compare import (
     compare,
     refuse_broken,
 )
+from harness.results.comparison.thresholds import Bound, parse_bound
 from harness.results.conditions import Condition
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
-from harness.results.thresholds import Bound, parse_bound
 from harness.stats.significance import Finding
 from tests.harness.folders import BASE, NEW, RATES, write_folder
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields, replace
 import pandas as pd
 import pytest
 
-from harness.results.mechanism_cost import Amount, Explanation, Part, explain, needed
+from harness.results.analysis.mechanism_cost import Amount, Explanation, Part, explain, needed
 from harness.results.rows import LatencyRow, MechanismRow
 from harness.results.summary import summarise
 from tests.harness.folders import ROW

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
-from harness.results.peers import BesidePeers, beside_peers
+from harness.results.analysis.peers import BesidePeers, beside_peers
 
 BESIDE = {"php": "dso", "itk": "harache", "mod_cgi": "cgi"}
 

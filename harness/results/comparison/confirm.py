@@ -37,9 +37,9 @@ import numpy as np
 
 from harness.errors import IsobenchError
 from harness.host.interference import FOREIGN_LIMIT, SPIN_LIMIT
+from harness.results.comparison.thresholds import LEVEL, Bound
 from harness.results.conditions import Condition
 from harness.results.summary import DISTURBED_LIMIT
-from harness.results.thresholds import LEVEL, Bound
 from harness.stats.intervals import Interval, LogRatio, unpaired_ratio
 from harness.stats.significance import holm
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.compare import CAPACITY, RATIO
-from harness.results.history import History, gather
+from harness.results.comparison.compare import CAPACITY, RATIO
+from harness.results.comparison.history import History, gather
 from tests.harness import folders
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from harness.neighbour.noises import EVERY
-from harness.results.neighbour import NOISES, Effect, effects
+from harness.results.analysis.neighbour import NOISES, Effect, effects
 from harness.results.rows import NeighbourRow
 from harness.stats.histogram import Histogram
 
