@@ -2,14 +2,8 @@
 
 The master stays privileged and never handles a request. Where the host allows it, the master is the
 first process of its own pid namespace (see `containment`); otherwise it is a subreaper. Either way,
-whatever a script leaves running ends with the server.
-
-When a script exceeds its time limit:
-
-1. at the limit, its worker gets SIGALRM and answers 504;
-2. one grace period later, the master kills all descendants of the worker: it alone can kill a
-   program that runs under a tenant's uid;
-3. another grace period later, the master kills the worker and starts a new one.
+whatever a script leaves running ends with the server. What happens to a script that exceeds its
+time limit is in `overdue`.
 """
 
 from __future__ import annotations
@@ -20,6 +14,7 @@ import stat
 import sys
 import time
 
+from servers.front.overdue import Overdue
 from servers.front.oversight import Oversight, descendants
 from servers.front.scoreboard import Scoreboard, Slot, scoreboard_file
 from servers.front.spawn import Inheritance, ServerCommand
@@ -42,7 +37,6 @@ else:  # without `enum`, of which its constants are made
 _CONTROL_CHUNK: Final = 4096  # PIPE_BUF
 _WATCH_SECONDS: Final = 0.25
 _LOOK_AT_STARTERS_SECONDS: Final = 0.002
-_GRACE_SECONDS: Final = 1.0
 _OVERSEE_SECONDS: Final = 1.0
 _START_SECONDS: Final = 30.0
 _MOST_FAILED_STARTS: Final = 5
@@ -90,7 +84,7 @@ class Pool:
         self._begun: dict[int, tuple[float, int]] = {}  # when, and what its slot had served by then
         self._oversight = Oversight(listener.fileno())
         self._vacant: list[Slot] = []
-        self._warned: dict[int, int] = {}
+        self._overdue = Overdue(mode.setting.limits.script, self._oversight)
         self._accounting = Accounting(mode, self._board.slots)
         self._failed_starts = 0
         self._next_look = self._next_oversight = 0.0
@@ -211,7 +205,8 @@ class Pool:
         vacant, self._vacant = self._vacant, []
         for slot in vacant:
             self._start(slot)
-        self._hurry_the_overdue()
+        for process in self._overdue.hurry(self._workers):
+            _log(f"worker {process} does not return from a script: killed")
         if os.getppid() != self._parent:
             self._stopping = True
         if self._log_limit:
@@ -288,7 +283,7 @@ class Pool:
         has_served = slot.served() != served or slot.busy_seconds() > 0
         started = slot.started()
         slot.renew()
-        self._warned.pop(process, None)
+        self._overdue.forget(process)
         self._oversight.forget(process)
         if started:
             self._failed_starts = 0
@@ -301,28 +296,6 @@ class Pool:
         self._failed_starts += 1
         if self._failed_starts >= _MOST_FAILED_STARTS and not self._ready:
             raise WorkersFail(f"{self._failed_starts} workers in a row did not start")
-
-    def _hurry_the_overdue(self) -> None:
-        limit = self._mode.setting.limits.script
-        for process, slot in self._workers.items():
-            late = slot.busy_seconds() - limit
-            if late < 0:
-                self._warned.pop(process, None)
-                continue
-            steps = self._warned.get(process, 0)
-            if late < steps * _GRACE_SECONDS:
-                continue
-            self._warned[process] = steps + 1
-            if steps == 0:
-                send(process, signal.SIGALRM)
-                continue
-            below = descendants(process)
-            self._oversight.free_all((process, *below))
-            for descendant in below:
-                kill(descendant)
-            if steps > 1:
-                _log(f"worker {process} does not return from a script: killed")
-                kill(process)
 
     # Stopping
 
