@@ -83,7 +83,7 @@ class Mode(IsolationMode):
         """Say which phases a request has here."""
         from servers.profiling.timelines import BACK, EMBEDDED, ProbePoint, Step, Timeline
 
-        front = f"{__name__}.front"
+        front, clients = f"{__name__}.front", f"{__name__}.client_side"
         return Timeline(
             (
                 Step("accept", "accepted"),
@@ -95,11 +95,11 @@ class Mode(IsolationMode):
                 *BACK,
             ),
             probes=(
-                ProbePoint(f"{front}:Connection.__init__", "accepted"),
+                ProbePoint(f"{clients}:Connection.__init__", "accepted"),
                 ProbePoint(f"{front}:Front._hand_over", "spawning"),
                 ProbePoint(f"{__name__}.tenant_worker:TenantWorker.answer", "taken"),
                 ProbePoint(f"{front}:Front._pass_on", "answered"),
-                ProbePoint(f"{front}:render", end="rendered"),
+                ProbePoint(f"{clients}:render", end="rendered"),
             ),
         )
 

@@ -5,114 +5,41 @@ message to a worker of the site's tenant; the answer is one message as well. Sta
 the fate of the connection are the front's to write. So there is exactly one answer to a request,
 whatever a script does, and no script has a client's connection.
 
-Strategy: epoll, edge-triggered for clients, so that a connection is registered once, and not at all
-where its only request is there when it is accepted. Times are looked at a few times a second.
+Here is its side of tenants' workers; `client_side` has that of clients.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import select
 import sys
 import time
 
 from servers.front.front_starter import Gone, tell
-from servers.front.worker import Worker as PoolWorker
-from servers.http import (
-    BadRequest,
-    Request,
-    RequestParser,
-    Response,
-    options_response,
-    plain_response,
-    render,
-)
+from servers.http import plain_response
 from servers.interpreter.embedded import ScriptFailed, parse_output
 from servers.modes.router import messages
+from servers.modes.router.client_side import ASKED, AT_ONCE, CHUNK, ClientSide, Connection
 from servers.modes.router.dispatch import Dispatch, Job, Worker
-from servers.modes.router.framing import canonical, frame
 from servers.modes.router.starter import END, ENDING, START, STARTED, STARTING
 from servers.sites import NotFound, Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
     from typing import Final, NoReturn
 
     from servers.front.scoreboard import Slot
     from servers.front.tally import Tally
+    from servers.front.worker import Worker as PoolWorker
     from servers.mode import Limits
     from servers.modes.router import Mode
 else:
     import _socket as socket
 
-_CHUNK: Final = 64 * 1024
-_MOST_DRAINED: Final = 16 * 1024 * 1024
-_LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _SWEEP_SECONDS: Final = 0.25
 _MOST_ATTEMPTS: Final = 3
-_SPARE_DESCRIPTORS: Final = 64
 _ROOM_FOR_SCM_RIGHTS: Final = socket.CMSG_LEN(4)  # of one; CMSG_SPACE has room for two
-_AT_ONCE: Final = socket.MSG_DONTWAIT
-_ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
-_CLIENT: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
-
-# What a connection waits for: its client, a tenant's worker, to write, or for its client's end.
-_READING, _ASKED, _WRITING, _LINGERING, _CLOSED = range(5)
-
-
-class Connection(Job):
-    """A client's connection, and the request on it that is being served."""
-
-    __slots__ = (
-        "attempts",
-        "content",
-        "descriptor",
-        "drained",
-        "ended",
-        "head_only",
-        "keep",
-        "limit",
-        "mid",
-        "out",
-        "parser",
-        "readable",
-        "registered",
-        "remote",
-        "requests",
-        "rest",
-        "site",
-        "socket",
-        "state",
-        "stays",
-    )
-
-    attempts: int
-    content: bytes
-    drained: int
-    keep: bool
-    """Whether the client wants the connection to stay."""
-    limit: float
-    """For how long to listen to what the client still sends, in seconds."""
-    out: bytes | memoryview
-    site: Site
-    stays: bool
-    """Whether the connection may serve another request."""
-
-    def __init__(self, descriptor: int, remote: tuple[str, int], now: float) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
-        self.descriptor = descriptor
-        self.remote = remote
-        self.state = _READING
-        self.since = now
-        self.worker: Worker | None = None
-        self.readable = True  # as far as we know
-        self.ended = self.registered = self.mid = self.head_only = False
-        self.rest = b""
-        self.parser: RequestParser | None = None
-        self.requests: object = None
 
 
 class Channel(Worker):
@@ -124,7 +51,7 @@ class Channel(Worker):
     socket: socket.socket
 
 
-class Front(PoolWorker):
+class Front(ClientSide):
     """Serves all connections, in the place of a pool's worker."""
 
     _mode: Mode
@@ -163,29 +90,9 @@ class Front(PoolWorker):
         self._idle_seconds = float(self._mode.option("idle"))
         bound, per_tenant = int(self._mode.option("bound")), int(self._mode.option("per_tenant"))
         self._dispatch = Dispatch(self._start, self._end, self._hand_over, bound, per_tenant)
-        self._connections: dict[int, Connection] = {}
-        self._most_connections = _most_descriptors() - bound - _SPARE_DESCRIPTORS
-        self._longest_answer = limits.output + _CHUNK
-        self._poll = select.epoll()
-        self._handlers: dict[int, Callable[[int], None]] = {}
-        self._listener.setblocking(False)
-        self._listens = False
-        self._listen()
+        self._longest_answer = limits.output + CHUNK
+        self._prepare_for_clients(others=bound)
         self._watch(self._line.fileno(), self._on_line)
-
-    def _watch(self, descriptor: int, handler: Callable[[int], None]) -> None:
-        self._handlers[descriptor] = handler
-        self._poll.register(descriptor, select.EPOLLIN)
-
-    def _listen(self) -> None:
-        if not self._listens and len(self._connections) < self._most_connections:
-            self._watch(self._listener.fileno(), self._on_client)
-            self._listens = True
-
-    def _listen_no_more(self) -> None:
-        """Let clients wait in the listener's queue until others have gone."""
-        self._poll.unregister(self._listener.fileno())
-        self._listens = False
 
     def _turn(self) -> None:
         """Wait for events, and handle them; look at the time every now and then."""
@@ -209,126 +116,6 @@ class Front(PoolWorker):
             self._next_sweep = now + _SWEEP_SECONDS
             self._sweep(now)
 
-    # Clients
-
-    def _on_client(self, _event: int) -> None:
-        try:
-            descriptor, remote = self._listener._accept()  # type: ignore[attr-defined]
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except OSError:  # EMFILE and the like
-            self._listen_no_more()
-            return
-        connection = Connection(descriptor, remote, self._now)
-        self._connections[descriptor] = connection
-        if len(self._connections) >= self._most_connections:
-            self._listen_no_more()
-        self._work(connection)
-
-    def _on_connection(self, connection: Connection, event: int) -> None:
-        connection.readable = True
-        if event & _ENDED:
-            connection.ended = True
-        if connection.state == _WRITING:
-            self._write(connection)
-        elif connection.state == _LINGERING:
-            self._drain(connection)
-        self._work(connection)
-
-    def _work(self, connection: Connection) -> None:
-        """Go on with a connection until it has to wait."""
-        while connection.state == _READING:
-            if connection.requests is not None:
-                self._take_parsed(connection)
-            elif connection.rest:
-                self._take(connection)
-            elif connection.readable:
-                self._receive(connection)
-            else:
-                if not connection.registered:
-                    self._register(connection)
-                return
-
-    def _register(self, connection: Connection, also: int = 0) -> None:
-        descriptor = connection.descriptor
-        if connection.registered:
-            self._poll.modify(descriptor, _CLIENT | also)
-        else:
-            handle = self._on_connection
-            self._handlers[descriptor] = lambda event: handle(connection, event)
-            self._poll.register(descriptor, _CLIENT | also)
-            connection.registered = True
-
-    def _receive(self, connection: Connection) -> None:
-        try:
-            data = connection.socket.recv(_CHUNK, _AT_ONCE)
-        except BlockingIOError:
-            connection.readable = connection.ended
-            if connection.ended:
-                self._close(connection)
-            return
-        except OSError:
-            self._close(connection)
-            return
-        if not data:
-            self._close(connection)
-            return
-        # A short read has emptied it, and what comes later raises another event (epoll(7)).
-        connection.readable = connection.ended or len(data) == _CHUNK
-        connection.rest = data
-
-    def _take(self, connection: Connection) -> None:
-        """Read the request that has come, if it is a plain one; or else have it parsed."""
-        data, connection.rest = connection.rest, b""
-        if connection.parser is None:
-            framed = frame(data, self._limits.head)
-            if framed is not None:
-                end, host, connection.keep, connection.head_only = framed
-                content = data
-                if end < len(data):
-                    content, connection.rest = data[:end], data[end:]
-                self._route(connection, host, content)
-                return
-            connection.parser = RequestParser(self._limits.head, self._limits.body)
-        connection.requests = connection.parser.feed(data)
-
-    def _take_parsed(self, connection: Connection) -> None:
-        parser = connection.parser
-        assert parser is not None
-        try:
-            request: Request | None = next(connection.requests, None)  # type: ignore[call-overload]
-        except BadRequest as error:
-            connection.requests = None
-            connection.head_only = parser.head_only
-            self._refuse_request(connection, plain_response(error.status, str(error)))
-            return
-        if request is None:
-            connection.requests = None
-            self._await_more(connection, parser)
-            return
-        connection.mid = False
-        connection.keep = request.keep_alive
-        connection.head_only = request.method == b"HEAD"
-        if request.target == b"*":
-            self._reply(connection, options_response(), True)
-        else:
-            self._route(connection, request.host, canonical(request))
-
-    def _await_more(self, connection: Connection, parser: RequestParser) -> None:
-        if not parser.mid_message:
-            connection.mid = False
-            connection.parser = None
-            return
-        if not connection.mid:
-            connection.mid = True
-            connection.since = self._now
-        if parser.expects_continue:
-            parser.expects_continue = False
-            try:
-                connection.socket.send(b"HTTP/1.1 100 Continue\r\n\r\n", _AT_ONCE)
-            except OSError:
-                self._close(connection)
-
     def _route(self, connection: Connection, host: bytes, content: bytes) -> None:
         try:
             site = self._sites.find(host)
@@ -340,7 +127,7 @@ class Front(PoolWorker):
             self._log(connection, "the site is root's, and content never runs as root")
             self._reply(connection, plain_response(403, "the script may not be run"), True)
             return
-        connection.state = _ASKED
+        connection.state = ASKED
         connection.site = site
         connection.content = content
         connection.attempts = 0
@@ -363,7 +150,7 @@ class Front(PoolWorker):
     def _on_line(self, _event: int) -> None:
         """Take a worker that was asked for."""
         try:
-            message, beside, _, _ = self._line.recvmsg(STARTED.size, _ROOM_FOR_SCM_RIGHTS, _AT_ONCE)
+            message, beside, _, _ = self._line.recvmsg(STARTED.size, _ROOM_FOR_SCM_RIGHTS, AT_ONCE)
         except BlockingIOError:
             return
         except ConnectionError:
@@ -391,7 +178,7 @@ class Front(PoolWorker):
         self._serial = worker.serial = (self._serial + 1) & 0xFFFFFFFF
         asked = messages.Asked(worker.serial, job.remote, self._port, job.content)
         try:
-            messages.ask(worker.socket, asked, _AT_ONCE)
+            messages.ask(worker.socket, asked, AT_ONCE)
         except OSError:  # it has ended, on its own account
             self._lose(worker)
             self._try_again(job)
@@ -446,15 +233,6 @@ class Front(PoolWorker):
             connection.worker = None
             self._fail(connection, 502, reason)
 
-    def _fail(self, connection: Connection, status: int, reason: str) -> None:
-        """Answer in a worker's place, and go on."""
-        self._log(connection, reason)
-        text = "the script failed" if status == 502 else "the server cannot start another process"
-        self._reply(connection, plain_response(status, f"{text}: {reason}"), True)
-        self._work(connection)
-
-    # Answers
-
     def _pass_on(self, connection: Connection, answered: messages.Answered) -> None:
         try:
             response = parse_output(answered.content)
@@ -463,132 +241,19 @@ class Front(PoolWorker):
             response = plain_response(500, f"the script failed: {error}")
         self._reply(connection, response, answered.keep_alive)
 
-    def _reply(self, connection: Connection, response: Response, keep: bool) -> None:
-        keeps = connection.keep
-        keep = keep and keeps and response.status < 500
-        connection.content = b""
-        connection.stays = keep
-        # It may still be sending, as far as it knows.
-        connection.limit = _LINGER_SECONDS if keeps and not keep else 0.0
-        self._slot.count()
-        connection.out = render(response, keep, connection.head_only)
-        connection.since = self._now
-        self._write(connection)
-
-    def _refuse_request(self, connection: Connection, response: Response) -> None:
-        """Answer a request that was not read to its end."""
-        connection.stays = False
-        connection.limit = self._limits.client
-        connection.out = render(response, keep_alive=False, head_only=connection.head_only)
-        connection.since = self._now
-        self._write(connection)
-
-    def _write(self, connection: Connection) -> None:
-        """Send what is left of an answer, and go on when all is sent."""
-        try:
-            if not self._has_sent_all(connection):
-                return
-        except OSError:
-            self._close(connection)
-            return
-        connection.out = b""
-        if connection.stays:
-            connection.state = _READING
-        elif connection.limit:
-            self._begin_to_close(connection)
-        else:
-            self._close(connection)
-
-    def _has_sent_all(self, connection: Connection) -> bool:
-        """Send as much of an answer as the client takes. Raises OSError when the client is gone."""
-        while True:
-            out = connection.out
-            try:
-                sent = connection.socket.send(out, _AT_ONCE)
-            except BlockingIOError:
-                sent = 0
-            if sent == len(out):
-                return True
-            if sent:
-                connection.since = self._now
-            connection.out = memoryview(out)[sent:]
-            if connection.state != _WRITING:
-                connection.state = _WRITING
-                self._register(connection, select.EPOLLOUT)
-                return False
-            if not sent:  # until the kernel has no more room, or raises no event
-                return False
-
-    def _begin_to_close(self, connection: Connection) -> None:
-        """End a connection on which the client may still be sending.
-
-        Closing with unread data resets the connection and may destroy the answer on its way
-        (RFC 9112, section 9.6), so what still comes is read and thrown away first.
-        """
-        try:
-            connection.socket.shutdown(socket.SHUT_WR)
-        except OSError:
-            self._close(connection)
-            return
-        connection.state = _LINGERING
-        connection.drained = 0
-        connection.rest = b""
-        connection.requests = None
-        self._drain(connection)
-        if connection.state == _LINGERING and not connection.registered:
-            self._register(connection)
-
-    def _drain(self, connection: Connection) -> None:
-        try:
-            while data := connection.socket.recv(_CHUNK, _AT_ONCE):
-                connection.drained += len(data)
-                if connection.drained > _MOST_DRAINED:
-                    break
-        except BlockingIOError:
-            return
-        except OSError:
-            pass
-        self._close(connection)
-
-    def _close(self, connection: Connection) -> None:
-        connection.state = _CLOSED
-        connection.requests = None
-        connection.socket.close()  # which takes it out of the epoll set as well (epoll(7))
-        del self._connections[connection.descriptor]
-        if connection.registered:
-            del self._handlers[connection.descriptor]
-        if not self._listens:
-            self._listen()
+    def _fail(self, connection: Connection, status: int, reason: str) -> None:
+        """Answer in a worker's place, and go on."""
+        self._log(connection, reason)
+        text = "the script failed" if status == 502 else "the server cannot start another process"
+        self._reply(connection, plain_response(status, f"{text}: {reason}"), True)
+        self._work(connection)
 
     # Time
 
     def _sweep(self, now: float) -> None:
         """End what has taken too long."""
-        client, script = self._limits.client, self._limits.script
-        for connection in tuple(self._connections.values()):
-            waited = now - connection.since
-            state = connection.state
-            if state == _ASKED:
-                if waited >= script:
-                    self._give_up(connection)
-            elif state == _LINGERING:
-                if waited >= min(connection.limit, client):
-                    self._close(connection)
-            elif waited >= client:
-                self._on_silence(connection)
+        super()._sweep(now)
         self._dispatch.end_idle(now - self._idle_seconds)
-        if not self._listens:
-            self._listen()
-
-    def _on_silence(self, connection: Connection) -> None:
-        """A client has not sent a request, or not taken an answer, in time."""
-        if connection.state == _READING and connection.mid and connection.parser is not None:
-            connection.head_only = connection.parser.head_only
-            self._refuse_request(
-                connection, plain_response(408, "the request did not arrive in time")
-            )
-        else:
-            self._close(connection)
 
     def _give_up(self, connection: Connection) -> None:
         """Answer a request that has had its time, in the hands of a worker or waiting for one."""
@@ -603,21 +268,3 @@ class Front(PoolWorker):
         self._lose(worker)
         self._reply(connection, plain_response(504, "the script took too long"), True)
         self._work(connection)
-
-    def _log(self, connection: Connection, text: str) -> None:
-        line = connection.content.partition(b"\r\n")[0][:200] if connection.state == _ASKED else b""
-        try:
-            print(f"[{os.getpid()}] {line.decode('latin-1')}: {text}", file=sys.stderr, flush=True)
-        except OSError:
-            pass  # scripts share the open file, and can make it one that does not take this
-
-
-def _most_descriptors() -> int:
-    """Return how many this process may have, after it has asked for as many as it gets."""
-    import resource  # here, since only this process needs it
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 16384 if hard == resource.RLIM_INFINITY else min(hard, 16384)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return wanted

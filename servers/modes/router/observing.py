@@ -7,7 +7,8 @@ import time
 from servers.front.observing import vars_of
 from servers.front.tally import Row, Tally, nowhere
 from servers.kernel.credentials import Identity
-from servers.modes.router.front import Connection, Front
+from servers.modes.router.client_side import Connection
+from servers.modes.router.front import Front
 from servers.sites import Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
