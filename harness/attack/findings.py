@@ -10,6 +10,7 @@ from harness.attack import attempt as attacks
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.unsuited import UNFIT
 from harness.errors import Caution, IsobenchError
+from harness.results.format import first_few
 from harness.target.targets import Target
 from workloads.attacks import Attack
 
@@ -101,8 +102,8 @@ def cautions(assault: Assault, findings: Findings) -> Iterator[Caution]:
     """Yield what weakens the results, in words, with what to do about it."""
     for evidence, errors in _by_evidence(findings.errors()):
         yield Caution(
-            f"no result of {_listed(one.script for one in errors)} on "
-            f"{_listed(one.target for one in errors)}: {evidence}",
+            f"no result of {first_few((one.script for one in errors), MOST_LISTED)} on "
+            f"{first_few((one.target for one in errors), MOST_LISTED)}: {evidence}",
             "fix the attack, or what it ran into: docs/adding-an-attack.md",
         )
     if unshown := findings.unshown():
@@ -127,14 +128,6 @@ def _by_evidence(attempts: Iterable[Attempt]) -> Iterable[tuple[str, list[Attemp
     return found.items()
 
 
-def _listed(names: Iterable[str]) -> str:
-    """Return different names in their order, the first few of many."""
-    different = list(dict.fromkeys(names))
-    if len(different) <= MOST_LISTED:
-        return ", ".join(different)
-    return f"{', '.join(different[:MOST_LISTED])} and {len(different) - MOST_LISTED} more"
-
-
 def must_be_believed(findings: Findings) -> None:
     """Raise IsobenchError where attacks did harm, gave no result, or show nothing."""
     if findings.harm:
@@ -144,7 +137,7 @@ def must_be_believed(findings: Findings) -> None:
             exit_code=1,
         )
     if errors := findings.errors():
-        names = _listed(one.script for one in errors)
+        names = first_few((one.script for one in errors), MOST_LISTED)
         raise IsobenchError(
             f"{len(errors)} of {len(findings.attempts)} attempts gave no result: {names}",
             hint="each is listed above and in the report: docs/adding-an-attack.md",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from pathlib import Path
 
 from harness.costs.samples import Missing
 from harness.errors import IsobenchError
+from workloads.load.clients import library
 
 _SOURCES = Path(__file__).with_name("programs")
 _REMEDY = "install a C compiler and its headers: apt-get install gcc libc6-dev"
@@ -55,11 +54,7 @@ def _compile(compiler: Sequence[str], source: str, target: Path, *options: str) 
 
 
 def _compiler() -> Sequence[str]:
-    for name in ("cc", "gcc", "clang"):
-        if path := shutil.which(name):
-            return [path]
-    # The wheel ziglang brings a C compiler to where there is none.
-    spec = importlib.util.find_spec("ziglang")
-    if spec is not None and spec.origin is not None:
-        return [str(Path(spec.origin).with_name("zig")), "cc"]
-    raise IsobenchError("there is no C compiler", hint=f"{_REMEDY}, or pip install ziglang")
+    try:
+        return library.compiler()
+    except library.NotBuilt as error:
+        raise IsobenchError(str(error), hint=f"{_REMEDY}, or pip install ziglang") from None

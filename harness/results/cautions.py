@@ -8,6 +8,7 @@ import pandas as pd
 
 from harness.errors import Caution
 from harness.results.conditions import BASELINE, by_condition
+from harness.results.format import first_few
 from harness.results.overload import LEAST_SHARE
 
 # How many targets a caution names: at most the first where it means all, else the second.
@@ -140,6 +141,4 @@ def _list(rows: pd.DataFrame, summary: pd.DataFrame) -> str:
     )
     if len(names) > _FEW and len(names) == len(everyone):
         return f"all {len(names)} targets"
-    if len(names) > _MANY:
-        return f"{', '.join(names[:_MANY])} and {len(names) - _MANY} more"
-    return ", ".join(names)
+    return first_few(names, _MANY)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -84,6 +84,20 @@ def probability(value: float) -> str:
 def milliseconds(value: float) -> str:
     """As `duration`, from milliseconds."""
     return duration(1000 * value)
+
+
+def join(parts: Sequence[str]) -> str:
+    """Return parts of a sentence as one: a, b and c."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def first_few(names: Iterable[str], most: int) -> str:
+    """Return the different names in their order, of many the first: a, b and 7 more."""
+    different = list(dict.fromkeys(names))
+    shown, more = ", ".join(different[:most]), len(different) - most
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def load_words(load: str) -> str:

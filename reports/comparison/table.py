@@ -19,14 +19,13 @@ from rich.text import Text
 from harness.results.comparison.compare import Compared, Comparison, change
 from harness.results.comparison.thresholds import Outcome
 from harness.results.conditions import Condition
-from harness.results.format import count, duration, percent, table_markdown
+from harness.results.format import NONE, count, duration, percent, table_markdown
 from harness.stats.significance import Finding
 
 _WIDE = 92  # from here on there is room for both p-value and interval beside long names
 _UNSHOWN_IN_NARROW = ("p",)
 _LEFT = ("target", "metric", "finding")
 _STYLES = {Finding.HIGHER: "bold", Finding.LOWER: "bold", Finding.UNSHOWN: "dim"}
-_NONE = "\N{EN DASH}"
 
 # The worst first.
 _OUTCOMES = {
@@ -197,13 +196,13 @@ def number(metric: str, value: float) -> str:
 def _interval(row: Compared) -> str:
     ratio = row.ratio
     if not math.isfinite(ratio.low):
-        return _NONE
+        return NONE
     return f"{change(ratio.low)} to {change(ratio.high)}"
 
 
 def _p_value(value: float) -> str:
     if math.isnan(value):
-        return _NONE
+        return NONE
     return "<0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from harness.results.format import NONE
+from harness.results.format import NONE, first_few
 from reports.words.attacks import modes_beside
 
 _COUNTS: Final = ("blocked", "succeeded")
@@ -99,6 +99,4 @@ def _number(names: Sequence[str]) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    text = ", ".join(names[:_MOST_NAMED]) or NONE
-    return f"{text} and {more} more" if more > 0 else text
+    return first_few(names, _MOST_NAMED) or NONE

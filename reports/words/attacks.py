@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.results.conditions import BASELINE, Condition, by_condition
-from harness.results.format import count, percent
+from harness.results.format import NONE, count, join, percent
 
 SAFE = "harache"
 """The target that the others' safety is compared with; `BASELINE` is the one for speed."""
@@ -70,7 +70,7 @@ class Stopped:
     def _with_errors(self, text: str) -> str:
         said = [text] if self.counted else []
         said += [f"{self.errors}{MARKS['error']}"] if self.errors else []
-        return " ".join(said) or "\N{EN DASH}"
+        return " ".join(said) or NONE
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _overview(attacks: pd.DataFrame) -> str:
 def _without_result(attacks: pd.DataFrame) -> Iterator[str]:
     errors = attacks[attacks["outcome"] == "error"]
     if len(errors):
-        what, where = (_names(list(errors[column].unique())) for column in ("attack", "target"))
+        what, where = (join(list(errors[column].unique())) for column in ("attack", "target"))
         yield (
             f"{len(errors)} of {len(attacks)} attempts gave no result and are not counted: {what} "
             f"on {where}."
@@ -251,7 +251,7 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
     if both:
         first = (
             f"A target can be as fast as {BASELINE} and stop as large a share of the attacks as "
-            f"{SAFE} ({percent(safe.share)}): {_names([place.target for place in both])}."
+            f"{SAFE} ({percent(safe.share)}): {join([place.target for place in both])}."
         )
     else:
         fastest = max(as_safe, key=lambda place: place.rate)
@@ -264,15 +264,10 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
         )
     edge = undominated([(place.target, place.rate, place.share) for place in found])
     second = (
-        f"The best trade-offs of speed and security are {_names(edge)}: each of the rest is slower "
+        f"The best trade-offs of speed and security are {join(edge)}: each of the rest is slower "
         f"than one of these that stops no less ({condition.words()})."
     )
     return [first, second]
-
-
-def _names(names: Sequence[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)

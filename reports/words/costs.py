@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.results.format import count, duration, percent
+from harness.results.format import NONE, count, duration, join, percent
 
-NONE = "\N{EN DASH}"
 PER_PROCESS, PER_MIB = "per process", "per MiB"
 HUGE = ", huge pages"
 FIRST_LINE, EXIT = "to the first line", "to exit"
@@ -397,10 +396,3 @@ def _brief(value: float) -> str:
 
 def _most_expensive_first(costs: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(costs.items(), key=lambda one: -one[1])
-
-
-def join(parts: Sequence[str]) -> str:
-    """Return parts of a sentence as one: a, b and c."""
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -9,7 +9,15 @@ from typing import Any
 import pandas as pd
 
 from harness.results.conditions import BASELINE, Condition, by_condition
-from harness.results.format import count, duration, load_words, milliseconds, percent, percent_range
+from harness.results.format import (
+    count,
+    duration,
+    join,
+    load_words,
+    milliseconds,
+    percent,
+    percent_range,
+)
 from harness.results.overload import overloaded
 from reports.scope import Scope
 from reports.words import certainty
@@ -94,14 +102,14 @@ def _waiting(within: str, rows: Sequence[Row]) -> str:
         the = "the" if within else "The"
         parts = [f"{_p99(lead)} with {lead['target']}"]
         parts += [f"{_p99(row)} with {row['target']}" for row in others]
-        sentences.append(f"{within}{the} 99th percentile of response times was {_join(parts)}.")
+        sentences.append(f"{within}{the} 99th percentile of response times was {join(parts)}.")
     if behind := [
         f"{row['target']} ({count(row['requests_per_second'])} of "
         f"{count(row['offered_per_second'])} requests per second)"
         for row in rows
         if _overloaded(row)
     ]:
-        sentences.append(f"{'' if keeping else within}{_join(behind)} could not keep up.")
+        sentences.append(f"{'' if keeping else within}{join(behind)} could not keep up.")
     return " ".join(sentences)
 
 
@@ -114,7 +122,7 @@ def _speed(within: str, rows: Sequence[Row], baseline: str) -> str:
     opening = f"{within}{lead['target']} answered {rate(lead)} requests per second"
     can_show = certainty.can_show(rows)
     compared = [_compared(row, base, baseline, can_show) for row in _telling(others)]
-    return f"{opening}; {_join(compared)}." if compared else f"{opening}."
+    return f"{opening}; {join(compared)}." if compared else f"{opening}."
 
 
 def _beside(
@@ -132,7 +140,7 @@ def _beside(
     ratios = [
         _times(row, other) for other in others if "generator-bound" not in _verdicts(row, other)
     ]
-    said = f": {_join(ratios)}" if ratios else ""
+    said = f": {join(ratios)}" if ratios else ""
     yield f"{within}{rate(row)} requests per second{said}."
 
 
@@ -190,7 +198,7 @@ def identities(measured: pd.DataFrame) -> Iterator[str]:
     for identity, who in IDENTITIES.items():
         names = list(dict.fromkeys(measured[measured["runs_as"] == identity]["target"]))
         if names:
-            parts.append(f"{who} in {_join(names)}")
+            parts.append(f"{who} in {join(names)}")
     if parts:
         yield f"Every response counted proved whose identity ran the script: {'; '.join(parts)}."
 
@@ -227,9 +235,3 @@ def _p99(row: Row) -> str:
 
 def _cpu(row: Row) -> float:
     return float(row["server_cpu_us_per_request"])
-
-
-def _join(parts: Sequence[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

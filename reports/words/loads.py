@@ -11,7 +11,7 @@ import pandas as pd
 
 from harness.results.analysis.load_curve import Place, Swept
 from harness.results.conditions import by_condition
-from harness.results.format import connection_words, count, load_words, milliseconds, percent
+from harness.results.format import connection_words, count, join, load_words, milliseconds, percent
 from reports.scope import Scope
 
 P99_LIMIT_MS = 10.0
@@ -40,7 +40,7 @@ def ceilings(summary: pd.DataFrame) -> list[str]:
     ]
     return [
         "The load generator's ceiling, its rate against a responder that does nothing, was "
-        f"{_join(ceilings)}.",
+        f"{join(ceilings)}.",
         *(sentence for where, rows in measured for sentence in _bound(where, rows)),
     ]
 
@@ -149,7 +149,7 @@ def _knees(swept: Sequence[Swept]) -> Iterator[str]:
     if known:
         yield (
             "The highest rate under a closed load (the knee, of which these loads are 20, 50, 80 "
-            f"and 95%) was {_join(known)} requests per second."
+            f"and 95%) was {join(known)} requests per second."
         )
 
 
@@ -165,11 +165,11 @@ def _sweep(place: Place, swept: Sequence[Swept]) -> str:
     ]
     none = [one.target for one in swept if one.telling and held[one.target] is None]
     unknown = [one.target for one in swept if not one.telling]
-    said = f"p99 stays below {milliseconds(P99_LIMIT_MS)} with {_join(parts)} requests per second"
+    said = f"p99 stays below {milliseconds(P99_LIMIT_MS)} with {join(parts)} requests per second"
     sentences = [
         said if parts else "",
-        f"at none of its loads with {_join(none)}" if none else "",
-        f"too few requests to tell with {_join(unknown)}" if unknown else "",
+        f"at none of its loads with {join(none)}" if none else "",
+        f"too few requests to tell with {join(unknown)}" if unknown else "",
     ]
     where = f"{workload}, {connection_words(connection)}"
     return f"Under open load ({where}): {'; '.join(filter(None, sentences))}."
@@ -190,9 +190,3 @@ def title(found: Mapping[Place, Sequence[Swept]]) -> str:
                 f"{count(best.offered)} requests per second ({connection_words(place[1])})"
             )
     return "Latency against load"
-
-
-def _join(parts: Sequence[str]) -> str:
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"

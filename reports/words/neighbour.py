@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from harness.results.analysis.neighbour import NOISES, UNLIMITED, Effect
-from harness.results.format import duration, percent
-from reports.words.costs import join
+from harness.results.format import NONE, duration, join, percent
 
 HEADING = "Noisy neighbours"
 TIMES = "\N{MULTIPLICATION SIGN}"
-NOTHING = "\N{EN DASH}"
 TITLES = {
     UNLIMITED: "without limits",
     "rlimits": "with resource limits (rlimits)",
@@ -80,7 +78,7 @@ def matrix(effects: Sequence[Effect], limits: str) -> pd.DataFrame:
     cells = {(one.target, one.noise): label(one) for one in chosen}
     return pd.DataFrame(
         [
-            {"target": target} | {noise: cells.get((target, noise), NOTHING) for noise in noises}
+            {"target": target} | {noise: cells.get((target, noise), NONE) for noise in noises}
             for target in dict.fromkeys(one.target for one in chosen)
         ]
     )
@@ -111,19 +109,19 @@ def _row(one: Effect) -> dict[str, str]:
         "limits": one.limits,
         "p99 alone": _time(one.alone_ms),
         "p99": f"{bound}{_time(one.p99_ms)}",
-        "ratio": NOTHING if math.isnan(one.ratio.mid) else f"{one.ratio.mid:.2f}",
+        "ratio": NONE if math.isnan(one.ratio.mid) else f"{one.ratio.mid:.2f}",
         "95% interval": _range(one),
         "lost": percent(one.lost),
-        "noise refused": NOTHING if one.refused is None else percent(one.refused),
+        "noise refused": NONE if one.refused is None else percent(one.refused),
         "note": one.failed,
     }
 
 
 def _time(milliseconds: float) -> str:
-    return NOTHING if math.isnan(milliseconds) else duration(1000 * milliseconds)
+    return NONE if math.isnan(milliseconds) else duration(1000 * milliseconds)
 
 
 def _range(one: Effect) -> str:
     if math.isnan(one.ratio.low):
-        return NOTHING
+        return NONE
     return f"{one.ratio.low:.2f} to {one.ratio.high:.2f}"

@@ -9,9 +9,8 @@ import pandas as pd
 
 from harness.results.analysis.page_cost import LIMIT, PAGES_US, Check, Cost, PageCosts
 from harness.results.conditions import BASELINE
-from harness.results.format import NONE, duration, percent, percent_range
+from harness.results.format import NONE, duration, join, percent, percent_range
 from harness.stats.intervals import Interval
-from reports.words.costs import join
 
 HEADING = "What isolation costs a page"
 TELLING_US = 50_000

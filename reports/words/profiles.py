@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from harness.results.format import count, duration, percent
+from harness.results.format import NONE, count, duration, join, percent
 
 HEADING: Final = "Where the time of a request goes"
 LEGEND: Final = (
@@ -20,7 +20,6 @@ LEGEND: Final = (
 
 _NAMED: Final = 4
 _WORTH_NAMING: Final = 0.03
-_NONE: Final = "\N{EN DASH}"
 _WITHIN: Final = 0.05
 _MOST_CALLS: Final = 6
 
@@ -43,21 +42,21 @@ def _of_target(row: Row, phases: pd.DataFrame) -> str:
         f"{one['phase']} {percent(one['share'])} ({duration(one['median_us'])})"
         for one in named.to_dict("records")
     ]
-    said = f"`{row['target']}` took {duration(row['service_us'])} a request: {_join(parts)}."
+    said = f"`{row['target']}` took {duration(row['service_us'])} a request: {join(parts)}."
     afterwards = phases[phases["part"] == "afterwards"].sort_values("order")
     if afterwards.empty:
         return said
     spent = [
         f"{one['phase']} {duration(one['median_us'])}" for one in afterwards.to_dict("records")
     ]
-    return f"{said} After the answer: {_join(spent)}."
+    return f"{said} After the answer: {join(spent)}."
 
 
 def _sums(found: pd.DataFrame) -> Iterator[str]:
     off = found[(found["accounted"] - 1).abs() > _WITHIN]
     names = [f"`{row['target']}` ({percent(row['accounted'])})" for row in off.to_dict("records")]
     if names:
-        yield f"The phases do not add up to the time of a request in {_join(names)}."
+        yield f"The phases do not add up to the time of a request in {join(names)}."
     else:
         low, high = percent(found["accounted"].min()), percent(found["accounted"].max())
         of = low if low == high else f"{low} to {high}"
@@ -69,7 +68,7 @@ def _sums(found: pd.DataFrame) -> Iterator[str]:
 def _missing(found: pd.DataFrame) -> Iterator[str]:
     for (why, missing), rows in found.groupby(["no_kernel_view", "missing"]):
         if missing:
-            names = _join([f"`{name}`" for name in rows["target"]])
+            names = join([f"`{name}`" for name in rows["target"]])
             yield (
                 f"Kernel tracing was unavailable ({why or 'it recorded nothing'}), so in {names} "
                 f"the phases that only the kernel sees ({missing}) are in the phase after them."
@@ -98,7 +97,7 @@ def durations(phases: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     for part, phase in keys:
         name = phase if part == "request" else f"{phase} (after the answer)"
         cells = [medians.get((part, phase, target), math.nan) for target in targets]
-        table.append([name, *(_NONE if math.isnan(value) else duration(value) for value in cells)])
+        table.append([name, *(NONE if math.isnan(value) else duration(value) for value in cells)])
     total = ["until the answer", *(duration(value) for value in found["service_us"])]
     return pd.DataFrame([*table, total], columns=["phase", *targets])
 
@@ -115,15 +114,11 @@ def counts(calls: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "target": row["target"],
-                "system calls": count(own["per_request"].sum()) if len(own) else _NONE,
+                "system calls": count(own["per_request"].sum()) if len(own) else NONE,
                 "page faults": count(row["page_faults"]),
                 "context switches": count(row["context_switches"]),
                 "processes, threads": count(row["forks"]),
-                "most frequent calls": ", ".join(most) or _NONE,
+                "most frequent calls": ", ".join(most) or NONE,
             }
         )
     return pd.DataFrame(rows)
-
-
-def _join(parts: list[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)

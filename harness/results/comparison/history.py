@@ -36,6 +36,7 @@ from harness.results.comparison.compare import CAPACITY, OF_BASELINE, RATIO, cho
 from harness.results.comparison.confirm import FILE as CONFIRMED
 from harness.results.conditions import BASELINE, Condition, Key
 from harness.results.folder import ResultsFolder
+from harness.results.format import first_few
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE, Discrepancy, discrepancies
 from harness.stats.change_points import LEVEL, SHORTEST, Shift, change_points
@@ -350,7 +351,7 @@ def _because(skipped: Sequence[Skipped]) -> str:
 
 def _what_there_is(runs: Sequence[Run], metrics: Sequence[str]) -> str:
     names = list(dict.fromkeys(series_name(*key) for run in runs for key in run.values))
-    shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    shown = first_few(names, 6)
     only_baseline = all(name.startswith(f"{BASELINE}/") for name in names)
     if only_baseline and set(metrics) <= set(OF_BASELINE):
         return f"they measured {BASELINE} alone: choose --metric requests_per_second"

@@ -43,7 +43,7 @@ def test_without_a_compiler_there_is_a_remedy(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("workloads.load.clients.library.find_spec", lambda name: None)
     with pytest.raises(IsobenchError, match="no C compiler") as refused:
         build.build(tmp_path)
     assert "apt-get install gcc" in refused.value.hint

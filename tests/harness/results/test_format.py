@@ -123,3 +123,12 @@ def test_a_ratio_has_its_own_interval_and_the_baseline_none() -> None:
     ratio = {"ratio_to_dso": 0.5, "ratio_to_dso_low": 0.45, "ratio_to_dso_high": 0.55}
     rows = [{**ROW, **ratio, "target": "cgi"}, {**ROW, "target": "dso"}]
     assert r.readable(pd.DataFrame(rows), "dso")["±"].tolist() == ["±11%", r.NONE]
+
+
+def test_parts_of_a_sentence() -> None:
+    assert [r.join("abc"[:length]) for length in range(4)] == ["", "a", "a and b", "a, b and c"]
+
+
+def test_of_many_names_the_first() -> None:
+    assert r.first_few("abab", 2) == "a, b"
+    assert r.first_few("abcabc", 2) == "a, b and 1 more"

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from harness.results.analysis.neighbour import effects
 from harness.results.folder import ResultsFolder
+from harness.results.format import NONE
 from reports import page
 from reports.figures.neighbour import matrix as figure
 from reports.figures.neighbour import ranked
 from reports.section import Results
 from reports.sections.neighbour import Neighbour
 from reports.terminal import render_neighbour
-from reports.words.neighbour import NOTHING, TIMES, matrix, sentences, table
+from reports.words.neighbour import TIMES, matrix, sentences, table
 from tests.harness.live import MANIFEST
 from tests.harness.results.analysis.test_neighbour import window
 
@@ -52,7 +53,7 @@ def test_the_matrix_has_a_row_for_each_target_and_a_column_for_each_noise() -> N
 def test_the_table_shows_what_is_only_a_bound() -> None:
     row = table(effects(FRAME)).iloc[0]
     assert (row["p99 alone"], row["p99"], row["ratio"]) == ("2 ms", "≥ 6 ms", "3.00")
-    assert row["95% interval"] == NOTHING  # of one block
+    assert row["95% interval"] == NONE  # of one block
 
 
 def test_who_suffers_least_is_drawn_first() -> None:
