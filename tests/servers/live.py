@@ -310,6 +310,10 @@ class Server:
         below = [pid for worker in self.workers() for pid in children(worker)]
         return [pid for pid in below if "zygote.main()" in command_line(pid)]
 
+    def tenants_workers(self) -> list[int]:
+        """Return the permanent workers of tenants."""
+        return [pid for pid in self.everybody() if name_of(pid) == "tenant worker"]
+
     def scripts(self) -> list[int]:
         """Return the processes below the workers that run scripts, or have run one."""
         below = [pid for worker in self.workers() for pid in descendants(worker)]
@@ -392,6 +396,15 @@ def state_of(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except OSError:
         return ""
+
+
+def status_of(pid: int) -> dict[str, str]:
+    """Return the fields of /proc/PID/status (proc_pid_status(5)); none when it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:
+        return {}
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def children(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ import pytest
 
 from servers.modes.address import addresses
 from servers.modes.address.crowding import PATIENCE_SECONDS, Queue, expected_wait
-from tests.servers.live import Server, Sites, name_of, needs_root, read_reply, request
+from tests.servers.live import Server, Sites, needs_root, read_reply, request
 from workloads.addresses import address_of
 
 SLOW = "import time; time.sleep(0.3); print('Content-Type: text/plain\\n\\nslow')"
@@ -23,10 +23,6 @@ def _server(shared_sites: Sites) -> Iterator[Server]:
     limits = ("--script-seconds", "1", "--client-seconds", "1")
     with Server("address", shared_sites, *limits, workers=2) as running:
         yield running
-
-
-def tenants_workers(server: Server) -> list[int]:
-    return [pid for pid in server.everybody() if name_of(pid) == "tenant worker"]
 
 
 def uid_of(pid: int) -> int:
@@ -60,9 +56,9 @@ def test_no_other_worker_is_called_for_while_one_keeps_up() -> None:
 @needs_root
 def test_a_tenant_has_no_worker_before_it_is_asked_for(sites: Sites) -> None:
     with Server("address", sites) as server:
-        assert tenants_workers(server) == []
+        assert server.tenants_workers() == []
         assert server.get().status == 200
-        assert list(map(uid_of, tenants_workers(server))) == [sites.tenants[0].uid]
+        assert list(map(uid_of, server.tenants_workers())) == [sites.tenants[0].uid]
 
 
 @needs_root
@@ -87,7 +83,7 @@ def test_slow_scripts_of_one_tenant_run_side_by_side_up_to_the_bound(server: Ser
     with ThreadPoolExecutor(6) as pool:
         replies = list(pool.map(lambda _: server.get("/slow.py"), range(6)))
     assert [reply.text for reply in replies] == ["slow\n"] * 6
-    owners = [uid_of(pid) for pid in tenants_workers(server)]
+    owners = [uid_of(pid) for pid in server.tenants_workers()]
     assert owners.count(server.sites.tenants[0].uid) == 2
 
 
@@ -97,7 +93,7 @@ def test_the_least_recently_used_makes_room_and_no_request_is_lost(sites: Sites)
         for _ in range(5):
             for tenant in ("t0001", "t0002"):
                 assert f"tenant={tenant} " in server.get(tenant=tenant).text
-                assert len(tenants_workers(server)) <= 1
+                assert len(server.tenants_workers()) <= 1
         usage = server.usage()
         assert (usage["served"], usage["worker_starts"], usage["evictions"]) == (10, 10, 9)
 
@@ -115,7 +111,7 @@ def test_a_worker_that_makes_room_lets_go_of_a_client_that_has_its_answer(sites:
 def test_an_idle_worker_ends_and_the_next_request_starts_another(sites: Sites) -> None:
     with Server("address", sites, "--option", "idle=1") as server:
         assert server.get().status == 200
-        server.wait_for(lambda: not tenants_workers(server))
+        server.wait_for(lambda: not server.tenants_workers())
         assert server.get().status == 200
 
 
@@ -123,9 +119,9 @@ def test_an_idle_worker_ends_and_the_next_request_starts_another(sites: Sites) -
 def test_a_worker_that_is_killed_is_replaced(server: Server) -> None:
     assert server.get(tenant="t0002").status == 200
     uid = server.sites.identity("t0002").uid
-    (victim,) = [pid for pid in tenants_workers(server) if uid_of(pid) == uid]
+    (victim,) = [pid for pid in server.tenants_workers() if uid_of(pid) == uid]
     os.kill(victim, signal.SIGKILL)
-    server.wait_for(lambda: victim not in tenants_workers(server))
+    server.wait_for(lambda: victim not in server.tenants_workers())
     assert server.get(tenant="t0002").status == 200
 
 

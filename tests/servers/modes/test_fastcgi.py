@@ -40,6 +40,7 @@ from tests.servers.live import (
     needs_root,
     read_reply,
     request,
+    status_of,
     where_readable,
 )
 
@@ -59,15 +60,6 @@ def sites(reachable: Path) -> Sites:
 def serving(sites: Sites, *options: str, workers: int = 1, seconds: str = "20") -> Server:
     arguments = [word for option in options for word in ("--option", option)]
     return Server("fastcgi", sites, *arguments, "--script-seconds", seconds, workers=workers)
-
-
-def status_of(pid: int) -> dict[str, str]:
-    """Return /proc/PID/status; empty when the process has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return {}
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
 def processes(server: Server) -> dict[int, int]:

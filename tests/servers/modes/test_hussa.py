@@ -6,7 +6,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,6 +21,7 @@ from tests.servers.live import (
     Sites,
     name_of,
     needs_root,
+    status_of,
     where_readable,
 )
 from tests.servers.live import children as children_of
@@ -271,10 +271,7 @@ def test_each_worker_has_a_supervisor_out_of_reach(sites: Sites) -> None:
     with Server("hussa", sites, workers=2) as server:
         assert len(supervisors(server)) == 2
         for supervisor in supervisors(server):
-            fields = dict(
-                line.split(":\t", 1)
-                for line in Path(f"/proc/{supervisor}/status").read_text().splitlines()
-            )
+            fields = status_of(supervisor)
             assert int(fields["CapPrm"], 16) == 0
             assert fields["Uid"].split() == ["0"] * 4
         reply = server.run("""

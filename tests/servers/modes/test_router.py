@@ -18,11 +18,11 @@ from tests.servers.live import (
     Reply,
     Server,
     Sites,
-    name_of,
     needs_root,
     read_reply,
     request,
     state_of,
+    status_of,
 )
 
 pytestmark = needs_root
@@ -44,10 +44,6 @@ def _server(shared_sites: Sites, request: pytest.FixtureRequest) -> Iterator[Ser
 
 def router(sites: Sites, front: str, *arguments: str) -> Server:
     return Server("router", sites, "--option", f"front={front}", *arguments)
-
-
-def tenants_workers(server: Server) -> list[int]:
-    return [pid for pid in server.everybody() if name_of(pid) == "tenant worker"]
 
 
 def assert_serves(server: Server) -> None:
@@ -341,10 +337,10 @@ def test_answer_on_a_connection_that_stays_is_one(server: Server) -> None:
 def test_worker_that_dies_before_it_reads_costs_no_request(server: Server) -> None:
     for _ in range(5):
         assert_serves(server)
-        stopped = tenants_workers(server)
+        stopped = server.tenants_workers()
         for worker in stopped:
             os.kill(worker, signal.SIGSTOP)
-        server.wait_for(lambda: {state_of(pid) for pid in tenants_workers(server)} == {"T"})
+        server.wait_for(lambda: {state_of(pid) for pid in server.tenants_workers()} == {"T"})
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(server.get)
             time.sleep(0.05)
@@ -360,7 +356,7 @@ def are_dead(processes: list[int]) -> bool:
 def test_worker_that_dies_while_it_is_idle_costs_no_request(server: Server) -> None:
     for _ in range(5):
         assert_serves(server)
-        dead = tenants_workers(server)
+        dead = server.tenants_workers()
         for worker in dead:
             os.kill(worker, signal.SIGKILL)
         server.wait_for(partial(are_dead, dead))
@@ -384,9 +380,7 @@ def test_descriptors_that_a_worker_sends_do_not_stay_in_the_front(server: Server
 def test_front_has_no_power_and_is_replaced(server: Server) -> None:
     assert_serves(server)
     (front,) = server.workers()
-    status = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{front}/status").read_text().splitlines()
-    )
+    status = status_of(front)
     www = str(server.sites.www.uid)
     assert status["Uid"].split() == [www] * 4
     assert (int(status["CapPrm"], 16), status["NoNewPrivs"]) == (0, "1")
@@ -415,7 +409,7 @@ def test_one_worker_serves_all_requests_of_a_tenant_in_turn(
     shared_sites.put("case.py", source)
     with router(shared_sites, front) as server:
         assert len({server.get("/case.py").text for _ in range(5)}) == 1
-        assert len(tenants_workers(server)) == 1
+        assert len(server.tenants_workers()) == 1
 
 
 @FRONTS
@@ -425,7 +419,7 @@ def test_busy_tenant_gets_more_workers_up_to_its_bound(shared_sites: Sites, fron
         with ThreadPoolExecutor(6) as pool:
             replies = list(pool.map(server.get, ["/slow.py"] * 6))
         assert [reply.status for reply in replies] == [200] * 6
-        assert len(tenants_workers(server)) == 2
+        assert len(server.tenants_workers()) == 2
 
 
 @FRONTS
@@ -436,14 +430,14 @@ def test_one_worker_for_all_tenants_loses_no_request(shared_sites: Sites, front:
             replies = list(pool.map(lambda tenant: server.get(tenant=tenant), tenants))
         for tenant, reply in zip(tenants, replies, strict=True):
             assert f"tenant={tenant} " in reply.text
-        server.wait_for(lambda: len(tenants_workers(server)) == 1)
+        server.wait_for(lambda: len(server.tenants_workers()) == 1)
 
 
 @FRONTS
 def test_idle_worker_ends_and_another_serves(shared_sites: Sites, front: str) -> None:
     with router(shared_sites, front, "--option", "idle=1") as server:
         assert_serves(server)
-        server.wait_for(lambda: not tenants_workers(server))
+        server.wait_for(lambda: not server.tenants_workers())
         assert_serves(server)
 
 
@@ -515,4 +509,4 @@ def test_a_child_that_has_ended_does_not_save_one_that_runs(shared_sites: Sites)
     with Server("router", shared_sites, "--option", "per_tenant=1") as server:
         assert server.get("/case.py").status == 200
         assert server.get().status == 200
-        server.wait_for(lambda: len(tenants_workers(server)) == 1)
+        server.wait_for(lambda: len(server.tenants_workers()) == 1)

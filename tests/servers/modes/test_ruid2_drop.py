@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from servers.modes.ruid2_drop import Mode
-from tests.servers.live import FIRST_UID, WWW, Server, Sites, needs_root
+from tests.servers.live import FIRST_UID, WWW, Server, Sites, needs_root, status_of
 
 pytestmark = needs_root
 
@@ -31,8 +30,7 @@ def test_worker_at_rest_is_www_and_may_become_another(server: Server) -> None:
 
 def status_of_worker(server: Server, name: str) -> str:
     (worker,) = server.workers()
-    lines = Path(f"/proc/{worker}/status").read_text().splitlines()
-    return next(line for line in lines if line.startswith(f"{name}:")).split()[1]
+    return status_of(worker)[name].split()[0]
 
 
 ATTEMPTS = """

@@ -23,7 +23,7 @@ from servers.mode import Limits, Setting
 from servers.modes import sandbox
 from servers.modes.sandbox import walls
 from tests.servers.forked import in_child
-from tests.servers.live import WWW, Server, Sites, children, command_line, needs_root
+from tests.servers.live import WWW, Server, Sites, children, command_line, needs_root, status_of
 
 pytestmark = needs_root
 
@@ -295,9 +295,7 @@ def test_hostile_signals_stay_inside(server: Server) -> None:
 
 def test_worker_is_www_and_has_power_over_its_own_namespace_only(server: Server) -> None:
     (worker,) = server.workers()
-    fields = dict(
-        line.split(":\t", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines()
-    )
+    fields = status_of(worker)
     assert fields["Uid"].split() == [str(WWW.uid)] * 4
     assert fields["Gid"].split() == [str(WWW.gid)] * 4
     assert (

@@ -18,6 +18,7 @@ from tests.servers.live import (
     needs_root,
     read_reply,
     request,
+    status_of,
     where_readable,
 )
 
@@ -44,15 +45,10 @@ def executing(sites: Sites) -> Iterator[Server]:
         yield running
 
 
-def status_of(pid: int, name: str) -> list[str]:
-    """Return the words of one line of /proc/PID/status."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(line for line in lines if line.startswith(f"{name}:")).split()[1:]
-
-
 def test_worker_at_rest_is_root(server: Server) -> None:
     (worker,) = server.workers()
-    assert status_of(worker, "Uid") == status_of(worker, "Gid") == ["0"] * 4
+    status = status_of(worker)
+    assert status["Uid"].split() == status["Gid"].split() == ["0"] * 4
 
 
 def test_there_is_no_way_back(server: Server) -> None:

@@ -22,6 +22,7 @@ from tests.servers.live import (
     needs_root,
     read_reply,
     request,
+    status_of,
 )
 from workloads import credential
 from workloads.credential import OPTION_BYTES, Stamper
@@ -230,11 +231,6 @@ def test_hijacked_content_cannot_look_into_another_worker(server: Server) -> Non
         reply = server.run(RAISE + TRACE)
         assert read_reply(other.makefile("rb")).status == 200
     assert [line.split()[1] for line in reply.text.splitlines()] == ["denied"]
-
-
-def status_of(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":\t", 1) for line in lines)
 
 
 def at_rest(server: Server, worker: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability
 from servers.mode import Setting
 from servers.modes.zygote import Zygote, ZygoteEnded
 from tests.servers.forked import in_child
-from tests.servers.live import FIRST_UID, WWW, Server, Sites, needs_root, request
+from tests.servers.live import FIRST_UID, WWW, Server, Sites, needs_root, request, status_of
 
 pytestmark = needs_root
 
@@ -32,11 +32,6 @@ def only_zygote(server: Server) -> int:
     return pid
 
 
-def status(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-
 def names_of_descriptors(pid: int) -> dict[int, str]:
     return {int(link.name): str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
 
@@ -49,13 +44,13 @@ def test_the_front_has_no_power_and_the_zygote_three_capabilities(server: Server
     zygote = only_zygote(server)
     needed = f"{capability_mask(CAP_SETUID, CAP_SETGID, CAP_KILL):016x}"
     none = f"{0:016x}"
-    assert status(front)["Uid"].split() == [str(WWW.uid)] * 4
-    assert [status(front)[name] for name in ("CapPrm", "CapEff")] == [none, none]
-    assert status(zygote)["Uid"].split() == ["0"] * 4
-    found = [status(zygote)[name] for name in ("CapBnd", "CapPrm", "CapEff")]
+    assert status_of(front)["Uid"].split() == [str(WWW.uid)] * 4
+    assert [status_of(front)[name] for name in ("CapPrm", "CapEff")] == [none, none]
+    assert status_of(zygote)["Uid"].split() == ["0"] * 4
+    found = [status_of(zygote)[name] for name in ("CapBnd", "CapPrm", "CapEff")]
     assert found == [needed] * 3
-    assert [status(zygote)[name] for name in ("CapInh", "CapAmb")] == [none, none]
-    assert status(zygote)["NoNewPrivs"] == "1"
+    assert [status_of(zygote)[name] for name in ("CapInh", "CapAmb")] == [none, none]
+    assert status_of(zygote)["NoNewPrivs"] == "1"
 
 
 def test_the_zygote_holds_no_connection_and_no_listener(server: Server) -> None:
