@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from harness.host import fingerprint
+
 
 @dataclass(frozen=True)
 class Cores:
@@ -19,6 +21,16 @@ class Cores:
     def shared(self) -> bool:
         """Whether server and generator compete for a processor."""
         return bool(set(self.server) & set(self.generator))
+
+
+def own_cores() -> Cores:
+    """Divide the processors that this process may use."""
+    return divide(usable_cpus(), fingerprint.siblings())
+
+
+def usable_cpus() -> list[int]:
+    """Return the processors that this process may use."""
+    return sorted(os.sched_getaffinity(0))
 
 
 def divide(cpus: Sequence[int], siblings: Mapping[int, frozenset[int]]) -> Cores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -139,8 +138,3 @@ def _descendants(pid: int) -> list[int]:
         return [child.pid for child in psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return []  # it has just ended, as whoever asks it next will notice
-
-
-def usable_cpus() -> list[int]:
-    """Return the processors that this process may use."""
-    return sorted(os.sched_getaffinity(0))

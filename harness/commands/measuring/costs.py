@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 from rich.console import Console
 
+from harness.commands.measuring.addition import Addition
 from harness.commands.measuring.folder import (
     Ground,
     Host,
@@ -28,11 +29,8 @@ from harness.costs import samples as cost_samples
 from harness.costs.display import Display
 from harness.costs.effort import Effort
 from harness.costs.samples import Cost, Missing, Sample
-from harness.errors import IsobenchError
-from harness.host import fingerprint
-from harness.host.cores import Cores, divide, running_on
+from harness.host.cores import Cores, own_cores, running_on
 from harness.results.folder import ResultsFolder
-from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, python, with_kept_workers
@@ -43,6 +41,7 @@ from workloads.proof import Identity
 
 COMMAND: Final = "costs"
 _TABLE: Final = "costs"
+_ADDITION: Final = Addition(COMMAND, (_TABLE,), "costs")
 _FILL_MIB_PER_S: Final = 1000.0
 _PYTHON_FILL_MIB_PER_S: Final = 100.0
 _CLEAR_UP_S: Final = 0.15
@@ -91,18 +90,16 @@ def start(
     """
     run_id = new_run_id()
     path = out or Path("results") / f"costs-{run_id}"
+    _ADDITION.must_have_room(path)
     earlier = (path / "run.json").exists()
-    if not earlier:
-        ResultsFolder.must_be_free(path)
     started_at = now()
     host = Host.examine()
     with ExitStack() as stack:
         folder = None
         if earlier:
             folder = stack.enter_context(ResultsFolder.open(path, writable=True))
-            _refuse_second(folder)
         resources = stack.enter_context(RunResources())
-        cores = divide(probes.usable_cpus(), fingerprint.siblings())
+        cores = own_cores()
         with running_on(cores.generator):
             found = _measure(effort, seed, resources, cores, console)
         if folder is None:
@@ -114,14 +111,6 @@ def start(
             warn_of_change(folder, host.fingerprint, when, console)
         _write_down(folder, found, effort, seed, started_at, finish=not earlier)
     _show(path, console, report=report)
-
-
-def _refuse_second(folder: ResultsFolder) -> None:
-    if not folder.table(_TABLE).empty:
-        raise IsobenchError(
-            f"{folder.path} already has costs, which are never overwritten",
-            hint="choose another folder with --out, or omit it",
-        )
 
 
 def _write_down(

@@ -15,6 +15,7 @@ from harness.commands.measuring.addition import Addition
 from harness.commands.measuring.folder import (
     Ground,
     Host,
+    add_targets,
     argv,
     new_manifest,
     new_run_id,
@@ -26,10 +27,9 @@ from harness.commands.measuring.runnable import runnable
 from harness.density import cold, study
 from harness.density.procedure import Procedure, why_too_large
 from harness.host import fingerprint
-from harness.host.cores import Cores, divide, running_on
+from harness.host.cores import Cores, own_cores, running_on
 from harness.results.folder import ResultsFolder
 from harness.results.rows import DensityRow
-from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, peers_beside
@@ -63,7 +63,7 @@ def start(
         known = {target.name for target in targets}
         targets += [one for one in peers_beside(names) if one.name not in known]
     host = Host.examine()
-    cores = divide(probes.usable_cpus(), fingerprint.siblings())
+    cores = own_cores()
     with RunResources() as resources:
         site = settle(resources, 2, None)
         needed = [target.name for target in targets] if chosen else ()
@@ -72,9 +72,7 @@ def start(
     manifest = new_manifest(run_id, ground, procedure.seed)
     when = "between the run and the density study"
     with open_or_create(path, manifest, when, console) as folder:
-        known_records = {target.name for target in folder.manifest.targets}
-        new = [one.record for one in usable if one.name not in known_records]
-        folder.update(targets=(*folder.manifest.targets, *new))
+        add_targets(folder, usable)
         folder.note(COMMAND, _record(procedure, [one.name for one in usable]))
         _study(folder, procedure, usable, cores, console)
     _show(path, console)
@@ -87,7 +85,7 @@ def resume(path: Path, console: Console) -> None:
         procedure = _procedure(record["procedure"])
         when = "before the density study was resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
-        cores = divide(probes.usable_cpus(), fingerprint.siblings())
+        cores = own_cores()
         targets = choose(record["targets"], peers=True)
         _study(folder, procedure, targets, cores, console)
     _show(path, console)

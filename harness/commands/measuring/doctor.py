@@ -15,13 +15,12 @@ from rich.text import Text
 
 from harness.commands.measuring.runnable import sort_out
 from harness.errors import Caution
-from harness.host import fingerprint, settings, speed, user_namespace
-from harness.host.cores import divide
+from harness.host import settings, speed, user_namespace
+from harness.host.cores import own_cores
 from harness.host.settings import contention
 from harness.host.speed import Speeds
 from harness.plan.plan import CONNECTIONS
 from harness.results.format import duration, percent, span
-from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Refusal, Target, available, choose, peers_beside
@@ -125,7 +124,7 @@ def identities() -> str:
 
 def watch_speed(seconds: float) -> Speeds:
     """Watch the speed of the processor on which servers run, for so many seconds."""
-    server = divide(probes.usable_cpus(), fingerprint.siblings()).server
+    server = own_cores().server
     return speed.speeds(speed.watch(server, seconds))
 
 

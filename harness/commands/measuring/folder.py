@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +103,13 @@ def open_or_create(path: Path, manifest: Manifest, when: str, console: Console) 
         warn_of_change(folder, manifest.machine, when, console)
         stack.pop_all()
     return folder
+
+
+def add_targets(folder: ResultsFolder, targets: Iterable[Target]) -> None:
+    """Note in run.json those of the targets that it does not have yet."""
+    known = {target.name for target in folder.manifest.targets}
+    if new := [target.record for target in targets if target.name not in known]:
+        folder.update(targets=(*folder.manifest.targets, *new))
 
 
 def warn_of_change(

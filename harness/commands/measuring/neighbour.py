@@ -24,14 +24,12 @@ from harness.commands.measuring.last_words import make_report, name_report
 from harness.commands.measuring.runnable import runnable
 from harness.costs.display import Display
 from harness.errors import IsobenchError
-from harness.host import fingerprint
-from harness.host.cores import divide, running_on
+from harness.host.cores import own_cores, running_on
 from harness.neighbour import effort as efforts
 from harness.neighbour.effort import Effort, Series
 from harness.neighbour.measure import Neighbourhood
 from harness.neighbour.noises import Noise
 from harness.results.folder import ResultsFolder
-from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import choose
@@ -74,7 +72,7 @@ def start(
         usable, refused = runnable(targets, site, console, needed=needed)
     with ExitStack() as stack:
         resources = stack.enter_context(RunResources())
-        cores = divide(probes.usable_cpus(), fingerprint.siblings())
+        cores = own_cores()
         place = stack.enter_context(Neighbourhood(resources, effort, usable, cores, seed))
         manifest = new_manifest(run_id, Ground(usable, refused, cores, host), seed)
         manifest = replace(manifest, versions={**manifest.versions, **place.generator_versions})

@@ -15,6 +15,7 @@ from rich.console import Console
 from harness.commands.measuring.folder import (
     Ground,
     Host,
+    add_targets,
     argv,
     new_manifest,
     new_run_id,
@@ -23,8 +24,7 @@ from harness.commands.measuring.folder import (
 from harness.commands.measuring.last_words import make_report, name_report
 from harness.commands.measuring.runnable import runnable
 from harness.errors import IsobenchError
-from harness.host import fingerprint
-from harness.host.cores import Cores, divide, running_on
+from harness.host.cores import Cores, own_cores, running_on
 from harness.profile import chrome_trace
 from harness.profile.phases import REQUEST, Phase
 from harness.profile.profiler import Procedure, Profiled, Profiler, settled
@@ -33,7 +33,6 @@ from harness.results.folder import ResultsFolder
 from harness.results.format import duration, percent
 from harness.results.rows import CallRow, PhaseRow, ProfileRow
 from harness.stats.intervals import NOTHING, Interval
-from harness.target import probes
 from harness.target.sites import settle
 from harness.target.targets import choose
 from harness.trial.beside import page_pace, stamping_overhead
@@ -62,7 +61,7 @@ def start(
     path = out or Path("results") / f"profile-{run_id}"
     targets = choose(names)
     host = Host.examine()
-    cores = divide(probes.usable_cpus(), fingerprint.siblings())
+    cores = own_cores()
     failed = []
     with ExitStack() as stack:
         resources, tracing = stack.enter_context(settled())
@@ -97,9 +96,7 @@ def _folder(
     manifest = new_manifest(run_id, ground, procedure.seed)
     when = "between the run and the profile"
     folder = open_or_create(path, manifest, when, console)
-    known = {target.name for target in folder.manifest.targets}
-    if new := [target.record for target in ground.targets if target.name not in known]:
-        folder.update(targets=(*folder.manifest.targets, *new))
+    add_targets(folder, ground.targets)
     return folder
 
 

@@ -20,12 +20,10 @@ from harness.commands.measuring.last_words import make_report, name_report
 from harness.commands.measuring.live_table import LiveTable
 from harness.commands.measuring.runnable import runnable, sort_out
 from harness.errors import Caution, IsobenchError
-from harness.host import fingerprint as machine
-from harness.host.cores import Cores, divide, running_on
+from harness.host.cores import Cores, own_cores, running_on
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
 from harness.results.folder import ResultsFolder
-from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.targets import (
     SYSTEM_PYTHON,
@@ -107,7 +105,7 @@ def start(
     host = Host.examine()
     with ExitStack() as stack:
         resources = stack.enter_context(RunResources())
-        cores = divide(probes.usable_cpus(), machine.siblings())
+        cores = own_cores()
         if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
         made = Laboratory(resources, plan, _all(plan, targets), cores, exported)
@@ -154,7 +152,7 @@ def resume(path: Path, console: Console, otel: bool = False, *, report: bool = T
         else:
             host = Host.examine()
             resources = stack.enter_context(RunResources())
-            cores = divide(probes.usable_cpus(), machine.siblings())
+            cores = own_cores()
             modules = folder.manifest.arguments.get("module") or ()
             targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
             _share_interpreter(targets)

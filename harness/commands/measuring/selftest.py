@@ -14,8 +14,7 @@ from rich.table import Table
 
 from harness.commands.measuring.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
-from harness.host import fingerprint
-from harness.host.cores import Cores, divide, running_on
+from harness.host.cores import Cores, own_cores, running_on
 from harness.host.hog import hog
 from harness.plan.plan import Plan, Spec
 from harness.progress import Display
@@ -24,7 +23,6 @@ from harness.results.comparison.compare import change
 from harness.results.folder import ResultsFolder
 from harness.results.format import NONE, duration, percent, percent_range
 from harness.results.rows import TrialRow
-from harness.target import probes
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
 from harness.terminal import can_redraw
@@ -73,7 +71,7 @@ def start(procedure: Procedure, seed: int, out: Path | None, console: Console) -
     ResultsFolder.must_be_free(path)
     (dso,) = choose([BASELINE])
     host = Host.examine()
-    cores = divide(probes.usable_cpus(), fingerprint.siblings())
+    cores = own_cores()
     console.print(announcement(procedure), highlight=False)
     client, cautions = usual_client()
     plan = replace(procedure.plan(seed), client=client)

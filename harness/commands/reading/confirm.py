@@ -18,7 +18,7 @@ from harness.commands.reading import step_summary, versions
 from harness.commands.reading.versions import Version
 from harness.errors import IsobenchError
 from harness.host import fingerprint, speed
-from harness.host.cores import divide
+from harness.host.cores import own_cores
 from harness.plan.plan import Plan
 from harness.results.atomic_file import make_directory, replace_file
 from harness.results.blocks import block_values
@@ -48,7 +48,6 @@ from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE
 from harness.stats.intervals import LogRatio, geometric_interval, unpaired_ratio
-from harness.target import probes
 from harness.terminal import Terminal, printable
 
 FORMATS: Final = ("text", "markdown", "github")
@@ -205,7 +204,7 @@ def _measure(
     make_directory(runs)
     replace_file(runs / FILE, b"{}\n")
     fresh = Fresh()
-    cpus = divide(probes.usable_cpus(), fingerprint.siblings()).server
+    cpus = own_cores().server
     for number in range(1, wanted.rounds + 1):
         for side, version in _order(wanted, number):
             values: dict[Key, Mapping[str, tuple[float, ...]]] = {}

@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from harness.host.cgroup import ProcessGroup
-from harness.host.cores import Cores
+from harness.host.cores import Cores, usable_cpus
 from harness.plan.loads import Closed, Open
 from harness.plan.plan import Plan
 from harness.target import probes
@@ -116,7 +116,7 @@ def test_a_trial(measure: Callable[[], Trial]) -> None:
 
 
 def test_a_busy_process_on_the_servers_core_marks_a_trial(place: Path) -> None:
-    cpus = probes.usable_cpus()
+    cpus = usable_cpus()
     if len(cpus) < 2:
         pytest.skip("server and generator share the one processor")
     cores = Cores((cpus[-1],), (cpus[0],))

@@ -2,8 +2,7 @@
 
 import pytest
 
-from harness.host.cores import divide
-from harness.target import probes
+from harness.host.cores import divide, usable_cpus
 from harness.trial.beside import stamping_overhead
 from harness.trial.beside.stamping_overhead import Comparison
 from tests.harness.live import needs_root
@@ -11,7 +10,7 @@ from tests.harness.live import needs_root
 
 @needs_root
 def test_the_cost_is_a_share_with_an_interval() -> None:
-    cores = divide(probes.usable_cpus(), {})
+    cores = divide(usable_cpus(), {})
     cost = stamping_overhead.cost(Comparison(blocks=3, seconds=0.2), cores, seed=1)
     assert cost.low <= cost.mid <= cost.high < 1
 
