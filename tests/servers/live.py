@@ -274,6 +274,12 @@ class Server:
     def get(self, target: str = "/hello.py", tenant: str = "t0001") -> Reply:
         return self.ask(request(target, tenant))
 
+    def assert_serves(self, times: int = 1) -> None:
+        """Show that it answers both tenants, so many times each."""
+        for tenant in ("t0001", "t0002") * times:
+            reply = self.get(tenant=tenant)
+            assert (reply.status, f"tenant={tenant} " in reply.text) == (200, True), self.log()
+
     def run(self, source: str, tenant: str = "t0001", name: str = "case.py") -> Reply:
         """Put a script into a tenant's site and ask for it."""
         self.sites.put(name, source, tenant=tenant)

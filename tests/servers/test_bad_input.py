@@ -15,7 +15,6 @@ from tests.servers.live import Reply, Server, Sites, command_line, needs_root, r
 
 pytestmark = needs_root
 
-TENANTS = ("t0001", "t0002")
 STUCK = 3
 EXECUTING = ("cgi", "suexec")
 """Modes whose scripts are programs: file descriptor 1 is the output, the #! line counts."""
@@ -26,13 +25,6 @@ def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Serv
     limits = ("--script-seconds", "1", "--client-seconds", "1")
     with Server(request.param, shared_sites, *limits, workers=STUCK) as running:
         yield running
-
-
-def assert_serves(server: Server) -> None:
-    """Show that every worker, whichever accepts, answers both tenants."""
-    for tenant in TENANTS * STUCK:
-        reply = server.get(tenant=tenant)
-        assert (reply.status, f"tenant={tenant} " in reply.text) == (200, True), server.log()
 
 
 # Clients
@@ -120,7 +112,7 @@ def test_bad_request_is_refused_and_the_client_sees_it(
         reply = read_reply(stream)
         assert reply.status == status
         assert status == 404 or stream.read() == b""
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def test_good_request_before_a_bad_one_gets_its_answer(server: Server) -> None:
@@ -142,7 +134,7 @@ def test_slow_clients_lose_their_connection(server: Server) -> None:
             pool.submit(idle, server),
         ]
         assert [ending.result() for ending in slow] == [408, 408, 413, 0]
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def drip(server: Server, data: bytes) -> int:
@@ -222,13 +214,13 @@ def test_output_of_a_bad_script(server: Server, source: str, status: int | None)
     reply = server.run(source)
     if not (server.mode in EXECUTING and ("detach" in source or "ud800" in source)):
         assert status is None or reply.status == status, server.log()
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def test_script_that_leaves_its_site(server: Server) -> None:
     reply = server.run(f"import os\nos.chdir('/')\n{OK}")
     assert reply.status == (500 if is_guarded(server) else 200)
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def is_guarded(server: Server) -> bool:
@@ -267,7 +259,7 @@ def test_script_that_kills_its_process(server: Server, end: str) -> None:
     for _ in range(6):
         assert server.run(f"import os; {end}").status in (0, 500, 502)
     server.wait_for(lambda: len(server.workers()) == server.ready["workers"])
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def test_headers_without_number(server: Server) -> None:
@@ -292,7 +284,7 @@ def test_script_that_closes_descriptors(server: Server, printed: str, descriptor
     for _ in range(STUCK):
         reply = server.run(f"{stray}{OK}") if server.mode not in EXECUTING else server.get()
         assert reply.status == 200
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def test_script_that_forks(server: Server) -> None:
@@ -303,7 +295,7 @@ def test_script_that_forks(server: Server) -> None:
     assert reply.status == (500 if is_guarded(server) else 200)
     assert is_guarded(server) or set(reply.text.split()) <= {"end", "Content-Type:", "text/plain"}
     settle(server)
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def settle(server: Server) -> None:
@@ -329,7 +321,7 @@ def test_background_child_does_not_hold_up_the_answer(server: Server) -> None:
             other.wait_for(lambda: not sleeps(other))
         else:  # a look may miss it while its parent ends and it gets another
             other.wait_for(lambda: sleeps(other))
-        assert_serves(other)
+        other.assert_serves(STUCK)
 
 
 def test_scripts_that_never_end(server: Server) -> None:
@@ -355,14 +347,14 @@ def test_scripts_that_never_end(server: Server) -> None:
             for pid in {*server.everybody()} - {*server.zygotes(), *server.workers()}
         )
     )
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def test_script_that_goes_on_without_its_stdout(server: Server) -> None:
     source = f"import os, sys, time\n{OK}\nsys.stdout.flush(); os.close(1); time.sleep(1000)"
     assert server.run(source).status == (200 if server.mode in EXECUTING else 504)
     settle(server)
-    assert_serves(server)
+    server.assert_serves(STUCK)
 
 
 def test_interpreter_that_is_missing(server: Server) -> None:
@@ -390,4 +382,4 @@ def test_fifo_in_a_scripts_place(server: Server) -> None:
         os.chown(path, path.parent.stat().st_uid, server.sites.www.gid)
         path.chmod(0o750)
     assert server.get("/fifo.py").status in (403, 500, 504)
-    assert_serves(server)
+    server.assert_serves(STUCK)

@@ -26,7 +26,7 @@ class Master(Oversight):
         self._patch = monkeypatch.setattr
         self._slots = Scoreboard(1).slots
         self._patch(overdue, "descendants", lambda _: [BELOW])
-        self._patch(overdue, "send", lambda *sent: self.done.append(sent))
+        self._patch(overdue, "send", lambda pid, number: self.done.append((pid, number)))
         self._patch(overdue, "kill", lambda pid: self.done.append((pid, signal.SIGKILL)))
 
     def free_all(self, processes: Iterable[int]) -> None:

@@ -46,12 +46,6 @@ def router(sites: Sites, front: str, *arguments: str) -> Server:
     return Server("router", sites, "--option", f"front={front}", *arguments)
 
 
-def assert_serves(server: Server) -> None:
-    for tenant in ("t0001", "t0002"):
-        reply = server.get(tenant=tenant)
-        assert (reply.status, f"tenant={tenant} " in reply.text) == (200, True), server.log()
-
-
 # What the front refuses
 
 
@@ -196,7 +190,7 @@ def test_it_is_refused_as_well_when_it_comes_in_pieces(server: Server, name: str
     data, status = REFUSED[name]
     third = len(data) // 3
     assert statuses(server, GOOD + data[:third], data[third:-third], data[-third:]) == [200, status]
-    assert_serves(server)
+    server.assert_serves()
 
 
 @pytest.mark.parametrize(
@@ -237,7 +231,7 @@ def test_slow_clients_do_not_keep_others_waiting(server: Server) -> None:
     with ThreadPoolExecutor(24) as pool:
         slow = [pool.submit(drip, server) for _ in range(20)]
         for _ in range(20):
-            assert_serves(server)
+            server.assert_serves()
         assert {one.result() for one in slow} == {408}
 
 
@@ -255,7 +249,7 @@ def test_client_that_does_not_read_keeps_nobody_waiting(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(request("/big.py"))
         time.sleep(0.2)
-        assert_serves(server)
+        server.assert_serves()
         reply = read_reply(connection.makefile("rb"))
         assert len(reply.body) == 15_000_001
 
@@ -336,7 +330,7 @@ def test_answer_on_a_connection_that_stays_is_one(server: Server) -> None:
 
 def test_worker_that_dies_before_it_reads_costs_no_request(server: Server) -> None:
     for _ in range(5):
-        assert_serves(server)
+        server.assert_serves()
         stopped = server.tenants_workers()
         for worker in stopped:
             os.kill(worker, signal.SIGSTOP)
@@ -355,12 +349,12 @@ def are_dead(processes: list[int]) -> bool:
 
 def test_worker_that_dies_while_it_is_idle_costs_no_request(server: Server) -> None:
     for _ in range(5):
-        assert_serves(server)
+        server.assert_serves()
         dead = server.tenants_workers()
         for worker in dead:
             os.kill(worker, signal.SIGKILL)
         server.wait_for(partial(are_dead, dead))
-        assert_serves(server)
+        server.assert_serves()
 
 
 def open_descriptors(process: int) -> int:
@@ -378,7 +372,7 @@ def test_descriptors_that_a_worker_sends_do_not_stay_in_the_front(server: Server
 
 
 def test_front_has_no_power_and_is_replaced(server: Server) -> None:
-    assert_serves(server)
+    server.assert_serves()
     (front,) = server.workers()
     status = status_of(front)
     www = str(server.sites.www.uid)
@@ -388,7 +382,7 @@ def test_front_has_no_power_and_is_replaced(server: Server) -> None:
     os.kill(front, signal.SIGKILL)
     server.wait_for(lambda: server.workers() not in ([], [front]))
     server.wait_for(lambda: answered(server).status == 200)
-    assert_serves(server)
+    server.assert_serves()
 
 
 def answered(server: Server) -> Reply:
@@ -436,9 +430,9 @@ def test_one_worker_for_all_tenants_loses_no_request(shared_sites: Sites, front:
 @FRONTS
 def test_idle_worker_ends_and_another_serves(shared_sites: Sites, front: str) -> None:
     with router(shared_sites, front, "--option", "idle=1") as server:
-        assert_serves(server)
+        server.assert_serves()
         server.wait_for(lambda: not server.tenants_workers())
-        assert_serves(server)
+        server.assert_serves()
 
 
 @FRONTS
@@ -461,7 +455,7 @@ def test_a_profiled_request_is_stamped_in_order(
 ) -> None:
     file = tmp_path / "phases"
     with router(shared_sites, front, "--phases", str(file)) as server:
-        assert_serves(server)
+        server.assert_serves()
         stamps = dict(
             zip(POINTS, struct.unpack(f"={len(POINTS)}q", file.read_bytes()), strict=True)
         )

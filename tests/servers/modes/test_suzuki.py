@@ -64,33 +64,27 @@ def words(server: Server) -> str:
     return server.log().splitlines()[-1]
 
 
-def assert_serves(server: Server) -> None:
-    for tenant in ("t0001", "t0002") * 2:
-        reply = server.get(tenant=tenant)
-        assert (reply.status, f"tenant={tenant} " in reply.text) == (200, True), server.log()
-
-
 # Who is refused
 
 
 def test_no_credential(server: Server) -> None:
     assert ask(server).status == 403
     assert "t0001.localhost/hello.py: cannot be run: the client sent no cred" in words(server)
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 def test_forged(server: Server) -> None:
     tenant = server.sites.identity("t0001")
     assert ask(server, stamp(server, tenant, key=bytes(32))).status == 403
     assert "the client's credential is forged" in words(server)
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 def test_replayed_at_any_worker(server: Server) -> None:
     option = stamp(server, server.sites.identity("t0001"))
     assert [ask(server, option).status for _ in range(6)] == [200, 403, 403, 403, 403, 403]
     assert "the client's credential was used before" in words(server)
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 @pytest.mark.parametrize(("late", "reason"), [(60, "has expired"), (-60, "seconds ahead")])
@@ -103,7 +97,7 @@ def test_out_of_time(
         option = stamp(server, server.sites.identity("t0001"))
     assert ask(server, option).status == 403
     assert reason in words(server)
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +114,7 @@ def test_out_of_time(
 def test_nobody_here(server: Server, client: Identity) -> None:
     assert ask(server, stamp(server, client)).status == 403
     assert f"uid {client.uid} and gid {client.gid}, is unknown here" in words(server)
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 def test_a_refused_connection_is_closed(server: Server) -> None:
@@ -144,7 +138,7 @@ def test_the_kernel_keeps_a_client_from_a_neighbours_script(server: Server) -> N
     tenant = server.sites.identity("t0001")
     assert ask(server, stamp(server, tenant), tenant="t0002").status == 403
     assert "Permission denied" in words(server)
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 def test_a_script_that_all_may_read_runs_as_whoever_asks(sites: Sites) -> None:
@@ -205,7 +199,7 @@ def test_hijacked_content_stays_among_the_permitted_identities(server: Server) -
     """The hole of ruid2, as documented, but not beyond www and the tenants."""
     outcome = server.run(RAISE + BECOME).text.split()
     assert outcome == ["EINVAL", "EINVAL", "EINVAL", "became", "became"]
-    assert_serves(server)
+    server.assert_serves(times=2)
 
 
 TRACE = """
@@ -290,14 +284,14 @@ def test_a_worker_that_was_killed_leaves_the_memory_of_what_was_used(sites: Site
         server.wait_for(lambda: server.workers() not in ([], [before]))
         assert ask(server, option).status == 403
         assert "was used before" in words(server)
-        assert_serves(server)
+        server.assert_serves(times=2)
 
 
 def test_a_stopped_worker_does_not_stop_the_others(server: Server) -> None:
     server.sites.put("slow.py", "import time\ntime.sleep(1)\nprint('Content-Type: a/b\\n')")
     with server.connect() as waiting:
         waiting.sendall(request("/slow.py"))
-        assert_serves(server)
+        server.assert_serves(times=2)
         assert read_reply(waiting.makefile("rb")).status == 200
 
 
@@ -315,7 +309,7 @@ def test_it_serves_inside_a_user_namespace(sites: Sites) -> None:
     """As an ordinary user's server does, for clients outside that may stamp."""
     prefix = (PYTHON, "-S", "-c", IN_A_NAMESPACE)
     with Server("suzuki", sites, workers=2, prefix=prefix) as server:
-        assert_serves(server)
+        server.assert_serves(times=2)
 
 
 @pytest.mark.parametrize(
