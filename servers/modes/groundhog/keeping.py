@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from pathlib import Path
 
 from servers import c_programs
 from servers.errors import Unavailable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import mmap
     from typing import Final
 
-_SOURCE: Final = os.path.join(os.path.dirname(__file__), "keeper.c")
+_SOURCE: Final = Path(__file__).with_name("keeper.c")
 _FLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 
 RESTS: Final = 1
@@ -47,9 +48,9 @@ class Keeper:
     All keep hold of the interpreter's lock: there is one thread.
     """
 
-    def __init__(self, library: str) -> None:
+    def __init__(self, library: Path) -> None:
         """Load it. Raises OSError."""
-        loaded = ctypes.PyDLL(library)
+        loaded = ctypes.PyDLL(os.fspath(library))
         self._begin = loaded.begin
         self._begin.argtypes = (*[ctypes.c_int] * 4, *[ctypes.c_void_p] * 4)
         self._have_done = loaded.have_done
@@ -181,14 +182,15 @@ def load(directory: str, programs: str = "") -> Keeper:
 
     It is kept in `programs`, or for this server alone in `directory`, which is its own.
     """
-    target = c_programs.place(programs or directory, "keeper", [_SOURCE], _FLAGS)
+    source = os.fspath(_SOURCE)
+    target = c_programs.place(programs or directory, "keeper", [source], _FLAGS)
     kept = c_programs.opened(target) if programs else None
     if kept is None:
-        c_programs.compile_to(target, _SOURCE, _FLAGS)
+        c_programs.compile_to(target, source, _FLAGS)
     else:
         os.close(kept)
     try:
-        return Keeper(target)
+        return Keeper(Path(target))
     except OSError as error:
         raise Unavailable(
             f"the keeper cannot be loaded: {error}",

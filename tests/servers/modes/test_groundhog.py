@@ -519,7 +519,7 @@ def test_a_keeper_that_does_not_compile_is_reported(
 ) -> None:
     broken = tmp_path / "keeper.c"
     broken.write_text("int main(")
-    monkeypatch.setattr(keeping, "_SOURCE", str(broken))
+    monkeypatch.setattr(keeping, "_SOURCE", broken)
     with pytest.raises(Unavailable, match=r"cannot compile keeper\.c"):
         keeping.load(str(tmp_path))
 
