@@ -19,13 +19,14 @@ import numpy as np
 
 from harness.density.study import Ground, command_of
 from harness.errors import IsobenchError
-from harness.profile.serial_client import SerialClient, undisturbed
+from harness.profile.serial_client import SerialClient
 from harness.results.rows import ColdStartRow
 from harness.stats.intervals import CONFIDENCE, quantile_ranks
 from harness.target import randomization
 from harness.target.server import Server, Site
 from harness.target.targets import Target, choose
 from workloads import tenants
+from workloads.load.collector import collector_off
 
 NEVER_ASKED, EVICTED = "never asked", "evicted"
 WARM, COLD = "warm", "cold"
@@ -100,7 +101,7 @@ def _times(ground: Ground, target: Target, site: Site, rounds: int) -> dict[str,
     with Server(target, site, processes, arguments, setup.environment()) as server:
         command = command_of(ground, target, server, site, settled, "uniform")
         client = SerialClient({**command, "client": "lean"})
-        with undisturbed():
+        with collector_off():
             for number in range(rounds * len(settled.tenants)):
                 tenant = settled.tenants[number % len(settled.tenants)]
                 is_cold = number % 2 == 1

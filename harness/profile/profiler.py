@@ -28,13 +28,14 @@ from harness.profile.ftrace import CALLS, EVERY_CALL, LIFE, Event, KernelView
 from harness.profile.instrument import traced
 from harness.profile.journal import JournalReader
 from harness.profile.phases import Course, Passed, Profile, profile, with_kernel
-from harness.profile.serial_client import Answered, SerialClient, undisturbed
+from harness.profile.serial_client import Answered, SerialClient
 from harness.profile.tracefs import NoTracing
 from harness.target import probes, randomization
 from harness.target.run_resources import RunResources
 from harness.target.server import Server, Site
 from harness.target.targets import Target
 from workloads import catalog, tenants
+from workloads.load.collector import collector_off
 
 _LEAST_WARMUP: Final = 30
 LEAST_REQUESTS: Final = 10
@@ -139,7 +140,7 @@ class Profiler:
             course = Course.read(server.layout)
             client = self._client(target, server)
             self._warm_up(client)
-            stack.enter_context(undisturbed())
+            stack.enter_context(collector_off())
             with tracing.of(self._threads(server), (*LIFE, *CALLS)) as seen:
                 passed = list(self._ask(client, reader, course))
         path.unlink()

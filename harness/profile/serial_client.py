@@ -7,11 +7,9 @@ until the server has closed the connection, so that the next request finds the w
 
 from __future__ import annotations
 
-import gc
 import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from harness.errors import IsobenchError
@@ -95,16 +93,3 @@ def _received(connection: socket.socket, parser: ReplyParser) -> tuple[Reply, in
         reply = parser.feed(data) if data else parser.end()
         if reply is not None:
             return reply, at
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Keep the garbage collector from looking through all that the harness has loaded."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()

@@ -4,10 +4,8 @@ Locust drives as a library: an `Environment` and a local runner for each trial, 
 printed statistics.
 """
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from locust.stats import RequestStats
 from workloads.errors import WorkloadError
 from workloads.load.clients.compiled import TOO_MANY_ERRORS
 from workloads.load.clients.reply import ExchangeFailed
+from workloads.load.collector import collector_off
 from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.load.schedule import DRAIN_S, Times
 from workloads.load.spec import Load, asks, read
@@ -258,21 +257,3 @@ def drain(recorder: OpenLoadRecorder, intended: Times, patience_s: float, stop: 
             break
         stop.wait(LOOK_S)
     recorder.give_up(intended, time.monotonic())
-
-
-@contextmanager
-def collector_off() -> Iterator[None]:
-    """Keep Python's garbage collector quiet.
-
-    A full collection goes through everything that Locust has loaded, tens of milliseconds in which
-    no user can send: it would look like a stall of the server. The lean client's requests leave no
-    circular garbage (see `ReplyParser`), so that memory does not grow meanwhile.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-        gc.unfreeze()

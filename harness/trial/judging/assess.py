@@ -19,6 +19,7 @@ from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes
 from harness.trial.judging import disturbance
 from harness.trial.judging.self_check import checked, closed_in_slices
+from harness.trial.judging.usage import usage
 from harness.trial.meter import Stretch
 from harness.trial.outcome import UNANSWERED, Latencies, Seen, Surroundings, Trial, void
 from workloads.load import schedule
@@ -96,7 +97,7 @@ def assess(
             steady_from_s=settled.settling.from_s,
             discarded_s=settled.at - first.at,
             **_times_ms(inside),
-            **_used(first, last, len(whole)),
+            **usage(first, last, len(whole)),
             generator_cpu_share=done["generator_cpu_s"] / (end - begin),
         ),
         inside,
@@ -158,22 +159,10 @@ def assess_interleaved(
         slice_s=float(np.median([one.length_s for one in seen.slices or ()])),
         discarded_s=own.left_out_s * len(own.begin),
         **_times_ms(inside),
-        **_used(seen.first, seen.last, whole) | _metered(seen.metered, completed),
+        **usage(seen.first, seen.last, whole) | _metered(seen.metered, completed),
         generator_cpu_share=done["generator_cpu_s"] / own.seconds,
     )
     return Trial(row, inside), closed_in_slices(seen, own)
-
-
-def _used(first: probes.Reading, last: probes.Reading, requests: int) -> dict[str, Any]:
-    used = probes.between(first, last)
-    return {
-        "server_cpu_us_per_request": used.cpu_s / requests * 1e6,
-        "server_cpu_source": used.cpu_source,
-        "forks_per_request": used.forks / requests,
-        "context_switches_per_request": used.context_switches / requests,
-        "page_faults_per_request": used.page_faults / requests,
-        "steal_share": used.steal_share,
-    }
 
 
 def _metered(stretches: Sequence[Stretch], completed: Latencies) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from harness.results.rows import TrialRow
 from harness.stats import self_checks
 from harness.stats.histogram import Histogram
 from harness.target import probes
+from harness.trial.judging.usage import usage
 from harness.trial.outcome import UNANSWERED, Latencies, Trial, void
 
 Part = Mapping[str, Any]
@@ -84,7 +85,7 @@ def _counted(
         max_ms=times.quantile(1.0) / 1000,
         generator_cpu_share=max(part["generator_cpu_s"] / part["window_s"] for part in parts),
         steady="not assessed",
-        **_used(first, last, per_second),
+        **usage(first, last, per_second * (last.at - first.at)),
     )
     if is_open:
         row = replace(
@@ -95,19 +96,6 @@ def _counted(
             dropped=_sum(parts, "dropped"),
         )
     return Trial(row, service, response)
-
-
-def _used(first: probes.Reading, last: probes.Reading, per_second: float) -> dict[str, Any]:
-    used = probes.between(first, last)
-    requests = per_second * (last.at - first.at)
-    return {
-        "server_cpu_us_per_request": used.cpu_s / requests * 1e6,
-        "server_cpu_source": used.cpu_source,
-        "forks_per_request": used.forks / requests,
-        "context_switches_per_request": used.context_switches / requests,
-        "page_faults_per_request": used.page_faults / requests,
-        "steal_share": used.steal_share,
-    }
 
 
 def checked(trial: Trial, parts: Sequence[Part], served: int | None) -> Trial:

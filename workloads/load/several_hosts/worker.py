@@ -36,6 +36,7 @@ from workloads.errors import WorkloadError
 from workloads.load import trial as trials
 from workloads.load.clients import compiled
 from workloads.load.clients.compiled import TOO_MANY_ERRORS
+from workloads.load.collector import collector_off
 from workloads.load.generator import tie_to_parent
 from workloads.load.recorder import OpenLoadRecorder, Recorder
 from workloads.load.several_hosts import link, part
@@ -186,7 +187,7 @@ class _Part:
         plan, wanted = self._plan, self._wanted
         if plan is None:
             raise WorkloadError("no users were started", hint="Look at the master's log.")
-        with trials.collector_off():
+        with collector_off():
             self._stop.wait(wanted.warmup_s)
             announce("measuring")
             looking = gevent.spawn(self._look)
