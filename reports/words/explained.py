@@ -13,8 +13,7 @@ import pandas as pd
 
 from harness.results.analysis.mechanism_cost import LIMIT, WORKLOAD, Amount, Explanation, Part
 from harness.results.conditions import BASELINE
-from harness.results.format import NONE, duration
-from reports.words import costs as bare_costs
+from harness.results.format import NONE, duration, join
 
 Phase = tuple[str, float]
 """Its name, and how many microseconds it takes beyond the baseline's."""
@@ -101,7 +100,7 @@ def findings(
 
 
 def _made_of(one: Explanation) -> str:
-    parts = bare_costs.join([f"{part.words} ({_signed(part.amount.us)})" for part in _telling(one)])
+    parts = join([f"{part.words} ({_signed(part.amount.us)})" for part in _telling(one)])
     return f"{one.target} costs {duration(one.measured_us)} of CPU time a request: {parts}."
 
 
@@ -113,7 +112,7 @@ def _rest(one: Explanation, phases: Sequence[Phase]) -> str:
             f"The parts come to {duration(-one.rest_us)} more than {off}: something is cheaper "
             "where the mode does it than by itself, or is counted twice."
         )
-    where = bare_costs.join([f"{name} ({duration(us)})" for name, us in phases])
+    where = join([f"{name} ({duration(us)})" for name, us in phases])
     looked = (
         f"; by its profile, {one.target} takes longer than {BASELINE} most of all in {where}"
         if where
