@@ -54,7 +54,7 @@ def test_the_server_itself_loads_nothing_for_it(source: Path) -> None:
         f"c_programs.compile_to({str(source.with_suffix(''))!r}, {str(source)!r})\n"
         "assert set(sys.modules) == before, set(sys.modules) - before\n"
     )
-    subprocess.run([sys.executable, "-S", "-c", words], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", words], cwd=ROOT, check=True)
 
 
 def test_a_kept_program_goes_by_what_it_is_made_of(source: Path) -> None:
