@@ -17,7 +17,7 @@ def neighbour(
     noise: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B", help="flood, cpu, memory, forks, disk, slow. Default: all of them."
+            metavar="A,B", help="flood, cpu, memory, forks, disk, slow. Default: all."
         ),
     ] = None,
     limits: Annotated[
@@ -30,7 +30,7 @@ def neighbour(
     rate: Annotated[
         float,
         typer.Option(
-            metavar="R", help="The quiet tenant's requests a second; less where that is too many."
+            metavar="R", help="The quiet tenant's requests a second; fewer for slow targets."
         ),
     ] = 100.0,
     workers: Annotated[int, typer.Option(metavar="N", help="Number of workers.")] = 4,
