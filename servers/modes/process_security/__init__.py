@@ -75,7 +75,7 @@ class Mode(IsolationMode):
             thread_identity.own_directory()
         except OSError as error:
             raise Unavailable(
-                f"a thread cannot have a working directory of its own: {error}",
+                f"a thread cannot have its own working directory: {error}",
                 "let the container's seccomp profile allow unshare",
             ) from error
 
