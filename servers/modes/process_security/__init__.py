@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Mode(IsolationMode):
-    """Makes a thread, which alone becomes the owner, drops all power, runs the script and ends."""
+    """Starts a thread, which alone becomes the owner, drops all power, runs the script and ends."""
 
     precedent = "mod_process_security (Matsumoto, 2012), as its paper describes it"
     runs_as = RunsAs.OWNER
