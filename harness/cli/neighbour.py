@@ -16,9 +16,7 @@ def neighbour(
     modes: Modes = None,
     noise: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B", help="flood, cpu, memory, forks, disk, slow. Default: all."
-        ),
+        typer.Option(metavar="A,B", help="flood, cpu, memory, forks, disk, slow. Default: all."),
     ] = None,
     limits: Annotated[
         str,

@@ -78,8 +78,7 @@ def test_what_is_left_is_told_in_microseconds_the_furthest_first() -> None:
 def test_what_is_left_is_looked_for_in_the_profile() -> None:
     told = findings([SUEXEC], {"suexec": [("delivery", 475.0), ("exit", 30.0)]})[-1]
     assert told.endswith(
-        "by its profile, suexec exceeds dso most in delivery (475 µs) and "
-        "exit (30 µs)."
+        "by its profile, suexec exceeds dso most in delivery (475 µs) and exit (30 µs)."
     )
 
 
