@@ -1,9 +1,9 @@
-"""What is asked of the targets: tenants, their scripts, and the load.
+"""What is requested of the targets: tenants, their scripts, and the load.
 
 tenant
     A numeric uid and gid with a site directory of its own. It needs no entry in /etc/passwd.
 site
-    A tenant's directory: its scripts, a secret and a small database. Made by `tenants`.
+    A tenant's directory: its scripts, a secret and a small database. Created by `tenants`.
 script
     A tenant's program in its site. A plain CGI program (RFC 3875): it reads the environment and
     stdin, and prints headers and a body. The templates are in `sites/`.
@@ -12,18 +12,18 @@ identity
 proof
     The first line of every script's body: whose script ran, and with which identity (`proof`).
 workload
-    A script and the requests for it, with the check of each reply (`catalog`).
+    A script and the requests for it, with the check of each response (`catalog`).
 load
-    How hard it is asked, and over which connections (`load`). Closed: a fixed number of users,
-    each of which asks again as soon as it was answered. Open: at times drawn beforehand, whether
-    others were answered or not (`schedule`, `alarm`). Connections are closed after each request
-    or kept alive.
+    How requests arrive, and over which connections (`load`). Closed: a fixed number of users,
+    each of which sends its next request when it has the response. Open: at times drawn beforehand,
+    whether others were answered or not (`schedule`, `alarm`). Connections are closed after each
+    request or kept alive.
 popularity
-    How often each tenant is asked: all alike, or by Zipf's law (`popularity`).
+    How often each tenant is requested: all equally often, or by Zipf's law (`popularity`).
 user
     A client in a loop, driven by Locust (`users`), over one of the `clients`.
 credential
-    What a connection's first packet carries to prove whose it is, for servers that go by the
+    What a connection's first packet carries to prove whose it is, for servers that use the
     client's identity (`credential`, `clients.stamped_client`).
 trial
     One measured window of load on one target. `trials` puts it under load, `recorder` keeps every

@@ -217,7 +217,7 @@ def find(name: str) -> Workload:
         raise WorkloadError(
             f"{name!r} does not say how much CPU time a page takes",
             hint="write it like page:200us, page:5ms or page:1s; "
-            f"from {SHORTEST_PAGE_US} us to {LONGEST_PAGE_US // 1_000_000} s",
+            f"from {SHORTEST_PAGE_US} µs to {LONGEST_PAGE_US // 1_000_000} s",
         )
     return page(microseconds)
 

@@ -34,7 +34,7 @@ def attack(
 ) -> None:
     """Run every attack against every mode, and show what each mode stops.
 
-    With --peers, against the real products beside them as well.
+    With --peers, also against the real products that the modes re-enact.
     """
     from harness.commands.measuring import attack as attack_run
     from harness.commands.measuring import run as session

@@ -37,15 +37,15 @@ def density(
             metavar="N",
             min=0,
             max=1000,
-            help="Tenants that cold starts are measured with; 0: no cold starts. Default: 60; with "
-            "--quick 20.",
+            help="Number of tenants in cold starts; 0: no cold starts. Default: 60; with --quick "
+            "20.",
         ),
     ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Measure nothing more after this time; what is left out is named. "
+            help="Begin nothing more after this time, and name what is left out. "
             "Default: 10m; with --quick 150s.",
         ),
     ] = None,

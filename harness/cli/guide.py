@@ -1,4 +1,4 @@
-"""The arguments of `isobench help` and `completion`, for whoever is new here."""
+"""The arguments of `isobench help` and `completion`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def complete(
         ),
     ],
 ) -> None:
-    """Print a script that has a shell complete commands, options and their values."""
+    """Print a script that lets a shell complete commands, options and their values."""
     from harness.commands.output import deliver
 
     deliver(completion.script(shell), None)

@@ -36,7 +36,7 @@ def selftest(
     disturb: Annotated[
         bool,
         typer.Option(
-            "--disturb", help="Meanwhile take half of the server's core in bursts of 0.1 to 2 s."
+            "--disturb", help="Use half of the server's core meanwhile, in bursts of 0.1 to 2 s."
         ),
     ] = False,
     seed: Seed = None,

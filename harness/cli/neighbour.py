@@ -16,9 +16,7 @@ def neighbour(
     modes: Modes = None,
     noise: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B", help="flood, cpu, memory, forks, disk, slow. Default: all of them."
-        ),
+        typer.Option(metavar="A,B", help="flood, cpu, memory, forks, disk, slow. Default: all."),
     ] = None,
     limits: Annotated[
         str,
@@ -30,7 +28,7 @@ def neighbour(
     rate: Annotated[
         float,
         typer.Option(
-            metavar="R", help="The quiet tenant's requests a second; less where that is too many."
+            metavar="R", help="The quiet tenant's requests a second; fewer for slow targets."
         ),
     ] = 100.0,
     workers: Workers = 4,

@@ -1,4 +1,4 @@
-"""The options of the commands that read results: show, compare, export, pack, repeat."""
+"""The options of the commands that read results: show, compare, export, bundle, replay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def report(
     folder: Folder,
     against: Annotated[
         Path | None,
-        typer.Option(metavar="BASE", help="An earlier run to set beside it, as compare does."),
+        typer.Option(metavar="BASE", help="An earlier run to compare it with, as compare does."),
     ] = None,
     force: Force = False,
 ) -> None:
@@ -99,7 +99,7 @@ def confirm(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="A selftest: the rate of false alarms. Default: the latest beside NEW.",
+            help="A selftest, for the rate of false alarms. Default: the latest beside NEW.",
         ),
     ] = None,
     force: Annotated[

@@ -26,7 +26,7 @@ def run(
         str,
         typer.Option(
             metavar="W,W",
-            help="Workloads to request; page:5ms, or any other time, is a page that takes so much "
+            help="Workloads to request. page:5ms (or any other time): a page that takes this much "
             "CPU time.",
             autocompletion=completion.workloads,
         ),
@@ -41,7 +41,7 @@ def run(
     mechanisms: Annotated[
         bool | None,
         typer.Option(
-            help="Also measure what modes are made of, such as a fork, to explain what they cost: "
+            help="Also measure the mechanisms of modes, such as a fork, to explain their costs: "
             "about 70 s. Default: with all modes and hello, but not with --quick.",
         ),
     ] = None,
@@ -174,7 +174,7 @@ def run(
         int,
         typer.Option(
             metavar="N",
-            help="With --target: wait for N isobench generate.",
+            help="With --target: wait for N processes of isobench generate.",
             rich_help_panel=ELSEWHERE,
         ),
     ] = 0,

@@ -32,7 +32,7 @@ def serve(
             metavar="PORT",
             min=0,
             max=65535,
-            help="For isobench run --target: tell there what the server uses; 0: any free port.",
+            help="Port for isobench run --target to query the server's use; 0: any free port.",
         ),
     ] = None,
     key: Key = None,
@@ -42,7 +42,7 @@ def serve(
             metavar="PORT",
             min=0,
             max=65535,
-            help="Tell Prometheus there what is served, tenant by tenant; 0: any free port.",
+            help="Port for Prometheus: requests and times by tenant, workers; 0: any free port.",
         ),
     ] = None,
     metrics_host: Annotated[
@@ -53,7 +53,7 @@ def serve(
         typer.Option(
             metavar="N",
             min=0,
-            help="With --metrics: the busiest N tenants have series of their own.",
+            help="With --metrics: give the busiest N tenants their own series.",
         ),
     ] = 20,
 ) -> None:
@@ -74,7 +74,7 @@ def generate(
     ],
     key: Key = None,
     processes: Annotated[
-        int, typer.Option(metavar="N", help="Load generators here, each on a core of its own.")
+        int, typer.Option(metavar="N", help="Load generators on this host, one per core.")
     ] = 1,
 ) -> None:
     """Generate load for isobench run --target on another host."""

@@ -116,7 +116,7 @@ class Neighbourhood(CompositeContext):
             except NoiseSourceFailed as error:
                 raise IsobenchError(
                     f"the process that makes the noise failed: {error}",
-                    hint="check whether memory ran out (dmesg), then start anew",
+                    hint="check whether memory ran out (dmesg), then start again",
                 ) from error
 
     def _row(self, series: Series, noise: Noise | None) -> NeighbourRow:

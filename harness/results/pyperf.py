@@ -50,7 +50,7 @@ def pyperf_json(folder: ResultsFolder, metric: str = "requests_per_second") -> s
     good = trials[trials[metric] > 0]
     if good.empty:
         raise IsobenchError(
-            f"{folder.path} has no good trial with {metric}",
+            f"{folder.path} has no valid trial with {metric}",
             hint="choose another --metric, or finish the run with isobench run --resume",
         )
     pyperf = extras.load("pyperf", "pyperf", "pyperf")

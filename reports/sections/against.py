@@ -31,8 +31,8 @@ _DRAWN: Final[Mapping[str, tuple[str, str, Callable[[float], str]]]] = {
     "server_cpu_us_per_request": ("server CPU time per request", "lower is better", duration),
 }
 _LEGEND: Final = (
-    "The points are the estimates, the lines across them 95% intervals. Beside them stands NEW as "
-    "a change from BASE, with its interval and what it shows."
+    "The points are the estimates, the lines across them 95% intervals. Beside them is the change "
+    "from BASE to NEW, with its interval and finding."
 )
 
 

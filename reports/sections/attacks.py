@@ -29,7 +29,7 @@ class Frontier(Section):
             "frontier",
             "Security against speed",
             "The line joins the targets that no other one beats in both. A target below or "
-            "behind it gives up something for nothing.",
+            "behind it loses in one without gaining in the other.",
             partial(figures.frontier, placed),
         )
         return cls(figures=[shown])

@@ -60,16 +60,16 @@ def _figures(rows: pd.DataFrame) -> Iterator[Shown]:
             "costs-processes",
             "Process creation against memory",
             "From before the call until the child, which does nothing or executes a program that "
-            "does nothing, is reaped; all on one core. The curve is the fitted line, so much a "
-            "process and so much a MiB, which log scales bend.",
+            "does nothing, is reaped; all on one core. The curve is the fitted line, a "
+            "cost per process plus a cost per MiB, which log scales bend.",
             partial(figures.creation, rows),
         )
     if not words.launches(rows).empty:
         yield Shown(
             "costs-interpreters",
             "Interpreters: from exec to the first line, and to exit",
-            "A script of one line, files in memory. The process is there already: its creation "
-            "is not counted.",
+            "A script of one line, files in memory. The time does not include creating the "
+            "process.",
             partial(figures.launches, rows),
         )
     if not words.of(rows, "import").empty:

@@ -15,12 +15,12 @@ from reports.words import density as words
 
 _LEGEND = (
     "Requests per second and memory (PSS of all of the server's processes) against the number of "
-    "tenants. Solid: all tenants are asked for alike; dotted: by Zipf's law. The thin line goes on "
-    "as fitted, and a cross is where it meets the memory that was free (the grey line)."
+    "tenants. Solid: all tenants are requested equally often; dotted: by Zipf's law. The thin line "
+    "extends the fitted one, and a cross marks where it reaches the free memory (the grey line)."
 )
 _COLD_LEGEND = (
-    "The time to the first answer of a tenant who was never asked, or whose worker was evicted. "
-    "With a cold page cache the tenant's own files, and nothing else, had to be read from the disk."
+    "The time to the first response of a tenant that was never requested, or whose worker was "
+    "evicted. With a cold page cache only the tenant's own files had to be read from the disk."
 )
 
 

@@ -19,7 +19,7 @@ FILES = {
     "trials.parquet": "a row for each trial",
     "latency.parquet": "a latency histogram for each trial (HdrHistogram V2)",
     "costs.parquet": "bare costs of processes and interpreters",
-    "mechanisms.parquet": "what modes are made of",
+    "mechanisms.parquet": "what the mechanisms of modes cost",
     "phases.parquet": "how long each phase of a request took",
     "profiles.parquet": "what each profile rests on, and whether its phases add up",
     "calls.parquet": "system calls per request, by name",

@@ -16,7 +16,7 @@ from reports.words import neighbour as words
 _LEGEND = (
     "How many times as long the p99 of a quiet tenant is while another one makes noise, compared "
     "with the quiet tenant alone on the same server, and the share of its requests that got no "
-    "right answer. Bold: the 95% interval over blocks is above 1, or requests were lost. The "
+    "correct response. Bold: the 95% interval over blocks is above 1, or requests were lost. The "
     "target whose quiet tenant suffers least is at the top."
 )
 

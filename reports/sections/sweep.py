@@ -22,9 +22,10 @@ class Sweep(Section):
         shown = Shown(
             "sweep",
             "Latency against load",
-            "Requests are sent at their times, whether others were answered or not, and latency "
-            "counts from these times. The thick line is p99, the thin one p50; a line without "
-            "p99 had too few requests for it. Each target is loaded up to 95% of its own knee.",
+            "Requests are sent on schedule, whether others were answered or not, and latency "
+            "counts from the scheduled times. The thick line is p99, the thin one p50; a line "
+            "without p99 had too few requests for it. Each target is loaded up to 95% of its own "
+            "knee.",
             partial(curves.sweep, results.swept),
         )
         return cls(figures=[shown])

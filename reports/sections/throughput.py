@@ -26,7 +26,7 @@ class Rates(Section):
             "throughput",
             "Throughput",
             "The point is the estimate, the line across it its 95% interval; a line without an "
-            "end goes on.",
+            "end continues.",
             partial(throughput.throughput, rated),
         )
         return cls(figures=[shown])

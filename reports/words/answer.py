@@ -1,4 +1,4 @@
-"""The answer for who decides: a title with number and interval, and a few sentences. Pure.
+"""The report's answer: a title with a number and its interval, and a few sentences. Pure.
 
 The question is what it costs to run each script as its owner. It is answered from one condition:
 the first whose interval is narrow enough, or else the first in which owners' scripts can be set

@@ -36,7 +36,7 @@ MARKS: Mapping[str, str] = {
     "not-made": "",
     "error": "?",
 }
-"""How outcomes are shown, in the order in which a reader wants to hear of them."""
+"""The mark of each outcome, the most important outcome first."""
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def _end(stopped: Mapping[str, Any]) -> str:
         )
     if stopped["by"] == "budget":
         return f"The run ended after {blocks}, {spent}: another would not have fit in its budget."
-    return f"The run ended after {blocks}, {spent}, the number that was asked for."
+    return f"The run ended after {blocks}, {spent}, the requested number."
 
 
 def _more(stopped: Mapping[str, Any]) -> Iterator[str]:

@@ -21,7 +21,7 @@ _LOOKING = (
     "each object looked at, without a child",
 )
 STRAIGHT = 0.15
-"""A line whose furthest point is no further off may be reckoned with."""
+"""How far off, as a share, the furthest size may lie for a line to be relied on."""
 
 Row = Mapping[Any, Any]  # of a table; pandas types the names as Hashable
 
@@ -195,7 +195,7 @@ def _byte_code(costs: pd.DataFrame, interpreter: str) -> Iterator[str]:
 
 
 def _family(name: str, rows: Sequence[Row]) -> str:
-    """Return when the quickest and the slowest version of an interpreter begins its script."""
+    """Return when the fastest and the slowest version of an interpreter begin their script."""
     first, last = rows[0], rows[-1]
     if first is last:
         return f"{first['name']} {duration(first['first_us'])}"
@@ -261,7 +261,7 @@ def creation_table(costs: pd.DataFrame) -> pd.DataFrame:
             cells[f"per MiB{where}"] = _per_mib(line[1]) if line else NONE
         largest = f"at {count(last['heap_mib'])} MiB"
         cells[largest] = duration(last["value_us"])
-        cells["of it the call"] = percent(last["call_us"] / last["value_us"])
+        cells["share of the call"] = percent(last["call_us"] / last["value_us"])
         cells["off the line"] = percent(_furthest(of_way, _line(costs, str(name))))
         cells["page faults"] = count(round(last["page_faults"], 1))
         rows.append((float(of_way.iloc[0]["value_us"]), cells))
@@ -277,7 +277,7 @@ def _furthest(of_way: pd.DataFrame, line: tuple[Row, Row] | None) -> float:
 
 
 def launch_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """Return a row a way to start an interpreter, as texts, the quickest first."""
+    """Return a row a way to start an interpreter, as texts, the fastest first."""
     return pd.DataFrame(
         [
             {

@@ -110,13 +110,13 @@ def _rest(one: Explanation, phases: Sequence[Phase]) -> str:
     if one.rest_us < 0:
         return (
             f"The parts come to {duration(-one.rest_us)} more than {off}: something is cheaper "
-            "where the mode does it than by itself, or is counted twice."
+            "within the mode than measured alone, or is counted twice."
         )
     where = join([f"{name} ({duration(us)})" for name, us in phases])
     looked = (
-        f"; by its profile, {one.target} takes longer than {BASELINE} most of all in {where}"
+        f"; by its profile, {one.target} exceeds {BASELINE} most in {where}"
         if where
-        else f"; a profile (isobench profile --modes {one.target} --out) says where to look"
+        else f"; a profile (isobench profile --modes {one.target} --out) shows where to look"
     )
     return f"{duration(one.rest_us)} of {off} are left unexplained{looked}."
 

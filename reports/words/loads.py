@@ -15,7 +15,7 @@ from harness.results.format import connection_words, count, join, load_words, mi
 from reports.scope import Scope
 
 P99_LIMIT_MS = 10.0
-"""Below this p99 a target is said to hold a load."""
+"""A target holds a load while its p99 is below this."""
 
 AGREEMENT = 0.10
 """Two generators agree when their rates differ by no more than this."""
@@ -24,7 +24,7 @@ Row = Mapping[Any, Any]  # of a table; pandas types the names as Hashable
 
 
 def ceilings(summary: pd.DataFrame) -> list[str]:
-    """Return what the generator itself could do, and whose rates say more of it than of them."""
+    """Return the generator's ceilings, and which targets' rates it limited."""
     scope = Scope.of(summary)
     measured = [
         (scope.after(condition), rows[rows["ceiling_per_second"] > 0])
@@ -72,7 +72,7 @@ def _agreement(rows: Sequence[Row]) -> Iterator[str]:
     close = [row for row in rows if abs(row["rate_difference"]) <= AGREEMENT]
     yield (
         f"{rows[0]['tool']} loaded the same servers in the same way: its rate was within "
-        f"{percent(AGREEMENT)} of ours in {len(close)} of {len(rows)} comparisons."
+        f"{percent(AGREEMENT)} of isobench's in {len(close)} of {len(rows)} comparisons."
     )
     widest = max(rows, key=lambda row: abs(float(row["rate_difference"])))
     if widest not in close:
@@ -95,7 +95,7 @@ def _where(row: Row) -> str:
 
 def _rates(row: Row) -> str:
     own, other = count(row["own_per_second"]), count(row["tool_per_second"])
-    return f"ours got {own}, {row['tool']} {other}"
+    return f"isobench got {own}, {row['tool']} {other}"
 
 
 def cross_check_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -52,7 +52,7 @@ def _of_noise(effects: Sequence[Effect], several: bool) -> Iterator[str]:
     yield f"{sentence} ({worst.target})." if best is not worst else f"{where}: {_outcome(worst)}."
     if stopped:
         others = f" and {len(stopped) - _MOST_NAMED} more" if len(stopped) > _MOST_NAMED else ""
-        yield f"{where} is prevented altogether by {join(stopped[:_MOST_NAMED])}{others}."
+        yield f"{where} is stopped completely by {join(stopped[:_MOST_NAMED])}{others}."
 
 
 def _weight(effect: Effect) -> tuple[float, float]:

@@ -68,7 +68,7 @@ def _checks(pages: PageCosts) -> Iterator[str]:
     yield (
         f"Of {len(pages.checks)} measured shares, {held} {'lies' if held == 1 else 'lie'} within "
         f"{percent(LIMIT)} of what hello's CPU times predict{of_these}; the furthest, "
-        f"{furthest} and {percent(worst.predicted.mid)} were predicted."
+        f"{furthest} where {percent(worst.predicted.mid)} was predicted."
     )
 
 

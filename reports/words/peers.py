@@ -44,7 +44,7 @@ def _sentences(one: BesidePeers, *, several: bool) -> Iterator[str]:
 def _inverted(inversion: Inversion) -> str:
     quicker, slower = inversion.quicker, inversion.slower
     return (
-        f"Inverted: {quicker.mode} is quicker than {slower.mode}, but {quicker.peer} slower than "
+        f"Inverted: {quicker.mode} is faster than {slower.mode}, but {quicker.peer} slower than "
         f"{slower.peer}."
     )
 

@@ -123,7 +123,7 @@ def _keep_no_capability_for_others() -> None:
         bits = syscalls.prctl(_PR_GET_SECUREBITS)
     if bits and os.geteuid() == 0:
         raise Unavailable(
-            f"securebits are set here ({bits:#x}), by which a process could stay powerful when it "
+            f"securebits are set ({bits:#x}) that would let a process keep capabilities when it "
             "becomes a tenant",
             "start isobench outside of what set them (capsh, setpriv --securebits, systemd's "
             "SecureBits=)",

@@ -27,7 +27,7 @@ _ENDING_SECONDS: Final = 0.05
 
 
 class Mode(process_security.Mode):
-    """Makes a thread for the script; by way of libc the main thread becomes the owner as well."""
+    """Runs the script in a new thread; through libc the main thread becomes the owner too."""
 
     precedent = "mod_process_security 1.2.0"
 

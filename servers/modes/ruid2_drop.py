@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Mode(IsolationMode):
-    """Switches to the owner, drops the way back, runs the script here; a new worker follows."""
+    """Switches to the owner for good, runs the script here; a new worker takes its place."""
 
     precedent = "Apache mod_ruid2 0.9.8 with MaxRequestsPerChild 1"
     runs_as = RunsAs.OWNER

@@ -116,7 +116,7 @@ def test_the_answer_and_its_figure_come_first_and_one_line_says_what_weakens_it(
             "<h1>Fastest with scripts run as their owners",
             '<p class="answer">dso, which runs every script',
             '<p class="answer">No target here is as fast as dso',
-            "<summary><b>3 things weaken this result.</b> Gravest: The blocks",
+            "<summary><b>3 things weaken this result.</b> Most serious: The blocks",
             "<li><b>The governor is powersave.</b>",
             "</details>",
             "<h2>Security against speed</h2>",

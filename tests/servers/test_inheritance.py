@@ -394,7 +394,7 @@ def test_locked_securebits_are_refused(sites: Sites) -> None:
     server = Server("suid2", sites, prefix=words)
     assert server.close() == 2
     assert server.ready["ready"] is False
-    assert "securebits are set here" in server.ready["reason"]
+    assert "securebits are set (" in server.ready["reason"]
     assert "start isobench outside of what set them" in server.ready["hint"]
 
 

@@ -102,7 +102,7 @@ def test_it_is_found_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"reading/one.py": "def"}, "one.py is no attack: SyntaxError"),
+        ({"reading/one.py": "def"}, "one.py is not an attack: SyntaxError"),
         ({"reading/one.py": "import no_such_module"}, "ModuleNotFoundError"),
         ({"reading/one.py": "def proof(scene): pass"}, "no function attack"),
         ({"reading/one.py": "def attack(given): pass"}, "no function proof"),
@@ -118,7 +118,7 @@ def test_a_file_that_makes_no_attack_is_named(
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(attacks, "FOLDER", tmp_path)
     monkeypatch.setattr("importlib.import_module", lambda name: imported(tmp_path, name))
-    with pytest.raises(WorkloadError, match="is no attack") as caught:
+    with pytest.raises(WorkloadError, match="is not an attack") as caught:
         every.__wrapped__()
     assert words in str(caught.value)
 

@@ -210,7 +210,7 @@ def _check(module: ModuleType, file: Path) -> None:
 
 def _faulty(file: Path, reason: str) -> WorkloadError:
     return WorkloadError(
-        f"{file} is no attack: {reason}", hint="mend or remove it: docs/adding-an-attack.md"
+        f"{file} is not an attack: {reason}", hint="fix or remove it: docs/adding-an-attack.md"
     )
 
 

@@ -141,7 +141,7 @@ def _hosts(tenants: Sequence[Mapping[str, Any]], client: ClientName) -> dict[str
     if hosts and client == "fasthttp":
         raise WorkloadError(
             "the client fasthttp knows one address only",
-            hint="Use the client compiled or lean where each tenant has an address of its own.",
+            hint="Use the client compiled or lean if each tenant has its own address.",
         )
     return hosts
 
@@ -156,7 +156,7 @@ def stamping_key(path: str | None, client: ClientName = "lean") -> bytes | None:
     if client != "lean":
         raise WorkloadError(
             f"the client {client} cannot send a credential in its packets",
-            hint="Use the client lean where a mode goes by the client's identity.",
+            hint="Use the client lean for a mode that needs the client's identity.",
         )
     if reason := credential.obstacle():
         raise WorkloadError(reason, hint=credential.REMEDY)

@@ -88,16 +88,16 @@ BLOCK = Topic(
     "block",
     "one pass over all targets; the unit that is repeated",
     (
-        "A block is one pass over all targets, in a random order of its own, with servers that "
-        "are started afresh. A trial is one target's part of it.",
-        "A host is slower in one second than in the next. So the targets of a block live at the "
-        f"same time and are loaded in turn, in slices of {SHORTEST_S * 1000:g} ms or longer, "
-        "between slices of the baseline: whatever the host does falls on all of them alike.",
-        "Each block gives one value for each target, and how blocks differ tells how sure the "
-        "result is. Thousands of requests in one block cannot: they share one server, one hour "
-        "and one layout of memory, and may all be off together.",
-        f"A run goes on until every ratio is known to within ±{_AIM} (--precision), or its time "
-        f"is spent (--budget); it makes {FIRST_LOOK} blocks before it looks. --blocks 8 makes "
+        "A block is one pass over all targets, in a random order of its own, with newly started "
+        "servers. A trial is one target's part of it.",
+        "A host is slower in one second than in the next. So the targets of a block run at the "
+        f"same time and are interleaved in slices of {SHORTEST_S * 1000:g} ms or longer, between "
+        "slices of the baseline: a change of the host affects all of them alike.",
+        "Each block gives one value for each target, and the differences between blocks show how "
+        "sure the result is. Thousands of requests in one block cannot: they share one server, "
+        "one moment and one memory layout, and may all be off together.",
+        f"A run continues until every ratio is known to within ±{_AIM} (--precision), or its time "
+        f"is spent (--budget); the first check follows {FIRST_LOOK} blocks. --blocks 8 makes "
         "eight, whatever they show.",
     ),
     "docs/measuring.md",
@@ -107,8 +107,8 @@ INTERVAL = Topic(
     "interval",
     "how sure a number is: the range that holds the true one",
     (
-        "Measure again, and the number differs. The 95% interval says where the mean of very many "
-        "such blocks would lie. ± is half its width: 51% ±8% is between 47% and 55%.",
+        "A second measurement gives another number. The 95% interval says where the mean of very "
+        "many such blocks would lie. ± is half its width: 51% ±8% is between 47% and 55%.",
         "Four times as many blocks make it half as wide. It comes from how blocks differ "
         "(Student's t on the logarithms), and never from single requests.",
         f'The column "difference" says whether a target differs from {BASELINE}:',
@@ -119,7 +119,7 @@ INTERVAL = Topic(
                 f"{percent(SMALLEST_EFFECT)} (--smallest-effect)",
             ),
             ("same", "the whole interval is within that: if they differ, it does not matter"),
-            ("not shown", "neither; more blocks may tell. It does not mean that they are equal"),
+            ("not shown", "neither; more blocks may show one. It does not mean equal"),
         ),
         "Two targets whose intervals overlap may still differ, and the host may have changed "
         "between two runs: isobench compare sets two runs side by side.",

@@ -47,7 +47,7 @@ class Addition:
         if not self._is_interrupted(folder):
             raise IsobenchError(
                 f"{folder.path} has no interrupted {self.results}",
-                hint=f"start anew in another folder: isobench {self.command} --out DIR",
+                hint=f"start again in another folder: isobench {self.command} --out DIR",
             )
         entry: Mapping[str, Any] = folder.manifest.also[self.command]
         return entry

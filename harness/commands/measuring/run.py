@@ -143,7 +143,7 @@ def resume(path: Path, console: Console, otel: bool = False, *, report: bool = T
         if folder.manifest.also.get("hosts"):
             raise IsobenchError(
                 f"{path} is of a run with several hosts, which cannot be resumed",
-                hint="start it anew with isobench run --target, and another --out",
+                hint="start it again with isobench run --target, and another --out",
             )
         if not _anything_left(plan, folder):
             console.print("This run is complete: there is nothing left to measure.")

@@ -42,7 +42,7 @@ def find(wanted: Wanted) -> tuple[Hosts, Served]:
     """Ask the server's host what it serves. Raises IsobenchError."""
     if wanted.processes < 0 or wanted.generators < 0 or not wanted.processes + wanted.generators:
         raise IsobenchError(
-            "nobody is to generate load",
+            "no process would generate load",
             hint="give --processes N for this host, --generators N for others",
         )
     path, key = keys.read(wanted.key)
@@ -57,7 +57,7 @@ def find(wanted: Wanted) -> tuple[Hosts, Served]:
         )
     if served.target.by_client:
         raise IsobenchError(
-            f"{served.target.name} goes by its clients' identity, which no other host can prove",
+            f"{served.target.name} needs its clients' identity, which no other host can prove",
             hint="measure it on its own host, without --target",
         )
     hosts = Hosts(

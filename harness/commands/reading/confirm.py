@@ -106,7 +106,7 @@ def start(
         )
     if wanted.rounds < FEWEST_ROUNDS:
         raise IsobenchError(
-            f"--rounds {wanted.rounds} shows nothing", hint=f"choose {FEWEST_ROUNDS} or more"
+            f"--rounds {wanted.rounds} is too few", hint=f"choose {FEWEST_ROUNDS} or more"
         )
     bounds = [thresholds.parse_bound(text, COMPARABLE) for text in fail_if]
     effect = thresholds.parse_share(smallest_effect, "--smallest-effect")
@@ -168,7 +168,7 @@ def _must_be_here(folder: ResultsFolder, *, force: bool) -> None:
     manifest = folder.manifest
     if not manifest.plan or manifest.also.get("hosts"):
         raise IsobenchError(
-            f"{folder.path} is no run that can be repeated on one host",
+            f"{folder.path} is not a run that one host can repeat",
             hint="measure both versions again, and compare them",
         )
     here = fingerprint.fingerprint()
@@ -177,7 +177,7 @@ def _must_be_here(folder: ResultsFolder, *, force: bool) -> None:
     ]
     if other and not force:
         raise IsobenchError(
-            f"NEW was made on another machine than this: {', '.join(other)}",
+            f"NEW was measured on another machine: {', '.join(other)}",
             hint="confirm on the machine that measured; to repeat it here anyway, add --force",
         )
 
@@ -307,7 +307,7 @@ def _refuse(confirmation: Confirmation | None) -> None:
             exit_code=int(Outcome.ERRATIC),
         )
     raise IsobenchError(
-        "a bound that failed, failed again when it was measured again",
+        "the bound failed again when it was measured again",
         hint="find the cause and fix it; if the change is intended, use NEW as the next BASE",
         exit_code=int(Outcome.FAILED),
     )

@@ -43,7 +43,7 @@ def must_be_possible() -> None:
     found = tuple(int(part) for part in version("locust").split(".")[:2])
     if found < _LEAST_LOCUST:
         raise IsobenchError(
-            f"Locust {version('locust')} cannot export as isobench asks it to",
+            f"Locust {version('locust')} lacks the export that isobench uses",
             hint="pip install 'locust[otel]>=2.47'",
         )
     variables = environment()

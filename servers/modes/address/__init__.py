@@ -112,7 +112,7 @@ class Mode(IsolationMode):
         owner = request.script.site.owner
         request.keep_alive = False
         where = f"http://{address_of(owner.uid)}:{self._listens_at[1]}/"
-        return plain_response(421, f"this tenant has an address of its own: {where}")
+        return plain_response(421, f"this tenant has its own address: {where}")
 
     def run(self, request: Request) -> Response:
         """Run the script. In a tenant's worker."""
@@ -158,5 +158,5 @@ def _must_differ(uids: list[int]) -> None:
     if len(set(owners)) < len(owners):
         raise Unavailable(
             "two sites have the same owner, and with it the same address",
-            "let each site have an owner of its own",
+            "give each site its own owner",
         )

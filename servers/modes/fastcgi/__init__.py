@@ -50,7 +50,7 @@ _SPARE_SLOTS: Final = 64
 
 
 class Mode(IsolationMode):
-    """Passes the request to a worker that is the owner for good, and is kept for the next one."""
+    """Passes the request to a permanent worker of the owner, which serves later requests too."""
 
     precedent = "mod_fcgid, php-fpm, LSAPI, peruser"
     runs_as = RunsAs.OWNER

@@ -30,7 +30,7 @@ _KEEPERS_CALLS: Final = ("ptrace", "process_vm_readv", "process_vm_writev", "ioc
 
 
 class Mode(router.Mode):
-    """Routes each request to a permanent worker, and puts it back into the state before."""
+    """Routes each request to a permanent worker, and then restores the worker's earlier state."""
 
     precedent = "Groundhog (EuroSys 2023)"
     runs_as = RunsAs.OWNER

@@ -31,14 +31,14 @@ def check() -> None:
     """Raise Unavailable where the keeper's means are missing."""
     if platform.machine() != "x86_64" or _PAGE != 4096:
         raise Unavailable(
-            "what puts a worker back knows the registers of x86-64 only",
+            "restoring a worker is implemented for the registers of x86-64 only",
             "run the other modes, such as router, on this processor",
         )
     try:
         _track_writes()
     except OSError as error:
         raise Unavailable(
-            f"the kernel does not tell which pages were written: {error.strerror} "
+            f"the kernel does not report which pages were written: {error.strerror} "
             "(UFFD_FEATURE_WP_ASYNC)",
             "use Linux 6.7 or newer with CONFIG_USERFAULTFD and CONFIG_PTE_MARKER_UFFD_WP, and in "
             "a container a seccomp profile that allows userfaultfd",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Mode(IsolationMode):
-    """Makes a thread, which alone becomes the owner, drops all power, runs the script and ends."""
+    """Starts a thread, which alone becomes the owner, drops all power, runs the script and ends."""
 
     precedent = "mod_process_security (Matsumoto, 2012), as its paper describes it"
     runs_as = RunsAs.OWNER
@@ -75,7 +75,7 @@ class Mode(IsolationMode):
             thread_identity.own_directory()
         except OSError as error:
             raise Unavailable(
-                f"a thread cannot have a working directory of its own: {error}",
+                f"a thread cannot have its own working directory: {error}",
                 "let the container's seccomp profile allow unshare",
             ) from error
 

@@ -16,7 +16,7 @@ from servers.modes.safe_mode.language_guard import LanguageGuard
 
 
 class Mode(dso.Mode):
-    """Runs the script in the worker, as www, where an audit hook keeps it to its owner's files."""
+    """Runs the script in the worker, as www; an audit hook limits it to its owner's files."""
 
     precedent = "PHP safe_mode and open_basedir"
     recipe = ("audit_hook",)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Mode(IsolationMode):
-    """Becomes the client, whom its connection names, runs the script here, and goes back."""
+    """Becomes the client that its connection names, runs the script here, and switches back."""
 
     precedent = "Suzuki et al. (2003)"
     runs_as = RunsAs.CLIENT

@@ -104,7 +104,7 @@ def test_what_is_no_url_of_a_server_is_refused(url: str, tmp_path: Path) -> None
 
 def test_somebody_has_to_generate_load() -> None:
     wanted = run_remote.Wanted("http://127.0.0.1:1", 1, None, "127.0.0.1", 1, 0, 0)
-    with pytest.raises(IsobenchError, match="nobody is to generate load"):
+    with pytest.raises(IsobenchError, match="no process would generate load"):
         run_remote.find(wanted)
 
 

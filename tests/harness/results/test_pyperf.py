@@ -87,5 +87,5 @@ def test_what_cannot_be_exported(folder: ResultsFolder, tmp_path: Path) -> None:
         pyperf_json(folder, "forks_per_request")
     assert ", ".join(METRICS) in raised.value.hint
     empty = write_folder(tmp_path / "void", BASE, void=("dso", "cgi"), blocks=1)
-    with pytest.raises(IsobenchError, match="no good trial with requests_per_second"):
+    with pytest.raises(IsobenchError, match="no valid trial with requests_per_second"):
         pyperf_json(ResultsFolder.open(empty))

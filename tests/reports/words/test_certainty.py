@@ -86,7 +86,7 @@ def test_what_ended_a_run_and_what_more_would_cost() -> None:
     ("by", "said"),
     [
         ("precision", "because every interval was within ±3%."),
-        ("blocks", "the number that was asked for."),
+        ("blocks", "the requested number."),
     ],
 )
 def test_other_ends(by: str, said: str) -> None:

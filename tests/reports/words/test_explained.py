@@ -78,8 +78,7 @@ def test_what_is_left_is_told_in_microseconds_the_furthest_first() -> None:
 def test_what_is_left_is_looked_for_in_the_profile() -> None:
     told = findings([SUEXEC], {"suexec": [("delivery", 475.0), ("exit", 30.0)]})[-1]
     assert told.endswith(
-        "by its profile, suexec takes longer than dso most of all in delivery (475 µs) and "
-        "exit (30 µs)."
+        "by its profile, suexec exceeds dso most in delivery (475 µs) and exit (30 µs)."
     )
 
 
@@ -116,7 +115,7 @@ def test_the_page_has_the_table_and_looks_into_the_profile(tmp_path: Path) -> No
     text = without_figures(path)
     assert "What explains the modes" in text
     assert "1 of 2 targets is explained" in text
-    assert "ruid2 takes longer than dso most of all in credential change (45 µs) and" in text
+    assert "ruid2 exceeds dso most in credential change (45 µs) and" in text
 
 
 def test_without_mechanisms_the_page_says_nothing_of_it(tmp_path: Path) -> None:

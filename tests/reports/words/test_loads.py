@@ -142,8 +142,8 @@ def test_a_ceiling_is_told_and_who_came_near_it() -> None:
 
 def test_another_generator_agrees_or_not() -> None:
     agreed, headroom = loads.cross_check(pd.DataFrame(CHECKED))
-    assert "within 10% of ours in 1 of 1 comparisons" in agreed
-    assert "ours got 20,000, wrk 50,000" in headroom
+    assert "within 10% of isobench's in 1 of 1 comparisons" in agreed
+    assert "isobench got 20,000, wrk 50,000" in headroom
     sentences = loads.cross_check(pd.DataFrame([*CHECKED, compared("cgi", 100, 80)]))
     assert "1 of 2" in sentences[0]
     assert "differed most at cgi" in sentences[1]

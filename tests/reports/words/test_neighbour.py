@@ -41,7 +41,7 @@ def test_each_noise_has_a_sentence_from_the_best_to_the_worst() -> None:
         "(dso)."
     )
     assert said[-1].endswith("to 100 times the p99 alone, 100% lost (dso).")
-    assert "`memory` with resource limits (rlimits) is prevented altogether by dso." in said
+    assert "`memory` with resource limits (rlimits) is stopped completely by dso." in said
 
 
 def test_the_matrix_has_a_row_for_each_target_and_a_column_for_each_noise() -> None:

@@ -22,7 +22,7 @@ def test_an_order_is_told_with_its_inversions() -> None:
         "couples: Kendall's tau is -1.00 (-1.00 to 1.00)."
     )
     assert inverted == (
-        "Inverted: dso is quicker than harache, but apache-php slower than apache-itk."
+        "Inverted: dso is faster than harache, but apache-php slower than apache-itk."
     )
 
 

@@ -1,4 +1,4 @@
-"""Open a file relative to a directory of which the guard is not told."""
+"""Open a file relative to a directory that the guard does not see."""
 
 from __future__ import annotations
 

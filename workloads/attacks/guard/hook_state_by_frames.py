@@ -1,4 +1,4 @@
-"""Switch the guard off by walking up the stack to who keeps it."""
+"""Switch the guard off by walking up the stack to its keeper."""
 
 from __future__ import annotations
 

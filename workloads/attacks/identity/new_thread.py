@@ -1,4 +1,4 @@
-"""Raise and switch in a new thread, for which nobody has asked."""
+"""Raise and switch in a new thread that the script starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Be served what a careless site remembers of the visitor before: web cache deception, CWE-524."""
+"""Get what a careless site cached for the visitor before: web cache deception, CWE-524."""
 
 from __future__ import annotations
 

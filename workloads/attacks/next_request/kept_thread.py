@@ -1,4 +1,4 @@
-"""Leave a thread running that the tenant's next request meets."""
+"""Leave a thread running beside the tenant's next request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave a limit of resources that the next tenant runs into."""
+"""Leave a resource limit that the next tenant runs into."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave another locale, in which numbers are written otherwise."""
+"""Leave another locale, which writes numbers differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave the next tenant behind all others, by a nice value."""
+"""Leave a nice value that slows the next tenant down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leave an interpreter with another limit of nested calls."""
+"""Leave another recursion limit in the interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kill a process that the mode has set beside its workers."""
+"""Kill a process that the mode runs beside its workers."""
 
 from __future__ import annotations
 

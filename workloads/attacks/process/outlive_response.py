@@ -1,4 +1,4 @@
-"""Keep a process running after the answer."""
+"""Keep a process running after the response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a key of whoever started the server."""
+"""Read a key of the user who started the server."""
 
 from __future__ import annotations
 

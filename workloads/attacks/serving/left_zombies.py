@@ -1,4 +1,4 @@
-"""Leave processes that have ended and that nobody buries."""
+"""Leave zombies that nobody reaps."""
 
 from __future__ import annotations
 

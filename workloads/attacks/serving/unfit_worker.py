@@ -1,4 +1,4 @@
-"""Leave a filter of system calls upon the worker."""
+"""Leave a seccomp filter on the worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forge the stamps of the front, in the journal of a server that is being profiled."""
+"""Forge the front's timestamps in the journal of a server that is being profiled."""
 
 from __future__ import annotations
 

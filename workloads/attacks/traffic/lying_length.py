@@ -1,4 +1,4 @@
-"""Declare a length that makes the rest of the body pass for another answer."""
+"""Declare a length that makes the rest of the body look like another response."""
 
 from __future__ import annotations
 

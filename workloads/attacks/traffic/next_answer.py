@@ -1,4 +1,4 @@
-"""Answer, on a connection that stays open, what somebody asks next."""
+"""Answer the next request on a connection that stays open."""
 
 from __future__ import annotations
 

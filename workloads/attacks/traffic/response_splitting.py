@@ -1,4 +1,4 @@
-"""Split one answer into two by a line break in a header."""
+"""Split one response into two by a line break in a header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Have it start the own program with another tenant's gid."""
+"""Have it start one's own program with another tenant's gid."""
 
 from __future__ import annotations
 

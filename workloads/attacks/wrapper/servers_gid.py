@@ -1,4 +1,4 @@
-"""Have it start the own program with the server's gid."""
+"""Have it start one's own program with the server's gid."""
 
 from __future__ import annotations
 

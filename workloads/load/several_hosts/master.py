@@ -152,7 +152,7 @@ class Master:
         if not nodes:
             raise GeneratorLost(
                 "no load generator is left",
-                hint="Start isobench generate anew; then continue with --resume.",
+                hint="Start isobench generate again; then continue with --resume.",
             )
         if users < len(nodes):
             raise WorkloadError(

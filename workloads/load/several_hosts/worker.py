@@ -263,8 +263,8 @@ def main() -> int:
         last = runner.last_heartbeat_timestamp or 0.0
         if time.time() - last > runners.MASTER_HEARTBEAT_TIMEOUT:
             raise WorkloadError(
-                f"the master at {host}:{port} was not heard of for a minute",
-                hint="Check the network and the master, then start the generator anew.",
+                f"the master at {host}:{port} sent nothing for a minute",
+                hint="Check the network and the master, then start the generator again.",
             )
     except ConnectionError:
         print(f"error: no master answers at {host}:{port}", file=sys.stderr)

@@ -125,7 +125,7 @@ def test_without_base_new_alone_is_repeated(say: Say, runs: Runs) -> None:
     code, written = say("confirm", runs.base, runs.new, *BOUND, "--rounds", "3", "--runs", again)
     assert code == 1
     assert [side for side, _ in runs.made] == ["new"] * 3
-    assert "error: a bound that failed" in written
+    assert "error: the bound failed again" in written
     found = json.loads((again / "confirm.json").read_text())
     assert [one["verdict"] for one in found["again"]] == ["confirmed"]
 
@@ -195,7 +195,7 @@ def test_another_machine_confirms_nothing(
     monkeypatch.setattr(fingerprint, "fingerprint", lambda: other)
     code, written = say("confirm", runs.base, runs.new, *BOUND)
     assert code == 2
-    assert "another machine than this: cpu" in written
+    assert "NEW was measured on another machine: cpu" in written
 
 
 def test_a_checkout_is_a_version_and_so_is_an_executable(executable: Path, tmp_path: Path) -> None:
