@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.commands.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
@@ -151,7 +152,7 @@ def show(outcome: Outcome, console: Console) -> None:
         f"seed {outcome.seed}",
         highlight=False,
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in _COLUMNS:
         table.add_column(heading, no_wrap=True)
     for share in outcome.shares:
@@ -167,7 +168,7 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(_FEW, highlight=False)
 
 
-def _cells(share: Share) -> tuple[str, ...]:
+def _cells(share: Share) -> tuple[str | Text, ...]:
     return (
         share.variant.removeprefix(f"{BASELINE}:"),
         _METRICS[share.metric],
@@ -179,11 +180,11 @@ def _cells(share: Share) -> tuple[str, ...]:
     )
 
 
-def _goal(share: Share) -> str:
+def _goal(share: Share) -> Text:
     if share.met is None:
-        return NONE
+        return Text(NONE)
     words = f"{'≥' if share.is_planted else '≤'} {share.goal:.0%}"
-    return f"[green]{words}: met[/]" if share.met else f"[red]{words}: missed[/]"
+    return Text(f"{words}: met", "green") if share.met else Text(f"{words}: missed", "red")
 
 
 def refuse(outcome: Outcome, path: Path) -> None:

@@ -21,7 +21,7 @@ from servers.interpreter.embedded import (
     parse_output,
     server_environment,
 )
-from servers.kernel import syscalls
+from servers.kernel import open_files, syscalls
 from servers.kernel.credentials import Identity, drop_for_good
 from servers.mode import IsolationMode, RunsAs
 from servers.modes.fastcgi.starter import (
@@ -57,7 +57,7 @@ class Mode(IsolationMode):
     recipe = ("tenant_process",)
     kept_workers = ("fastcgi",)
     options = {  # noqa: RUF012 - read-only, see IsolationMode
-        "bound": ("64", "1", "2", "4", "16", "256"),
+        "bound": ("1024", "1", "2", "4", "16", "64", "256"),
         "per_tenant": ("8", "1", "2", "4"),
         "idle": ("60", "1", "600"),
     }
@@ -101,6 +101,10 @@ class Mode(IsolationMode):
             lambda door: FastcgiService(door, self.setting, table, allowance)
         )
 
+    def counts(self) -> dict[str, int]:
+        """Return how many tenants' workers the starter has started, and told to end."""
+        return self._starter.counts()
+
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
         self._starter.check_lives(process)
@@ -109,6 +113,7 @@ class Mode(IsolationMode):
         """Open a line to the starter, and become www for good."""
         self._environment = server_environment()
         line = self._starter.register()
+        open_files.allow(int(self.option("bound")), "one for each worker", "lower the bound")
         self._workers = TenantWorkers(line, self._table, self.setting.limits.output)
         drop_for_good(self.setting.www)
         # The change of identity has undone it (prctl(2)), and it will not change again.

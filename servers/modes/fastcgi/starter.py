@@ -94,6 +94,7 @@ class FastcgiService(FrontService):
     ) -> None:
         """Rehearse what a worker does, and give up what of root's power is not needed."""
         super().__init__(door, setting.sites)
+        self.allow_descriptors(2 * allowance.bound, "two for each worker", "lower the bound")
         self._table = table
         table.keep_from_children()
         self._interpreter = Embedded(setting.limits.output, setting.code_cache)

@@ -16,7 +16,7 @@ from servers.front.front_starter import FrontStarter
 from servers.front.starter import Makings
 from servers.http import Request
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
-from servers.kernel import seccomp, syscalls
+from servers.kernel import open_files, seccomp, syscalls
 from servers.kernel.confinement import SYSTEM
 from servers.kernel.credentials import drop_for_good
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
@@ -66,7 +66,7 @@ class Mode(IsolationMode):
     options = {  # noqa: RUF012 - read-only, see IsolationMode
         "front": ("c", "python"),
         "walls": ("on", "off"),
-        "bound": ("256", "1", "2", "4", "16", "64", "1024"),
+        "bound": ("1024", "1", "2", "4", "16", "64", "256"),
         "per_tenant": ("4", "1", "2", "8"),
         "idle": ("60", "1", "600"),
     }
@@ -153,6 +153,10 @@ class Mode(IsolationMode):
         else:
             self._confine_calls = _filter_of_calls()
 
+    def counts(self) -> dict[str, int]:
+        """Return how many tenants' workers the starter has started, and told to end."""
+        return self._starter.counts()
+
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
         self._starter.check_lives(process)
@@ -163,6 +167,7 @@ class Mode(IsolationMode):
         The compiled front gives up files and system calls by itself, when it has begun.
         """
         self.line = self._starter.register()
+        open_files.allow(int(self.option("bound")), "one for each worker", "lower the bound")
         drop_for_good(self.setting.www)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         # The change of identity has undone it (prctl(2)), and it will not change again.

@@ -46,6 +46,8 @@ class RouterService(FrontService):
         Twice as many processes may exist, since a front counts no longer those that it has ended.
         """
         super().__init__(door, setting.sites)
+        processes = 2 * most
+        self.allow_descriptors(2 * processes, "two for each process", "lower the bound")
         worker.rehearse()
         makings.confine()
         self._tenant_worker = worker

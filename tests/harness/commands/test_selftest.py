@@ -36,7 +36,7 @@ def made_up(procedure: Procedure = QUICK, factors: Mapping[str, float] = PLANTED
 
 
 def shown(outcome: Outcome) -> str:
-    console = Console(file=io.StringIO(), width=160)
+    console = Console(file=io.StringIO(), width=80, markup=False)
     selftest.show(outcome, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
