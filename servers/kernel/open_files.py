@@ -33,6 +33,14 @@ def allow(number: int, what_for: str, remedy: str) -> tuple[int, int]:
     return soft, hard
 
 
+def affordable(wanted: int, each: int) -> int:
+    """Return how many things of `each` descriptors a process may have here: 1 to `wanted`."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard == resource.RLIM_INFINITY:
+        return wanted
+    return max(1, min(wanted, (hard - _SPARE) // each))
+
+
 def restore(limits: tuple[int, int]) -> None:
     """Set the limits that `allow` returned, in a process that is about to become a tenant."""
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)

@@ -25,6 +25,7 @@ from servers.kernel import open_files, syscalls
 from servers.kernel.credentials import Identity, drop_for_good
 from servers.mode import IsolationMode, RunsAs
 from servers.modes.fastcgi.starter import (
+    DESCRIPTORS_OF_A_WORKER,
     ANSWER,
     ASK,
     ASKING,
@@ -89,10 +90,15 @@ class Mode(IsolationMode):
         host_checks.other_identities(self.setting)
         host_checks.pidfds()
 
+    @property
+    def _bound(self) -> int:
+        """How many workers there may be: as the factor says, if the limit of descriptors allows."""
+        return open_files.affordable(int(self.option("bound")), DESCRIPTORS_OF_A_WORKER)
+
     def master_init(self) -> None:
         """Make the table, and start the starter."""
         allowance = Allowance(
-            bound=int(self.option("bound")),
+            bound=self._bound,
             per_tenant=int(self.option("per_tenant")),
             idle_seconds=int(self.option("idle")),
         )
@@ -113,7 +119,7 @@ class Mode(IsolationMode):
         """Open a line to the starter, and become www for good."""
         self._environment = server_environment()
         line = self._starter.register()
-        open_files.allow(int(self.option("bound")), "one for each worker", "lower the bound")
+        open_files.allow(self._bound, "one for each worker", "lower the bound")
         self._workers = TenantWorkers(line, self._table, self.setting.limits.output)
         drop_for_good(self.setting.www)
         # The change of identity has undone it (prctl(2)), and it will not change again.

@@ -22,7 +22,7 @@ from servers.kernel.credentials import drop_for_good
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes.router import compiled
 from servers.modes.router.front import Front
-from servers.modes.router.starter import RouterService
+from servers.modes.router.starter import DESCRIPTORS_OF_A_WORKER, RouterService
 from servers.modes.router.tenant_worker import TenantWorker
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
 
@@ -140,8 +140,13 @@ class Mode(IsolationMode):
         self._start_starter(worker)
         self._prepare_front()
 
+    @property
+    def bound(self) -> int:
+        """How many workers there may be: as the factor says, if the limit of descriptors allows."""
+        return open_files.affordable(int(self.option("bound")), DESCRIPTORS_OF_A_WORKER)
+
     def _start_starter(self, worker: TenantWorker) -> None:
-        setting, most = self.setting, int(self.option("bound"))
+        setting, most = self.setting, self.bound
         makings = self._walls.makings() if self._is_walled else Makings.unwalled(setting.sites)
         self._starter = FrontStarter(
             lambda door: RouterService(door, setting, worker, makings, most)
@@ -167,7 +172,7 @@ class Mode(IsolationMode):
         The compiled front gives up files and system calls by itself, when it has begun.
         """
         self.line = self._starter.register()
-        open_files.allow(int(self.option("bound")), "one for each worker", "lower the bound")
+        open_files.allow(self.bound, "one for each worker", "lower the bound")
         drop_for_good(self.setting.www)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         # The change of identity has undone it (prctl(2)), and it will not change again.
