@@ -23,7 +23,7 @@ from harness.progress import Display
 from harness.results.atomic_file import replace_file
 from harness.results.compare import change
 from harness.results.folder import ResultsFolder
-from harness.results.format import NONE, duration, percent, percent_range
+from harness.results.format import NONE, duration, percent, share_range
 from harness.results.rows import TrialRow
 from harness.target import probes
 from harness.target.run_resources import RunResources
@@ -173,7 +173,7 @@ def _cells(share: Share) -> tuple[str | Text, ...]:
         share.variant.removeprefix(f"{BASELINE}:"),
         _METRICS[share.metric],
         f"{share.called} of {share.comparisons}",
-        f"{percent(share.share)} ({percent_range(share.low, share.high)})",
+        f"{percent(share.share)} ({share_range(share.low, share.high)})",
         _goal(share),
         change(share.planted),
         change(share.found.mid),

@@ -23,9 +23,9 @@ from tests.harness.trial.test_selftest_verdict import PLANTED, concluded, trials
 TINY = Procedure(
     comparisons=1,
     blocks=2,
-    seconds=0.2,
+    seconds=0.6,
     warmup_s=0.05,
-    slice_s=0.1,  # long enough for the requests of a busy host
+    slice_s=0.3,  # long enough for the requests of a busy host
     pilots=1,
     pilot_seconds=0.1,
 )
