@@ -191,6 +191,7 @@ def _loaded(
         cpu_us_per_request=used.cpu_s * 1e6 / done["requests"] if done["requests"] else None,
         worker_starts=_difference(readings, "worker_starts"),
         evictions=_difference(readings, "evictions"),
+        code_cache_hit_rate=_hit_rate(readings),
         note=_reason(done),
     )
 
@@ -198,6 +199,12 @@ def _loaded(
 def _difference(readings: list[probes.Reading], name: str) -> int | None:
     first, last = (getattr(reading.server, name) for reading in readings)
     return None if first is None or last is None else int(last - first)
+
+
+def _hit_rate(readings: list[probes.Reading]) -> float | None:
+    """Return the share of the requests served whose script's code a worker had."""
+    compiled, served = (_difference(readings, name) for name in ("compiled", "served"))
+    return 1 - compiled / served if served and compiled is not None else None
 
 
 def _reason(done: Mapping[str, Any]) -> str:

@@ -83,12 +83,17 @@ class Neighbourhood(CompositeContext):
         cpus = self._cores.generator
         self._generator = stack.enter_context(Generator(cpus, scratch / "generator.log"))
         self._source = stack.enter_context(NoiseSource(cpus, scratch / "noise.log"))
-        self._group = self._resources.another_group(1)
+        self._limited = limits.Limited.by_version_2(
+            self._resources.another_group(1), self._resources.processes
+        )
+        if self._limited is None:
+            made = self._resources.version_1_groups(tuple(limits.OF_VERSION_1))
+            self._limited = limits.Limited.by_version_1(made) if made else None
 
     @property
     def means(self) -> tuple[str, ...]:
         """What can limit tenants on this host."""
-        if limits.delegated(self._group):
+        if self._limited is not None:
             return (limits.RLIMITS, limits.CGROUP)
         return (limits.RLIMITS,)
 
@@ -145,11 +150,10 @@ class Neighbourhood(CompositeContext):
     def _sorting(self, series: Series) -> limits.Sorting | nullcontext[None]:
         if series.limits != limits.CGROUP:
             return nullcontext()
-        limits.impose(self._group)
+        assert self._limited is not None
+        self._limited.impose()
         group = self._resources.processes
-        return limits.Sorting(
-            self._noisy.uid, lambda: group.pids() or (), own=self._group, others=group
-        )
+        return limits.Sorting(self._noisy.uid, lambda: group.pids() or (), self._limited)
 
     def _prepared(self, series: Series, load: Load) -> Prepared:
         spec = Spec(series.block, 1, series.target, _WORKLOAD, load, _CONNECTION)

@@ -39,13 +39,18 @@ def percent(share: float) -> str:
 
 
 def percent_range(low: float, high: float) -> str:
-    """Return an interval of shares: 7.0-7.9%, 0-11%; empty where there is none."""
+    """Return an interval of ratios: 7.0-7.9%, 0-11%; empty where there is none."""
+    if math.isfinite(high) and 0 < 100 * low < high:  # its ends are far-fetched
+        return ">±900%"
+    return share_range(low, high)
+
+
+def share_range(low: float, high: float) -> str:
+    """Return an interval of a share of counted cases: 0.1-18%; empty where there is none."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     if low == 0:
         return f"0\N{EN DASH}{percent(high)}"
-    if high > 100 * low:  # its ends are far-fetched
-        return ">±900%"
     return f"{percent(low).removesuffix('%')}\N{EN DASH}{percent(high)}"
 
 

@@ -243,6 +243,7 @@ class DensityRow:
     errors: int | None = None
     worker_starts: int | None = None
     evictions: int | None = None
+    code_cache_hit_rate: float | None = None
     seconds: float | None = None
     note: str = ""
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.errors import IsobenchError, is_lack_of_room, of_system
-from harness.host import cgroup
+from harness.host import cgroup, cgroup_v1
 from harness.target import cleanup_process
 from workloads.uids import ClaimedUids
 
@@ -76,6 +76,14 @@ class RunResources:
         if group.path is not None:
             self._hand_over(cleanup_process.record_of(cleanup_process.CGROUP, group.path))
         return group
+
+    def version_1_groups(self, controllers: Sequence[str]) -> dict[str, Path] | None:
+        """Make a cgroup of version 1 for each controller; None where that is not allowed."""
+        name = f"{cgroup.PREFIX}{os.getpid()}-{self.scratch.name.removeprefix(PREFIX)}"
+        made = cgroup_v1.create(name, controllers)
+        for path in (made or {}).values():
+            self._hand_over(cleanup_process.record_of(cleanup_process.CGROUP, path))
+        return made
 
     def _make_scratch(self, base: Path) -> Path:
         while True:

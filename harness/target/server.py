@@ -93,6 +93,8 @@ class ServerUsage:
     `processes_made` is None where the server has no pid namespace of its own. A real product does
     not tell how many requests it has `served` (None), nor its context switches (NaN).
     `worker_starts` and `evictions` come from modes that start and end tenants' workers and tell.
+    `compiled` is the number of scripts that the pool's workers did not find in their code caches;
+    None where none of them compiles any.
     """
 
     served: int | None
@@ -102,6 +104,7 @@ class ServerUsage:
     processes_made: int | None
     worker_starts: int | None = None
     evictions: int | None = None
+    compiled: int | None = None
 
 
 class Server:

@@ -8,7 +8,7 @@ from typing import Final
 from harness.results.comparison.compare import Comparison, change
 from harness.results.comparison.confirm import Again, Confirmation, Outcome
 from harness.results.comparison.false_alarms import FalseAlarms
-from harness.results.format import percent, percent_range
+from harness.results.format import percent, share_range
 from reports.comparison import table
 from reports.comparison.github import comment
 
@@ -71,7 +71,7 @@ def _chance(alarms: FalseAlarms | None) -> str:
     return (
         f"false alarms: equal targets were called different in {alarms.called} of "
         f"{alarms.comparisons} comparisons ({share}, interval "
-        f"{percent_range(alarms.low, alarms.high)}), as the selftest {alarms.path}{elsewhere} found"
+        f"{share_range(alarms.low, alarms.high)}), as the selftest {alarms.path}{elsewhere} found"
     )
 
 

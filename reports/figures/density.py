@@ -16,7 +16,6 @@ from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, loo
 from reports.words.density import each
 
 _STYLE_OF = {"uniform": "-"}
-_FURTHEST = 1e6
 
 
 def curves(density: pd.DataFrame) -> Figure:
@@ -30,10 +29,12 @@ def curves(density: pd.DataFrame) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 8.2), layout="constrained")
         rates, memory = figure.subplots(2, 1)
+        named: set[str] = set()
         for (target, popularity), rows in good.groupby(["target", "popularity"], sort=False):
             look, dash = style[str(target)], _STYLE_OF.get(str(popularity), ":")
             line = {"color": look.colour, "ls": dash, "lw": 1.4, "marker": "o", "markersize": 3}
-            label = short_name(str(target)) if dash == "-" else None
+            label = None if target in named else short_name(str(target))
+            named.add(str(target))
             rows = rows.sort_values("tenants")
             rates.plot(rows["tenants"], rows["requests_per_second"], label=label, **line)
             memory.plot(rows["tenants"], rows["memory_mib"], **line)
@@ -53,13 +54,13 @@ def _ends(panel: Axes, costs: Sequence[TenantCost], style: dict[str, Look], room
         return
     panel.axhline(room, color=FAINT, lw=1)
     for cost in costs:
-        line, end = cost.line, min(cost.most_tenants, _FURTHEST)
+        line, end = cost.line, min(cost.most_tenants, cost.furthest)
         if line is None or not math.isfinite(cost.most_tenants) or end <= cost.tenants:
             continue
         x = np.geomspace(cost.tenants, end, 20)
         look = style[cost.target]
         panel.plot(x, line.start + line.slope.mid * x, color=look.colour, lw=0.8, alpha=0.5)
-        if cost.most_tenants <= _FURTHEST:
+        if cost.most_tenants <= cost.furthest:
             panel.plot(end, room, "x", color=look.colour, markersize=7)
 
 

@@ -26,6 +26,7 @@ COLUMNS = (
     "MiB an active tenant",
     "processes",
     "start s",
+    "cold",
     "note",
 )
 
@@ -50,12 +51,18 @@ def _fits(cost: TenantCost) -> str:
     if cost.line is None:
         return f"{told}."
     slope = cost.line.slope
-    if math.isnan(slope.low) or slope.low <= 0:
+    if math.isnan(slope.low):
+        return (
+            f"{told}; more numbers of tenants are needed to tell what one more active tenant costs."
+        )
+    if slope.low <= 0:
         return f"{told}; the cost of one more active tenant is too small to measure."
     told += (
         f"; one more active tenant costs {slope.mid:.2g} MiB ({slope.low:.2g} to {slope.high:.2g})"
     )
-    if math.isfinite(cost.most_tenants):
+    if cost.most_tenants > cost.furthest:
+        told += f", so memory sets no limit below {cost.furthest:,}"
+    elif math.isfinite(cost.most_tenants):
         told += f", so about {_rounded(cost.most_tenants):,} fit on this host"
     return f"{told}."
 
@@ -77,7 +84,7 @@ def terminal_table(density: pd.DataFrame) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in _IN_TERMINAL:
         left = name in ("target", "popularity")
-        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left)
     places = [COLUMNS.index(name) for name in _IN_TERMINAL]
     for cells in rows_of(density[density["requests_per_second"].notna()]):
         table.add_row(*(cells[place] for place in places))
@@ -111,6 +118,7 @@ def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
             _number(_share(row.memory_mib, row.active_tenants), "{:.3g}"),
             _number(row.processes, "{:,.0f}"),
             _number(row.startup_s, "{:.2f}"),
+            _number(_cold_share(row), "{:.3%}"),
             str(row.note or ""),
         )
         for row in each(density)
@@ -146,6 +154,13 @@ def _range(low: float, high: float) -> str:
 
 def _share(whole: float, parts: float) -> float:
     return math.nan if pd.isna(whole) or pd.isna(parts) or not parts else whole / parts
+
+
+def _cold_share(row: Any) -> float:
+    """Return how many of the requests found no compiled script, or no worker of their tenant."""
+    if not pd.isna(row.code_cache_hit_rate):
+        return 1.0 - float(row.code_cache_hit_rate)
+    return _share(row.worker_starts, row.requests)
 
 
 def _number(value: float, pattern: str) -> str:

@@ -18,6 +18,7 @@ import time
 
 from servers.front.scoreboard import Scoreboard, Slot
 from servers.front.worker import Worker, _end
+from servers.interpreter.embedded import on_compiling
 from servers.kernel.reaping import await_end
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -71,6 +72,7 @@ class ConnectionWorker(Worker):
             signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # which asks workers what they have used
             _keep_only(connection.fileno())
             self._slot = tally
+            on_compiling(tally.count_compiled)
             self._in_request = False
             super()._serve_connection(connection, remote)
             _end(connection)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import socket
 from abc import abstractmethod
@@ -24,6 +25,7 @@ from servers.sites import Site, Sites
 
 _REGISTER: Final = b"F"
 _LONGEST_MESSAGE: Final = 512
+_COUNTS_BYTES: Final = 16
 
 
 class Gone(RuntimeError):
@@ -33,11 +35,56 @@ class Gone(RuntimeError):
         super().__init__("the starter of tenants' workers has ended")
 
 
+class WorkerCounts:
+    """Tenants' workers that were started, and those that were told to end, since the start.
+
+    In memory which the master and the starter share, and of which workers have nothing.
+    """
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _COUNTS_BYTES)
+        self._counts = memoryview(self._memory).cast("q")
+
+    def keep_from_children(self) -> None:
+        """Leave it out of every process forked from now on (madvise(2), MADV_DONTFORK)."""
+        self._memory.madvise(mmap.MADV_DONTFORK)
+
+    def started(self) -> None:
+        """Count a worker. In the starter."""
+        self._counts[0] += 1
+
+    def evicted(self) -> None:
+        """Count a worker that has ended because it was told to. In the starter."""
+        self._counts[1] += 1
+
+    def as_dict(self) -> dict[str, int]:
+        """Return them as `IsolationMode.counts` does."""
+        starts, evictions = self._counts
+        return {"worker_starts": starts, "evictions": evictions}
+
+
 # The fronts' end
 
 
 class FrontStarter(Starter):
     """The running starter, as the master and the fronts see it."""
+
+    def __init__(self, prepare: Callable[[socket.socket], FrontService]) -> None:
+        """As `Starter`."""
+        counted = WorkerCounts()
+
+        def prepare_to_count(door: socket.socket) -> FrontService:
+            service = prepare(door)
+            counted.keep_from_children()
+            service.counted = counted
+            return service
+
+        super().__init__(prepare_to_count)
+        self._counted = counted
+
+    def counts(self) -> dict[str, int]:
+        """Return what `IsolationMode.counts` tells of tenants' workers. In the master."""
+        return self._counted.as_dict()
 
     def register(self) -> socket.socket:
         """Make the calling process a front; return its line to the starter. Raises Gone."""
@@ -90,6 +137,7 @@ class FrontService(Service[ChannelWorker]):
         """`sites` is the directory of all sites."""
         super().__init__(door)
         self._sites = Sites(sites)
+        self.counted = WorkerCounts()
 
     # What a mode defines
 
@@ -135,6 +183,16 @@ class FrontService(Service[ChannelWorker]):
         worker = ChannelWorker(owner, process, ours)
         self.take_in(worker)
         return worker
+
+    def take_in(self, worker: ChannelWorker) -> None:
+        """Count it, and hear of its end from now on."""
+        self.counted.started()
+        super().take_in(worker)
+
+    def _on_death(self, worker: ChannelWorker) -> None:
+        if worker.told_to_end:
+            self.counted.evicted()
+        super()._on_death(worker)
 
     def called(self, descriptors: list[int]) -> None:
         """Listen to another front."""

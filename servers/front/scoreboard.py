@@ -22,7 +22,8 @@ _BUSY_SINCE: Final = 0
 _SERVED: Final = 1
 _PUBLISHED: Final = 2
 _STARTED: Final = 3
-_USAGE: Final = 4
+_COMPILED: Final = 4
+_USAGE: Final = 5
 
 
 _SLOT: Final = _USAGE + len(Usage._fields)
@@ -67,6 +68,14 @@ class Slot:
         """Note that a request was answered. In a worker that serves many at the same time."""
         self._values[_SERVED] += 1
 
+    def count_compiled(self) -> None:
+        """Note that a script was compiled, since the cache did not have its code. In the worker."""
+        self._values[_COMPILED] += 1
+
+    def compiled(self) -> int:
+        """Return how many scripts the holders of this slot have compiled."""
+        return self._values[_COMPILED]
+
     def busy_seconds(self) -> float:
         """Return for how long the worker has been handling its request; 0.0 when it is idle."""
         since = self._values[_BUSY_SINCE]
@@ -91,7 +100,7 @@ class Slot:
         return self._values[_SERVED]
 
     def renew(self) -> None:
-        """Make the slot ready for another worker, keeping the count. In the master."""
+        """Make the slot ready for another worker, keeping the counts. In the master."""
         self._values[_BUSY_SINCE] = self._values[_STARTED] = 0
         for position in range(_USAGE, _SLOT):
             self._values[position] = 0

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 from servers.errors import Unavailable
 from servers.front.oversight import free_held_back
 from servers.interpreter.embedded import ScriptFailed
-from servers.kernel import detach, keyring, syscalls
+from servers.kernel import detach, keyring, open_files, syscalls
 from servers.kernel.confinement import restrain
 from servers.kernel.credentials import Identity, become
 from servers.kernel.reaping import exit_code, reap_others
@@ -147,14 +147,14 @@ class WorkerProcess:
     def __init__(self, owner: Identity, process: int) -> None:
         self.owner = owner
         self.process = process
-        self._told_to_end = False
+        self.told_to_end = False
         with contextlib.suppress(PermissionError):  # it has made itself the leader of a session
             os.setpgid(process, process)
         self.death = os.pidfd_open(process)
 
     def end(self) -> None:
         """Begin to end the worker; `Service.worker_ended` hears when it is gone."""
-        self._told_to_end = True
+        self.told_to_end = True
         self.kill()
 
     def kill(self) -> None:
@@ -172,7 +172,7 @@ class WorkerProcess:
         if not found:
             free_held_back(self.process, self.owner.uid)  # `Service._on_ends` reaps it then
         os.close(self.death)
-        return 0 if self._told_to_end else exit_code(status)
+        return 0 if self.told_to_end else exit_code(status)
 
 
 W = TypeVar("W", bound=WorkerProcess)
@@ -189,6 +189,7 @@ class Service(ABC, Generic[W]):
         self.workers: dict[int, W] = {}
         self._poll = select.epoll()
         self._handlers: dict[int, Callable[[], None]] = {}
+        self._usual_files: tuple[int, int] | None = None
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGCHLD,))
         self._ends = syscalls.signalfd((signal.SIGCHLD,))
 
@@ -238,6 +239,13 @@ class Service(ABC, Generic[W]):
         if process == 0:
             detach.exit_after(partial(self._live_as_worker, link, become, serve))
         return process
+
+    def allow_descriptors(self, number: int, what_for: str, remedy: str) -> None:
+        """See to it that this process may have so many; its workers may have what was usual.
+
+        Raises Unavailable, as `open_files.allow`.
+        """
+        self._usual_files = open_files.allow(number, what_for, remedy)
 
     def take_in(self, worker: W) -> None:
         """Hear of a worker's end from now on."""
@@ -290,6 +298,8 @@ class Service(ABC, Generic[W]):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         syscalls.set_name("tenant worker")
+        if self._usual_files:
+            open_files.restore(self._usual_files)
         try:
             become()
         except ScriptFailed as error:  # a wall that cannot be had

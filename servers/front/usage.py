@@ -117,6 +117,7 @@ class Accounting:
         return {
             **beside,
             "served": served + beside.get("served", 0),
+            "compiled": sum(slot.compiled() for slot in self._slots) or None,
             "processes_made": _processes_made(),
             "cpu_s": total.cpu_ns / 1e9,
             "page_faults": total.minor_faults + total.major_faults,

@@ -24,7 +24,7 @@ from servers.http import (
 )
 from servers.interpreter import pinned_pages
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
-from servers.interpreter.embedded import ScriptTimeout
+from servers.interpreter.embedded import ScriptTimeout, on_compiling
 from servers.kernel import detach, syscalls
 from servers.mode import Answered, IsolationMode, RunsAs
 from servers.sites import Site, Sites
@@ -148,6 +148,7 @@ class Worker:
         self._mode.child_init()
         self._die_with_the_master()
         self._slot = slot
+        on_compiling(slot.count_compiled)
         slot.start()
         turn, listener = slot.turn, self._listener.fileno()
         while self._left:

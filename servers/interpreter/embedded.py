@@ -26,6 +26,7 @@ from servers.remembered import Bounded, Remembered, size_of
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType
     from typing import Final
 
@@ -36,6 +37,8 @@ __all__ = [
     "ScriptTimeout",
     "environment_of",
     "forget_origin",
+    "note_compiling",
+    "on_compiling",
     "parse_output",
     "server_environment",
 ]
@@ -234,6 +237,24 @@ def _parse_status(single: dict[bytes, bytes]) -> tuple[int, bytes]:
     return int(code), reason.strip(b" \t")
 
 
+def _tell_nobody() -> None:
+    pass
+
+
+_tell: Callable[[], object] = _tell_nobody
+
+
+def on_compiling(tell: Callable[[], object]) -> None:
+    """Have `tell` called in this process for each script that no cache had the code of."""
+    global _tell
+    _tell = tell
+
+
+def note_compiling() -> None:
+    """A script was compiled, here or in a child that handed its code back."""
+    _tell()
+
+
 class Embedded:
     """The embedded interpreter. One a worker; runs one script at a time.
 
@@ -277,6 +298,7 @@ class Embedded:
             code = self._kept(path, state) if self._code_cache else None
             if code is None:
                 code = compile_script(descriptor, path)
+                _tell()
                 if self._code_cache:
                     self._keep(path, state, code)
             return code

@@ -32,7 +32,7 @@ from servers.interpreter.child import (
     run_and_exit,
 )
 from servers.interpreter.context import MOST_KEPT_CODE, Stage
-from servers.interpreter.embedded import OutputTooLarge, ScriptFailed, parse_output
+from servers.interpreter.embedded import OutputTooLarge, ScriptFailed, note_compiling, parse_output
 from servers.kernel.credentials import become, current
 from servers.kernel.reaping import await_end, kill
 from servers.remembered import Bounded
@@ -141,6 +141,7 @@ class Jobs:
     def response(self, job: Job, answer: Answer) -> Response:
         """Return the response that a child's answer stands for. Raises OSError, ScriptFailed."""
         if answer.code:
+            note_compiling()
             size = len(job.path) + len(answer.code)
             self.compiled.keep(job.path, answer.code, size)
         if answer.verdict == ANSWERED:

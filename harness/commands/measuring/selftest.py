@@ -11,6 +11,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from harness.commands.measuring.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
@@ -21,7 +22,7 @@ from harness.progress import Display
 from harness.results.atomic_file import replace_file
 from harness.results.comparison.compare import change
 from harness.results.folder import ResultsFolder
-from harness.results.format import NONE, duration, percent, percent_range
+from harness.results.format import NONE, duration, percent, share_range
 from harness.results.rows import TrialRow
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
@@ -150,7 +151,7 @@ def show(outcome: Outcome, console: Console) -> None:
         f"seed {outcome.seed}",
         highlight=False,
     )
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in _COLUMNS:
         table.add_column(heading, no_wrap=True)
     for share in outcome.shares:
@@ -166,23 +167,23 @@ def show(outcome: Outcome, console: Console) -> None:
         console.print(_FEW, highlight=False)
 
 
-def _cells(share: Share) -> tuple[str, ...]:
+def _cells(share: Share) -> tuple[str | Text, ...]:
     return (
         share.variant.removeprefix(f"{BASELINE}:"),
         _METRICS[share.metric],
         f"{share.called} of {share.comparisons}",
-        f"{percent(share.share)} ({percent_range(share.low, share.high)})",
+        f"{percent(share.share)} ({share_range(share.low, share.high)})",
         _goal(share),
         change(share.planted),
         change(share.found.mid),
     )
 
 
-def _goal(share: Share) -> str:
+def _goal(share: Share) -> Text:
     if share.met is None:
-        return NONE
+        return Text(NONE)
     words = f"{'≥' if share.is_planted else '≤'} {share.goal:.0%}"
-    return f"[green]{words}: met[/]" if share.met else f"[red]{words}: missed[/]"
+    return Text(f"{words}: met", "green") if share.met else Text(f"{words}: missed", "red")
 
 
 def refuse(outcome: Outcome, path: Path) -> None:

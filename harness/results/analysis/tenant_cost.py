@@ -10,10 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import pandas as pd
 
 from harness.stats.line import Line, fit
+
+_TRUSTED: Final = 100
+"""How many times further than it was measured a line is drawn on."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class TenantCost:
     p99_ms: float
     line: Line | None
     most_tenants: float
+
+    @property
+    def furthest(self) -> int:
+        """The number of tenants up to which the fitted line is trusted."""
+        return _TRUSTED * self.tenants
 
 
 def tenant_costs(density: pd.DataFrame) -> Iterator[TenantCost]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import select
 import socket
 import struct
@@ -39,7 +38,6 @@ from servers.sites import Site, Sites
 
 _ASK: Final = b"."
 _COUNTS: Final = struct.Struct("<QQQ")
-_SPARE_DESCRIPTORS: Final = 64
 _CARE_SECONDS: Final = 0.25
 _LIVELY_SECONDS: Final = 1.0
 _PATIENCE: Final = struct.pack("ll", 5, 0)
@@ -104,7 +102,11 @@ class _Service(Service[SupervisedWorker]):
         self._allowance = allowance
         self._limits = content.setting.limits
         sites = [site for site in Sites(content.setting.sites) if site.owner.uid]
-        self._usual_files = _allow_descriptors(len(sites) + 3 * allowance.bound)
+        self.allow_descriptors(
+            len(sites) + 3 * allowance.bound,
+            "one for each tenant's listener, and three for each worker",
+            "serve fewer tenants, or lower the bound",
+        )
         self._tenants = [_listening(site, port, self._limits.client) for site in sites]
         self._rehearse()
         makings.confine()
@@ -249,7 +251,7 @@ class _Service(Service[SupervisedWorker]):
         process = self.start(
             tenant.listener,
             self._makings.fork,
-            lambda: self._become(tenant.site),
+            lambda: self._makings.become(tenant.site),
             lambda listener: self._serve(listener, tenant.site, board, place),
         )
         now = time.monotonic()
@@ -262,11 +264,6 @@ class _Service(Service[SupervisedWorker]):
             self._by_listener[descriptor] = tenant
             self._awake.register(descriptor, select.EPOLLIN)
         self._lively_until = now + _LIVELY_SECONDS
-
-    def _become(self, site: Site) -> None:
-        """Become a tenant for good. In the new worker, as what follows."""
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._usual_files)
-        self._makings.become(site)
 
     def _serve(self, listener: socket.socket, site: Site, board: Scoreboard, place: int) -> None:
         board.keep_from_children()
@@ -308,22 +305,3 @@ def _listening(site: Site, port: int, patience: float) -> Tenant:
 def _rehearsed(content: IsolationMode) -> Site:
     """Return a site that nobody asks for: the rehearsal has one of its own."""
     return Site("nobody", "/", content.setting.www)
-
-
-def _allow_descriptors(more: int) -> tuple[int, int]:
-    """See to it that this process may have so many, and some; return the limits that it had.
-
-    Raises Unavailable.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = more + _SPARE_DESCRIPTORS
-    if soft < needed:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, max(hard, needed)))
-        except (OSError, ValueError):
-            raise Unavailable(
-                f"a process may have {hard} descriptors here, and {needed} are needed: one for "
-                "each tenant's listener, and three for each worker",
-                f"raise the limit (ulimit -n {needed}), serve fewer tenants, or lower the bound",
-            ) from None
-    return soft, hard

@@ -21,10 +21,11 @@ from servers.interpreter.embedded import (
     parse_output,
     server_environment,
 )
-from servers.kernel import syscalls
+from servers.kernel import open_files, syscalls
 from servers.kernel.credentials import Identity, drop_for_good
 from servers.mode import IsolationMode, RunsAs
 from servers.modes.fastcgi.starter import (
+    DESCRIPTORS_OF_A_WORKER,
     ANSWER,
     ASK,
     ASKING,
@@ -57,7 +58,7 @@ class Mode(IsolationMode):
     recipe = ("tenant_process",)
     kept_workers = ("fastcgi",)
     options = {  # noqa: RUF012 - read-only, see IsolationMode
-        "bound": ("64", "1", "2", "4", "16", "256"),
+        "bound": ("1024", "1", "2", "4", "16", "64", "256"),
         "per_tenant": ("8", "1", "2", "4"),
         "idle": ("60", "1", "600"),
     }
@@ -89,10 +90,15 @@ class Mode(IsolationMode):
         host_checks.other_identities(self.setting)
         host_checks.pidfds()
 
+    @property
+    def _bound(self) -> int:
+        """How many workers there may be: as the factor says, if the limit of descriptors allows."""
+        return open_files.affordable(int(self.option("bound")), DESCRIPTORS_OF_A_WORKER)
+
     def master_init(self) -> None:
         """Make the table, and start the starter."""
         allowance = Allowance(
-            bound=int(self.option("bound")),
+            bound=self._bound,
             per_tenant=int(self.option("per_tenant")),
             idle_seconds=int(self.option("idle")),
         )
@@ -100,6 +106,10 @@ class Mode(IsolationMode):
         self._starter = FrontStarter(
             lambda door: FastcgiService(door, self.setting, table, allowance)
         )
+
+    def counts(self) -> dict[str, int]:
+        """Return how many tenants' workers the starter has started, and told to end."""
+        return self._starter.counts()
 
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
@@ -109,6 +119,7 @@ class Mode(IsolationMode):
         """Open a line to the starter, and become www for good."""
         self._environment = server_environment()
         line = self._starter.register()
+        open_files.allow(self._bound, "one for each worker", "lower the bound")
         self._workers = TenantWorkers(line, self._table, self.setting.limits.output)
         drop_for_good(self.setting.www)
         # The change of identity has undone it (prctl(2)), and it will not change again.

@@ -33,6 +33,7 @@ from servers.modes.fastcgi.table import Table
 from servers.modes.fastcgi.tenant_worker import rehearse, serve
 from servers.sites import NotFound
 
+DESCRIPTORS_OF_A_WORKER: Final = 2
 ASK: Final = struct.Struct("<cQQ")
 ANSWER: Final = struct.Struct("<QQQI")
 NUMBER: Final = struct.Struct("<cQ")
@@ -94,6 +95,9 @@ class FastcgiService(FrontService):
     ) -> None:
         """Rehearse what a worker does, and give up what of root's power is not needed."""
         super().__init__(door, setting.sites)
+        self.allow_descriptors(
+            DESCRIPTORS_OF_A_WORKER * allowance.bound, "two for each worker", "lower the bound"
+        )
         self._table = table
         table.keep_from_children()
         self._interpreter = Embedded(setting.limits.output, setting.code_cache)

@@ -35,7 +35,8 @@ class Mode(router.Mode):
     precedent = "Groundhog (EuroSys 2023)"
     runs_as = RunsAs.OWNER
     options = {  # noqa: RUF012 - read-only, see IsolationMode
-        name: values for name, values in router.Mode.options.items() if name != "walls"
+        **{name: values for name, values in router.Mode.options.items() if name != "walls"},
+        "bound": ("256", "1", "2", "4", "16", "64", "1024"),  # each is three processes
     }
 
     recipe = None  # of pages copied and faults, which no mechanism is

@@ -16,13 +16,13 @@ from servers.front.front_starter import FrontStarter
 from servers.front.starter import Makings
 from servers.http import Request
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
-from servers.kernel import seccomp, syscalls
+from servers.kernel import open_files, seccomp, syscalls
 from servers.kernel.confinement import SYSTEM
 from servers.kernel.credentials import drop_for_good
 from servers.mode import Answered, IsolationMode, RunsAs, Setting
 from servers.modes.router import compiled
 from servers.modes.router.front import Front
-from servers.modes.router.starter import RouterService
+from servers.modes.router.starter import DESCRIPTORS_OF_A_WORKER, RouterService
 from servers.modes.router.tenant_worker import TenantWorker
 from servers.modes.sandbox.walls import LAYERS, Walls, resource_limits
 
@@ -66,7 +66,7 @@ class Mode(IsolationMode):
     options = {  # noqa: RUF012 - read-only, see IsolationMode
         "front": ("c", "python"),
         "walls": ("on", "off"),
-        "bound": ("256", "1", "2", "4", "16", "64", "1024"),
+        "bound": ("1024", "1", "2", "4", "16", "64", "256"),
         "per_tenant": ("4", "1", "2", "8"),
         "idle": ("60", "1", "600"),
     }
@@ -140,8 +140,13 @@ class Mode(IsolationMode):
         self._start_starter(worker)
         self._prepare_front()
 
+    @property
+    def bound(self) -> int:
+        """How many workers there may be: as the factor says, if the limit of descriptors allows."""
+        return open_files.affordable(int(self.option("bound")), DESCRIPTORS_OF_A_WORKER)
+
     def _start_starter(self, worker: TenantWorker) -> None:
-        setting, most = self.setting, int(self.option("bound"))
+        setting, most = self.setting, self.bound
         makings = self._walls.makings() if self._is_walled else Makings.unwalled(setting.sites)
         self._starter = FrontStarter(
             lambda door: RouterService(door, setting, worker, makings, most)
@@ -153,6 +158,10 @@ class Mode(IsolationMode):
         else:
             self._confine_calls = _filter_of_calls()
 
+    def counts(self) -> dict[str, int]:
+        """Return how many tenants' workers the starter has started, and told to end."""
+        return self._starter.counts()
+
     def child_ended(self, process: int) -> None:
         """Without its starter the mode cannot serve."""
         self._starter.check_lives(process)
@@ -163,6 +172,7 @@ class Mode(IsolationMode):
         The compiled front gives up files and system calls by itself, when it has begun.
         """
         self.line = self._starter.register()
+        open_files.allow(self.bound, "one for each worker", "lower the bound")
         drop_for_good(self.setting.www)
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
         # The change of identity has undone it (prctl(2)), and it will not change again.

@@ -89,7 +89,7 @@ class CompiledFront(Worker):
             "output": limits.output,
             "script_ms": int(limits.script * 1000),
             "client_ms": int(limits.client * 1000),
-            "bound": int(self._mode.option("bound")),
+            "bound": self._mode.bound,
             "per_tenant": int(self._mode.option("per_tenant")),
             "idle_s": int(self._mode.option("idle")),
         }

@@ -229,7 +229,7 @@ static void staff(struct tenant *tenant);
 
 /* What the master is told, and a profile. */
 
-enum { BUSY_SINCE, SERVED, PUBLISHED, STARTED, USAGE, SLOT = USAGE + 5 }; /* scoreboard.py */
+enum { BUSY_SINCE, SERVED, PUBLISHED, STARTED, COMPILED, USAGE, SLOT = USAGE + 5 }; /* scoreboard.py */
 
 static volatile int64_t *slot;
 

@@ -88,7 +88,7 @@ class Front(ClientSide):
         self._serial = 0
         self._line = self._mode.line
         self._idle_seconds = float(self._mode.option("idle"))
-        bound, per_tenant = int(self._mode.option("bound")), int(self._mode.option("per_tenant"))
+        bound, per_tenant = self._mode.bound, int(self._mode.option("per_tenant"))
         self._dispatch = Dispatch(self._start, self._end, self._hand_over, bound, per_tenant)
         self._longest_answer = limits.output + CHUNK
         self._prepare_for_clients(others=bound)

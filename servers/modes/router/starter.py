@@ -26,6 +26,8 @@ from servers.sites import NotFound, Site
 START: Final = struct.Struct("<cQQ")
 END: Final = struct.Struct("<cQ")
 STARTED: Final = struct.Struct("<QI")
+DESCRIPTORS_OF_A_WORKER: Final = 4
+"""Two of a process, and twice as many processes may exist as workers (`RouterService`)."""
 STARTING: Final = b"S"
 ENDING: Final = b"E"
 
@@ -46,6 +48,9 @@ class RouterService(FrontService):
         Twice as many processes may exist, since a front counts no longer those that it has ended.
         """
         super().__init__(door, setting.sites)
+        self.allow_descriptors(
+            DESCRIPTORS_OF_A_WORKER * most, "four for each worker", "lower the bound"
+        )
         worker.rehearse()
         makings.confine()
         self._tenant_worker = worker

@@ -40,6 +40,7 @@ def test_intervals() -> None:
     assert r.percent_range(0.001, 200) == ">±900%"
     assert r.percent_range(0, 0.108) == f"0{r.NONE}11%"
     assert r.percent_range(math.nan, 1) == ""
+    assert r.share_range(0.0009, 0.183) == f"0.09{r.NONE}18%"
     assert r.plus_minus(1 / 1.03, 1.03) == "±3.0%"
     assert r.plus_minus(1 / 1.2, 1.2) == "±20%"
     assert r.plus_minus(0.01, 1) == ">±100%"

@@ -77,7 +77,8 @@ COLUMNS = {
         target:text tenants:int popularity:text requests_per_second:float? p50_ms:float?
         p99_ms:float? memory_mib:float? processes:int? startup_s:float? active_tenants:int?
         idle_memory_mib:float? available_mib:float? cpu_us_per_request:float? requests:int?
-        errors:int? worker_starts:int? evictions:int? seconds:float? note:text
+        errors:int? worker_starts:int? evictions:int? code_cache_hit_rate:float? seconds:float?
+        note:text
     """,
     "coldstarts": """
         target:text state:text page_cache:text requests:int p50_ms:float? p99_ms:float?

@@ -45,6 +45,15 @@ def test_a_sentence_says_what_fits_at_which_p99_and_what_one_more_costs() -> Non
     )
 
 
+def test_two_numbers_of_tenants_are_too_few_for_the_cost_of_one_more() -> None:
+    two = study()
+    two = two[(two["tenants"] >= 100) & (two["popularity"] == "uniform")]
+    router = words.sentences(two, NO_STARTS)[1]
+    assert router.endswith(
+        "; more numbers of tenants are needed to tell what one more active tenant costs."
+    )
+
+
 def test_what_was_left_out_is_named_with_its_reason() -> None:
     assert words.left_out(study(), NO_STARTS) == ["cgi with 1 tenant, uniform: it broke"]
 
@@ -78,3 +87,20 @@ def test_cold_starts_are_told_for_each_state_and_page_cache() -> None:
     assert words.cold_table(starts).iloc[0].tolist() == [
         *("router", "evicted", "cold", "30", "12.3", "11 to 14", "40", "")
     ]
+
+
+def test_a_line_is_not_trusted_far_beyond_what_was_measured() -> None:
+    few = study()
+    few = few[few["tenants"] < 1000]
+    few.loc[few["target"] == "router", "memory_mib"] = 20 + few["active_tenants"] / 1000
+    told = words.sentences(few, NO_STARTS)[1]
+    assert told.endswith("so memory sets no limit below 10,000.")
+
+
+def test_a_cold_request_found_no_compiled_script_or_no_worker() -> None:
+    rows = study().iloc[:2].copy()
+    rows["requests"] = 1000
+    rows["code_cache_hit_rate"] = [0.98, None]
+    rows["worker_starts"] = [None, 5]
+    cold = words.COLUMNS.index("cold")
+    assert [row[cold] for row in words.rows_of(rows)] == ["2.000%", "0.500%"]

@@ -24,9 +24,9 @@ from tests.harness.trial.judging.test_assess import ROW
 TINY = Procedure(
     comparisons=1,
     blocks=2,
-    seconds=0.2,
+    seconds=0.6,
     warmup_s=0.05,
-    slice_s=0.1,  # long enough for the requests of a busy host
+    slice_s=0.3,  # long enough for the requests of a busy host
     pilots=1,
     pilot_seconds=0.1,
 )
@@ -37,7 +37,7 @@ def made_up(procedure: Procedure = QUICK, factors: Mapping[str, float] = PLANTED
 
 
 def shown(outcome: Outcome) -> str:
-    console = Console(file=io.StringIO(), width=160)
+    console = Console(file=io.StringIO(), width=80, markup=False)
     selftest.show(outcome, console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
