@@ -25,10 +25,10 @@ from servers.kernel import open_files, syscalls
 from servers.kernel.credentials import Identity, drop_for_good
 from servers.mode import IsolationMode, RunsAs
 from servers.modes.fastcgi.starter import (
-    DESCRIPTORS_OF_A_WORKER,
     ANSWER,
     ASK,
     ASKING,
+    DESCRIPTORS_OF_A_WORKER,
     DISCARDING,
     ENROLLING,
     NUMBER,
