@@ -40,7 +40,7 @@ def test_one_place_says_what_a_new_manifest_holds() -> None:
         and isinstance(node.func, ast.Name)
         and node.func.id == "Manifest"
     }
-    assert makers == {"commands/folder.py"}
+    assert makers == {"commands/measuring/folder.py"}
 
 
 def test_a_new_manifest_says_where_it_stands() -> None:
