@@ -42,7 +42,7 @@ def neighbour(
     quick: Annotated[bool, options.quick("Three contrasting modes only, about a minute.")] = False,
     out: Annotated[Path | None, options.folder("neighbour-")] = None,
 ) -> None:
-    """Measure what one tenant's flood, computing, memory, forks and the like do to another."""
+    """Measure how a noisy tenant, which floods, computes, forks and the like, slows a quiet one."""
     from harness.commands.measuring import neighbour as command
     from harness.neighbour import noises
     from harness.neighbour.effort import Effort

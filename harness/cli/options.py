@@ -28,7 +28,7 @@ Peers = Annotated[
     bool,
     typer.Option(
         "--peers",
-        help="Also measure the real products that these modes re-enact, where installed.",
+        help="Also measure the real products that these modes re-enact, if installed.",
     ),
 ]
 
@@ -55,7 +55,7 @@ def key(heading: str | None = None) -> Any:
     """Return the option --key."""
     return typer.Option(
         metavar="FILE",
-        help="The key that the hosts share; serve makes it.",
+        help="The key that the hosts share; serve creates it.",
         rich_help_panel=heading,
     )
 

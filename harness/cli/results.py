@@ -202,10 +202,10 @@ def bundle(
 
 
 def replay(
-    archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What isobench bundle wrote.")],
+    archive: Annotated[Path, typer.Argument(metavar="BUNDLE", help="An isobench bundle archive.")],
     out: Annotated[Path | None, options.new_folder("replay-")] = None,
 ) -> None:
-    """Repeat the run of a bundle here, and set it beside the original."""
+    """Repeat the run of a bundle on this host, and compare it with the original."""
     from harness.commands.measuring import replay as command
 
     command.start(archive, out, Terminal())

@@ -57,7 +57,7 @@ def serve(
         ),
     ] = 20,
 ) -> None:
-    """Serve temporary tenants until Ctrl-C, on the loopback address unless told otherwise."""
+    """Serve temporary tenants until Ctrl-C, on the loopback address unless --host names another."""
     from harness.commands.serving import serve as command
     from harness.commands.serving.scraping import Scraping
 

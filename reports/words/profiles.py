@@ -49,7 +49,7 @@ def _of_target(row: Row, phases: pd.DataFrame) -> str:
     spent = [
         f"{one['phase']} {duration(one['median_us'])}" for one in afterwards.to_dict("records")
     ]
-    return f"{said} After the answer: {join(spent)}."
+    return f"{said} After the response: {join(spent)}."
 
 
 def _sums(found: pd.DataFrame) -> Iterator[str]:
@@ -95,10 +95,10 @@ def durations(phases: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     medians = phases.set_index(["part", "phase", "target"])["median_us"]
     table = []
     for part, phase in keys:
-        name = phase if part == "request" else f"{phase} (after the answer)"
+        name = phase if part == "request" else f"{phase} (after the response)"
         cells = [medians.get((part, phase, target), math.nan) for target in targets]
         table.append([name, *(NONE if math.isnan(value) else duration(value) for value in cells)])
-    total = ["until the answer", *(duration(value) for value in found["service_us"])]
+    total = ["until the response", *(duration(value) for value in found["service_us"])]
     return pd.DataFrame([*table, total], columns=["phase", *targets])
 
 

@@ -24,8 +24,8 @@ def test_each_target_has_a_sentence_that_names_what_took_most() -> None:
         "`dso` took 100 µs a request: accept 40% (40 µs), open script 25% (25 µs), "
         "delivery 25% (25 µs) and script 10% (10 µs)."
     )
-    assert sentences[1].endswith("After the answer: switch back 30 µs.")
-    assert sentences[2].endswith("After the answer: exit 400 µs and respawn 500 µs.")
+    assert sentences[1].endswith("After the response: switch back 30 µs.")
+    assert sentences[2].endswith("After the response: exit 400 µs and respawn 500 µs.")
 
 
 def test_sums_that_hold_and_sums_that_do_not() -> None:
@@ -54,8 +54,8 @@ def test_the_table_of_phases_follows_the_course_of_a_request() -> None:
     names = table["phase"].tolist()
     assert names[0] == "accept"
     assert names.index("credential change") < names.index("script") < names.index("delivery")
-    assert "respawn (after the answer)" in names
-    assert names[-1] == "until the answer"
+    assert "respawn (after the response)" in names
+    assert names[-1] == "until the response"
     (row,) = table[table["phase"] == "credential change"].drop(columns="phase").to_numpy().tolist()
     assert row == [NOTHING, "45 µs", NOTHING]
 
