@@ -78,7 +78,7 @@ class Results:
     @cached_property
     def has_more(self) -> bool:
         """Whether something else than trials was measured: costs, attacks, profiles and so on."""
-        others = ("costs", "attacks", "profiles", "density", "neighbour")
+        others = ("costs", "attacks", "profiles", "density", "neighbour", "slo")
         return any(not self.table(name).empty for name in others)
 
 

@@ -20,7 +20,7 @@ def explain(
         ),
     ] = None,
 ) -> None:
-    """Explain a term: mode, load, block, interval or verdict."""
+    """Explain a term: mode, load, block, interval, verdict or promise."""
     from harness.commands.guide import help as command
 
     group: Any = ctx.find_root().command

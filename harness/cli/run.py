@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from harness.terminal import Terminal
 # The headings under which the options stand.
 EXTENT, METHOD, RESULTS = "How long", "How it is measured", "Results"
 ELSEWHERE = "A server on another host (docs/several-hosts.md)"
+PROMISE = "The highest rate that keeps a promise (docs/capacity.md)"
 
 
 def run(
@@ -202,6 +204,24 @@ def run(
             rich_help_panel=ELSEWHERE,
         ),
     ] = 5557,
+    slo: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PROMISE",
+            help="Find for each mode the highest open rate that keeps a promise, such as "
+            "'p99 < 50ms' or 'p99 < 50ms and errors < 0.1%'.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
+    rate_per_tenant: Annotated[
+        float | None,
+        typer.Option(
+            metavar="R",
+            help="With --slo: a tenant's requests a second, to tell how many tenants a core "
+            "serves.",
+            rich_help_panel=PROMISE,
+        ),
+    ] = None,
     otel: Annotated[
         bool,
         typer.Option(
@@ -222,7 +242,63 @@ def run(
     from workloads import catalog
 
     if resume is not None:
-        session.resume(resume, Terminal(), otel, report=report)
+        from harness.commands.measuring import slo as promised
+
+        if promised.is_of_search(resume):
+            promised.resume(resume, Terminal(), report=report)
+        else:
+            session.resume(resume, Terminal(), otel, report=report)
+        return
+    if rate_per_tenant is not None and slo is None:
+        raise IsobenchError(
+            "--rate-per-tenant goes with --slo", hint="add a promise, such as --slo 'p99 < 50ms'"
+        )
+    if slo is not None:
+        from harness.commands.measuring import slo as promised
+        from harness.slo import effort
+
+        _refuse_beside_slo(
+            {
+                "--target": target is not None,
+                "--otel": otel,
+                "--module": bool(module),
+                "--load": load != "closed:8",
+                "--precision": precision is not None,
+                "--slices": slices is not None,
+                "--cross-check": cross_check is not None,
+                "--mechanisms": bool(mechanisms),
+                "several of --workload": len(split(workload)) > 1,
+            }
+        )
+        usual, cautions = usual_client() if client is None else (client, ())
+        study = effort.of(
+            slo,
+            quick=quick,
+            rate_per_tenant=rate_per_tenant,
+            workload=catalog.find(workload.strip()).name,
+            # Both are what other runs measure unless told otherwise; here it is one.
+            connection=connection if len(split(connection)) == 1 else "close",
+            tenants=tenants,
+            popularity=popularity,
+            workers=workers,
+            outstanding=outstanding,
+            code_cache=code_cache,
+            client=usual,
+            blocks=blocks,
+            seconds=seconds,
+            budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
+            seed=drawn(seed),
+        )
+        promised.start(
+            study,
+            targets(modes),
+            modes is not None,
+            peers,
+            out,
+            Terminal(),
+            cautions,
+            report=report,
+        )
         return
     loads = tuple(dict.fromkeys(parse_load(text) for text in split(load)))
     if target is not None:
@@ -286,3 +362,14 @@ def run(
         made_of=made_of,
         report=report,
     )
+
+
+def _refuse_beside_slo(given: Mapping[str, bool]) -> None:
+    """Raise IsobenchError for options that mean nothing where a promise is looked at."""
+    wrong = [name for name, is_given in given.items() if is_given]
+    if wrong:
+        raise IsobenchError(
+            f"--slo chooses its loads itself, one mode at a time: {' and '.join(wrong)} cannot be "
+            "used with it",
+            hint=f"omit {' and '.join(wrong)}",
+        )

@@ -294,6 +294,50 @@ class NeighbourRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SloRow:
+    """A load in a search for the highest rate at which a promise is kept.
+
+    `outcome` and `found_per_second` are those of the whole search, the same in all of its rows:
+    "found", "at least", "never", "generator-bound", or "void: " and the reason. `verdict` is of the
+    load: "kept", "broken", "overloaded", "generator-bound"; "pilot" of the closed loads before. It
+    is "void" where the load failed. `measure` is what came nearest to its limit, `value` is in
+    microseconds or, of errors, a share, null where it has no end, and `margin` the same as a share
+    of the limit.
+    """
+
+    target: str
+    runs_as: str
+    promise: str
+    block: int
+    outcome: str
+    found_per_second: float | None = None
+    step: int
+    load: str
+    verdict: str
+    workload: str
+    connection: str
+    tenants: int
+    measured_s: float | None = None
+    requests: int | None = None
+    wanted_requests: int | None = None
+    offered_per_second: float | None = None
+    answered_per_second: float | None = None
+    measure: str | None = None
+    value: float | None = None
+    margin: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    errors: int | None = None
+    dropped: int | None = None
+    first_error: str | None = None
+    server_cpu_us_per_request: float | None = None
+    server_cores: int
+    generator_busy_share: float | None = None
+    rate_per_tenant: float | None = None
+    hdr: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class MechanismRow:
     """What a server of `dso` with a mechanism took in a block, and `dso` beside it."""
 
@@ -326,5 +370,6 @@ TABLES: Mapping[str, type] = {
     "coldstarts": ColdStartRow,
     "neighbour": NeighbourRow,
     "mechanisms": MechanismRow,
+    "slo": SloRow,
 }
 """Each table by the name of its file, without `.parquet`."""

@@ -198,7 +198,8 @@ def test_commands_begin_without_what_only_their_end_needs() -> None:
     """Libraries that take longer to import than a command takes to refuse a mistake."""
     code = (
         "import sys\n"
-        "from harness.commands import attack, costs, density, doctor, profile, run, serve\n"
+        "from harness.commands.measuring import attack, costs, density, doctor, profile, run, slo\n"
+        "from harness.commands.serving import serve\n"
         "print(*{'gevent', 'locust', 'matplotlib', 'scipy'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)

@@ -14,6 +14,7 @@ from harness.plan.stopping import FIRST_LOOK
 from harness.results.conditions import BASELINE
 from harness.results.format import percent
 from harness.results.summary import GENERATOR_LIMIT, GENERATOR_SHARE, WIDTH_LIMIT
+from harness.slo.promise import QUANTILES
 from harness.stats.significance import SMALLEST_EFFECT
 
 Terms = tuple[tuple[str, str], ...]
@@ -159,4 +160,28 @@ VERDICT = Topic(
     "docs/measuring.md",
 )
 
-TOPICS = {one.name: one for one in (MODE, LOAD, BLOCK, INTERVAL, VERDICT)}
+PROMISE = Topic(
+    "promise",
+    "what users may rely on, such as p99 < 50 ms; the load that a mode bears with it",
+    (
+        "A promise says how long requests may take: 'p99 < 50ms' holds when 99 of 100 take less "
+        "than 50 ms. isobench finds for each mode the highest rate at which it holds:",
+        "isobench run --slo 'p99 < 50ms' --rate-per-tenant 0.5",
+        f'It has limits, joined by "and", of {", ".join(QUANTILES)}, mean and max (in us, ms or s) '
+        "and errors (in %). Times count from the moment when a request was due.",
+        "A search puts some seven short open loads on a server, each at the rate that tells most "
+        "after those before it. Each block searches once, and the interval comes from the blocks.",
+        "What a mode may be said to do:",
+        (
+            ("up to 2,100 req/s", "it keeps the promise at that rate, and not at a higher one"),
+            ("at least 4,000", "the load generator could offer no more: it may bear more"),
+            ("never", "a single user already waits too long, or no rate that was tried kept it"),
+        ),
+        "With --rate-per-tenant, the rate divided by the server's processors and by a tenant's "
+        "own rate is how many tenants a core serves. Whether they fit into memory, isobench "
+        "density says.",
+    ),
+    "docs/capacity.md",
+)
+
+TOPICS = {one.name: one for one in (MODE, LOAD, BLOCK, INTERVAL, VERDICT, PROMISE)}

@@ -17,13 +17,14 @@ class Addition:
     """The tables of a command, and its entry in run.json, in a run's folder or one of its own.
 
     `results` is what they are called, in the plural. A `resumable` command can be interrupted and
-    goes on with --resume.
+    goes on with --resume. `typed` is the command as it is typed, where that is another word.
     """
 
     command: str
     tables: tuple[str, ...]
     results: str
     resumable: bool = False
+    typed: str | None = None
 
     def must_have_room(self, path: Path) -> None:
         """Raise IsobenchError where the command can write nothing to this folder."""
@@ -34,7 +35,7 @@ class Addition:
         if self.resumable and self._is_interrupted(folder):
             raise IsobenchError(
                 f"{path} has interrupted {self.results}",
-                hint=f"continue them: isobench {self.command} --resume {path}",
+                hint=f"continue them: isobench {self.typed or self.command} --resume {path}",
             )
         if not all(folder.table(name).empty for name in self.tables):
             raise IsobenchError(
@@ -47,7 +48,8 @@ class Addition:
         if not self._is_interrupted(folder):
             raise IsobenchError(
                 f"{folder.path} has no interrupted {self.results}",
-                hint=f"start again in another folder: isobench {self.command} --out DIR",
+                hint="start again in another folder: "
+                f"isobench {self.typed or self.command} --out DIR",
             )
         entry: Mapping[str, Any] = folder.manifest.also[self.command]
         return entry

@@ -97,6 +97,15 @@ COLUMNS = {
         baseline_page_faults_per_request:float? baseline_context_switches_per_request:float?
         took_s:float? verdict:text
     """,
+    "slo": """
+        target:text runs_as:text promise:text block:int outcome:text found_per_second:float?
+        step:int load:text verdict:text workload:text connection:text tenants:int
+        measured_s:float? requests:int? wanted_requests:int? offered_per_second:float?
+        answered_per_second:float? measure:text? value:float? margin:float? p50_ms:float?
+        p99_ms:float? errors:int? dropped:int? first_error:text?
+        server_cpu_us_per_request:float? server_cores:int generator_busy_share:float?
+        rate_per_tenant:float? hdr:text?
+    """,
 }
 KINDS = {pa.string(): "text", pa.int64(): "int", pa.float64(): "float"}
 

@@ -1,6 +1,7 @@
 """What a newcomer asks first: the terms, and each command's options, in 80 columns."""
 
 import io
+import shlex
 import sys
 
 import pytest
@@ -31,7 +32,7 @@ def test_without_a_topic_all_are_listed(
 
 
 def test_these_concepts_are_explained() -> None:
-    assert set(TOPICS) == {"mode", "load", "block", "interval", "verdict"}
+    assert set(TOPICS) == {"mode", "load", "block", "interval", "verdict", "promise"}
 
 
 @pytest.mark.parametrize("name", TOPICS)
@@ -52,12 +53,13 @@ def test_each_term_names_a_page_that_there_is(topic: Topic) -> None:
 def test_each_command_in_an_explanation_has_the_options_that_it_names(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.commands.measuring import run
+    from harness.commands.measuring import run, slo
 
-    monkeypatch.setattr(run, "start", lambda *_, **_options: None)
+    for started in (run, slo):
+        monkeypatch.setattr(started, "start", lambda *_, **_options: None)
     for part in topic.parts:
         if isinstance(part, str) and part.startswith("isobench run --"):
-            monkeypatch.setattr(sys, "argv", part.split())
+            monkeypatch.setattr(sys, "argv", shlex.split(part))
             assert cli.main() == 0
 
 
@@ -71,7 +73,8 @@ def test_an_unknown_term_is_an_error_that_lists_the_known_ones(say: Say) -> None
     assert (code, written) == (
         2,
         "error: there is no help on 'intervall'\n"
-        "hint: did you mean interval? topics: mode, load, block, interval, verdict\n",
+        "hint: did you mean interval? topics: mode, load, block, interval, verdict, "
+        "promise\n",
     )
     with pytest.raises(IsobenchError, match="'zzz'") as raised:
         command.find("zzz")
