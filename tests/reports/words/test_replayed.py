@@ -9,7 +9,8 @@ from reports.section import Results
 from reports.sections.replayed import Replayed
 from reports.words.replayed import sentences
 from tests.harness.live import MANIFEST
-from tests.harness.plan.test_plan import LOG, PLAN, REPLAY
+from tests.harness.plan.test_loads import LOG, REPLAY
+from tests.harness.plan.test_plan import PLAN
 
 
 def said(seconds: float = 4.0, **of_log: Any) -> str:

@@ -17,7 +17,7 @@ from harness.results.folder import ResultsFolder
 from harness.terminal import Terminal
 from tests.harness import folders
 from tests.harness.live import Say
-from tests.harness.plan.test_plan import REPLAY
+from tests.harness.plan.test_loads import REPLAY
 from workloads.access_log.trace import Trace
 
 

@@ -18,7 +18,7 @@ from harness.results.comparison.confirm import Probe
 from harness.results.conditions import Condition
 from tests.harness import folders
 from tests.harness.live import Say
-from tests.harness.plan.test_plan import REPLAY
+from tests.harness.plan.test_loads import REPLAY
 
 BOUND = ("--fail-if", "cgi: requests_per_second < -5%")
 PLAN = Plan(targets=("dso", "cgi", "harache"), connections=("close",), tenants=3, seed=11)
