@@ -1,13 +1,13 @@
 """Reads a whole log into a trace and a summary.
 
-Strategy. The log is gone through once; of a request there remain 13 bytes until its end: the
-second, the number of its host, the workload. Only then it is known which hosts are the most
-popular, and these become tenants. Names of hosts are forgotten when the trace is made.
+Strategy. The log is gone through once; of a request 13 bytes remain until its end: the second,
+the number of its host, the workload. Only then it is known which hosts are the most popular, and
+these become tenants. Names of hosts are forgotten when the trace is made.
 """
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,9 +167,8 @@ class _Survey:
         tenants = ranks(popular, most_tenants)[numbers]
         kept = tenants >= 0
         seconds = np.frombuffer(self._seconds, dtype=np.int64)[kept]
-        used, workloads = np.unique(
-            np.frombuffer(self._workloads, dtype=np.uint8)[kept], return_inverse=True
-        )
+        workloads = np.frombuffer(self._workloads, dtype=np.uint8)[kept]
+        requests = np.bincount(workloads, minlength=len(self._mapping.workloads))
         counted = ("without_page", "static", "dropped", "other_methods", "failed", "out_of_order")
         summary = Summary(
             sha256=sha256,
@@ -183,11 +182,12 @@ class _Survey:
             tenants=min(len(popular), most_tenants),
             top_share=top_share(popular),
             exponent=popularity.fitted_exponent(popular),
-            workloads=self._by_workload(used, workloads),
+            workloads=tuple(_used(self._mapping.workloads, requests)),
             **{name: self._counts[name] for name in counted},
             **_pace(seconds),
         )
-        return Read(Trace.of(seconds, tenants[kept], workloads.astype(np.int64)), summary)
+        numbered = (np.cumsum(requests > 0) - 1)[workloads]  # without those that have no request
+        return Read(Trace.of(seconds, tenants[kept], numbered), summary)
 
     def _nothing(self, path: Path) -> WorkloadError:
         counts = self._counts
@@ -197,12 +197,6 @@ class _Survey:
             f"and {counts['dropped']:,} are dropped by --map",
             hint="map more paths to workloads, such as --map '*=hello'",
         )
-
-    def _by_workload(
-        self, used: NDArray[np.uint8], workloads: NDArray[np.intp]
-    ) -> tuple[tuple[str, int], ...]:
-        names = [self._mapping.workloads[number] for number in used.tolist()]
-        return tuple(zip(names, np.bincount(workloads).tolist(), strict=True))
 
 
 def ranks(popular: NDArray[np.intp], most: int) -> NDArray[np.int64]:
@@ -214,6 +208,13 @@ def ranks(popular: NDArray[np.intp], most: int) -> NDArray[np.int64]:
     places = np.full(len(popular), -1, dtype=np.int64)
     places[ranking] = np.arange(len(ranking))
     return places
+
+
+def _used(names: Sequence[str], requests: NDArray[np.intp]) -> Iterator[tuple[str, int]]:
+    """Yield each name that has requests, with their number."""
+    for name, count in zip(names, requests.tolist(), strict=True):
+        if count:
+            yield name, count
 
 
 def top_share(counts: NDArray[np.intp]) -> float:
