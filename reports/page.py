@@ -37,6 +37,7 @@ from reports.sections.numbers import Numbers
 from reports.sections.pages import Pages
 from reports.sections.peers import Peers
 from reports.sections.profiles import Profiles
+from reports.sections.replayed import Replayed
 from reports.sections.slo import Slo
 from reports.sections.sweep import Sweep
 from reports.sections.targets import Targets
@@ -51,6 +52,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     Rates,
     Findings,
     Sweep,
+    Replayed,
     Pages,
     Density,
     Slo,

@@ -222,6 +222,11 @@ def find(name: str) -> Workload:
     return page(microseconds)
 
 
+def parts(name: str) -> list[str]:
+    """Return the names in one that stands for several workloads, as in hello+page:5ms."""
+    return name.split("+")
+
+
 def scripts(language: str) -> list[Workload]:
     """Return the workloads that have a script in a language, with it."""
     known = (workload for workload in WORKLOADS.values())

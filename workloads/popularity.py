@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from workloads.errors import WorkloadError
 
+_STEEPEST, _HALVINGS = 10.0, 40
+
 DRAWS = 65_536
 """How many choices are drawn; a longer load goes through them again."""
 
@@ -53,3 +55,23 @@ def draw(popularity: Popularity, tenants: int, seed: int, size: int = DRAWS) -> 
     weights = np.arange(1, tenants + 1, dtype=np.float64) ** -popularity.exponent
     ranks = generator.choice(tenants, size=size, p=weights / weights.sum())
     return generator.permutation(tenants)[ranks]
+
+
+def fitted_exponent(counts: NDArray[np.intp]) -> float | None:
+    """Return the exponent of Zipf's law that fits best to how often tenants were asked for.
+
+    By maximum likelihood, with the tenants ranked by these very counts; None for fewer than three
+    tenants. The derivative falls as the exponent grows, so halving finds where it is 0.
+    """
+    ranked = np.sort(counts[counts > 0])[::-1]
+    if len(ranked) < 3:
+        return None
+    logs = np.log(np.arange(1, len(ranked) + 1))
+    seen = float((ranked * logs).sum() / ranked.sum())
+    low, high = 0.0, _STEEPEST
+    for _ in range(_HALVINGS):
+        exponent = (low + high) / 2
+        weights = np.exp(-exponent * logs)
+        expected = float((weights * logs).sum() / weights.sum())
+        low, high = (exponent, high) if expected > seen else (low, exponent)
+    return (low + high) / 2

@@ -16,11 +16,13 @@ from harness.terminal import Terminal
 
 # The headings under which the options stand.
 EXTENT, METHOD, RESULTS = "How long", "How it is measured", "Results"
+LOG = "Traffic from an access log (docs/replaying.md)"
 ELSEWHERE = "A server on another host (docs/several-hosts.md)"
 PROMISE = "The highest rate that keeps a promise (docs/capacity.md)"
 
 
 def run(
+    context: typer.Context,
     modes: Modes = None,
     peers: Peers = False,
     module: Module = None,
@@ -97,7 +99,8 @@ def run(
         float | None,
         typer.Option(
             metavar="S",
-            help="Measured time of each target in a block. Default: 0.25; with --slices off 1.",
+            help="Measured time of each target in a block. Default: 0.25; with --slices off 1; "
+            "with --replay 5.",
             rich_help_panel=EXTENT,
         ),
     ] = None,
@@ -105,6 +108,47 @@ def run(
     popularity: Annotated[
         str, typer.Option(metavar="P", help="How requests spread over tenants: uniform, or zipf:S.")
     ] = "uniform",
+    replay: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Replay an access log, plain or gzip, in Apache's format vhost_combined or "
+            "combined, instead of --load. Its hosts are the tenants, up to --tenants (default "
+            "then: 100). Addresses and query strings are not kept.",
+            rich_help_panel=LOG,
+        ),
+    ] = None,
+    replay_speed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X",
+            help="X times as fast as the log, such as 60; or R/s, such as 200/s, for that many "
+            "requests a second on average; or fit: the whole log within --seconds. "
+            "Default: fit, but at most 200/s.",
+            rich_help_panel=LOG,
+        ),
+    ] = None,
+    replay_tenants: Annotated[
+        str,
+        typer.Option(
+            metavar="BY",
+            help="What tells tenants apart: host (virtual host), path (first segment), or one "
+            "(all are one tenant).",
+            autocompletion=completion.one_of("host", "path", "one"),
+            rich_help_panel=LOG,
+        ),
+    ] = "host",
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="PATTERN=W",
+            help="Workload for paths that match a glob pattern, such as '/shop/*=page:5ms' or "
+            "'POST *=upload'; drop leaves them out. May be repeated; the first match counts. "
+            "Default: static files are dropped, --workload for the rest.",
+            rich_help_panel=LOG,
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -234,6 +278,7 @@ def run(
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
     from harness.commands.measuring import run as session
+    from harness.commands.measuring import traffic
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.plan.loads import parse_load, workers_for
@@ -261,6 +306,7 @@ def run(
             {
                 "--target": target is not None,
                 "--otel": otel,
+                "--replay": replay is not None,
                 "--module": bool(module),
                 "--load": load != "closed:8",
                 "--precision": precision is not None,
@@ -300,6 +346,17 @@ def run(
             report=report,
         )
         return
+    said = {name for name in context.params if _is_said(context, name)}
+    traffic.must_fit_together(said)
+    log = None
+    if replay is not None:
+        by, rules, most = replay_tenants, mapped or (), tenants if "tenants" in said else None
+        words = traffic.Wanted(
+            replay, split(workload), seconds, replay_speed, by, rules, most, quick=quick
+        )
+        Terminal().print("reading the access log", highlight=False)
+        log = traffic.read(words)
+        Terminal().print(" ".join(log.about), highlight=False, markup=False)
     loads = tuple(dict.fromkeys(parse_load(text) for text in split(load)))
     if target is not None:
         from harness.commands.measuring import run_remote
@@ -319,14 +376,16 @@ def run(
         hosts, served = run_remote.find(named)
         workers, tenants = served.workers, len(served.settled.tenants)
         modes, slices, page = served.target.name, "off", False
+    hello = workload == matrix.HELLO and log is None
     usual, cautions = usual_client() if client is None else (client, ())
+    names = tuple(dict.fromkeys(catalog.find(name).name for name in split(workload)))
     chosen = matrix.Plan(
         targets=targets(modes),
-        workloads=tuple(dict.fromkeys(catalog.find(name).name for name in split(workload))),
-        loads=loads,
+        workloads=names if log is None else (log.workload,),
+        loads=loads if log is None else (log.load,),
         connections=split(connection),
-        tenants=tenants,
-        popularity=popularity,
+        tenants=tenants if log is None else log.tenants,
+        popularity=popularity if log is None else traffic.POPULARITY,
         workers=workers_for(loads) if workers is None else workers,
         outstanding=outstanding,
         code_cache=code_cache,
@@ -334,22 +393,22 @@ def run(
         cross_check=cross_check,
         smallest_effect=thresholds.parse_share(smallest_effect, "--smallest-effect"),
         seed=drawn(seed),
-        page=matrix.PAGE if page and modes is None and workload == matrix.HELLO else None,
+        page=matrix.PAGE if page and modes is None and hello else None,
     )
     wanted = extent.Wanted(
         blocks=blocks,
-        seconds=seconds,
+        seconds=seconds if log is None else log.seconds,
         precision=None if precision is None else thresholds.parse_share(precision, "--precision"),
         budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
         slice_s=None if slices in (None, "off") else stopping.parse_span(slices, "--slices"),
-        alone=slices == "off",
+        alone=slices == "off" or log is not None,
     )
     plan = extent.of(chosen, wanted, quick=quick)
     if target is not None:
         run_remote.start(plan, hosts, served, out, Terminal())
         return
     products = session.Products(peers, absolute(module))
-    usual_run = modes is None and workload == matrix.HELLO and not quick
+    usual_run = modes is None and hello and not quick
     made_of = usual_run if mechanisms is None else mechanisms
     session.start(
         plan,
@@ -361,6 +420,7 @@ def run(
         otel,
         made_of=made_of,
         report=report,
+        trace=None if log is None else log.trace,
     )
 
 
@@ -373,3 +433,9 @@ def _refuse_beside_slo(given: Mapping[str, bool]) -> None:
             "used with it",
             hint=f"omit {' and '.join(wrong)}",
         )
+
+
+def _is_said(context: typer.Context, name: str) -> bool:
+    """Return whether the value of a parameter is not its default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"

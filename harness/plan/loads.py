@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from harness.errors import IsobenchError
+from workloads.access_log.summary import Summary
 
 SCHEDULES = ("poisson", "uniform")
 DEFAULT_WORKERS = 8
@@ -52,6 +53,33 @@ class Portion(Open):
 
     def __str__(self) -> str:
         return f"open:{self.percent}%"
+
+
+@dataclass(frozen=True)
+class Replay(Open):
+    """An open load of the requests of an access log, at the log's own times.
+
+    `speed` times as fast; `rate` is their mean then. `period_s` is the length of the log at its own
+    speed, after which it begins anew. `trace` is the SHA-256 of what generators read, by which
+    loads of different logs differ. `log` says what was read.
+    """
+
+    speed: float = 1.0
+    period_s: int = 1
+    trace: str = ""
+    log: Summary | None = None
+
+    def __str__(self) -> str:
+        return f"open:log:{self.speed:.4g}x:{self.trace[:8]}"
+
+    def fits(self, seconds: float) -> bool:
+        """Return whether so many seconds are enough for the whole log."""
+        return self.period_s <= self.speed * seconds * (1 + 1e-9)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Replay:
+        """Read it from run.json. Raises KeyError or TypeError where it is not one of ours."""
+        return cls(**{**fields, "log": Summary.from_json(fields["log"])})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from harness.plan.loads import (
     Knee,
     Load,
     Portion,
+    Replay,
     Sweep,
     parse_load,
     read_knee,
@@ -122,6 +123,11 @@ class Plan:
     def __post_init__(self) -> None:
         """Refuse what cannot be measured, or would not mean what it seems to."""
         refusals.check(self)
+
+    @property
+    def replay(self) -> Replay | None:
+        """The access log that is replayed, None where there is none."""
+        return next((load for load in self.loads if isinstance(load, Replay)), None)
 
     @property
     def open_ended(self) -> bool:
@@ -241,18 +247,24 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON takes it."""
-        return {**asdict(self), "loads": [str(load) for load in self.loads]}
+        content = {**asdict(self), "loads": [str(load) for load in self.loads]}
+        return content if self.replay is None else {**content, "replay": asdict(self.replay)}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Plan:
         """Read a plan back. Raises IsobenchError where it is not one of ours."""
         try:
             lists = {name: tuple(content[name]) for name in ("targets", "workloads", "connections")}
-            loads = tuple(parse_load(text) for text in content["loads"])
+            replay = Replay.from_json(content["replay"]) if "replay" in content else None
+            loads = tuple(
+                replay if replay and text == str(replay) else parse_load(text)
+                for text in content["loads"]
+            )
             knees = tuple(read_knee(fields) for fields in content.get("knees", ()))
             ceilings = tuple(content.get("ceilings", ()))
             given = {**content, **lists, "loads": loads, "knees": knees, "ceilings": ceilings}
             given["mechanisms"] = tuple(content.get("mechanisms", ()))
+            given.pop("replay", None)
             return cls(**given)
         except (KeyError, TypeError) as error:
             raise IsobenchError(

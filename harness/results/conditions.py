@@ -55,6 +55,11 @@ def is_open(load: str) -> bool:
     return load.startswith("open:")
 
 
+def is_log(load: str) -> bool:
+    """Return whether a load is an access log that is replayed."""
+    return load.startswith("open:log:")
+
+
 def is_portion(load: str) -> bool:
     """Return whether a load is a share of each target's own knee, as in a sweep."""
     return is_open(load) and load.endswith("%")

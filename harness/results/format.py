@@ -106,10 +106,15 @@ def first_few(names: Iterable[str], most: int) -> str:
 
 
 def load_words(load: str) -> str:
-    """Return a load in words: "closed:8" is "8 users", "open:500" is "500 requests/s"."""
+    """Return a load in words: "closed:8" is "8 users", "open:500" is "500 requests/s".
+
+    A log has its speed: "open:log:60x:1a2b3c4d" is "access log at 60 times its speed".
+    """
     kind, _, number = load.partition(":")
     if kind == "open" and number.endswith("%"):
         return f"{number} of each target's own knee offered"
+    if kind == "open" and number.startswith("log:"):  # see `conditions.is_log`
+        return f"access log at {number.split(':')[1].removesuffix('x')} times its speed"
     number, _, schedule = number.partition(":")
     if kind == "closed":
         return "1 user" if number == "1" else f"{number} users"

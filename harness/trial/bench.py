@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 from harness.host import interference
@@ -60,9 +61,11 @@ class Laboratory(CompositeContext):
         targets: Sequence[Target],
         cores: Cores,
         telemetry: Mapping[str, str] | None = None,
+        trace: Path | None = None,
     ) -> None:
-        """`telemetry` is for the generators, see `Generator`."""
+        """`telemetry` is for the generators, see `Generator`; `trace` is that of a log, if any."""
         self._telemetry = telemetry
+        self._trace = trace
         self._resources = resources
         self._plan = plan
         self._targets = targets
@@ -84,7 +87,7 @@ class Laboratory(CompositeContext):
         )
         settled = tenants.Manifest.read(self.site.sites.parent / "tenants.json")
         key = self.site.credential_key
-        self._preparation = Preparation(self._plan, self._targets, settled, key)
+        self._preparation = Preparation(self._plan, self._targets, settled, key, self._trace)
         log = self._resources.scratch / "generator.log"
         # What exports has threads, which no fork has.
         forks = ForkServer(log.with_name("forks.log"), import_path())

@@ -5,13 +5,14 @@ The road of a trial: see `assess`.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness.plan.loads import Open
+from harness.plan.loads import Open, Replay
 from harness.plan.plan import Plan, Spec
 from harness.results.rows import TrialRow
 from harness.target import randomization
@@ -58,13 +59,18 @@ class Preparation:
         targets: Sequence[Target],
         settled: tenants.Manifest,
         credential_key: Path,
+        trace: Path | None = None,
     ) -> None:
-        """`settled` are the tenants that there are. The generator's own responders are added."""
+        """`settled` are the tenants that there are, `trace` is that of a log to be replayed.
+
+        The generator's own responders are added.
+        """
         self._plan = plan
         nulls = [ceiling.null_target(name) for name in ceiling.nulls(t.runs_as for t in targets)]
         self._targets = {target.name: target for target in (*targets, *nulls)}
         self._tenants = settled
         self._credential_key = credential_key
+        self._trace = trace
 
     def runs_as(self, target: str) -> str:
         """Return whose identity a target's scripts have: server, owner or client."""
@@ -115,7 +121,7 @@ class Preparation:
             "language": target.language,
             "connection": spec.connection,
             "client": self._plan.client,
-            "popularity": self._plan.popularity,
+            "popularity": "uniform" if self._plan.replay else self._plan.popularity,
             "seed": self._plan.seed * 1000 + spec.block,
             "warmup_s": warmup_s,
             "measure_s": seconds,
@@ -126,10 +132,26 @@ class Preparation:
         return everybody[: ceiling.MOST_TENANTS] if ceiling.is_null(target.name) else everybody
 
     def _load(self, spec: Spec) -> dict[str, Any]:
+        users = self._plan.bound(spec.connection)
+        if isinstance(spec.load, Replay):
+            return {"users": users, "trace": self._playback(spec, spec.load)}
         if isinstance(spec.load, Open):
-            users = self._plan.bound(spec.connection)
             return {"users": users, "rate": spec.load.rate, "schedule": spec.load.schedule}
         return {"users": spec.load.users}
+
+    def _playback(self, spec: Spec, load: Replay) -> dict[str, Any]:
+        """Return the fields of `workloads.access_log.trace.Playback.of`.
+
+        A log that is longer than the window is played from a request on that each block draws.
+        """
+        warmup_s, seconds = self._plan.times(spec)
+        drawn = random.Random(f"{self._plan.seed}/{spec.block}/replay").random()
+        return {
+            "file": str(self._trace),
+            "speed": load.speed,
+            "at": 0.0 if load.fits(seconds) else drawn,
+            "lead_s": warmup_s,
+        }
 
 
 def _identity_of_scripts(target: Target, www: Identity, tenant: tenants.Tenant) -> Identity:

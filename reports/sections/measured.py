@@ -26,6 +26,7 @@ FILES = {
     "traces/": "some requests of each target, for ui.perfetto.dev",
     "crosscheck.parquet": "the same loads by another generator",
     "attacks.parquet": "each attack on each target, with its evidence",
+    "replay.npy": "the requests of the access log: times, and numbers of tenants and workloads",
     "run.json": "what was run, where and with what",
 }
 _ALWAYS = ("report.html", "summary.csv", "summary.md", "figures/")

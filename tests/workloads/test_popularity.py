@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from workloads.errors import WorkloadError
-from workloads.popularity import UNIFORM, Popularity, draw, parse
+from workloads.popularity import UNIFORM, Popularity, draw, fitted_exponent, parse
 
 
 def test_parse() -> None:
@@ -38,3 +38,14 @@ def test_the_seed_decides_alone() -> None:
 
 def test_one_tenant() -> None:
     assert set(draw(Popularity(1.0), 1, seed=0)) == {0}
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.6, 1.0, 1.5])
+def test_a_fitted_exponent_is_that_of_the_law(exponent: float) -> None:
+    ranks = np.arange(1, 201, dtype=np.float64)
+    counts = np.round(1e7 * ranks**-exponent / (ranks**-exponent).sum()).astype(np.intp)
+    assert fitted_exponent(counts[::-1]) == pytest.approx(exponent, abs=0.01)
+
+
+def test_two_tenants_show_no_law() -> None:
+    assert fitted_exponent(np.array([5, 3, 0])) is None

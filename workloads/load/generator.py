@@ -22,9 +22,9 @@ done, it asks for the epoch, which is to be in the next line, and a moment ahead
     {"epoch": T}
 
 LOAD stands for the fields that `load.read` takes, T for seconds on CLOCK_MONOTONIC. A trial begins
-with a verification of its own, of `asked_first` tenants. With a `rate` in LOAD it is open, and
-`done` comes up to `drain_s` (5) seconds after `measured`: what was to be sent in the window is
-waited for. Instead of any answer there may be
+with a verification of its own, of `asked_first` tenants. With a `rate` or a `trace` in LOAD it is
+open, and `done` comes up to `drain_s` (5) seconds after `measured`: what was to be sent in the
+window is waited for. Instead of any answer there may be
 
     {"event": "failed", "reason": ..., "hint": ..., "evidence": {...} or null}
 

@@ -23,6 +23,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from workloads.access_log.trace import Playback
+
 Pattern = Literal["poisson", "uniform"]
 
 LATE_US = 1000.0
@@ -71,8 +73,14 @@ class Arrivals:
     stretches: tuple[Stretch, ...] = ()
 
 
-def offsets(arrivals: Arrivals, seed: int) -> Iterator[float]:
-    """Yield the times of sending without an end, ascending, in seconds after the load begins."""
+def offsets(arrivals: Arrivals | Playback, seed: int) -> Iterator[float]:
+    """Yield the times of sending without an end, ascending, in seconds after the load begins.
+
+    Those of a log that is played need no seed.
+    """
+    if isinstance(arrivals, Playback):
+        yield from arrivals.offsets()
+        return
     if arrivals.stretches:
         yield from _rescaled(arrivals, offsets(Arrivals(1.0, arrivals.pattern), seed))
     generator = np.random.default_rng((_STREAM, seed))
@@ -107,7 +115,7 @@ def _rescaled(arrivals: Arrivals, amounts: Iterator[float]) -> Iterator[float]:
 class Schedule:
     """The intended times of one trial on CLOCK_MONOTONIC, in seconds, taken one after the other."""
 
-    def __init__(self, arrivals: Arrivals, seed: int, begins_at: float) -> None:
+    def __init__(self, arrivals: Arrivals | Playback, seed: int, begins_at: float) -> None:
         self._arrivals = arrivals
         self._seed = seed
         self._begins_at = begins_at

@@ -6,13 +6,14 @@ A load comes as a JSON object (see `read`), and ends as prepared requests, each 
 import ipaddress
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 from workloads import credential, popularity
-from workloads.catalog import Check, Connection, Workload, find
+from workloads.access_log.trace import Playback
+from workloads.catalog import Check, Connection, Workload, find, parts
 from workloads.errors import WorkloadError
 from workloads.load.schedule import Arrivals, Pattern
 from workloads.popularity import Popularity
@@ -26,7 +27,9 @@ class Load:
     """A load on one target: `users` users ask for `workload`, each one thing at a time.
 
     Without `arrivals` the load is closed: each asks as soon as it was answered. With them it is
-    open, and the users are as many as there may be requests on their way.
+    open, and the users are as many as there may be requests on their way. Where they are those of
+    an access log, each is for the tenant and the workload that the log has: `workload`, or one of
+    the `further` ones, by its number in both together.
     `tenants` are the proofs that the replies must carry. `server` is the identity of the server
     itself, if known; it only makes reasons clearer. `credential_key` is there where the target
     goes by the client's identity: then each tenant's script is asked for by the tenant itself.
@@ -40,7 +43,7 @@ class Load:
     workload: Workload
     tenants: tuple[Proof, ...]
     users: int = 1
-    arrivals: Arrivals | None = None
+    arrivals: Arrivals | Playback | None = None
     connection: Connection = "keep-alive"
     client: ClientName = "lean"
     popularity: Popularity = popularity.UNIFORM
@@ -49,6 +52,7 @@ class Load:
     credential_key: bytes | None = field(default=None, repr=False)
     library: Path | None = None
     hosts: Mapping[str, str] = field(default_factory=dict)
+    further: tuple[Workload, ...] = ()
 
     def host_of(self, proof: Proof) -> str:
         """Return the address at which a tenant is asked for."""
@@ -62,24 +66,35 @@ class Ask(NamedTuple):
     request: bytes
     check: Check
     host: str
+    workload: Workload
 
 
 def asks(load: Load) -> list[Ask]:
-    """Return the request to each tenant, in the order of `load.tenants`."""
+    """Return the request to each tenant, in the order of `load.tenants`, workload by workload."""
     return [
         Ask(
             proof.tenant,
-            load.workload.request(proof.tenant, load.connection),
-            load.workload.check(proof, load.server),
+            workload.request(proof.tenant, load.connection),
+            workload.check(proof, load.server),
             load.host_of(proof),
+            workload,
         )
+        for workload in (load.workload, *load.further)
         for proof in load.tenants
     ]
+
+
+def first_asks(load: Load, tenants: int) -> list[Ask]:
+    """Return the requests to the first so many tenants, of each workload."""
+    return asks(replace(load, tenants=load.tenants[:tenants]))
 
 
 def endless(load: Load) -> Iterator[Ask]:
     """Return the requests in the seeded order in which the users, together, send them."""
     each = asks(load)
+    if isinstance(load.arrivals, Playback):
+        count = len(load.tenants)
+        return (each[workload * count + tenant] for tenant, workload in load.arrivals.choices())
     order = popularity.draw(load.popularity, len(each), load.seed)
     return cycle([each[index] for index in order])
 
@@ -87,13 +102,13 @@ def endless(load: Load) -> Iterator[Ask]:
 def read(fields: Mapping[str, Any]) -> Load:
     """Make a load from a JSON object. Raises `WorkloadError`.
 
-    Needed: `host`, `port`, `workload` (a name of the catalog) and `tenants`, a list of
-    `{"name", "uid", "gid", "groups"}` with the identity that each tenant's script must prove, and
-    `"host"`, if the tenant has an address of its own.
-    Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, `connection`,
-    `client`, `popularity`, `seed`, `server` (`{"uid", ...}`),
-    `credential_key` (the path of the key with which clients prove who they are), `library` (the
-    path of the compiled client), `language` (of the scripts: python, php or perl),
+    Needed: `host`, `port`, `workload` (a name of the catalog; of a trace's workloads all, joined
+    by +) and `tenants`, a list of `{"name", "uid", "gid", "groups"}` with the identity that each
+    tenant's script must prove, and `"host"`, if the tenant has an address of its own.
+    Optional: `users`, `rate` (an open load's requests a second) and its `schedule`, or `trace` (an
+    object with the fields of `Playback.of`), `connection`, `client`, `popularity`, `seed`, `server`
+    (`{"uid", ...}`), `credential_key` (the path of the key with which clients prove who they are),
+    `library` (the path of the compiled client), `language` (of the scripts: python, php or perl),
     `elsewhere` (true where the server may be on another host, whose operator has shown a key). The
     client `compiled` leaves open loads, and targets that go by the client's identity, to `lean`.
     """
@@ -102,7 +117,7 @@ def read(fields: Mapping[str, Any]) -> Load:
         return Load(
             host=fields["host"] if fields.get("elsewhere") else loopback(fields["host"]),
             port=int(fields["port"]),
-            workload=find(fields["workload"]).written_in(fields.get("language", "python")),
+            workload=_workloads(fields)[0],
             tenants=tuple(_proof(tenant) for tenant in fields["tenants"]) or _no_tenants(),
             users=_users(fields.get("users", 1)),
             arrivals=_arrivals(fields, client),
@@ -114,6 +129,7 @@ def read(fields: Mapping[str, Any]) -> Load:
             credential_key=stamping_key(fields.get("credential_key"), client),
             library=Path(fields["library"]) if fields.get("library") else None,
             hosts=_hosts(fields["tenants"], client),
+            further=_workloads(fields)[1:],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise WorkloadError(
@@ -174,8 +190,14 @@ def _choice(fields: Mapping[str, Any], name: str, choices: Any, default: str) ->
 
 def _client(fields: Mapping[str, Any]) -> ClientName:
     client = cast(ClientName, _choice(fields, "client", ClientName, "lean"))
-    beyond = fields.get("rate") is not None or fields.get("credential_key")
+    is_open = fields.get("rate") is not None or fields.get("trace")
+    beyond = is_open or fields.get("credential_key")
     return "lean" if client == "compiled" and beyond else client
+
+
+def _workloads(fields: Mapping[str, Any]) -> tuple[Workload, ...]:
+    language = fields.get("language", "python")
+    return tuple(find(name).written_in(language) for name in parts(fields["workload"]))
 
 
 def _users(number: int) -> int:
@@ -184,14 +206,17 @@ def _users(number: int) -> int:
     return int(number)
 
 
-def _arrivals(fields: Mapping[str, Any], client: ClientName) -> Arrivals | None:
-    if fields.get("rate") is None:
+def _arrivals(fields: Mapping[str, Any], client: ClientName) -> Arrivals | Playback | None:
+    trace = fields.get("trace")
+    if fields.get("rate") is None and not trace:
         return None
     if client != "lean":
         raise WorkloadError(
             f"the client {client} cannot send at intended times, as an open load requires",
             hint="Use the client lean, or a closed load.",
         )
+    if trace:
+        return Playback.of(trace, len(fields["tenants"]), len(parts(fields["workload"])))
     rate = float(fields["rate"])
     if not 0 < rate < math.inf:
         raise WorkloadError(

@@ -21,7 +21,7 @@ from workloads.load.clients.reply import ExchangeFailed
 from workloads.load.collector import collector_off
 from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.load.schedule import DRAIN_S, Times
-from workloads.load.spec import Load, asks, read
+from workloads.load.spec import Load, first_asks, read
 from workloads.load.timetable import Timetable
 from workloads.load.users import Plan, client_maker, following, user_class
 
@@ -164,11 +164,11 @@ class Uncounted(RequestStats):
 
 
 def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
-    """Ask each tenant once, up to `tenants` of them; return how many were asked.
+    """Ask each tenant once, up to `tenants` of them, for each workload; return how often.
 
     Raises `VerificationFailed` at the first reply that is not right.
     """
-    chosen = asks(load)[:tenants]
+    chosen = first_asks(load, tenants)
     with client_maker(load)() as client:
         for ask in chosen:
             try:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import cycle
 from typing import Any, ClassVar, TypeVar
 
 import gevent
@@ -92,7 +93,8 @@ def client_maker(load: Load) -> Callable[[], Client]:
         load.port,
         stamper=Stamper(load.credential_key, load.host, load.port),
         senders={
-            ask.request: proof.identity for ask, proof in zip(asks(load), load.tenants, strict=True)
+            ask.request: proof.identity
+            for ask, proof in zip(asks(load), cycle(load.tenants), strict=False)
         },
         connection=load.connection,
     )
@@ -296,9 +298,10 @@ class OpenLoopUser(LeanUser):
     def _ask_once(self) -> None:
         plan = self.plan
         assert plan.schedule is not None
+        # Both before anybody else's, so that a log's time stays with its request.
         intended = plan.schedule.take()
-        self.alarm.wait_until(intended)
         ask = next(plan.asks)
+        self.alarm.wait_until(intended)
         plan.sent += 1
         exception: Exception | None = None
         reply = None
@@ -316,8 +319,8 @@ class OpenLoopUser(LeanUser):
             exception = failure
         times = {"intended": intended, "began": began, "completed": completed}
         self.environment.events.request.fire(
-            request_type=plan.load.workload.method,
-            name=plan.load.workload.path,
+            request_type=ask.workload.method,
+            name=ask.workload.path,
             response_time=(completed - intended) * 1e3,
             response_length=0 if reply is None else len(reply.body),
             exception=exception,

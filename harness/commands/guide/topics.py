@@ -76,6 +76,11 @@ LOAD = Topic(
                 "sweep",
                 f"open loads at {_SWEPT}% of each target's capacity, which is found first",
             ),
+            (
+                "--replay",
+                "instead of --load: the requests of an access log, at its own times, to tenants as "
+                "popular as its hosts (docs/replaying.md)",
+            ),
         ),
         "Beside the load there is the workload (what is requested, such as hello or page:5ms) and "
         "the connection (close: one for each request; keep-alive: one for many). Together they "

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 import reports
-from harness.commands.measuring import run
+from harness.commands.measuring import run, traffic
 from harness.commands.measuring.folder import new_run_id
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
@@ -31,7 +31,9 @@ def start(archive: Path, out: Path | None, console: Console) -> None:
     console.print(f"original: {original}", soft_wrap=True)
     modules = found.manifest.arguments.get("module") or ()
     products = run.Products(modules=tuple(one for one in map(Path, modules) if one.exists()))
-    run.start(plan_of(found, archive), False, path, console, products=products)
+    plan = plan_of(found, archive)
+    trace = None if plan.replay is None else traffic.of_folder(original, plan.replay)
+    run.start(plan, False, path, console, products=products, trace=trace)
     beside(original, path, console)
 
 

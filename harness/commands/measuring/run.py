@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
 
+from harness.commands.measuring import traffic
 from harness.commands.measuring.folder import (
     Ground,
     Host,
@@ -23,6 +25,7 @@ from harness.errors import Caution, IsobenchError
 from harness.host.cores import Cores, own_cores, running_on
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
 from harness.progress import Display
+from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.target.run_resources import RunResources
 from harness.target.targets import (
@@ -45,6 +48,7 @@ from harness.trial.outcome import Trial
 from reports.terminal import render_table
 from reports.words import certainty
 from workloads import catalog, popularity
+from workloads.access_log.trace import Trace
 from workloads.errors import WorkloadError
 from workloads.load.clients import library
 
@@ -74,6 +78,7 @@ def start(
     *,
     made_of: bool = False,
     report: bool = True,
+    trace: Trace | None = None,
 ) -> None:
     """Measure what a plan asks for, into a new results folder, and report.
 
@@ -81,7 +86,7 @@ def start(
     skipped, and so are the peers of `products`. `cautions` are written down beside those that
     concern the host. With `otel`, generators export to OpenTelemetry. `made_of` has what targets
     are made of measured beside them (see `harness.trial.beside.mechanisms`). Without `report`, that
-    is left to a later command. Raises IsobenchError.
+    is left to a later command. `trace` is there where the plan replays a log. Raises IsobenchError.
     """
     check_words(plan)
     exported = _telemetry(otel)
@@ -108,7 +113,8 @@ def start(
         cores = own_cores()
         if page_pace.needed(plan.every_workload):
             plan = replace(plan, page_pace=page_pace.measure(cores.server))
-        made = Laboratory(resources, plan, _all(plan, targets), cores, exported)
+        of_log = _trace_in(folder_path, plan)
+        made = Laboratory(resources, plan, _all(plan, targets), cores, exported, of_log)
         laboratory = stack.enter_context(made)
         usable, refused = runnable(
             targets,
@@ -124,7 +130,10 @@ def start(
         used = {**laboratory.generator_versions, **_tool_versions(plan), **on}
         manifest = replace(manifest, versions={**manifest.versions, **used})
         manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
+        manifest = manifest if trace is None else traffic.nameless(manifest)
         folder = stack.enter_context(ResultsFolder.create(folder_path, manifest))
+        if trace is not None:
+            replace_file(folder_path / traffic.FILE, trace.to_bytes())
         _measure(plan, laboratory, folder, cores, console)
     conclude(folder_path, console, report=report)
 
@@ -156,7 +165,10 @@ def resume(path: Path, console: Console, otel: bool = False, *, report: bool = T
             modules = folder.manifest.arguments.get("module") or ()
             targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
             _share_interpreter(targets)
-            made = Laboratory(resources, plan, _all(plan, targets), cores, exported)
+            if plan.replay is not None:
+                traffic.of_folder(path, plan.replay)
+            of_log = _trace_in(path, plan)
+            made = Laboratory(resources, plan, _all(plan, targets), cores, exported, of_log)
             laboratory = stack.enter_context(made)
             _, refused = sort_out(targets, laboratory.site, plan.client)
             if refused:
@@ -169,6 +181,11 @@ def resume(path: Path, console: Console, otel: bool = False, *, report: bool = T
     conclude(path, console, report=report)
 
 
+def _trace_in(folder: Path, plan: Plan) -> Path | None:
+    """Return where generators find the trace of a log; None where none is replayed."""
+    return None if plan.replay is None else (folder / traffic.FILE).resolve()
+
+
 def _telemetry(wanted: bool) -> dict[str, str] | None:
     """Return the variables of generators that export, None for no export. Raises IsobenchError."""
     if not wanted:
@@ -179,7 +196,7 @@ def _telemetry(wanted: bool) -> dict[str, str] | None:
 
 def check_words(plan: Plan) -> None:
     """Refuse names that nothing has, before anything is started."""
-    for name in plan.workloads:
+    for name in chain.from_iterable(map(catalog.parts, plan.workloads)):
         catalog.find(name)
     for name in plan.connections:
         if name not in CONNECTIONS:
@@ -196,7 +213,8 @@ def check_words(plan: Plan) -> None:
     if plan.cross_check is not None:
         crosscheck.find(plan.cross_check)
     try:
-        popularity.parse(plan.popularity)
+        if plan.replay is None:
+            popularity.parse(plan.popularity)
     except WorkloadError as error:
         raise IsobenchError(str(error), hint=error.hint) from error
 
@@ -204,7 +222,7 @@ def check_words(plan: Plan) -> None:
 def _check_scripts(plan: Plan, targets: Sequence[Target]) -> None:
     """Refuse workloads that a peer has no script for, in its language."""
     for target in targets:
-        for name in plan.workloads:
+        for name in chain.from_iterable(map(catalog.parts, plan.workloads)):
             try:
                 catalog.find(name).written_in(target.language)
             except WorkloadError as error:

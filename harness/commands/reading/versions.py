@@ -70,6 +70,11 @@ def arguments(
             f"the load {condition.load} is a share of what its run found, and cannot be repeated",
             hint="compare runs with loads such as closed:8 or open:500",
         )
+    if plan.replay is not None:
+        raise IsobenchError(
+            "a run that replays an access log cannot be confirmed: the log is not there",
+            hint="replay the log again, and compare the runs",
+        )
     options = {
         "modes": ",".join(targets),
         "workload": condition.workload,

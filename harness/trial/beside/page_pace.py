@@ -42,7 +42,9 @@ print(best)
 
 def needed(workloads: Iterable[str]) -> bool:
     """Tell whether any of the workloads, by name, is a page."""
-    return any(catalog.page_us(name) is not None for name in workloads)
+    return any(
+        catalog.page_us(one) is not None for name in workloads for one in catalog.parts(name)
+    )
 
 
 def measure(cpus: Sequence[int], seconds: float = SECONDS) -> int:

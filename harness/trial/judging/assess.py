@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from harness.plan.loads import Closed
+from harness.results.conditions import is_log
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
 from harness.target import probes
@@ -241,6 +242,9 @@ def _from_intended(trial: Trial, account: schedule.Account, seconds: float) -> T
         dropped=account.dropped,
         **_times_ms(account.response_us),
     )
+    if is_log(row.load):  # whose rate changes of itself
+        unknown = str(steady_state.Steadiness.UNKNOWN)
+        row = replace(row, steady=unknown, steady_from_s=None)
     return Trial(row, account.service_us, account.response_us)
 
 

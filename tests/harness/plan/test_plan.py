@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.errors import IsobenchError
 from harness.plan.loads import SCHEDULES, Closed, Open
 from harness.plan.plan import CONNECTIONS, MOST_TOGETHER, PAGE, PAGE_TARGETS, Plan
+from tests.harness.plan.test_loads import REPLAY
 
 PLAN = Plan(targets=("cgi", "dso", "ruid2"), workloads=("hello", "upload"), seed=7)
 
@@ -147,3 +148,11 @@ def test_a_page_with_nothing_to_compare_is_left_out(changes: dict[str, Any]) -> 
 def test_a_plan_with_a_page_is_read_back() -> None:
     plan = Plan(targets=ALL, page=PAGE, page_pace=190)
     assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_a_plan_with_a_log_can_be_written_and_read_back() -> None:
+    plan = replace(PLAN, loads=(REPLAY,), workers=8)
+    assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert plan.replay == REPLAY
+    assert PLAN.replay is None
+    assert "replay" not in PLAN.to_json()

@@ -66,6 +66,7 @@ def test_words() -> None:
     assert r.load_words("closed:8") == "8 users"
     assert r.load_words("open:500") == "500 requests/s offered"
     assert r.load_words("open:500:uniform") == "500 requests/s offered evenly"
+    assert r.load_words("open:log:60x:1a2b3c4d") == "access log at 60 times its speed"
     assert r.load_words("ramp") == "ramp"
     assert r.connection_words("other") == "other"
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from workloads import credential
+from workloads.access_log.trace import Trace
 from workloads.load.schedule import account
 from workloads.load.timetable import Timetable
 
@@ -221,6 +222,25 @@ def test_the_same_seed_intends_the_same_times(
     command = trial(stub("hello"), rate=300, measure_s=0.2, seed=5)
     first, second = (np.sort(np.load(generator.ask(command)[-1]["file"])[:, 2]) for _ in range(2))
     assert np.diff(first[:20]) == pytest.approx(np.diff(second[:20]), abs=1e-6)
+
+
+def test_a_log_is_sent_at_its_own_times(
+    generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command], tmp_path: Path
+) -> None:
+    seconds = np.repeat(np.arange(3), 20)
+    log = Trace.of(seconds, seconds % 2, np.zeros_like(seconds))
+    (tmp_path / "trace.npy").write_bytes(log.to_bytes())
+    trace = {"file": str(tmp_path / "trace.npy"), "speed": 4, "at": 0, "lead_s": 0}
+    command = trial(stub("hello"), trace=trace, warmup_s=0.1, measure_s=0.4)
+    *_, done = generator.ask(command)
+    intended = np.sort(np.load(done["file"])[:, 2])
+    assert (done["errors"], done["unanswered"]) == (0, 0)
+    # Of the measured window, whose requests are all in the rows.
+    inside = intended[(intended >= done["window"][0]) & (intended < done["window"][1])]
+    assert len(inside) > 10
+    first = int(np.searchsorted(intended, inside[0]))
+    expected = np.diff(log.array[0]) / 4e9
+    assert np.diff(inside) == pytest.approx(expected[first:][: len(inside) - 1], abs=1e-6)
 
 
 def test_what_an_open_load_waits_for_in_vain_is_in_its_rows(

@@ -5,9 +5,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from workloads import credential
+from workloads.access_log.trace import Playback, Trace
 from workloads.errors import WorkloadError
 from workloads.load import spec
 from workloads.load.schedule import Arrivals
@@ -116,3 +118,33 @@ def test_each_ask_checks_its_own_tenant(fields: dict[str, Any]) -> None:
     page = b"isobench tenant=t0001 uid=47001 gid=47001 groups=\nHello from t0001\n"
     assert first.check(200, page) is None
     assert "t0001 answered instead of t0002's" in (second.check(200, page) or "")
+
+
+def trace_in(path: Path) -> dict[str, Any]:
+    """Two requests to the second tenant, one to the first, of two workloads."""
+    columns = ([5, 6, 7], [1, 0, 1], [1, 0, 0])
+    path.write_bytes(Trace.of(*(np.array(one, dtype=np.int64) for one in columns)).to_bytes())
+    return {"file": str(path), "speed": 1, "at": 0, "lead_s": 0}
+
+
+def test_a_log_decides_tenant_and_workload_of_each_request(
+    fields: dict[str, Any], tmp_path: Path
+) -> None:
+    fields |= {"workload": "hello+page:5ms", "trace": trace_in(tmp_path / "trace.npy")}
+    read = spec.read(fields | {"client": "compiled"})
+    assert isinstance(read.arrivals, Playback)
+    assert read.client == "lean"
+    asked = [(one.tenant, one.workload.name) for one in islice(spec.endless(read), 4)]
+    assert asked == [("t0002", "page:5ms"), ("t0001", "hello"), ("t0002", "hello"), asked[0]]
+    first = [(one.tenant, one.workload.name) for one in spec.first_asks(read, 1)]
+    assert first == [("t0001", "hello"), ("t0001", "page:5ms")]
+
+
+def test_a_log_with_more_workloads_than_the_load_is_refused(
+    fields: dict[str, Any], tmp_path: Path
+) -> None:
+    fields["trace"] = trace_in(tmp_path / "trace.npy")
+    with pytest.raises(WorkloadError, match="2 workloads, the load 2 and 1"):
+        spec.read(fields)
+    with pytest.raises(WorkloadError, match="KeyError: 'speed'"):
+        spec.read(fields | {"workload": "hello+sqlite", "trace": {"file": fields["trace"]["file"]}})

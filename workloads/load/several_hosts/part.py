@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from workloads.load import schedule
 from workloads.load.recorder import Recorder
+from workloads.load.schedule import Arrivals
 from workloads.load.spec import Load
 
 LOWEST_US, HIGHEST_US, DIGITS = 1, 60_000_000, 3
@@ -29,7 +30,7 @@ def share_of(load: Load, index: int, parts: int) -> Load:
     load has as many users as Locust gives the generator.
     """
     arrivals = load.arrivals
-    if arrivals is not None:
+    if isinstance(arrivals, Arrivals):
         arrivals = replace(arrivals, rate=arrivals.rate / parts)
     return replace(load, arrivals=arrivals, seed=load.seed * 1000 + index)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import reports
-from harness.commands.measuring import replay
+from harness.commands.measuring import replay, traffic
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
 from harness.results import bundle
@@ -16,6 +17,8 @@ from harness.results.folder import ResultsFolder
 from harness.terminal import Terminal
 from tests.harness import folders
 from tests.harness.live import Say
+from tests.harness.plan.test_loads import REPLAY
+from workloads.access_log.trace import Trace
 
 
 @pytest.fixture(name="archive")
@@ -75,3 +78,26 @@ def test_what_is_no_bundle_is_a_users_mistake(say: Say, tmp_path: Path) -> None:
     assert code == 2
     assert written.startswith("error: cannot read ")
     assert "\nhint: " in written
+
+
+def test_a_replayed_log_is_taken_from_the_bundle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = np.arange(5)
+    log = Trace.of(seconds, seconds, np.zeros_like(seconds))
+    load = replace(REPLAY, trace=log.sha256)
+    plan = Plan(targets=("dso",), loads=(load,), popularity="log").to_json()
+    folder = folders.write_folder(tmp_path / "run", replace(folders.BASE, plan=plan), blocks=1)
+    (folder / traffic.FILE).write_bytes(log.to_bytes())
+    archive = tmp_path / "run.tar.gz"
+    archive.write_bytes(bundle.pack(ResultsFolder.open(folder)))
+    given: list[str] = []
+
+    def run(plan: Plan, *_: object, trace: Trace, **__: object) -> None:
+        assert plan.replay == load
+        given.append(trace.sha256)
+
+    monkeypatch.setattr("harness.commands.measuring.run.start", run)
+    monkeypatch.setattr(replay, "beside", lambda *_: None)
+    replay.start(archive, tmp_path / "new", Terminal())
+    assert given == [log.sha256]

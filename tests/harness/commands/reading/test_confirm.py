@@ -18,6 +18,7 @@ from harness.results.comparison.confirm import Probe
 from harness.results.conditions import Condition
 from tests.harness import folders
 from tests.harness.live import Say
+from tests.harness.plan.test_loads import REPLAY
 
 BOUND = ("--fail-if", "cgi: requests_per_second < -5%")
 PLAN = Plan(targets=("dso", "cgi", "harache"), connections=("close",), tenants=3, seed=11)
@@ -212,6 +213,12 @@ def test_a_share_of_a_knee_cannot_be_repeated(tmp_path: Path) -> None:
     condition = Condition("hello", "open:20%", "close", 3, "uniform")
     with pytest.raises(IsobenchError, match="cannot be repeated"):
         versions.arguments(PLAN, condition, ["dso"], [], 2, 1, tmp_path)
+
+
+def test_a_log_that_is_not_there_cannot_be_replayed_again(tmp_path: Path) -> None:
+    condition = Condition("hello", str(REPLAY), "close", 3, "log")
+    with pytest.raises(IsobenchError, match="cannot be confirmed"):
+        versions.arguments(replace(PLAN, loads=(REPLAY,)), condition, ["dso"], [], 2, 1, tmp_path)
 
 
 def test_a_run_that_fails_is_no_regression(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ def test_two_figures_are_kept(pace: float, kept: int) -> None:
 
 def test_only_pages_need_a_pace() -> None:
     assert page_pace.needed(["hello", "page:5ms"])
+    assert page_pace.needed(["hello+page:5ms"])
+    assert not page_pace.needed(["hello+sqlite"])
     assert not page_pace.needed(["hello", "template"])
 
 

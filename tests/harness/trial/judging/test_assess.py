@@ -94,6 +94,17 @@ def test_times_of_an_open_load_count_from_the_intended_moment() -> None:
     assert row.server_cpu_us_per_request == pytest.approx(0.5 / 3 * 1e6)
 
 
+def test_an_access_log_is_not_expected_to_settle() -> None:
+    done = DONE | {"window": [10.0, 12.0]}
+    at = np.concatenate([np.linspace(10, 11.8, 100), np.linspace(11.8, 12, 900)])
+    rows = np.stack([at, np.full(1000, 1000.0), at], axis=1)
+    steady = [
+        assess(replace(ROW, load=load), done, rows, FIRST, LAST).row.steady
+        for load in ("open:500", "open:log:60x:1a2b3c4d")
+    ]
+    assert steady == ["no", "not assessed"]
+
+
 def test_a_stall_of_an_open_load_is_not_cut_off_like_a_start() -> None:
     intended = np.arange(9.5, 12.0, 0.002)
     completed = np.where((intended > 10.2) & (intended < 10.7), 10.7, intended) + 0.001

@@ -25,7 +25,7 @@ def record(recorder: Recorder, **context: float) -> None:
 def test_an_open_load_is_divided_by_rate_and_each_part_has_times_of_its_own() -> None:
     whole = Load(**{**vars(LOAD), "arrivals": Arrivals(90.0)})
     parts = [part.share_of(whole, index, 3) for index in range(3)]
-    assert [one.arrivals and one.arrivals.rate for one in parts] == [30.0] * 3
+    assert [one.arrivals for one in parts] == [Arrivals(30.0)] * 3
     assert len({one.seed for one in parts}) == 3
 
 
