@@ -294,6 +294,8 @@ def run(
         else:
             session.resume(resume, Terminal(), otel, report=report)
         return
+    said = {name for name in context.params if _is_said(context, name)}
+    traffic.must_fit_together(said)
     if rate_per_tenant is not None and slo is None:
         raise IsobenchError(
             "--rate-per-tenant goes with --slo", hint="add a promise, such as --slo 'p99 < 50ms'"
@@ -346,8 +348,6 @@ def run(
             report=report,
         )
         return
-    said = {name for name in context.params if _is_said(context, name)}
-    traffic.must_fit_together(said)
     log = None
     if replay is not None:
         by, rules, most = replay_tenants, mapped or (), tenants if "tenants" in said else None

@@ -83,6 +83,7 @@ exit $code
         ("run --replay x --seconds 0", "seconds must be above zero", "omit --seconds"),
         ("run --replay x --replay-tenants user", "told apart by 'user'", "host, path, one"),
         ("run --map /a=hello", "--map is about an access log", "--replay FILE"),
+        ("run --slo p99<50ms --map /a=hello", "--map is about an access log", "--replay FILE"),
         ("run --replay-speed 60", "--replay-speed is about an access log", "--replay FILE"),
     ],
 )
