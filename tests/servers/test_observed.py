@@ -48,7 +48,8 @@ def test_requests_are_counted_by_tenant_and_status(
     assert first[4] > 0
     is_one = target.startswith(("router", "address"))
     assert head["workers"] == (1 if is_one else 2)
-    assert ("tenant_worker_starts" in head) == (target == "address")
+    has_tenants_workers = target.startswith(("address", "fastcgi", "router"))
+    assert ("tenant_worker_starts" in head) == has_tenants_workers
 
 
 @needs_root

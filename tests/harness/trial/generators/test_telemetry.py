@@ -86,7 +86,7 @@ def test_without_the_extra_the_command_that_installs_it_is_told(
 def test_an_old_locust_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extras, "load", lambda *_: None)
     monkeypatch.setattr(telemetry, "version", lambda _: "2.40.5")
-    with pytest.raises(IsobenchError, match=r"Locust 2\.40\.5 cannot export"):
+    with pytest.raises(IsobenchError, match=r"Locust 2\.40\.5 lacks the export"):
         telemetry.must_be_possible()
 
 
