@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -60,6 +61,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             super()._assign_work_unit(node)
 
     return ByGroup(config, log)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def without_the_disk() -> Iterator[None]:
+    """Write files without waiting for the disk: no test takes the power away."""
+    with mock.patch("os.fsync", return_value=None):
+        yield
 
 
 @pytest.fixture(autouse=True)
