@@ -45,7 +45,7 @@ class Whole:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     directory = tmp_path_factory.mktemp("whole")
-    isobench = Isobench(directory, drawn=True)
+    isobench = Isobench(directory, drawn=True, fresh=True)
     folder = directory / "results"
     short = ("--quick", "--blocks", "2", "--seconds", "0.4")
     arguments = (*short, "--modes", "dso,ruid2", "--seed", "11", "--out", folder)
