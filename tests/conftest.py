@@ -24,6 +24,7 @@ PEERS = ("tests/servers/peers/", "tests/harness/commands/measuring/test_run_peer
 """Tests of products, one after the other: they look whether anything is left of these."""
 
 SECONDS = {
+    "tests/servers/peers/": 1.0,
     "tests/servers/": 0.1,
     "tests/harness/commands/": 8.0,
     "tests/harness/plan/test_stopping_coverage.py": 30.0,
