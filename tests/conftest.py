@@ -1,4 +1,4 @@
-"""How tests run: side by side (`pytest -n 3`), or one kind of them for long (`pytest --fuzz`)."""
+"""How tests run: side by side (`pytest -n 4`), or one kind of them for long (`pytest --fuzz`)."""
 
 import os
 import sys
