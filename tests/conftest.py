@@ -1,4 +1,4 @@
-"""How tests run: side by side (`pytest -n 3`), or one kind of them for long (`pytest --fuzz`)."""
+"""How tests run: side by side (`pytest -n 4`), or one kind of them for long (`pytest --fuzz`)."""
 
 import os
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,7 @@ PEERS = ("tests/servers/peers/", "tests/harness/commands/measuring/test_run_peer
 """Tests of products, one after the other: they look whether anything is left of these."""
 
 SECONDS = {
+    "tests/servers/peers/": 1.0,
     "tests/servers/": 0.1,
     "tests/harness/commands/": 8.0,
     "tests/harness/plan/test_stopping_coverage.py": 30.0,
@@ -60,6 +62,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             super()._assign_work_unit(node)
 
     return ByGroup(config, log)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def without_the_disk() -> Iterator[None]:
+    """Write files without waiting for the disk: no test takes the power away."""
+    with mock.patch("os.fsync", return_value=None):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 
 import reports
 from harness import cli
-from tests.harness.live import Isobench, Say
+from tests.harness.live import COMMANDS, Isobench, Say
 from tests.harness.undrawn import make
 
 
@@ -19,6 +19,13 @@ def _ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands(_ctrl_c: None) -> Iterator[None]:
+    """End what forks commands with the tests."""
+    with COMMANDS:
+        yield
 
 
 @pytest.fixture

@@ -55,12 +55,14 @@ def write_folder(
 ) -> Path:
     """Write a run of `hello` under eight users; `rates` is in requests a second, by target."""
     random = np.random.default_rng(seed)
+    rows = [
+        _row(block, target, number, rate * float(random.lognormal(0, SCATTER)), target in void)
+        for block in range(blocks)
+        for target, rate in rates.items()
+        for number in tenants
+    ]
     with ResultsFolder.create(path, manifest) as folder:
-        for block in range(blocks):
-            for target, rate in rates.items():
-                for number in tenants:
-                    seen = rate * float(random.lognormal(0, SCATTER))
-                    folder.append_trial(_row(block, target, number, seen, target in void))
+        folder.append_trials((row, (), ()) for row in rows)
         if finished:
             folder.finish()
     return path

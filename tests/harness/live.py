@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, Protocol, TypeVar
 
 import pytest
 
 from harness.host import cgroup
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
+from tests.harness.forked_commands import Commands
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
@@ -26,6 +27,8 @@ RUN = (
 )  # fmt: skip
 """A run of three short trials, and as many of what the generator itself can do."""
 TRIALS = 2 * BLOCKS
+COMMANDS = Commands()
+"""Forks the commands of this process's tests, which end it when they are over."""
 
 Seen = TypeVar("Seen")
 
@@ -51,6 +54,27 @@ MANIFEST = Manifest(
 )
 
 
+class Process(Protocol):
+    """A command that goes on, or has ended."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return its exit status, None where it has not ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit status, once it has ended."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send it a signal, unless it has ended."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """A command that has ended: its exit code, and what it wrote."""
@@ -64,13 +88,15 @@ class Ended:
 class Isobench:
     """The command with a directory of its own for temporary things, to see what it leaves there.
 
-    Its reports have figures where they are `drawn`.
+    Its reports have figures where they are `drawn`. Its process is forked from one that has
+    imported it already, unless the test is about a `fresh` one or has a `prefix` start it.
     """
 
     directory: Path
     prefix: Sequence[str | Path] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     drawn: bool = False
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         self.temporary = self.directory / "temporary"
@@ -78,35 +104,46 @@ class Isobench:
         self._pids: list[int] = []
 
     @contextmanager
-    def started(self, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *arguments: str | Path) -> Iterator[Process]:
         """Start the command, leader of a process group; what it writes goes to `out` and `err`."""
-        program = "harness" if self.drawn else "tests.harness.undrawn"
-        environment = {**os.environ, "TMPDIR": str(self.temporary), "COLUMNS": "160"}
-        with (
-            open(self.directory / "out", "w") as out,
-            open(self.directory / "err", "w") as err,
-            subprocess.Popen(
-                [*self.prefix, sys.executable, "-m", program, *arguments],
-                cwd=ROOT,
-                env={**environment, **self.environment},
-                stdout=out,
-                stderr=err,
-                text=True,
-                start_new_session=True,
-            ) as process,
-        ):
+        own = {"TMPDIR": str(self.temporary), "COLUMNS": "160"}
+        environment = {**os.environ, **own, **self.environment}
+        with open(self.directory / "out", "w") as out, open(self.directory / "err", "w") as err:
+            if self.fresh or self.prefix:
+                process = self._fresh(arguments, environment, (out, err))
+            else:
+                words = [str(word) for word in arguments]
+                process = COMMANDS.start(words, environment, (out, err), drawn=self.drawn)
             self._pids.append(process.pid)
             try:
                 yield process
             finally:
                 process.kill()
+                process.wait()
+
+    def _fresh(
+        self,
+        arguments: Sequence[str | Path],
+        environment: Mapping[str, str],
+        streams: Sequence[IO[str]],
+    ) -> Process:
+        program = "harness" if self.drawn else "tests.harness.undrawn"
+        return subprocess.Popen(
+            [*self.prefix, sys.executable, "-m", program, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdout=streams[0],
+            stderr=streams[1],
+            text=True,
+            start_new_session=True,
+        )
 
     def call(self, *arguments: str | Path) -> Ended:
         """Carry the command out to its end."""
         with self.started(*arguments) as process:
             return self.end_of(process)
 
-    def end_of(self, process: subprocess.Popen[str]) -> Ended:
+    def end_of(self, process: Process) -> Ended:
         """Wait for the end of a command that was started."""
         code = process.wait(PATIENCE)
         texts = ((self.directory / name).read_text() for name in ("out", "err"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 import reports
 from harness.errors import Caution
@@ -133,16 +134,16 @@ def _make_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
     ) -> Path:
         random = np.random.default_rng(7)
         path = tmp_path_factory.mktemp("run")
+        made: list[tuple[TrialRow, ArrayLike, ArrayLike]] = []
+        for block in range(blocks):
+            plan = [(target, how) for target in targets for how in connections]
+            for number, place in enumerate(random.permutation(len(plan))):
+                target, how = plan[place]
+                row, latencies = trial(number, block, target, how, random, numbers or NUMBERS)
+                is_void = target in void_targets
+                made.append((void(row), (), ()) if is_void else (row, latencies, ()))
         with ResultsFolder.create(path, manifest()) as folder:
-            for block in range(blocks):
-                plan = [(target, how) for target in targets for how in connections]
-                for number, place in enumerate(random.permutation(len(plan))):
-                    target, how = plan[place]
-                    row, latencies = trial(number, block, target, how, random, numbers or NUMBERS)
-                    if target in void_targets:
-                        folder.append_trial(void(row))
-                    else:
-                        folder.append_trial(row, latencies)
+            folder.append_trials(made)
             if finished:
                 folder.finish()
         return path

@@ -62,13 +62,13 @@ def orphan(work):
         parent = os.getpid()
         if os.fork() == 0:
             try:
-                signal.alarm(20)
+                signal.alarm(100)
                 close_all_but(tell)
                 while os.getppid() == parent:
                     time.sleep(0.001)
                 work(tell)
                 os.write(tell, b".")
-                time.sleep(20)
+                time.sleep(100)
             finally:
                 os._exit(0)
         os._exit(0)
@@ -139,16 +139,16 @@ def hold(thread=False):
     target = os.getpid()
     libc.prctl(PR_SET_PTRACER, ANY, 0, 0, 0)
     if os.fork() == 0:
-        signal.alarm(25)
+        signal.alarm(100)
         close_all_but(tell)
         def seize():
             libc.ptrace(PTRACE_SEIZE, target, 0, 0)
             os.write(tell, b".")
-            time.sleep(25)
+            time.sleep(100)
         if thread:
             import threading
             threading.Thread(target=seize).start()
-            time.sleep(25)
+            time.sleep(100)
         seize()
         os._exit(0)
     os.read(told, 1)
@@ -165,7 +165,7 @@ def test_end_of_a_script_that_its_tracer_holds_back(server: Server, how: str) ->
 def test_script_whose_tracer_stops_it_for_good(server: Server) -> None:
     stop = "libc.ptrace(PTRACE_INTERRUPT, target, 0, 0); os.write"
     for _ in range(WORKERS):
-        run(server, HELD_BACK.replace("os.write", stop) + "hold(); time.sleep(20)")
+        run(server, HELD_BACK.replace("os.write", stop) + "hold(); time.sleep(100)")
     assert_serves(server)
 
 

@@ -12,7 +12,17 @@ import httptools
 import pytest
 
 from servers import modes
-from tests.servers.live import PYTHON, ROOT, WWW, Server, Sites, key_for, needs_root, where_readable
+from tests.servers.live import (
+    PATIENCE,
+    PYTHON,
+    ROOT,
+    WWW,
+    Server,
+    Sites,
+    key_for,
+    needs_root,
+    where_readable,
+)
 from workloads.proof import Identity
 
 pytestmark = needs_root
@@ -49,7 +59,7 @@ def command(
         capture_output=True,
         text=True,
         check=False,
-        timeout=20,
+        timeout=PATIENCE,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 

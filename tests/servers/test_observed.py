@@ -55,7 +55,7 @@ def test_requests_are_counted_by_tenant_and_status(
 @needs_root
 def test_workers_that_end_and_workers_that_are_busy_are_noted(sites: Sites, tmp_path: Path) -> None:
     sites.put("ends.py", "import os\nos._exit(1)\n")
-    sites.put("waits.py", "import sys\nsys.stdin.read()\nimport time\ntime.sleep(3)\n")
+    sites.put("waits.py", "import sys\nsys.stdin.read()\nimport time\ntime.sleep(60)\n")
     with started("dso", sites, tmp_path / "tally") as server:
         tally = TallyReader(tmp_path / "tally", server.ready["metrics"])
         server.exchange(request("/ends.py"))
@@ -68,7 +68,7 @@ def test_workers_that_end_and_workers_that_are_busy_are_noted(sites: Sites, tmp_
 @needs_root
 @pytest.mark.parametrize("front", ["c", "python"])
 def test_a_front_notes_its_tenants_workers(front: str, sites: Sites, tmp_path: Path) -> None:
-    sites.put("waits.py", "import time\ntime.sleep(3)\n")
+    sites.put("waits.py", "import time\ntime.sleep(60)\n")
     with started(f"router:front={front}", sites, tmp_path / "tally") as server:
         tally = TallyReader(tmp_path / "tally", server.ready["metrics"])
         with server.connect() as client:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).with_name("stub_server.py")
 
 PlayServer = Callable[[str], int]
-"""Starts a stub server with this play; returns its port."""
+"""Starts a stub server with this play, unless there is one; returns its port."""
 
 InLocust = Callable[..., Any]
-"""Runs code in a fresh interpreter, given arguments; returns the JSON that it prints."""
+"""Runs code where Locust is imported, given arguments; returns the JSON that it prints."""
 
 
 @contextmanager
@@ -28,26 +29,33 @@ def _stub(play: str) -> Iterator[int]:
         assert stub.stdout is not None
         yield json.loads(stub.stdout.readline())["port"]
         stub.stdin.close()
-        stub.wait(10)
+        stub.wait(60)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def stub() -> Iterator[PlayServer]:
     with ExitStack() as stack:
-        yield lambda play: stack.enter_context(_stub(play))
+        yield cache(lambda play: stack.enter_context(_stub(play)))
 
 
-@pytest.fixture
-def in_locust() -> InLocust:
+@pytest.fixture(scope="session")
+def in_locust() -> Iterator[InLocust]:
     """Locust makes gevent replace parts of the standard library: never in pytest's own process."""
+    command = [sys.executable, "-m", "tests.workloads.locust_process"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
 
-    def run(code: str, *arguments: object) -> Any:
-        command = [sys.executable, "-c", code, *map(str, arguments)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        def run(code: str, *arguments: object) -> Any:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps([code, *map(str, arguments)]) + "\n")
+            process.stdin.flush()
+            status, out, err = json.loads(process.stdout.readline())
+            assert status == 0, err
+            return json.loads(out)
 
-    return run
+        yield run
 
 
 @pytest.fixture

@@ -128,6 +128,9 @@ class Stub:
         self.answer(number, head)
 
     def answer(self, number: int, head: bytes) -> None:
+        if b"Host: " not in head:  # no request
+            self.forget(number)
+            return
         start = head.index(b"Host: ") + 6
         tenant = head[start : head.index(b".", start)].decode()
         self.served[number] += 1

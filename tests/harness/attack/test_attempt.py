@@ -74,37 +74,56 @@ SCRIPTS = [(one, language) for one in every() for language in LANGUAGES if one.s
 IDS = [one.script_in(language) for one, language in SCRIPTS]
 
 
+Made = dict[str, Future[dict[str, Attempt]]]
+
+
 @pytest.fixture(name="controls_made", scope="module")
-def _controls_made(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Attempt]]]:
-    """Make the chosen attacks where they must succeed, as many at a time as the command does."""
+def _controls_made(request: pytest.FixtureRequest) -> Iterator[Made]:
+    """Make the chosen attacks where they must succeed, as many at a time as the command does.
+
+    One server does for those that leave nothing behind.
+    """
     chosen = {item.name for item in request.session.items}
+    groups: dict[object, list[tuple[Attack, str]]] = {}
+    for script, (attack, language) in zip(IDS, SCRIPTS, strict=True):
+        if f"test_every_attack_succeeds_where_it_must[{script}]" in chosen:
+            together = (attack.control_in(language), language, attack.workers)
+            shared = attack.shared and language == "python"
+            groups.setdefault(together if shared else script, []).append((attack, language))
     with RunResources() as resources, ThreadPoolExecutor(SEATS) as pool:
         free: SimpleQueue[Seat] = SimpleQueue()
         for seat in seats(resources, SEATS):
             free.put(seat)
 
-        def make(attack: Attack, language: str) -> Attempt:
+        def make(group: list[tuple[Attack, str]]) -> dict[str, Attempt]:
             seat = free.get()
             try:
-                return attacks.control(seat, attack, language)
+                (first, language), *others = group
+                if not others:
+                    return {first.script_in(language): attacks.control(seat, first, language)}
+                found = made(seat, first.control_in(language), *(one for one, _ in group))
+                return {one.script: one for one in found}
             finally:
                 free.put(seat)
 
         yield {
-            script: pool.submit(make, *arguments)
-            for script, arguments in zip(IDS, SCRIPTS, strict=True)
-            if f"test_every_attack_succeeds_where_it_must[{script}]" in chosen
+            attack.script_in(language): future
+            for group, future in [(one, pool.submit(make, one)) for one in groups.values()]
+            for attack, language in group
         }
         pool.shutdown(cancel_futures=True)
 
 
 @pytest.mark.parametrize(("attack", "language"), SCRIPTS, ids=IDS)
 def test_every_attack_succeeds_where_it_must(
-    controls_made: dict[str, Future[Attempt]], attack: Attack, language: str
+    controls_made: Made, seat: Seat, attack: Attack, language: str
 ) -> None:
     if language == "php" and shutil.which("php") is None:
         pytest.skip("this host has no php-cli")
-    seen = controls_made[attack.script_in(language)].result()
+    script = attack.script_in(language)
+    seen = controls_made[script].result()[script]
+    if seen.outcome is not Outcome.SUCCEEDED:  # a script has a time limit, which a busy host meets
+        seen = attacks.control(seat, attack, language)
     assert seen.outcome is Outcome.SUCCEEDED, seen.evidence
 
 

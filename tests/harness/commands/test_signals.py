@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from tests.harness.live import (
     RUN,
     TRIALS,
     Isobench,
+    Process,
     children,
     first_attempts,
     needs_root,
@@ -20,7 +20,7 @@ from tests.harness.live import (
     until,
 )
 
-Send = Callable[["subprocess.Popen[str]"], None]
+Send = Callable[[Process], None]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -49,7 +49,7 @@ def once(number: signal.Signals) -> Send:
     return lambda process: process.send_signal(number)
 
 
-def ctrl_c(process: subprocess.Popen[str]) -> None:
+def ctrl_c(process: Process) -> None:
     """As a terminal does it, to the whole group, and by somebody impatient."""
     for _ in range(3):
         os.killpg(process.pid, signal.SIGINT)

@@ -18,7 +18,7 @@ from tests.harness.live import ROOT, Isobench, needs_root
 UID = 46_800
 SHORT = (
     "--connection", "close", "--blocks", "1", "--seconds", "0.1", "--tenants", "2", "--no-page",
-    "--no-report",
+    "--no-mechanisms", "--no-report",
 )  # fmt: skip
 
 # In a mount namespace of its own: the host's accounts are covered by those in the directory that is

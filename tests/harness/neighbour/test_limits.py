@@ -14,7 +14,7 @@ from harness.host import cgroup_v1
 from harness.host.cgroup import Cgroup, NoCgroup
 from harness.neighbour import limits
 from harness.target.run_resources import RunResources
-from tests.harness.live import needs_root
+from tests.harness.live import PATIENCE, needs_root
 
 
 def ask(text: str) -> str:
@@ -100,7 +100,7 @@ def test_processes_of_the_uid_are_moved_and_others_come_back(
             assert f"{other.pid}\n" in (outside / "cgroup.procs").read_text()
         with sorting:
             pass
-        assert noisy.wait(10) == -9  # whatever is left there ends with the series
+        assert noisy.wait(PATIENCE) == -9  # whatever is left there ends with the series
         other.kill()
 
 

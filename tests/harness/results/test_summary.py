@@ -209,8 +209,7 @@ def test_nothing_yet() -> None:
 
 def test_files(tmp_path: Path) -> None:
     with ResultsFolder.create(tmp_path, MANIFEST) as folder:
-        for one in FIVE:
-            folder.append_trial(one, [1000.0] * 10)
+        folder.append_trials((one, [1000.0] * 10, ()) for one in FIVE)
         folder.write_summary()
     csv = pd.read_csv(tmp_path / "summary.csv")
     assert list(csv.columns) == columns()

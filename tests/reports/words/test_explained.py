@@ -41,17 +41,18 @@ def run_of(path: Path, measured_us: Mapping[str, float], with_mechanisms: bool =
         for name in measured_us
     )
     with ResultsFolder.create(path, replace(MANIFEST, targets=targets)) as folder:
-        for place, (target, us) in enumerate(measured_us.items()):
-            folder.append_trial(
-                replace(
-                    ROW,
-                    trial=f"1-{place}",
-                    target=target,
-                    server_cpu_us_per_request=us,
-                    page_faults_per_request=0.0,
-                    context_switches_per_request=1.0,
-                )
+        rows = [
+            replace(
+                ROW,
+                trial=f"1-{place}",
+                target=target,
+                server_cpu_us_per_request=us,
+                page_faults_per_request=0.0,
+                context_switches_per_request=1.0,
             )
+            for place, (target, us) in enumerate(measured_us.items())
+        ]
+        folder.append_trials((row, (), ()) for row in rows)
         if with_mechanisms:
             folder.append_table("mechanisms", mechanisms().to_dict("records"))  # type: ignore[arg-type]
         folder.finish()

@@ -76,12 +76,14 @@ def test_the_figure_has_a_panel_a_page_for_each_condition(pages: list[PageCosts]
 
 
 def test_a_folder_with_hello_gets_the_section(tmp_path: Path) -> None:
+    rows = []
+    for fields in trials(pages_us=[5_000]).astype(object).to_dict("records"):
+        known: dict[str, Any] = {
+            str(name): None if value != value else value for name, value in fields.items()
+        }
+        rows.append(TrialRow(**known))
     with ResultsFolder.create(tmp_path, manifest()) as folder:
-        for fields in trials(pages_us=[5_000]).astype(object).to_dict("records"):
-            known: dict[str, Any] = {
-                str(name): None if value != value else value for name, value in fields.items()
-            }
-            folder.append_trial(TrialRow(**known))
+        folder.append_trials((row, (), ()) for row in rows)
         folder.finish()
     written = page.without_figures(tmp_path)
     assert '<h2 id="pages">What isolation costs a page</h2>' in written

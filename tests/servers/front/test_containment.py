@@ -12,7 +12,7 @@ from servers.front import containment
 from servers.kernel import syscalls
 from servers.kernel.credentials import Identity, drop_for_good
 from tests.servers.forked import in_child
-from tests.servers.live import Server, Sites, needs_root, request, where_readable
+from tests.servers.live import PATIENCE, Server, Sites, needs_root, request, where_readable
 
 pytestmark = needs_root
 
@@ -133,7 +133,7 @@ def test_signals_reach_the_server(sites: Sites, number: signal.Signals) -> None:
     with Server("ruid2", sites, workers=2) as server:
         assert server.get().status == 200
         server.process.send_signal(number)
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE) == 0
 
 
 NO_NAMESPACES = where_readable("setpriv", "--bounding-set", "-sys_admin")
@@ -152,7 +152,7 @@ def test_server_without_namespaces_works_and_cleans_up(sites: Sites, mode: str) 
         assert server.ask(request(tenant="t0002")).status == 200
         assert len(server.everybody()) >= 3
         server.process.terminate()
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE) == 0
 
 
 DAEMON = """

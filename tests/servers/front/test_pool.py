@@ -19,6 +19,7 @@ from servers.mode import Setting
 from servers.modes import dso
 from servers.sites import Sites as Served
 from tests.servers.live import (
+    PATIENCE,
     PYTHON,
     WWW,
     Server,
@@ -114,7 +115,7 @@ def test_workers_that_do_not_start_end_the_server(sites: Sites) -> None:
     """Those of `harache` have to reduce their bounding set, and here they lack the right."""
     broken = Server("harache", sites, workers=2, prefix=("setpriv", "--bounding-set", "-setpcap"))
     try:
-        assert broken.process.wait(10) == 2
+        assert broken.process.wait(PATIENCE) == 2
         assert broken.ready == {
             "ready": False,
             "reason": "5 workers in a row did not start",

@@ -12,7 +12,7 @@ import pytest
 
 from servers.modes.address import addresses
 from servers.modes.address.crowding import PATIENCE_SECONDS, Queue, expected_wait
-from tests.servers.live import Server, Sites, needs_root, read_reply, request
+from tests.servers.live import PATIENCE, Server, Sites, needs_root, read_reply, request
 from workloads.addresses import address_of
 
 SLOW = "import time; time.sleep(0.3); print('Content-Type: text/plain\\n\\nslow')"
@@ -144,7 +144,7 @@ def test_a_listener_that_a_script_breaks_is_put_right(server: Server, deed: str)
         print("done")
     """
     server.run(source)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             if server.get().status == 200:

@@ -309,7 +309,8 @@ def test_death_of_a_supervisor_amid_a_request(supervised: Server) -> None:
     """The script comes to its end as itself, and the worker ends instead of going back."""
     supervised.sites.put(
         "slow.py",
-        "import time; open('begun', 'w'); time.sleep(0.5)\n"
+        "import os, time; open('begun', 'w')\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\n"
         "print('Content-Type: text/plain\\n\\nme')",
     )
     before = supervised.workers()
@@ -318,6 +319,7 @@ def test_death_of_a_supervisor_amid_a_request(supervised: Server) -> None:
         supervised.wait_for((supervised.sites.root / "t0001" / "begun").exists)
         (supervisor,) = supervisors(supervised)
         os.kill(supervisor, signal.SIGKILL)
+        (supervised.sites.root / "t0001" / "go").touch()
         assert b"200 OK" in connection.makefile("rb").readline()
     supervised.wait_for(lambda: supervised.workers() not in ([], before))
     assert_serves(supervised)

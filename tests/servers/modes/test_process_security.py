@@ -197,7 +197,7 @@ def test_thread_that_a_script_leaves(server: Server) -> None:
     reply = server.run(f"""
         import threading, time
         def start(sleep=time.sleep):
-            threading.Thread(target=lambda: sleep(0.5), daemon=True).start()
+            threading.Thread(target=lambda: sleep(2), daemon=True).start()
         start()
         {OK}
     """)
@@ -206,6 +206,7 @@ def test_thread_that_a_script_leaves(server: Server) -> None:
         main, left = threads(worker)
         assert (ids(left)[0], capabilities(left)) == ({FIRST_UID}, (0, 0))
         assert (ids(main)[0], capabilities(main)) == ({WWW.uid}, (0, SWITCHING))
+        server.wait_for(lambda: len(threads(worker)) == 1)
     else:
         assert reply.status == 0
         server.wait_for(lambda: len(server.workers()) == 1 and server.workers() != [worker])

@@ -328,7 +328,9 @@ def test_processes_are_counted_through_the_nested_namespaces(server: Server) -> 
 def test_daemon_ends_with_its_request(sites: Sites, layers: tuple[str, ...]) -> None:
     with without(sites, *layers) as server:
         outcome(server, "import subprocess as s; s.Popen(['sleep', '99'], start_new_session=True)")
-        assert any("sleep\0" in command_line(p) for p in server.everybody()) is bool(layers)
+        server.wait_for(  # which may end after the answer
+            lambda: any("sleep\0" in command_line(p) for p in server.everybody()) is bool(layers)
+        )
 
 
 def test_time_limit_ends_all_of_the_namespace(server: Server) -> None:

@@ -56,7 +56,7 @@ class Generator:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.close()
-        code = self.process.wait(10)
+        code = self.process.wait(60)
         self.process.stdout.close()
         return code
 
@@ -297,7 +297,7 @@ sys.stdin.readline()
         descriptor = os.pidfd_open(pid)
         parent.kill()
     with os.fdopen(descriptor) as generator:
-        assert select.select([generator], [], [], 10)[0], "the generator is still there"
+        assert select.select([generator], [], [], 60)[0], "the generator is still there"
 
 
 def in_turns(generator: Generator, command: Command, epoch: Any) -> list[dict[str, Any]]:
@@ -324,7 +324,7 @@ def test_a_trial_in_turns_sends_within_its_slices_only(
     timetable = Timetable.read(fields, epoch)
     assert begun["at"] >= timetable.window[0]
     assert ended["at"] >= timetable.window[1]
-    assert done["window"] == pytest.approx(timetable.window, abs=0.05)
+    assert done["window"] == [begun["at"], ended["at"]]
     rows = np.load(done["file"])
     assert len(rows) == done["requests_total"] == done["verified"]
     assert 0 <= done["sent"] - len(rows) <= 4  # each user may have been stopped while it waited

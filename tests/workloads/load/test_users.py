@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 COLLECT = """
-import json, sys
+import json, sys, time
 import gevent
 from locust.env import Environment
 from workloads.load import spec as load
@@ -30,7 +30,10 @@ def note(request_type, name, response_time, response_length, exception, context,
 environment.events.request.add_listener(note)
 runner = environment.create_local_runner()
 runner.start(2, spawn_rate=2)
-gevent.sleep(0.3)
+# The compiled client tells when its users have stopped.
+deadline = time.monotonic() + (0.5 if client == "compiled" else 20)
+while environment.stats.total.num_requests <= 10 and time.monotonic() < deadline:
+    gevent.sleep(0.1)
 runner.quit()
 total = environment.stats.total
 print(json.dumps({"seen": seen, "counted": total.num_requests, "failed": total.num_failures}))
@@ -62,7 +65,7 @@ def test_offences_are_exceptions(
 
 
 ONE_AT_A_TIME = """
-import json, sys
+import json, sys, time
 import gevent
 from locust.env import Environment
 from workloads.load import spec as load
@@ -81,11 +84,13 @@ def note(response_time, context, **_):
 
 environment.events.request.add_listener(note)
 runner = environment.create_local_runner()
+deadline = time.monotonic() + 20
 runner.start(3, spawn_rate=3)
-gevent.sleep(0.3)
+while len(seen) < 30 and time.monotonic() < deadline:
+    gevent.sleep(0.1)
 runner.quit()
-start = seen[0][0]
-print(json.dumps({"seen": seen, "meant": plan.schedule.within(start, seen[-1][0]).tolist()}))
+first, *_, last = sorted(intended for intended, *_ in seen)
+print(json.dumps({"seen": seen, "meant": [*plan.schedule.within(first, last), last]}))
 """
 
 
@@ -94,7 +99,10 @@ def test_users_of_an_open_load_send_when_it_was_intended(
 ) -> None:
     told = in_locust(ONE_AT_A_TIME, stub("hello"))
     seen = told["seen"]
-    assert sorted(told["meant"]) == sorted({intended for intended, *_ in seen} - {seen[-1][0]})
+    sent = {intended for intended, *_ in seen}
+    assert sent <= {*told["meant"]}
+    # Two of three users may have been stopped before the answer came that the third had.
+    assert len(told["meant"]) - len(sent) <= 2
     for intended, began, completed, response_ms in seen:
         assert intended <= began < completed
         assert response_ms == pytest.approx((completed - intended) * 1e3)

@@ -159,7 +159,10 @@ def test_without_a_compiler_the_compiled_client_cannot_be_chosen(
 def test_without_a_compiler_the_others_are_measured(isobench: Isobench, tmp_path: Path) -> None:
     isobench.environment = {"PATH": "/nowhere"}
     out = tmp_path / "results"
-    words = ("--connection", "close", "--tenants", "2", "--seconds", "0.05", "--slices", "off")
+    words = (
+        *("--connection", "close", "--tenants", "2", "--seconds", "0.05", "--slices", "off"),
+        *("--no-page", "--no-mechanisms"),
+    )
     with isobench.started("run", *words, "--out", out) as run:
         until(lambda: trials_in(out) or run.poll() is not None)
         run.send_signal(signal.SIGINT)  # one is enough: there are fourteen

@@ -37,7 +37,7 @@ def own_instances(isobench: Isobench) -> set[str]:
     return instances() & {path.name for path in isobench.temporary.iterdir()}
 
 
-def test_a_new_folder_has_phases_calls_traces_and_a_report(
+def test_a_new_folder_has_phases_calls_traces_and_a_report_and_is_no_run_to_resume(
     isobench: Isobench, tmp_path: Path
 ) -> None:
     isobench.drawn = True
@@ -67,6 +67,9 @@ def test_a_new_folder_has_phases_calls_traces_and_a_report(
     assert (out / "figures" / "waterfall.svg").exists()
     assert isobench.lasting_traces() == []
     assert not instances() & made
+    resumed = isobench.call("run", "--resume", out)
+    assert resumed.code == 2
+    assert resumed.err.startswith(f"error: {out} is not the folder of a run")
 
 
 def test_an_earlier_runs_folder_gets_profiles_besides_and_again(
@@ -101,14 +104,6 @@ def test_a_mistake_is_explained(isobench: Isobench, arguments: tuple[str, ...], 
     assert ended.code == 2
     assert ended.err.startswith(f"error: {error}")
     assert "Traceback" not in ended.err
-
-
-def test_a_profile_cannot_be_resumed_as_a_run(isobench: Isobench, tmp_path: Path) -> None:
-    out = tmp_path / "new"
-    assert isobench.call("profile", "--modes", "safe_mode", *TINY, "--out", out).code == 0
-    ended = isobench.call("run", "--resume", out)
-    assert ended.code == 2
-    assert ended.err.startswith(f"error: {out} is not the folder of a run")
 
 
 def test_killed_in_the_middle_it_leaves_no_instance(isobench: Isobench, tmp_path: Path) -> None:

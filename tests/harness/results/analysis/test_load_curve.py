@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ResultsFolder:
     """A sweep of a target whose latency grows with the load, and of one with few requests."""
     path: Path = tmp_path_factory.mktemp("swept") / "out"
     random = np.random.default_rng(1)
+    made = []
     with ResultsFolder.create(path, MANIFEST) as folder:
         for spec in PLAN.trials():
             percent = int(str(spec.load).removeprefix("open:").removesuffix("%"))
@@ -54,7 +55,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> ResultsFolder:
                 generator_cpu_share=0.1,
                 steal_share=0.0,
             )
-            folder.append_trial(row, latencies, latencies + 100)
+            made.append((row, latencies, latencies + 100))
+        folder.append_trials(made)
     return ResultsFolder.open(path)
 
 
