@@ -12,6 +12,7 @@ from typing import Any, Final
 from rich.console import Console
 
 from harness.commands.measuring.addition import Addition
+from harness.commands.measuring.beside_products import share_interpreter, with_products
 from harness.commands.measuring.folder import (
     Ground,
     Host,
@@ -32,7 +33,7 @@ from harness.results.folder import ResultsFolder
 from harness.results.rows import DensityRow
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
-from harness.target.targets import Target, choose, peers_beside
+from harness.target.targets import Target, choose
 from harness.trial.generators.generator import Generator, usual_client
 from reports.words.density import left_out, sentences, terminal_table
 
@@ -58,10 +59,8 @@ def start(
     run_id = new_run_id()
     path = out or Path("results") / f"density-{run_id}"
     _ADDITION.must_have_room(path)
-    targets = choose(names, peers=peers)
-    if peers:
-        known = {target.name for target in targets}
-        targets += [one for one in peers_beside(names) if one.name not in known]
+    targets = with_products(names, all_peers=peers)
+    cautions = share_interpreter(targets)
     host = Host.examine()
     cores = own_cores()
     with RunResources() as resources:
@@ -70,6 +69,7 @@ def start(
         usable, refused = runnable(targets, site, console, needed=needed)
     ground = Ground(usable, refused, cores, host)
     manifest = new_manifest(run_id, ground, procedure.seed)
+    manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
     when = "between the run and the density study"
     with open_or_create(path, manifest, when, console) as folder:
         add_targets(folder, usable)
@@ -87,6 +87,7 @@ def resume(path: Path, console: Console) -> None:
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
         cores = own_cores()
         targets = choose(record["targets"], peers=True)
+        share_interpreter(targets)
         _study(folder, procedure, targets, cores, console)
     _show(path, console)
 

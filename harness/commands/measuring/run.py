@@ -11,6 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.commands.measuring import traffic
+from harness.commands.measuring.beside_products import (
+    check_scripts,
+    share_interpreter,
+    with_products,
+)
 from harness.commands.measuring.folder import (
     Ground,
     Host,
@@ -29,15 +34,9 @@ from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.target.run_resources import RunResources
 from harness.target.targets import (
-    SYSTEM_PYTHON,
     Target,
     available,
     choose,
-    peers_beside,
-    python,
-    run_on,
-    shared_python,
-    version_of,
 )
 from harness.terminal import can_redraw, styled
 from harness.trial import runner
@@ -97,13 +96,9 @@ def start(
         console.print(styled(("warning", "yellow"), f": {caution.about}"))
         console.print(f"  remedy: {caution.advice}")
     named = set(plan.targets)
-    targets = choose(plan.targets, peers=True, modules=products.modules)
-    if products.all_peers:
-        beside = peers_beside(plan.targets)
-        names = [*plan.targets, *(peer.name for peer in beside if peer.name not in named)]
-        targets = choose(names, peers=True, modules=products.modules)
-    _check_scripts(plan, targets)
-    cautions = (*cautions, *_share_interpreter(targets))
+    targets = with_products(plan.targets, all_peers=products.all_peers, modules=products.modules)
+    check_scripts(plan.workloads, targets)
+    cautions = (*cautions, *share_interpreter(targets))
     plan = _with_ceilings(plan, targets)
     if made_of:
         plan = replace(plan, mechanisms=mechanisms.of(targets))
@@ -164,7 +159,7 @@ def resume(path: Path, console: Console, otel: bool = False, *, report: bool = T
             cores = own_cores()
             modules = folder.manifest.arguments.get("module") or ()
             targets = choose(plan.targets, peers=True, modules=[Path(one) for one in modules])
-            _share_interpreter(targets)
+            share_interpreter(targets)
             if plan.replay is not None:
                 traffic.of_folder(path, plan.replay)
             of_log = _trace_in(path, plan)
@@ -217,35 +212,6 @@ def check_words(plan: Plan) -> None:
             popularity.parse(plan.popularity)
     except WorkloadError as error:
         raise IsobenchError(str(error), hint=error.hint) from error
-
-
-def _check_scripts(plan: Plan, targets: Sequence[Target]) -> None:
-    """Refuse workloads that a peer has no script for, in its language."""
-    for target in targets:
-        for name in chain.from_iterable(map(catalog.parts, plan.workloads)):
-            try:
-                catalog.find(name).written_in(target.language)
-            except WorkloadError as error:
-                raise IsobenchError(f"{target.name}: {error}", hint=error.hint) from error
-
-
-def _share_interpreter(targets: Sequence[Target]) -> list[Caution]:
-    """Have modes run on the interpreter of the products that bring their own; say where not.
-
-    What a mode does depends as much on the build of the interpreter as on the mode.
-    """
-    if not any(target.is_peer for target in targets):
-        return []
-    if shared := shared_python():
-        run_on(shared)
-        return []
-    return [
-        Caution(
-            f"modes run on {python()} ({version_of(python())}), and peers with Python on "
-            f"{SYSTEM_PYTHON}",
-            f"install isobench for a Python of the same version as {SYSTEM_PYTHON}",
-        )
-    ]
 
 
 def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:

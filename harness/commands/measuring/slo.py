@@ -12,9 +12,15 @@ from typing import Any, Final
 from rich.console import Console
 
 from harness.commands.measuring.addition import Addition
+from harness.commands.measuring.beside_products import (
+    check_scripts,
+    share_interpreter,
+    with_products,
+)
 from harness.commands.measuring.folder import (
     Ground,
     Host,
+    add_targets,
     argv,
     new_manifest,
     new_run_id,
@@ -36,7 +42,7 @@ from harness.slo.bench import PromiseBench, plan_of
 from harness.slo.effort import Effort, searches
 from harness.target.run_resources import RunResources
 from harness.target.sites import settle
-from harness.target.targets import Target, choose, peers_beside
+from harness.target.targets import Target, choose
 from harness.trial.beside import page_pace
 from reports.words.slo import left_out, sentences, terminal_table
 
@@ -67,10 +73,9 @@ def start(
     run_id = new_run_id()
     path = out or Path("results") / f"slo-{run_id}"
     _ADDITION.must_have_room(path)
-    targets = choose(names, peers=True)
-    if peers:
-        known = {target.name for target in targets}
-        targets += [one for one in peers_beside(names) if one.name not in known]
+    targets = with_products(names, all_peers=peers)
+    check_scripts([effort.workload], targets)
+    cautions = (*cautions, *share_interpreter(targets))
     host = Host.examine()
     cores = own_cores()
     with RunResources() as resources:
@@ -84,9 +89,7 @@ def start(
     manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
     when = "between the run and the search for a promise"
     with open_or_create(path, manifest, when, console) as folder:
-        known = {target.name for target in folder.manifest.targets}
-        new = [one.record for one in usable if one.name not in known]
-        folder.update(targets=(*folder.manifest.targets, *new))
+        add_targets(folder, usable)
         folder.note(COMMAND, _record(effort, [one.name for one in usable]))
         _search(folder, effort, usable, cores, console)
     _show(path, console, report=report)
@@ -105,7 +108,9 @@ def resume(path: Path, console: Console, *, report: bool = True) -> None:
         when = "before the search for a promise was resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
         cores = own_cores()
-        _search(folder, effort, choose(entry["targets"], peers=True), cores, console)
+        targets = choose(entry["targets"], peers=True)
+        share_interpreter(targets)
+        _search(folder, effort, targets, cores, console)
     _show(path, console, report=report)
 
 
