@@ -139,6 +139,8 @@ def _test(session: nox.Session) -> None:
         return
     session.run("pytest", "--cache-clear", *ALL_TESTS, success_codes=(0, TESTS_FAILED))
     failed = json.loads(LAST_FAILED.read_text()) if LAST_FAILED.exists() else {}
+    if not all("::" in name for name in failed):
+        session.error("the tests could not be collected")
     if len(failed) > FEW:
         session.error(f"{len(failed)} tests failed")
     if failed:

@@ -1,6 +1,7 @@
 """What `nox -s bench` runs, as a session that only notes it is told."""
 
 import importlib.util
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ class Session:
 
     def install(self, *_: str) -> None:
         return
+
+    def warn(self, *_: str) -> None:
+        return
+
+    def error(self, reason: str) -> None:
+        raise CommandFailed(reason)
 
     def run(self, *command: str, success_codes: tuple[int, ...] = (0,)) -> None:
         self.commands.append([*command])
@@ -105,3 +112,23 @@ def test_fuzzing_takes_ten_minutes_unless_told_otherwise() -> None:
         session = Session(*arguments)
         noxfile().fuzz(session)
         assert session.commands == [["pytest", "--fuzz", *options]]
+
+
+@pytest.mark.parametrize(
+    ("failed", "runs"),
+    [({}, 1), ({"tests/test_a.py::test_one": True}, 2), ({"gw1": True}, None)],
+    ids=("none", "one", "collection"),
+)
+def test_a_few_failed_tests_are_run_once_more_but_not_all(
+    failed: dict[str, bool], runs: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "lastfailed"
+    kept.write_text(json.dumps(failed))
+    monkeypatch.setattr(noxfile(), "LAST_FAILED", kept)
+    session = Session()
+    if runs is None:
+        with pytest.raises(CommandFailed, match="collected"):
+            noxfile()._test(session)
+    else:
+        noxfile()._test(session)
+        assert len(session.commands) == runs

@@ -41,6 +41,7 @@ def test_lines_and_the_digest_of_the_file(tmp_path: Path, compressed: bool) -> N
         (b"\x1f\x8bnonsense, and no stream", "damaged or cut short"),
         (gzip.compress(b"text")[:-6] + b"\0" * 6, "damaged or cut short"),
     ],
+    ids=("empty", "program", "bzip2", "xz", "zip", "cut short", "no gzip", "damaged"),
 )
 def test_what_cannot_be_read_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "access.log"

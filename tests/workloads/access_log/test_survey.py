@@ -170,11 +170,12 @@ def test_a_summary_survives_json(tmp_path: Path) -> None:
     ("content", "reason"),
     [
         (b"a diary\nof mine\n", "2 of 2 lines are malformed"),
-        (gzip.compress(b""), "0 of 0 lines"),
+        (gzip.compress(b"", mtime=0), "0 of 0 lines"),
         (b"x" * 300_000, "1 of 1 lines are malformed, most often: longer than"),
         (b"word\n" * 20_000, "10,000 of 10,000 lines"),
         (line(replace(VISITS[0], request="GET /a.css HTTP/1.1")).encode(), "1 are of static files"),
     ],
+    ids=("prose", "nothing", "long line", "words", "static"),
 )
 def test_what_is_no_log_or_leaves_nothing_is_refused(
     tmp_path: Path, content: bytes, reason: str
