@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -301,52 +301,7 @@ def run(
             "--rate-per-tenant goes with --slo", hint="add a promise, such as --slo 'p99 < 50ms'"
         )
     if slo is not None:
-        from harness.commands.measuring import slo as promised
-        from harness.slo import effort
-
-        _refuse_beside_slo(
-            {
-                "--target": target is not None,
-                "--otel": otel,
-                "--replay": replay is not None,
-                "--module": bool(module),
-                "--load": load != "closed:8",
-                "--precision": precision is not None,
-                "--slices": slices is not None,
-                "--cross-check": cross_check is not None,
-                "--mechanisms": bool(mechanisms),
-                "several of --workload": len(split(workload)) > 1,
-            }
-        )
-        usual, cautions = usual_client() if client is None else (client, ())
-        study = effort.of(
-            slo,
-            quick=quick,
-            rate_per_tenant=rate_per_tenant,
-            workload=catalog.find(workload.strip()).name,
-            # Both are what other runs measure unless told otherwise; here it is one.
-            connection=connection if len(split(connection)) == 1 else "close",
-            tenants=tenants,
-            popularity=popularity,
-            workers=workers,
-            outstanding=outstanding,
-            code_cache=code_cache,
-            client=usual,
-            blocks=blocks,
-            seconds=seconds,
-            budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
-            seed=drawn(seed),
-        )
-        promised.start(
-            study,
-            targets(modes),
-            modes is not None,
-            peers,
-            out,
-            Terminal(),
-            cautions,
-            report=report,
-        )
+        _search(context.params)
         return
     log = None
     if replay is not None:
@@ -424,14 +379,62 @@ def run(
     )
 
 
-def _refuse_beside_slo(given: Mapping[str, bool]) -> None:
+def _search(given: Mapping[str, Any]) -> None:
+    """Find the highest rate that keeps a promise: what `run --slo` does, given its parameters."""
+    from harness.commands.measuring import slo
+    from harness.plan import stopping
+    from harness.slo import effort
+    from harness.trial.generators.generator import usual_client
+    from workloads import catalog
+
+    _refuse_beside_slo(given)
+    client, budget, connection = given["client"], given["budget"], given["connection"]
+    usual, cautions = usual_client() if client is None else (client, ())
+    as_given = (
+        *("rate_per_tenant", "tenants", "popularity", "workers", "outstanding", "code_cache"),
+        *("blocks", "seconds", "quick"),
+    )
+    study = effort.of(
+        given["slo"],
+        **{name: given[name] for name in as_given},
+        workload=catalog.find(given["workload"].strip()).name,
+        # Both are what other runs measure unless told otherwise; here it is one.
+        connection=connection if len(split(connection)) == 1 else "close",
+        client=usual,
+        budget_s=None if budget is None else stopping.parse_span(budget, "--budget"),
+        seed=drawn(given["seed"]),
+    )
+    modes = given["modes"]
+    slo.start(
+        study,
+        targets(modes),
+        modes is not None,
+        given["peers"],
+        given["out"],
+        Terminal(),
+        cautions,
+        report=given["report"],
+    )
+
+
+def _refuse_beside_slo(given: Mapping[str, Any]) -> None:
     """Raise IsobenchError for options that mean nothing where a promise is looked at."""
-    wrong = [name for name, is_given in given.items() if is_given]
-    if wrong:
+    without_use = {
+        "--target": given["target"] is not None,
+        "--otel": given["otel"],
+        "--replay": given["replay"] is not None,
+        "--module": bool(given["module"]),
+        "--load": given["load"] != "closed:8",
+        "--precision": given["precision"] is not None,
+        "--slices": given["slices"] is not None,
+        "--cross-check": given["cross_check"] is not None,
+        "--mechanisms": bool(given["mechanisms"]),
+        "several of --workload": len(split(given["workload"])) > 1,
+    }
+    if wrong := " and ".join(name for name, is_given in without_use.items() if is_given):
         raise IsobenchError(
-            f"--slo chooses its loads itself, one mode at a time: {' and '.join(wrong)} cannot be "
-            "used with it",
-            hint=f"omit {' and '.join(wrong)}",
+            f"--slo chooses its loads itself, one mode at a time: {wrong} cannot be used with it",
+            hint=f"omit {wrong}",
         )
 
 
