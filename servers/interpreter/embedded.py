@@ -242,17 +242,22 @@ def _tell_nobody() -> None:
 
 
 _tell: Callable[[], object] = _tell_nobody
+_told_in = 0
 
 
 def on_compiling(tell: Callable[[], object]) -> None:
-    """Have `tell` called in this process for each script that no cache had the code of."""
-    global _tell
-    _tell = tell
+    """Have `tell` called in this process for each script that no cache had the code of.
+
+    Not in those that it forks: `tell` may use memory that they do not have.
+    """
+    global _tell, _told_in
+    _tell, _told_in = tell, os.getpid()
 
 
 def note_compiling() -> None:
     """A script was compiled, here or in a child that handed its code back."""
-    _tell()
+    if os.getpid() == _told_in:
+        _tell()
 
 
 class Embedded:
@@ -298,7 +303,7 @@ class Embedded:
             code = self._kept(path, state) if self._code_cache else None
             if code is None:
                 code = compile_script(descriptor, path)
-                _tell()
+                note_compiling()
                 if self._code_cache:
                     self._keep(path, state, code)
             return code

@@ -18,6 +18,7 @@ def test_the_legend_names_each_target_once(popularities: tuple[str, ...]) -> Non
             p50_ms=1.0,
             p99_ms=2.0,
             memory_mib=20.0,
+            active_tenants=tenants,
             available_mib=1000.0,
         )
         for target in ("dso", "router")
