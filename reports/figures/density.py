@@ -9,9 +9,12 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from harness.results.analysis.tenant_cost import TenantCost, tenant_costs
+from harness.results.format import count
 from reports.figures.style import FAINT, INK, ROW_IN, STYLE, WIDTH_IN, Look, looks, short_name
 from reports.words.density import each
 
@@ -28,7 +31,7 @@ def curves(density: pd.DataFrame) -> Figure:
     style = looks(list(good["target"].unique()))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH_IN, 8.2), layout="constrained")
-        rates, memory = figure.subplots(2, 1)
+        rates, memory = figure.subplots(2, 1, sharex=True)
         named: set[str] = set()
         for (target, popularity), rows in good.groupby(["target", "popularity"], sort=False):
             look, dash = style[str(target)], _STYLE_OF.get(str(popularity), ":")
@@ -42,10 +45,18 @@ def curves(density: pd.DataFrame) -> Figure:
         for panel, title in ((rates, "requests per second"), (memory, "memory, MiB (PSS)")):
             panel.set_xscale("log")
             panel.set_yscale("log")
+            _name_ticks(panel.xaxis)
+            _name_ticks(panel.yaxis)
             panel.set_title(title)
         memory.set_xlabel("tenants")
         figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8.5)
     return figure
+
+
+def _name_ticks(axis: Axis) -> None:
+    """Write numbers as they are read, and not as powers of ten."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _ends(panel: Axes, costs: Sequence[TenantCost], style: dict[str, Look], room: float) -> None:
@@ -82,5 +93,6 @@ def cold_starts(starts: pd.DataFrame) -> Figure:
         panel.set_yticks(range(len(labels)), labels)
         panel.set_ylim(len(labels) - 0.4, -0.6)
         panel.set_xscale("log")
+        _name_ticks(panel.xaxis)
         panel.set_xlabel("first answer, ms: median (dot) to p99 (bar)")
     return figure
