@@ -90,7 +90,7 @@ def run(
         typer.Option(
             metavar="TIME",
             help="Start no block that would exceed this time, such as 10m. Default, without "
-            "--precision: 115 s for each workload, load and connection; with --quick 55 s.",
+            "--precision: 115 s for each workload, load and connection; with --quick 37 s.",
             rich_help_panel=EXTENT,
         ),
     ] = None,

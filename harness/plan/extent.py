@@ -28,7 +28,7 @@ class Extent:
 
 
 USUAL = Extent(0.25, 0.1, 0.05, 115.0, 1.0, 0.3, 5)
-QUICK = Extent(0.12, 0.06, 0.15, 55.0, 0.3, 0.15, 2)
+QUICK = Extent(0.25, 0.06, 0.15, 37.0, 0.3, 0.15, 2)
 
 
 @dataclass(frozen=True)
