@@ -112,7 +112,7 @@ def test_version_1_limits_processes_and_memory(resources: RunResources) -> None:
         "import os, sys; sys.stdin.readline()\n"
         "for n in range(40):\n"
         "    try: os.fork() or os._exit(sys.stdin.read() != '')\n"
-        "    except OSError: print(n); break\n"
+        "    except OSError: print(n, flush=True); sys.stdin.read(); break\n"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
