@@ -8,6 +8,7 @@ can be created, so that callers need no special case.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -88,7 +89,7 @@ def own_directory(root: Path = Path("/")) -> Path | None:
     `root` is where the host's files are.
     """
     mount = _mount_point(root)
-    for line in _lines(root / "proc/self/cgroup"):
+    for line in lines_of(root / "proc/self/cgroup"):
         if mount is not None and line.startswith("0::"):
             return mount / line.removeprefix("0::").strip().lstrip("/")
     return None
@@ -119,17 +120,26 @@ def remove_stale(parent: Path) -> None:
                 continue  # somebody is still in there, or it is not ours to remove
 
 
-def _mount_point(root: Path) -> Path | None:
-    # proc_pid_mountinfo(5): the mount point is the fifth field, the type follows the hyphen.
-    for line in _lines(root / "proc/self/mountinfo"):
+def mounts(root: Path, kind: str) -> Iterator[tuple[Path, Sequence[str]]]:
+    """Yield the mount point of each file system of a kind, and the options of the file system.
+
+    `root` is where the host's files are.
+    """
+    # proc_pid_mountinfo(5): the mount point is the fifth field; after the hyphen come the type, the
+    # source and the options.
+    for line in lines_of(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
-        fields = before.split()
-        if after.startswith("cgroup2 ") and len(fields) > 4:
-            return root / fields[4].lstrip("/")
-    return None
+        fields, rest = before.split(), after.split()
+        if len(fields) > 4 and rest[:1] == [kind]:
+            yield root / fields[4].lstrip("/"), rest[-1].split(",")
 
 
-def _lines(path: Path) -> list[str]:
+def _mount_point(root: Path) -> Path | None:
+    return next((point for point, _ in mounts(root, "cgroup2")), None)
+
+
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a file, none where it cannot be read."""
     try:
         text = path.read_bytes().decode(errors="surrogateescape")  # a name is any bytes
     except OSError:

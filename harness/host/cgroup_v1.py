@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from harness.host.cgroup import remove_stale
+from harness.host.cgroup import lines_of, mounts, remove_stale
 
 
 def own_directories(root: Path = Path("/")) -> dict[str, Path]:
@@ -17,16 +17,16 @@ def own_directories(root: Path = Path("/")) -> dict[str, Path]:
 
     `root` is where the host's files are.
     """
-    mounts = _mount_points(root)
+    points = {name: point for point, options in mounts(root, "cgroup") for name in options}
     found = {}
-    for line in _lines(root / "proc/self/cgroup"):
+    for line in lines_of(root / "proc/self/cgroup"):
         number, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         if number == "0" or not path:
             continue
         for name in names.split(","):
-            if name in mounts:
-                found[name] = mounts[name] / path.lstrip("/")
+            if name in points:
+                found[name] = points[name] / path.lstrip("/")
     return found
 
 
@@ -47,23 +47,3 @@ def create(name: str, controllers: Sequence[str], root: Path = Path("/")) -> dic
             return None
         made[controller] = path
     return made
-
-
-def _mount_points(root: Path) -> dict[str, Path]:
-    # proc_pid_mountinfo(5): the mount point is the fifth field, the type follows the hyphen, and
-    # the last field has the controllers among the options.
-    found = {}
-    for line in _lines(root / "proc/self/mountinfo"):
-        before, _, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if len(fields) > 4 and len(kind) > 2 and kind[0] == "cgroup":
-            for option in kind[-1].split(","):
-                found[option] = root / fields[4].lstrip("/")
-    return found
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_bytes().decode(errors="surrogateescape").split("\n")
-    except OSError:
-        return []

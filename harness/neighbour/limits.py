@@ -21,7 +21,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from typing import Final, Self
 
 from harness.host import proc
 from harness.host.cgroup import ProcessGroup
+from harness.host.polling import wait_until
 
 CGROUP: Final = "cgroup"
 RLIMITS: Final = "rlimits"
@@ -116,12 +116,15 @@ class Limited:
 
     def kill(self) -> None:
         """End every process that is limited, and see them go."""
-        deadline = time.monotonic() + _PATIENCE_S
-        while (pids := self.pids()) and time.monotonic() < deadline:
-            for pid in pids:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(_EVERY_S)
+        wait_until(self._kill_once, _PATIENCE_S, enough=lambda left: not left, every_s=_EVERY_S)
+
+    def _kill_once(self) -> list[int]:
+        """Send SIGKILL to those who are left, and return them."""
+        left = self.pids()
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return left
 
 
 def _put(pid: int, directories: Iterable[Path]) -> None:
