@@ -10,6 +10,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -129,7 +131,16 @@ def test_a_link_that_is_cut_makes_its_trial_void(
     assert "was cut" in row.verdict
     place.hosts[SERVER].call(*link, "up")
     monkeypatch.undo()
+    assert wait_until(lambda: _reaches_the_server(place.hosts[OTHER]), PATIENCE)
     assert place.measure(Closed(4)).row.verdict == "ok"
+
+
+def _reaches_the_server(host: Host) -> bool:
+    # A link that is up again carries nothing until the kernel has noticed (linkwatch, up to a
+    # second) and each end has found the other's hardware address anew.
+    connects = f"import socket; socket.create_connection(('{address(SERVER, MASTER)}', {PORT}), 1)"
+    tried = host.command(sys.executable, "-c", connects)
+    return subprocess.run(tried, check=False, capture_output=True).returncode == 0
 
 
 def test_a_link_that_becomes_slow_and_lossy_makes_its_trial_void(
