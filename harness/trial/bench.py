@@ -201,31 +201,45 @@ class Laboratory(CompositeContext):
     def _attempts(
         self, target: str, conditions: Sequence[Condition], seat: Seat
     ) -> list[Seen | Trial]:
-        """Return what was seen of all trials of a target, on one server, or what came of them."""
+        """Return what was seen of all trials of a target, or what came of them.
+
+        One server serves them all. The null responder knows one condition only, so each trial of
+        it has its own.
+        """
         parts = [
             (one, condition)
             for condition in conditions
             for one in condition.prepared
             if one.target.name == target
         ]
+        servings = [[part] for part in parts] if ceiling.is_null(target) else [parts]
         found: list[Seen | Trial] = []
-        left = 0
+        try:
+            while servings:
+                found += self._served(servings.pop(0), seat)
+        finally:
+            _leave([part for serving in servings for part in serving])
+        return found
+
+    def _served(
+        self, parts: Sequence[tuple[Prepared, Condition]], seat: Seat
+    ) -> Iterator[Seen | Trial]:
+        """Yield what was seen of trials on one server, or what came of them."""
+        made = 0
         try:
             with self._server(parts[0][0], seat) as server:
                 earlier: tuple[Mapping[str, Any], ...] = ()
                 for prepared, condition in parts:
                     seen = self._seen_interleaved(prepared, server, seat, condition, earlier)
-                    found.append(seen)
+                    yield seen
+                    made += 1
                     earlier = (*seen.earlier, seen.done)
                     condition.everybody.leave()
-                    left += 1
         except (LoadFailed, ServerFailed) as error:
             # What comes after has no server that could be believed.
-            found += [failed(prepared, error) for prepared, _ in parts[len(found) :]]
+            yield from [failed(prepared, error) for prepared, _ in parts[made:]]
         finally:
-            for _, condition in parts[left:]:
-                condition.everybody.leave()
-        return found
+            _leave(parts[made:])
 
     def _seen(self, prepared: Prepared, server: Server, seat: Seat) -> Seen:
         """Load a server that has the time for itself."""
@@ -358,3 +372,9 @@ class Laboratory(CompositeContext):
         begin, end = done["window"]
         inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
         return crosscheck.own(inside, end - begin, users)
+
+
+def _leave(parts: Sequence[tuple[Prepared, Condition]]) -> None:
+    """Keep nobody waiting for these trials."""
+    for _, condition in parts:
+        condition.everybody.leave()

@@ -161,7 +161,8 @@ def assess_interleaved(
         discarded_s=own.left_out_s * len(own.begin),
         **_times_ms(inside),
         **usage(seen.first, seen.last, whole) | _metered(seen.metered, completed),
-        generator_cpu_share=done["generator_cpu_s"] / own.seconds,
+        # What is left out of a slice, the generator has worked for all the same.
+        generator_cpu_share=done["generator_cpu_s"] / own.occupied_s,
     )
     return Trial(row, inside), closed_in_slices(seen, own)
 

@@ -23,7 +23,7 @@ from harness.target.server import Server
 from harness.target.targets import Target, choose
 from harness.trial import loading
 from harness.trial.bench import Laboratory
-from harness.trial.beside import mechanisms
+from harness.trial.beside import ceiling, mechanisms
 from harness.trial.generators.generator import GeneratorFailed
 from harness.trial.outcome import Trial
 from tests.harness.host.test_interference import busy
@@ -227,7 +227,9 @@ def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
             for trial in laboratory.measure_interleaved([spec])
         ]
     assert pilots == [(1, "dso", 30.0)]
-    assert lengths == [pytest.approx(0.4), pytest.approx(0.03)]
+    slow, own = lengths
+    assert slow == pytest.approx(0.4)
+    assert own < slow
 
 
 @needs_root
@@ -347,3 +349,27 @@ def stalled(resources: RunResources, monkeypatch: pytest.MonkeyPatch) -> Iterato
     at_first_reading(monkeypatch, begin)
     yield
     threads[0].join()
+
+
+def test_the_null_responder_is_told_of_each_condition_before_it_serves_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    command = ceiling.NullServer.command
+
+    def of_the_responder(self: ceiling.NullServer) -> tuple[list[str], dict[str, str]]:
+        found = command(self)
+        answers = Path(found[0][found[0].index("--answers") + 1])
+        told.append(json.loads(answers.read_text())["connection"])
+        return found
+
+    monkeypatch.setattr(ceiling.NullServer, "command", of_the_responder)
+    connections = ("close", "keep-alive")
+    plan = replace(PLAN, connections=connections, ceilings=("null",), slice_s=0.03, blocks=1)
+    specs = list(plan.trials())
+    with opened(plan) as laboratory:
+        rows = [trial.row for trial in laboratory.measure_interleaved(specs)]
+    assert {row.verdict for row in rows} == {"ok"}
+    nulls = [row for row in rows if row.target == "null"]
+    assert sorted(row.connection for row in nulls) == sorted(connections)
+    assert sorted(told) == sorted(connections)

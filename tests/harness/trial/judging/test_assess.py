@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from harness.plan.interleaving import Slice
 from harness.plan.loads import Closed
 from harness.plan.plan import Plan
+from harness.stats.interleaved import Portions
 from harness.target.probes import Reading
 from harness.target.server import ServerUsage
-from harness.trial.judging.assess import assess
-from harness.trial.outcome import Latencies
+from harness.trial.judging.assess import assess, assess_interleaved
+from harness.trial.outcome import Latencies, Seen
 from tests.harness.folders import ROW as BARE
 
 PLAN = Plan(
@@ -54,6 +56,21 @@ def test_what_counts_lies_between_the_two_readings() -> None:
     assert row.server_cpu_us_per_request == pytest.approx(125_000)
     assert (row.forks_per_request, row.context_switches_per_request) == (1.0, 2.0)
     assert row.generator_cpu_share == pytest.approx(0.5 / 2.2)
+
+
+def test_the_generators_share_is_of_the_time_in_which_it_sent() -> None:
+    """Of two slices of 1 s the first halves are left out; the generator worked in these as well."""
+    ends_at = rows(10.2, 10.8, 11.2, 11.8)
+    every = np.ones(len(ends_at), dtype=bool)
+    own = Portions(
+        begin=np.array([10.5, 11.5]), end=np.array([11.0, 12.0]), requests=np.array([1.0, 1.0]),
+        left_out_s=0.5, counted=every, whole=every, occupied_s=2.0, sending_s=2.0,
+    )  # fmt: skip
+    slices = tuple(Slice(0, begin_s, 1.0) for begin_s in (10.0, 11.0))
+    seen = Seen(SPECS[0], ROW, DONE | {"requests": 4}, ends_at, FIRST, LAST, slices)
+    row = assess_interleaved(seen, own, None)[0].row
+    assert (row.verdict, row.measured_s) == ("ok", 1.0)
+    assert row.generator_cpu_share == pytest.approx(0.5 / 2.0)
 
 
 NAN = float("nan")
