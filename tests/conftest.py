@@ -20,7 +20,7 @@ settings.load_profile("isobench")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-PEERS = ("tests/servers/peers/", "tests/harness/commands/measuring/test_run_peers.py")
+PEERS = ("tests/servers/peers/", "tests/harness/commands/running/test_run_peers.py")
 """Tests of products, one after the other: they look whether anything is left of these."""
 
 SECONDS = {

@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[1]
             "tests/servers/http/test_authority.py",
         ),
         (
-            "tests/harness/commands/measuring/test_run.py::test_a",
-            "tests/harness/commands/measuring/test_run.py",
+            "tests/harness/commands/running/test_run.py::test_a",
+            "tests/harness/commands/running/test_run.py",
         ),
-        ("tests/harness/commands/measuring/test_run_peers.py::test_a", "peers"),
+        ("tests/harness/commands/running/test_run_peers.py::test_a", "peers"),
         ("tests/servers/peers/test_contract.py::test_a", "peers"),
     ],
 )
@@ -29,7 +29,7 @@ def test_files_run_side_by_side_unless_they_are_about_products(test: str, group:
 
 
 def test_what_takes_long_counts_for_more() -> None:
-    run = "tests/harness/commands/measuring/test_run.py::test_a"
+    run = "tests/harness/commands/running/test_run.py::test_a"
     assert seconds_of([run]) > seconds_of(["tests/harness/plan/test_plan.py::test_a"] * 2)
 
 

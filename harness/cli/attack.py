@@ -36,8 +36,8 @@ def attack(
 
     With --peers, also against the real products that the modes re-enact.
     """
+    from harness.commands.groundwork.beside_products import Products
     from harness.commands.measuring import attack as attack_run
-    from harness.commands.measuring import run as session
 
     if resume is not None:
         attack_run.resume(resume, report=report)
@@ -49,6 +49,6 @@ def attack(
         split_or(attacks, ()),
         drawn(seed),
         out,
-        session.Products(peers, absolute(module)),
+        Products(peers, absolute(module)),
         report=report,
     )

@@ -24,7 +24,7 @@ def doctor(
     ] = 10,
 ) -> None:
     """Show which modes this host can run, what the others need, and what harms measurements."""
-    from harness.commands.measuring import doctor as command
+    from harness.commands.checking import doctor as command
 
     command.start(split_or(modes, None), absolute(module), watch, Terminal())
 
@@ -43,7 +43,7 @@ def selftest(
     out: Annotated[Path | None, options.new_folder("selftest-")] = None,
 ) -> None:
     """Test the harness itself: false alarms between equal targets, and known differences found."""
-    from harness.commands.measuring import selftest
+    from harness.commands.checking import selftest
     from harness.trial.beside import selftest_verdict
 
     usual = selftest_verdict.QUICK if quick else selftest_verdict.Procedure()

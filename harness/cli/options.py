@@ -125,7 +125,7 @@ def split_or(text: str | None, default: Default) -> tuple[str, ...] | Default:
 
 def targets(modes: str | None) -> tuple[str, ...]:
     """Return the targets that were named, all modes where none was."""
-    from harness.commands.measuring.run import every_target
+    from harness.commands.running.run import every_target
 
     return every_target() if modes is None else split(modes)
 

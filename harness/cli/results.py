@@ -206,6 +206,6 @@ def replay(
     out: Annotated[Path | None, options.new_folder("replay-")] = None,
 ) -> None:
     """Repeat the run of a bundle on this host, and compare it with the original."""
-    from harness.commands.measuring import replay as command
+    from harness.commands.running import replay as command
 
     command.start(archive, out, Terminal())

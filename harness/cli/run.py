@@ -277,8 +277,9 @@ def run(
     ] = False,
 ) -> None:
     """Measure throughput, latency, CPU and memory of each mode; write a results folder."""
-    from harness.commands.measuring import run as session
-    from harness.commands.measuring import traffic
+    from harness.commands.groundwork.beside_products import Products
+    from harness.commands.running import run as session
+    from harness.commands.running import traffic
     from harness.plan import extent, stopping
     from harness.plan import plan as matrix
     from harness.plan.loads import parse_load, workers_for
@@ -314,7 +315,7 @@ def run(
         Terminal().print(" ".join(log.about), highlight=False, markup=False)
     loads = tuple(dict.fromkeys(parse_load(text) for text in split(load)))
     if target is not None:
-        from harness.commands.measuring import run_remote
+        from harness.commands.running import run_remote
 
         if otel:
             raise IsobenchError(
@@ -362,7 +363,7 @@ def run(
     if target is not None:
         run_remote.start(plan, hosts, served, out, Terminal())
         return
-    products = session.Products(peers, absolute(module))
+    products = Products(peers, absolute(module))
     usual_run = modes is None and hello and not quick
     made_of = usual_run if mechanisms is None else mechanisms
     session.start(

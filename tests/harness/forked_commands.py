@@ -33,7 +33,10 @@ from unittest import mock
 ROOT = Path(__file__).parents[2]
 IMPORTED = (
     "tests.harness.undrawn",
-    *(f"harness.commands.measuring.{name}" for name in ("run", "attack", "doctor", "profile")),
+    "harness.commands.checking.doctor",
+    "harness.commands.measuring.attack",
+    "harness.commands.measuring.profile",
+    "harness.commands.running.run",
     "harness.commands.serving.serve",
 )
 LONGEST = 1 << 17

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.commands.measuring import run
+from harness.commands.running import run
 from harness.plan.extent import QUICK, USUAL
 from harness.plan.interleaving import SHORTEST_S
 from harness.plan.plan import Plan
@@ -212,7 +212,9 @@ def test_commands_begin_without_what_only_their_end_needs() -> None:
     """Libraries that take longer to import than a command takes to refuse a mistake."""
     code = (
         "import sys\n"
-        "from harness.commands.measuring import attack, costs, density, doctor, profile, run, slo\n"
+        "from harness.commands.checking import doctor, selftest\n"
+        "from harness.commands.measuring import attack, costs, density, profile, slo\n"
+        "from harness.commands.running import run\n"
         "from harness.commands.serving import serve\n"
         "print(*{'gevent', 'locust', 'matplotlib', 'scipy'} & sys.modules.keys())"
     )
@@ -229,7 +231,7 @@ def test_the_version_is_shown(
 
 
 def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from harness.commands.measuring import run
+    from harness.commands.running import run
 
     plans = []
     monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))
@@ -260,7 +262,7 @@ def test_how_long_a_run_goes_on(
     precision: float | None,
     budget_s: float | None,
 ) -> None:
-    from harness.commands.measuring import run
+    from harness.commands.running import run
 
     plans = []
     monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))

@@ -17,8 +17,9 @@ from rich.console import Console
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.campaign import carry_out
 from harness.attack.findings import Assault, Findings, cautions, must_be_believed
-from harness.commands.measuring.addition import Addition
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.addition import Addition
+from harness.commands.groundwork.beside_products import NO_PRODUCTS, Products
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     argv,
@@ -27,9 +28,8 @@ from harness.commands.measuring.folder import (
     open_or_create,
     warn_of_change,
 )
-from harness.commands.measuring.last_words import make_report, name_report
-from harness.commands.measuring.run import NO_PRODUCTS, Products
-from harness.commands.measuring.runnable import runnable
+from harness.commands.groundwork.report import make_report, name_report
+from harness.commands.groundwork.runnable import runnable
 from harness.errors import IsobenchError
 from harness.host import fingerprint, user_namespace
 from harness.results.folder import ResultsFolder

@@ -13,8 +13,8 @@ from typing import Final
 import psutil
 from rich.console import Console
 
-from harness.commands.measuring.addition import Addition
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.addition import Addition
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     argv,
@@ -23,7 +23,7 @@ from harness.commands.measuring.folder import (
     now,
     warn_of_change,
 )
-from harness.commands.measuring.last_words import make_report, name_report
+from harness.commands.groundwork.report import make_report, name_report
 from harness.costs import build, copying, creation, imports, interpreters, lines, loading, workers
 from harness.costs import samples as cost_samples
 from harness.costs.display import Display

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from harness.commands.measuring.addition import Addition
-from harness.commands.measuring.beside_products import share_interpreter, with_products
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.addition import Addition
+from harness.commands.groundwork.beside_products import share_interpreter, with_products
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     add_targets,
@@ -23,8 +23,8 @@ from harness.commands.measuring.folder import (
     open_or_create,
     warn_of_change,
 )
-from harness.commands.measuring.last_words import make_report, name_report
-from harness.commands.measuring.runnable import runnable
+from harness.commands.groundwork.report import make_report, name_report
+from harness.commands.groundwork.runnable import runnable
 from harness.density import cold, study
 from harness.density.procedure import Procedure, why_too_large
 from harness.host import fingerprint

@@ -10,8 +10,8 @@ from typing import Final
 
 from rich.console import Console
 
-from harness.commands.measuring.addition import Addition
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.addition import Addition
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     argv,
@@ -20,8 +20,8 @@ from harness.commands.measuring.folder import (
     now,
     open_or_create,
 )
-from harness.commands.measuring.last_words import make_report, name_report
-from harness.commands.measuring.runnable import runnable
+from harness.commands.groundwork.report import make_report, name_report
+from harness.commands.groundwork.runnable import runnable
 from harness.costs.display import Display
 from harness.errors import IsobenchError
 from harness.host.cores import own_cores, running_on

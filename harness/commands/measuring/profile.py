@@ -12,7 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     add_targets,
@@ -21,8 +21,8 @@ from harness.commands.measuring.folder import (
     new_run_id,
     open_or_create,
 )
-from harness.commands.measuring.last_words import make_report, name_report
-from harness.commands.measuring.runnable import runnable
+from harness.commands.groundwork.report import make_report, name_report
+from harness.commands.groundwork.runnable import runnable
 from harness.errors import IsobenchError
 from harness.host.cores import Cores, own_cores, running_on
 from harness.profile import chrome_trace

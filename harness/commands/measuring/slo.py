@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from harness.commands.measuring.addition import Addition
-from harness.commands.measuring.beside_products import (
+from harness.commands.groundwork.addition import Addition
+from harness.commands.groundwork.beside_products import (
     check_scripts,
     share_interpreter,
     with_products,
 )
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     add_targets,
@@ -28,9 +28,9 @@ from harness.commands.measuring.folder import (
     open_or_create,
     warn_of_change,
 )
-from harness.commands.measuring.last_words import make_report, name_report
-from harness.commands.measuring.run import check_words
-from harness.commands.measuring.runnable import runnable
+from harness.commands.groundwork.names import check_names
+from harness.commands.groundwork.report import make_report, name_report
+from harness.commands.groundwork.runnable import runnable
 from harness.costs.display import Display
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint
@@ -69,7 +69,7 @@ def start(
     skipped. With `peers` the real products beside these modes are measured as well. `cautions` are
     written down beside those that concern the host.
     """
-    check_words(plan_of(effort, names))
+    check_names(plan_of(effort, names))
     run_id = new_run_id()
     path = out or Path("results") / f"slo-{run_id}"
     _ADDITION.must_have_room(path)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands import key as keys
-from harness.commands.measuring import run_remote
+from harness.commands.running import run_remote
 from harness.commands.serving import generate
 from harness.errors import IsobenchError
 from harness.host import fingerprint

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands.measuring.folder import warn_of_change
+from harness.commands.groundwork.folder import warn_of_change
 from harness.host import fingerprint
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest

@@ -53,7 +53,8 @@ def test_each_term_names_a_page_that_there_is(topic: Topic) -> None:
 def test_each_command_in_an_explanation_has_the_options_that_it_names(
     topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.commands.measuring import run, slo
+    from harness.commands.measuring import slo
+    from harness.commands.running import run
 
     for started in (run, slo):
         monkeypatch.setattr(started, "start", lambda *_, **_options: None)

@@ -6,8 +6,10 @@ Each command that takes `--peers` chooses its targets here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 from harness.errors import Caution, IsobenchError
 from harness.target.targets import (
@@ -22,6 +24,20 @@ from harness.target.targets import (
 )
 from workloads import catalog
 from workloads.errors import WorkloadError
+
+
+@dataclass(frozen=True)
+class Products:
+    """Which real products are measured beside the targets that were named.
+
+    `modules` are files of modules that no package has.
+    """
+
+    all_peers: bool = False
+    modules: tuple[Path, ...] = ()
+
+
+NO_PRODUCTS: Final = Products()
 
 
 def with_products(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reports
-from harness.commands.measuring import replay, traffic
+from harness.commands.running import replay, traffic
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
 from harness.results import bundle
@@ -48,7 +48,7 @@ def test_the_run_is_repeated_by_its_plan_and_set_beside_the_original(
         compared.append((*places, how))
         return places[0]
 
-    monkeypatch.setattr("harness.commands.measuring.run.start", run)
+    monkeypatch.setattr("harness.commands.running.run.start", run)
     monkeypatch.setattr(reports, "make", make)
     new = tmp_path / "new"
     replay.start(archive, new, Terminal())
@@ -97,7 +97,7 @@ def test_a_replayed_log_is_taken_from_the_bundle(
         assert plan.replay == load
         given.append(trace.sha256)
 
-    monkeypatch.setattr("harness.commands.measuring.run.start", run)
+    monkeypatch.setattr("harness.commands.running.run.start", run)
     monkeypatch.setattr(replay, "beside", lambda *_: None)
     replay.start(archive, tmp_path / "new", Terminal())
     assert given == [log.sha256]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from harness import cli
-from harness.commands.measuring import doctor
-from harness.commands.measuring.doctor import Diagnosis
+from harness.commands.checking import doctor
+from harness.commands.checking.doctor import Diagnosis
 from harness.errors import Caution
 from harness.host.speed import Speeds
 from tests.harness.live import Isobench, needs_root, trials_in, until

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.measuring import traffic
-from harness.commands.measuring.traffic import Wanted, nameless, of_folder, speed_of
+from harness.commands.running import traffic
+from harness.commands.running.traffic import Wanted, nameless, of_folder, speed_of
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
 from harness.results.folder import ResultsFolder

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.commands.measuring.runnable import must_run
+from harness.commands.groundwork.runnable import must_run
 from harness.errors import IsobenchError
 from harness.target.targets import Refusal, choose
 

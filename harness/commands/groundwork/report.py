@@ -1,4 +1,4 @@
-"""What a command that measures says at its end: where the report is."""
+"""The report that a command makes at its end, and where it is."""
 
 from __future__ import annotations
 

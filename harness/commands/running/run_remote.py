@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from rich.console import Console
 
 from harness.commands import key as keys
-from harness.commands.measuring.folder import Ground, Host, argv, new_manifest, new_run_id
-from harness.commands.measuring.run import check_words, conclude
+from harness.commands.groundwork.folder import Ground, Host, argv, new_manifest, new_run_id
+from harness.commands.groundwork.names import check_names
+from harness.commands.running.run import conclude
 from harness.errors import IsobenchError
 from harness.host import fingerprint
 from harness.plan.loads import Sweep
@@ -70,7 +71,7 @@ def find(wanted: Wanted) -> tuple[Hosts, Served]:
 def start(plan: Plan, hosts: Hosts, served: Served, out: Path | None, console: Console) -> None:
     """Measure what a plan asks for, into a new results folder, and report. Raises IsobenchError."""
     _refuse_what_is_local(plan)
-    check_words(plan)
+    check_names(plan)
     run_id = new_run_id()
     path = out or Path("results") / run_id
     ResultsFolder.must_be_free(path)

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from harness import cli
-from harness.commands.measuring import selftest
+from harness.commands.checking import selftest
 from harness.errors import IsobenchError
 from harness.plan.loads import Closed
 from harness.plan.plan import Spec

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.commands.measuring.folder import Ground, Host, new_manifest, new_run_id
+from harness.commands.groundwork.folder import Ground, Host, new_manifest, new_run_id
 from harness.errors import IsobenchError
 from harness.host.cores import Cores, own_cores, running_on
 from harness.host.hog import hog

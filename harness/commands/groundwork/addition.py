@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.commands.measuring.folder import now
+from harness.commands.groundwork.folder import now
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
 

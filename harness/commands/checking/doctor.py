@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.commands.measuring.runnable import sort_out
+from harness.commands.groundwork.runnable import sort_out
 from harness.errors import Caution
 from harness.host import settings, speed, user_namespace
 from harness.host.cores import own_cores

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from harness.commands.measuring import run
+from harness.commands.running import run
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
 from harness.results.folder import ResultsFolder

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 import reports
-from harness.commands.measuring.last_words import make_report, name_report
+from harness.commands.groundwork.report import make_report, name_report
 
 
 def test_the_report_is_made_and_named(

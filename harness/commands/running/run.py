@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from harness.commands.measuring import traffic
-from harness.commands.measuring.beside_products import (
+from harness.commands.groundwork.beside_products import (
+    NO_PRODUCTS,
+    Products,
     check_scripts,
     share_interpreter,
     with_products,
 )
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     new_manifest,
     new_run_id,
     warn_of_change,
 )
-from harness.commands.measuring.last_words import make_report, name_report
-from harness.commands.measuring.live_table import LiveTable
-from harness.commands.measuring.runnable import runnable, sort_out
+from harness.commands.groundwork.names import check_names
+from harness.commands.groundwork.report import make_report, name_report
+from harness.commands.groundwork.runnable import runnable, sort_out
+from harness.commands.running import traffic
+from harness.commands.running.live_table import LiveTable
 from harness.errors import Caution, IsobenchError
 from harness.host.cores import Cores, own_cores, running_on
-from harness.plan.plan import CLIENTS, CONNECTIONS, Plan, Spec
+from harness.plan.plan import Plan, Spec
 from harness.progress import Display
 from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
@@ -46,24 +48,7 @@ from harness.trial.generators import telemetry
 from harness.trial.outcome import Trial
 from reports.terminal import render_table
 from reports.words import certainty
-from workloads import catalog, popularity
 from workloads.access_log.trace import Trace
-from workloads.errors import WorkloadError
-from workloads.load.clients import library
-
-
-@dataclass(frozen=True)
-class Products:
-    """Which real products are measured beside the targets that were named.
-
-    `modules` are files of modules that no package has.
-    """
-
-    all_peers: bool = False
-    modules: tuple[Path, ...] = ()
-
-
-NO_PRODUCTS = Products()
 
 
 def start(
@@ -87,7 +72,7 @@ def start(
     are made of measured beside them (see `harness.trial.beside.mechanisms`). Without `report`, that
     is left to a later command. `trace` is there where the plan replays a log. Raises IsobenchError.
     """
-    check_words(plan)
+    check_names(plan)
     exported = _telemetry(otel)
     run_id = new_run_id()
     folder_path = out or Path("results") / run_id
@@ -187,31 +172,6 @@ def _telemetry(wanted: bool) -> dict[str, str] | None:
         return None
     telemetry.must_be_possible()
     return telemetry.environment()
-
-
-def check_words(plan: Plan) -> None:
-    """Refuse names that nothing has, before anything is started."""
-    for name in chain.from_iterable(map(catalog.parts, plan.workloads)):
-        catalog.find(name)
-    for name in plan.connections:
-        if name not in CONNECTIONS:
-            raise IsobenchError(
-                f"unknown connection handling {name!r}",
-                hint=f"choose one of {', '.join(CONNECTIONS)}",
-            )
-    if plan.client not in CLIENTS:
-        raise IsobenchError(
-            f"unknown client {plan.client!r}", hint=f"choose one of {', '.join(CLIENTS)}"
-        )
-    if plan.client == "compiled" and (reason := library.obstacle()):
-        raise IsobenchError(f"there is no compiled client: {reason}", hint=library.REMEDY)
-    if plan.cross_check is not None:
-        crosscheck.find(plan.cross_check)
-    try:
-        if plan.replay is None:
-            popularity.parse(plan.popularity)
-    except WorkloadError as error:
-        raise IsobenchError(str(error), hint=error.hint) from error
 
 
 def _with_ceilings(plan: Plan, targets: Sequence[Target]) -> Plan:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.commands.measuring.fitting_table import (
+from harness.commands.running.fitting_table import (
     CPU,
     P99,
     RATE,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.commands.measuring.addition import Addition
-from harness.commands.measuring.folder import Ground, Host, new_manifest
+from harness.commands.groundwork.addition import Addition
+from harness.commands.groundwork.folder import Ground, Host, new_manifest
 from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
 from harness.results.rows import AttackRow

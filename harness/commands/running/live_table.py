@@ -28,7 +28,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from harness.commands.measuring.fitting_table import CPU, P99, RATE, RATIO, Figures, Values, draw
+from harness.commands.running.fitting_table import CPU, P99, RATE, RATIO, Figures, Values, draw
 from harness.plan import stopping
 from harness.plan.plan import PROBE_BLOCK, Plan, Spec
 from harness.results.conditions import BASELINE, Condition

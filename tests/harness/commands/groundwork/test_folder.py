@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 import harness
 from harness.cli import app
-from harness.commands.measuring import run
-from harness.commands.measuring.folder import (
+from harness.commands.groundwork.folder import (
     Ground,
     Host,
     new_manifest,
     new_run_id,
     open_or_create,
 )
+from harness.commands.running import run
 from harness.errors import Caution
 from harness.host.cores import Cores
 from harness.results.folder import ResultsFolder
@@ -40,7 +40,7 @@ def test_one_place_says_what_a_new_manifest_holds() -> None:
         and isinstance(node.func, ast.Name)
         and node.func.id == "Manifest"
     }
-    assert makers == {"commands/measuring/folder.py"}
+    assert makers == {"commands/groundwork/folder.py"}
 
 
 def test_a_new_manifest_says_where_it_stands() -> None:

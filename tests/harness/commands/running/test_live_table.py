@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.commands.measuring.live_table import LiveTable, Tally, conditions, fit
+from harness.commands.running.live_table import LiveTable, Tally, conditions, fit
 from harness.commands.signals import Interrupted
 from harness.plan.loads import Closed
 from harness.plan.plan import PROBE_BLOCK, Plan, Spec

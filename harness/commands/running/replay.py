@@ -8,8 +8,9 @@ from pathlib import Path
 from rich.console import Console
 
 import reports
-from harness.commands.measuring import run, traffic
-from harness.commands.measuring.folder import new_run_id
+from harness.commands.groundwork.beside_products import Products
+from harness.commands.groundwork.folder import new_run_id
+from harness.commands.running import run, traffic
 from harness.errors import IsobenchError
 from harness.plan.plan import Plan
 from harness.results import bundle
@@ -30,7 +31,7 @@ def start(archive: Path, out: Path | None, console: Console) -> None:
     found = ResultsFolder.open(original)
     console.print(f"original: {original}", soft_wrap=True)
     modules = found.manifest.arguments.get("module") or ()
-    products = run.Products(modules=tuple(one for one in map(Path, modules) if one.exists()))
+    products = Products(modules=tuple(one for one in map(Path, modules) if one.exists()))
     plan = plan_of(found, archive)
     trace = None if plan.replay is None else traffic.of_folder(original, plan.replay)
     run.start(plan, False, path, console, products=products, trace=trace)

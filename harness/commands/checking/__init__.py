@@ -1,0 +1,1 @@
+"""The commands that check whether host and harness are fit to measure."""

@@ -1,0 +1,1 @@
+"""What a command that measures begins and ends with: targets, results folder, report."""
