@@ -21,27 +21,27 @@ from harness.results.manifest import Manifest
 from reports.figures.style import to_png, to_svg
 from reports.markup import code, glyphs, inline
 from reports.section import Results, Section
-from reports.sections.against import Against
-from reports.sections.answer import Answer
-from reports.sections.attacks import Attacks, Frontier, Matrix
-from reports.sections.cautions import Cautions
-from reports.sections.costs import Costs
-from reports.sections.crosscheck import Crosscheck
-from reports.sections.density import Density
-from reports.sections.explained import Explained
-from reports.sections.explore import Explore
-from reports.sections.findings import Findings
+from reports.sections.analysis.explained import Explained
+from reports.sections.analysis.pages import Pages
+from reports.sections.analysis.peers import Peers
+from reports.sections.conclusions.against import Against
+from reports.sections.conclusions.answer import Answer
+from reports.sections.conclusions.cautions import Cautions
+from reports.sections.conclusions.findings import Findings
 from reports.sections.measured import Measured, NotMeasured
-from reports.sections.neighbour import Neighbour
-from reports.sections.numbers import Numbers
-from reports.sections.pages import Pages
-from reports.sections.peers import Peers
-from reports.sections.profiles import Profiles
-from reports.sections.replayed import Replayed
-from reports.sections.slo import Slo
-from reports.sections.sweep import Sweep
-from reports.sections.targets import Targets
-from reports.sections.throughput import Expenses, Rates
+from reports.sections.studies.attacks import Attacks, Frontier, Matrix
+from reports.sections.studies.costs import Costs
+from reports.sections.studies.density import Density
+from reports.sections.studies.neighbour import Neighbour
+from reports.sections.studies.profiles import Profiles
+from reports.sections.studies.slo import Slo
+from reports.sections.trials.crosscheck import Crosscheck
+from reports.sections.trials.explore import Explore
+from reports.sections.trials.numbers import Numbers
+from reports.sections.trials.replayed import Replayed
+from reports.sections.trials.sweep import Sweep
+from reports.sections.trials.targets import Targets
+from reports.sections.trials.throughput import Expenses, Rates
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
     Answer,

@@ -1,6 +1,6 @@
 """What a part of the page is: it reads the results, and is there or is not.
 
-A section is a subclass of `Section` in reports/sections/ and an entry of `SECTIONS` in
+A section is a subclass of `Section` below reports/sections/ and an entry of `SECTIONS` in
 reports/page.py; nothing else knows of it.
 """
 
@@ -96,9 +96,9 @@ class Shown:
 class Section(ABC):
     """A part of the page.
 
-    `template` is a file in reports/sections/, in which the section is called `section`; the usual
-    one shows `heading`, `sentences` and `figures`. The page's title is that of the first section
-    that has one.
+    `template` is a file below reports/sections/, in which the section is called `section`; the
+    usual one shows `heading`, `sentences` and `figures`. The page's title is that of the first
+    section that has one.
     """
 
     template: ClassVar[str] = "section.html.j2"

@@ -19,7 +19,8 @@ from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest, Skipped
 from reports import markup, page
 from reports.section import Results
-from reports.sections import measured, numbers
+from reports.sections import measured
+from reports.sections.trials import numbers
 from tests.reports.browser import CHROMIUM, QUIET, WITHOUT
 from tests.reports.words.test_attacks import attacks
 

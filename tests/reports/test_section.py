@@ -72,13 +72,14 @@ def test_a_section_without_results_is_not_there(
 
 def test_every_section_is_in_the_list_and_has_its_fragment() -> None:
     package = Path(page.__file__).parent / "sections"
-    for file in package.glob("*.py"):
+    for file in package.rglob("*.py"):
         if file.stem != "__init__":
-            importlib.import_module(f"reports.sections.{file.stem}")
+            path = file.relative_to(package).with_suffix("")
+            importlib.import_module(".".join(("reports.sections", *path.parts)))
     assert {*page.SECTIONS} == {*Section.__subclasses__()} - {
         one for one in Section.__subclasses__() if not one.__module__.startswith("reports.")
     }
-    fragments = {file.name for file in package.glob("*.j2")}
+    fragments = {str(file.relative_to(package)) for file in package.rglob("*.j2")}
     assert {section.template for section in page.SECTIONS} == fragments
 
 

@@ -15,7 +15,7 @@ from reports import page
 from reports.figures.neighbour import matrix as figure
 from reports.figures.neighbour import ranked
 from reports.section import Results
-from reports.sections.neighbour import Neighbour
+from reports.sections.studies.neighbour import Neighbour
 from reports.terminal import render_neighbour
 from reports.words.neighbour import TIMES, matrix, sentences, table
 from tests.harness.live import MANIFEST

@@ -13,7 +13,7 @@ from harness.results.rows import TrialRow
 from reports import page
 from reports.figures.pages import shares
 from reports.section import Results
-from reports.sections.pages import Pages
+from reports.sections.analysis.pages import Pages
 from reports.words.pages import checks_table, sentences, table
 from tests.harness.results.analysis.test_page_cost import OVERHEADS, trials
 from tests.reports.conftest import manifest

@@ -6,7 +6,7 @@ from typing import Any
 from harness.results.folder import ResultsFolder
 from reports.page import without_figures
 from reports.section import Results
-from reports.sections.profiles import Profiles
+from reports.sections.studies.profiles import Profiles
 from reports.words import profiles
 from tests.reports.conftest import manifest
 from tests.reports.profiled import CALLS, PHASES, PROFILES

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.results.folder import ResultsFolder
 from reports.section import Results
-from reports.sections.replayed import Replayed
+from reports.sections.trials.replayed import Replayed
 from reports.words.replayed import sentences
 from tests.harness.live import MANIFEST
 from tests.harness.plan.test_loads import LOG, REPLAY

@@ -15,7 +15,7 @@ _FEW = 3
 class Answer(Section):
     """What a reader needs who reads nothing else."""
 
-    template: ClassVar[str] = "answer.html.j2"
+    template: ClassVar[str] = "conclusions/answer.html.j2"
 
     @classmethod
     def read(cls, results: Results) -> Self | None:

@@ -17,7 +17,7 @@ from reports.words import explained as words
 class Explained(Section):
     """Why modes cost what they cost, under one condition."""
 
-    template: ClassVar[str] = "explained.html.j2"
+    template: ClassVar[str] = "analysis/explained.html.j2"
     condition: str
     table: pd.DataFrame
     baseline: str = BASELINE

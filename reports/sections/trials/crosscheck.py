@@ -15,7 +15,7 @@ from reports.words import loads
 class Crosscheck(Section):
     """The comparison as texts: the last column is the remark, the first two are names."""
 
-    template: ClassVar[str] = "crosscheck.html.j2"
+    template: ClassVar[str] = "trials/crosscheck.html.j2"
     table: pd.DataFrame
 
     @classmethod

@@ -28,7 +28,7 @@ _COLD_LEGEND = (
 class Density(Section):
     """The figures, a sentence a target, and two tables, as texts."""
 
-    template: ClassVar[str] = "density.html.j2"
+    template: ClassVar[str] = "studies/density.html.j2"
     table: pd.DataFrame
     starts: pd.DataFrame
     cold_heading: str = words.COLD_HEADING

@@ -7,7 +7,7 @@ from typing import ClassVar, Self
 
 from reports.scope import Scope
 from reports.section import Results, Section
-from reports.sections.answer import Answer
+from reports.sections.conclusions.answer import Answer
 from reports.words import attacks, certainty, findings, loads
 
 
@@ -18,7 +18,7 @@ class Findings(Section):
     `measured` is what all conditions have in common, "" where nothing is.
     """
 
-    template: ClassVar[str] = "findings.html.j2"
+    template: ClassVar[str] = "conclusions/findings.html.j2"
     measured: str
 
     @classmethod

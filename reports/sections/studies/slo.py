@@ -25,7 +25,7 @@ _LEGEND = (
 class Slo(Section):
     """The figure, a sentence a target, and a table, as texts."""
 
-    template: ClassVar[str] = "slo.html.j2"
+    template: ClassVar[str] = "studies/slo.html.j2"
     table: pd.DataFrame
     left_out: list[str]
 

@@ -46,7 +46,7 @@ METRICS: Final = (
 class Explore(Section):
     """The controls, hidden until the script shows them, and what the script reads."""
 
-    template: ClassVar[str] = "explore.html.j2"
+    template: ClassVar[str] = "trials/explore.html.j2"
     facts: Mapping[str, Any]
     metrics: Sequence[Metric] = METRICS
 

@@ -25,7 +25,7 @@ _LEGEND = (
 class Pages(Section):
     """The figure, its sentences, and two tables for each condition, as texts."""
 
-    template: ClassVar[str] = "pages.html.j2"
+    template: ClassVar[str] = "analysis/pages.html.j2"
     tables: Sequence[tuple[str, pd.DataFrame, pd.DataFrame]]
     limit: float = LIMIT
     baseline: str = BASELINE

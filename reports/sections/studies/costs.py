@@ -19,7 +19,7 @@ from reports.words import costs as words
 class Costs(Section):
     """Bare costs; a table is what stands above it, and its rows."""
 
-    template: ClassVar[str] = "costs.html.j2"
+    template: ClassVar[str] = "studies/costs.html.j2"
     tables: Sequence[tuple[str, pd.DataFrame]]
     missing: Sequence[tuple[str, str]]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from reports.section import Results
-from reports.sections.explore import Explore
+from reports.sections.trials.explore import Explore
 
 MakeFolder = Callable[..., Path]
 

@@ -17,7 +17,7 @@ from reports.words import peers as words
 class Peers(Section):
     """The sentences, a table for each condition, and what ran the scripts."""
 
-    template: ClassVar[str] = "peers.html.j2"
+    template: ClassVar[str] = "analysis/peers.html.j2"
     tables: Sequence[tuple[str, pd.DataFrame]]
     sides: str
 

@@ -21,7 +21,7 @@ class Profiles(Section):
     target; both hold texts.
     """
 
-    template: ClassVar[str] = "profiles.html.j2"
+    template: ClassVar[str] = "studies/profiles.html.j2"
     durations: pd.DataFrame
     counts: pd.DataFrame
 

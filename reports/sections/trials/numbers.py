@@ -17,7 +17,7 @@ from reports.section import Results, Section
 class Numbers(Section):
     """A table of texts for each condition, by its words."""
 
-    template: ClassVar[str] = "numbers.html.j2"
+    template: ClassVar[str] = "trials/numbers.html.j2"
     tables: Sequence[tuple[str, pd.DataFrame]]
     baseline: str = BASELINE
 

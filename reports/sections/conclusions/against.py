@@ -40,7 +40,7 @@ _LEGEND: Final = (
 class Against(Section):
     """The figures of both runs, a table for each condition, and what else differs, as texts."""
 
-    template: ClassVar[str] = "against.html.j2"
+    template: ClassVar[str] = "conclusions/against.html.j2"
     cautions: Sequence[str]
     tables: Sequence[tuple[str, pd.DataFrame]]
     only: Sequence[str]

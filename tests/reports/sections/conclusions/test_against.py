@@ -11,7 +11,7 @@ from harness.errors import IsobenchError
 from harness.results.folder import ResultsFolder
 from reports.figures.style import to_svg
 from reports.section import Results
-from reports.sections.against import Against
+from reports.sections.conclusions.against import Against
 from tests.harness import folders
 
 

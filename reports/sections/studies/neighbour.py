@@ -25,7 +25,7 @@ _LEGEND = (
 class Neighbour(Section):
     """The figure, its sentences, and the numbers as texts."""
 
-    template: ClassVar[str] = "neighbour.html.j2"
+    template: ClassVar[str] = "studies/neighbour.html.j2"
     table: pd.DataFrame
 
     @classmethod

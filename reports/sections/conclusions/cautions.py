@@ -16,7 +16,7 @@ from reports.section import Results, Section
 class Cautions(Section):
     """All cautions, the gravest first. What was fine is no caution, and is not spoken of."""
 
-    template: ClassVar[str] = "cautions.html.j2"
+    template: ClassVar[str] = "conclusions/cautions.html.j2"
     cautions: Sequence[Caution]
 
     @classmethod

@@ -59,7 +59,7 @@ class Matrix(Section):
 class Attacks(Section):
     """Each attack on each target, with its evidence."""
 
-    template: ClassVar[str] = "attacks.html.j2"
+    template: ClassVar[str] = "studies/attacks.html.j2"
     standings: Sequence[words.Standing]
     shown: Mapping[str, Sequence[words.Shown]]
     beside_products: Sequence[str]

@@ -32,7 +32,7 @@ class Portrait:
 class Targets(Section):
     """The portraits, by name."""
 
-    template: ClassVar[str] = "targets.html.j2"
+    template: ClassVar[str] = "trials/targets.html.j2"
     portraits: Sequence[Portrait]
 
     @classmethod

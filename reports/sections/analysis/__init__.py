@@ -1,0 +1,1 @@
+"""What trials say to one question each: a page, a product, the parts of a mode."""

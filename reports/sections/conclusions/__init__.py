@@ -1,0 +1,1 @@
+"""What a run concludes, and how far to trust it."""

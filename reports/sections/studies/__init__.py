@@ -1,0 +1,1 @@
+"""What other commands than `run` measured: one module for each command."""

@@ -1,0 +1,1 @@
+"""What the trials of a run measured, target by target."""
