@@ -18,7 +18,7 @@ def address_of(uid: int) -> str:
     if not 0 <= uid < _UIDS:
         raise WorkloadError(
             f"the uid {uid} has no loopback address of its own",
-            hint=f"Use uids below {_UIDS} for tenants with addresses of their own.",
+            hint=f"use uids below {_UIDS} for tenants with addresses of their own",
         )
     number = _FIRST + uid
     return ".".join(str(number >> shift & 255) for shift in (24, 16, 8, 0))

@@ -215,7 +215,7 @@ def find(name: str) -> Workload:
     microseconds = page_us(name)
     if microseconds is None or not SHORTEST_PAGE_US <= microseconds <= LONGEST_PAGE_US:
         raise WorkloadError(
-            f"{name!r} does not say how much CPU time a page takes",
+            f"the CPU time in {name!r} is missing or out of range",
             hint="write it like page:200us, page:5ms or page:1s; "
             f"from {SHORTEST_PAGE_US} µs to {LONGEST_PAGE_US // 1_000_000} s",
         )

@@ -82,7 +82,7 @@ def obstacle() -> str | None:
     return None
 
 
-REMEDY = "Run it as root of the host: root of a user namespace has no power over its network."
+REMEDY = "run it as root of the host: root of a user namespace has no power over its network"
 
 
 def read_key(path: Path) -> bytes:
@@ -92,12 +92,12 @@ def read_key(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         raise WorkloadError(
             f"{path} holds no key: {error}",
-            hint="Give the file that the server was started with (--credential-key).",
+            hint="give the file that the server was started with (--credential-key)",
         ) from None
     if len(key) != KEY_BYTES:
         raise WorkloadError(
             f"the key in {path} has {len(key)} bytes instead of {KEY_BYTES}",
-            hint="`python -m workloads.credential --make FILE` makes one.",
+            hint="create one: python -m workloads.credential --make FILE",
         )
     return key
 
@@ -115,7 +115,7 @@ def ask(url: SplitResult, key: bytes, client: Identity) -> bytes:
     """Send one GET request as `client` and return all that comes back. Raises `WorkloadError`."""
     if not url.hostname or not url.port:
         raise WorkloadError(
-            f"no server at {url.geturl()!r}", hint="Write http://t0001.localhost:PORT/hello.py."
+            f"no server at {url.geturl()!r}", hint="write http://t0001.localhost:PORT/hello.py"
         )
     if reason := obstacle():
         raise WorkloadError(reason, hint=REMEDY)
@@ -132,7 +132,8 @@ def ask(url: SplitResult, key: bytes, client: Identity) -> bytes:
             return b"".join(iter(lambda: connection.recv(65536), b""))
     except OSError as error:
         raise WorkloadError(
-            f"no reply from {url.netloc}: {error}", hint="Is `isobench serve suzuki` running?"
+            f"no reply from {url.netloc}: {error}",
+            hint="check that `isobench serve suzuki` is running",
         ) from None
 
 

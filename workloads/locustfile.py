@@ -131,7 +131,7 @@ def load_from(options: Any, url: str | None) -> Load:
     if not address.hostname or not address.port:
         raise WorkloadError(
             f"no server at {url!r}",
-            hint="Give --host http://127.0.0.1:PORT, as `isobench serve` printed it.",
+            hint="give --host http://127.0.0.1:PORT, as `isobench serve` printed it",
         )
     manifest = Manifest.read(Path(options.tenants_file))
     tenants = manifest.tenants[: options.tenant_count or None]

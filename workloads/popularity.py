@@ -40,7 +40,7 @@ def parse(text: str) -> Popularity:
     if name != "zipf" or not 0 < exponent <= 10:
         raise WorkloadError(
             f"unknown popularity {text!r}",
-            hint="Write uniform, or zipf:S with an exponent S above 0 and up to 10, as in zipf:1.",
+            hint="write uniform, or zipf:S with an exponent S above 0 and up to 10, such as zipf:1",
         )
     return Popularity(exponent)
 

@@ -105,7 +105,7 @@ class Manifest:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise WorkloadError(
                 f"{path} does not describe the tenants: {error}",
-                hint="Give the tenants.json that was written when the tenants were created.",
+                hint="give the tenants.json that was written when the tenants were created",
             ) from None
 
 
@@ -174,7 +174,7 @@ def create(
         root.mkdir(mode=0o755, parents=True)
     except FileExistsError:
         raise WorkloadError(
-            f"{root} exists already", hint="Remove it, or let the tenants be created elsewhere."
+            f"{root} exists already", hint="remove it, or let the tenants be created elsewhere"
         ) from None
     try:
         root.chmod(0o755)
@@ -218,7 +218,7 @@ def remove(root: Path, *, manifest: Path | None = None) -> None:
         if strange:
             raise WorkloadError(
                 f"{root} holds {strange[0]!r}, which is not a tenant's site",
-                hint="Give the directory that the tenants were created in.",
+                hint="give the directory that the tenants were created in",
             )
         # Tenants own directories in there and may have put symlinks anywhere: on Linux rmtree
         # goes by descriptors and never follows one.
@@ -237,19 +237,19 @@ def check_interpreter(interpreter: str) -> None:
     if not path.startswith("/") or "\n" in interpreter:
         raise WorkloadError(
             f"the interpreter {interpreter!r} is not an absolute path",
-            hint="Give a path that begins with a slash: the kernel does not search PATH.",
+            hint="give a path that begins with a slash: the kernel does not search PATH",
         )
     length = len(os.fsencode(f"#!{interpreter}"))
     if length > INTERPRETER_LINE_BYTES:
         raise WorkloadError(
             f"the scripts' first line would be {length} bytes long, and the kernel reads "
             f"{INTERPRETER_LINE_BYTES}",
-            hint="Use an interpreter with a shorter path, or a short symlink to it.",
+            hint="use an interpreter with a shorter path, or a short symlink to it",
         )
     if not os.access(path, os.X_OK):
         raise WorkloadError(
             f"the interpreter {path} does not exist or is not executable",
-            hint="Give a path without spaces, and with at most one argument after it.",
+            hint="give a path without spaces, and with at most one argument after it",
         )
 
 

@@ -69,8 +69,8 @@ class ClaimedUids:
                 return base
         raise WorkloadError(
             f"no {count + 1} free uids in a row from {UID_RANGE.start} to {UID_RANGE.stop - 1}",
-            hint="Use fewer tenants, wait until other runs have ended, or use a user namespace "
-            "that maps more uids (/etc/subuid).",
+            hint="use fewer tenants, wait until other runs have ended, or use a user namespace "
+            "that maps more uids (/etc/subuid)",
         )
 
     def _holds(self, block: int) -> bool:

@@ -15,9 +15,8 @@ def read(path: Path | None) -> tuple[Path, bytes]:
     """
     if path is None:
         raise IsobenchError(
-            "hosts that measure together need a key that they share",
-            hint="copy the file that isobench serve --probe PORT --key FILE has made, and give it "
-            "with --key",
+            "no key: hosts that measure together must share one",
+            hint="create one with isobench serve --probe PORT --key FILE, copy it here, add --key",
         )
     return path.resolve(), credential.read_key(path)
 

@@ -38,7 +38,8 @@ class Procedure:
         for number in self.tenants:
             if not 1 <= number <= MOST_TENANTS:
                 raise IsobenchError(
-                    f"{number} tenants", hint=f"give numbers from 1 to {MOST_TENANTS}"
+                    f"--tenants {number} is out of range",
+                    hint=f"choose numbers from 1 to {MOST_TENANTS}",
                 )
         for one in self.popularities:
             popularity.parse(one)
@@ -53,7 +54,9 @@ def parse_tenants(text: str) -> tuple[int, ...]:
     """Read numbers such as "1,10,100", in ascending order. Raises IsobenchError."""
     parts = [part.strip().replace("_", "") for part in text.split(",")]
     if not all(part.isascii() and part.isdecimal() for part in parts):
-        raise IsobenchError(f"not numbers of tenants: {text}", hint="write --tenants 1,10,100")
+        raise IsobenchError(
+            f"--tenants {text!r} is not a list of numbers", hint="write --tenants 1,10,100"
+        )
     return tuple(sorted({int(part) for part in parts}))
 
 

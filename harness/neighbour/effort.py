@@ -35,7 +35,7 @@ class Effort:
         for name in ("blocks", "seconds", "rate", "workers"):
             if not 0 < getattr(self, name) < 1e6:
                 raise IsobenchError(
-                    f"{name} must be above zero, and finite",
+                    f"{name} must be a number above 0",
                     hint=f"omit --{name} to use its default",
                 )
 

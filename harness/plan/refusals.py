@@ -88,7 +88,7 @@ def _refuse_zeros(plan: Plan) -> None:
     wrong += [] if plan.seconds > 0 and math.isfinite(plan.seconds) else ["seconds"]
     if wrong:
         raise IsobenchError(
-            f"{' and '.join(wrong)} must be above zero, and finite",
+            f"{' and '.join(wrong)} must be a number above 0",
             hint=f"omit --{wrong[0]} to use its default",
         )
 
@@ -98,12 +98,12 @@ def _refuse_meaningless_slices(plan: Plan) -> None:
         return
     if not 0.005 <= plan.slice_s <= plan.seconds:
         raise IsobenchError(
-            f"slices of {plan.slice_s * 1000:g} ms: they must take at least 5 ms, and at "
-            "most the measured time",
+            f"slices of {plan.slice_s * 1000:g} ms are out of range: 5 ms to {plan.seconds:g} s, a "
+            "target's measured time in a block",
             hint="use --slices 20ms, or omit it; --slices off measures each target alone",
         )
     if plan.client == "fasthttp":
         raise IsobenchError(
-            f"the client {plan.client} cannot be interleaved",
+            f"the client {plan.client} cannot interleave targets",
             hint="use --slices off, or another client",
         )

@@ -177,7 +177,7 @@ def _read(bundle: Path) -> dict[str, bytes]:
                 left -= member.size
                 if content is None or left < 0 or place.is_absolute() or ".." in place.parts:
                     raise IsobenchError(
-                        f"{bundle} has a member that no bundle has: {member.name}", hint=_WRONG
+                        f"{bundle} is not a bundle: it has the member {member.name}", hint=_WRONG
                     )
                 if len(place.parts) > 1:
                     files["/".join(place.parts[1:])] = content.read()

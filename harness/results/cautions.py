@@ -22,7 +22,8 @@ def cautions(summary: pd.DataFrame, baseline: str = BASELINE) -> list[Caution]:
     last what makes them less certain.
     """
     if summary.empty:
-        return [Caution("no trial has ended", "run again with --resume and this folder")]
+        advice = "finish the run: isobench run --resume with this folder"
+        return [Caution("no trial has ended", advice)]
     return [
         *failed_checks(summary),
         *_no_valid_trial(summary),
@@ -51,7 +52,7 @@ def _no_valid_trial(summary: pd.DataFrame) -> Iterator[Caution]:
     void = summary[summary["verdict"].astype(str).str.startswith("void")]
     if not void.empty:
         yield Caution(
-            f"these have no valid trial: {_list(void, summary)}",
+            f"no valid trial: {_list(void, summary)}",
             "see first_error in trials.parquet, fix the cause, and run again",
         )
 

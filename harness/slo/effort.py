@@ -53,7 +53,7 @@ class Effort:
             if value is not None and not 0 < value < 1e6:
                 option = f"--{name.removesuffix('_s').replace('_', '-')}"
                 raise IsobenchError(
-                    f"{option} must be above zero, and finite",
+                    f"{option} must be a number above 0",
                     hint=f"omit {option}, or give a number such as 1",
                 )
 

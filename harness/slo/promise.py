@@ -152,7 +152,7 @@ def parse(text: str) -> Promise:
     clauses = tuple(map(_clause, parts))
     if len({clause.measure for clause in clauses}) < len(clauses):
         raise IsobenchError(
-            f"the promise {text!r} has two limits of one measure", hint="leave out the higher one"
+            f"the promise {text!r} limits one measure twice", hint="keep the stricter limit"
         )
     return Promise(clauses)
 
@@ -160,15 +160,15 @@ def parse(text: str) -> Promise:
 def _clause(text: str) -> Clause:
     match = _CLAUSE.fullmatch(text.lower())
     if match is None:
-        raise IsobenchError(f"not a promise: {text!r}", hint=_HINT)
+        raise IsobenchError(f"{text!r} is not a promise", hint=_HINT)
     measure, number, unit = match.groups()
     if measure not in MEASURES or (unit == "%") != (measure == ERRORS):
-        raise IsobenchError(f"not a promise: {text!r}", hint=_HINT)
+        raise IsobenchError(f"{text!r} is not a promise", hint=_HINT)
     limit = float(number) / 100 if unit == "%" else float(number) * _US[unit]
     most = 1.0 if measure == ERRORS else LONGEST_US
     if not 0 < limit <= most:
         raise IsobenchError(
-            f"not a promise that can be looked at: {text!r}",
-            hint="choose a limit above zero, of 10s at most, and of 100% for errors",
+            f"the limit of {text!r} is out of range",
+            hint="choose a latency above 0 and up to 10s, or errors above 0% and up to 100%",
         )
     return Clause(measure, limit)

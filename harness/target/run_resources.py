@@ -170,7 +170,7 @@ def _candidates(on_disk: bool) -> Iterator[Path]:
         if not base.isprintable():
             raise IsobenchError(
                 f"TMPDIR names a directory that cannot be written as text: {base!a}",
-                hint="set TMPDIR to a directory without line breaks and the like in its path",
+                hint="set TMPDIR to a directory whose path has no control characters",
             )
         if len(os.fsencode(base)) > _LONGEST_BASE:
             raise IsobenchError(

@@ -89,7 +89,7 @@ def _more(stopped: Mapping[str, Any]) -> Iterator[str]:
     most = max(known, key=lambda one: int(one["more_blocks"]))
     others = list(dict.fromkeys(one["target"] for one in known if one["target"] != most["target"]))
     named = ", ".join(others) if len(others) <= _FEW else f"{len(others)} others"
-    fewer = f"; fewer would do for {named}" if others else ""
+    fewer = f"; {named} would need fewer" if others else ""
     yield (
         f"About {most['more_blocks']} more blocks, "
         f"{span(most['more_blocks'] * stopped['block_s'])}, would give "

@@ -62,7 +62,7 @@ def test_it_asks_as_the_clients(stub: Callable[[str], int], manifest: Path) -> N
 def test_a_missing_manifest_is_explained(stub: Callable[[str], int], tmp_path: Path) -> None:
     done = locust(stub("hello"), tmp_path / "none.json")
     assert done.returncode == 2
-    assert "hint: Give the tenants.json" in done.stderr
+    assert "hint: give the tenants.json" in done.stderr
     assert "Traceback" not in done.stderr
 
 

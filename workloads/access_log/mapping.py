@@ -41,7 +41,7 @@ class Rule:
         patterns = tuple(filter(None, paths.split("|")))
         if not equals or not patterns or (space and not method.isalpha()):
             raise WorkloadError(
-                f"{text!r} does not map paths to a workload",
+                f"{text!r} is not a rule of --map",
                 hint="write PATTERN=WORKLOAD, such as '/shop/*=page:5ms', 'POST *=upload' or "
                 f"'/status=drop'; the default for static files is {DROP}",
             )
@@ -57,7 +57,7 @@ class Mapping:
         self.workloads = tuple(dict.fromkeys((default, *names)))
         if len(self.workloads) > MOST_WORKLOADS:
             raise WorkloadError(
-                f"{len(self.workloads)} workloads in one load",
+                f"too many workloads in one load: {len(self.workloads)}",
                 hint=f"map to no more than {MOST_WORKLOADS} workloads",
             )
         self._rules = [

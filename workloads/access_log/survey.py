@@ -57,7 +57,7 @@ def read(path: Path, mapping: Mapping, by: str, most_tenants: int) -> Read:
     """
     if by not in _NAMES:
         raise WorkloadError(
-            f"tenants cannot be told apart by {by!r}", hint=f"choose one of {', '.join(_NAMES)}"
+            f"unknown value of --replay-tenants {by!r}", hint=f"choose one of {', '.join(_NAMES)}"
         )
     survey = _Survey(mapping, _NAMES[by])
     with LogFile(path) as log:
@@ -153,7 +153,7 @@ class _Survey:
             return
         reason, _ = (self._reasons.most_common(1) or [("no lines", 0)])[0]
         raise WorkloadError(
-            f"{path} is no access log that can be replayed: {malformed:,} of {self._lines:,} lines "
+            f"cannot replay {path} as an access log: {malformed:,} of {self._lines:,} lines "
             f"are malformed, most often: {reason}",
             hint=_NO_HOST_HINT if reason == NO_HOST else _FORMAT_HINT,
         )
@@ -192,7 +192,7 @@ class _Survey:
     def _nothing(self, path: Path) -> WorkloadError:
         counts = self._counts
         return WorkloadError(
-            f"nothing in {path} is to be replayed: of {self._lines:,} lines, "
+            f"nothing to replay in {path}: of {self._lines:,} lines, "
             f"{counts['without_page']:,} have no page, {counts['static']:,} are of static files "
             f"and {counts['dropped']:,} are dropped by --map",
             hint="map more paths to workloads, such as --map '*=hello'",

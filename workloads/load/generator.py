@@ -112,7 +112,7 @@ def serve(line: str, telemetry: "Telemetry | None" = None) -> None:
             trial(command, telemetry)
         else:
             raise WorkloadError(
-                "an unknown command", hint="Known commands: hello, verify and trial."
+                "an unknown command", hint="known commands: hello, verify and trial"
             )
     except WorkloadError as error:
         evidence = getattr(error, "evidence", None)
@@ -131,10 +131,10 @@ def parse(line: str) -> dict[str, Any]:
         command = json.loads(line)
     except ValueError as error:
         raise WorkloadError(
-            f"a command that is not JSON: {error}", hint="Send one JSON object a line."
+            f"a command that is not JSON: {error}", hint="send one JSON object a line"
         ) from None
     if not isinstance(command, dict):
-        raise WorkloadError("a command that is not an object", hint="Send one JSON object a line.")
+        raise WorkloadError("a command that is not an object", hint="send one JSON object a line")
     return command
 
 

@@ -94,8 +94,8 @@ def parse(text: str) -> type[Shape]:
     if match is None or seconds == 0:
         raise WorkloadError(
             f"{text!r} is not a load shape",
-            hint="Write steps:1,2,4,8@10 (users, each for 10 s) or ramp:1-64@60 (within 60 s); "
-            "with /s for requests a second: steps:100,200/s@10, ramp:10-500/s@60.",
+            hint="write steps:1,2,4,8@10 (users, each for 10 s) or ramp:1-64@60 (within 60 s); "
+            "with /s for requests a second: steps:100,200/s@10, ramp:10-500/s@60",
         )
     if match["steps"]:
         return _steps(

@@ -134,7 +134,7 @@ def read(fields: Mapping[str, Any]) -> Load:
     except (KeyError, TypeError, ValueError) as error:
         raise WorkloadError(
             f"the load is incomplete or malformed: {type(error).__name__}: {error}",
-            hint="See workloads.load.spec.read for the fields of a load.",
+            hint="see workloads.load.spec.read for the fields of a load",
         ) from None
 
 
@@ -147,7 +147,7 @@ def loopback(host: str) -> str:
     if address.version != 4 or not address.is_loopback:
         raise WorkloadError(
             f"{host} is not a loopback address of this host",
-            hint="Load is only put on servers at 127.0.0.1.",
+            hint="load is only put on servers at 127.0.0.1",
         )
     return host
 
@@ -157,7 +157,7 @@ def _hosts(tenants: Sequence[Mapping[str, Any]], client: ClientName) -> dict[str
     if hosts and client == "fasthttp":
         raise WorkloadError(
             "the client fasthttp knows one address only",
-            hint="Use the client compiled or lean if each tenant has its own address.",
+            hint="use the client compiled or lean if each tenant has its own address",
         )
     return hosts
 
@@ -172,7 +172,7 @@ def stamping_key(path: str | None, client: ClientName = "lean") -> bytes | None:
     if client != "lean":
         raise WorkloadError(
             f"the client {client} cannot send a credential in its packets",
-            hint="Use the client lean for a mode that needs the client's identity.",
+            hint="use the client lean for a mode that needs the client's identity",
         )
     if reason := credential.obstacle():
         raise WorkloadError(reason, hint=credential.REMEDY)
@@ -183,7 +183,7 @@ def _choice(fields: Mapping[str, Any], name: str, choices: Any, default: str) ->
     value: str = fields.get(name, default)
     if value not in get_args(choices):
         raise WorkloadError(
-            f"unknown {name} {value!r}", hint=f"Choose one of {', '.join(get_args(choices))}."
+            f"unknown {name} {value!r}", hint=f"choose one of {', '.join(get_args(choices))}"
         )
     return value
 
@@ -202,7 +202,7 @@ def _workloads(fields: Mapping[str, Any]) -> tuple[Workload, ...]:
 
 def _users(number: int) -> int:
     if int(number) < 1:
-        raise WorkloadError("a load without users", hint="Give at least one user.")
+        raise WorkloadError("a load without users", hint="give at least one user")
     return int(number)
 
 
@@ -213,20 +213,20 @@ def _arrivals(fields: Mapping[str, Any], client: ClientName) -> Arrivals | Playb
     if client != "lean":
         raise WorkloadError(
             f"the client {client} cannot send at intended times, as an open load requires",
-            hint="Use the client lean, or a closed load.",
+            hint="use the client lean, or a closed load",
         )
     if trace:
         return Playback.of(trace, len(fields["tenants"]), len(parts(fields["workload"])))
     rate = float(fields["rate"])
     if not 0 < rate < math.inf:
         raise WorkloadError(
-            f"a load of {rate:g} requests a second", hint="Give a rate above 0, such as 500."
+            f"a load of {rate:g} requests a second", hint="give a rate above 0, such as 500"
         )
     return Arrivals(rate, cast(Pattern, _choice(fields, "schedule", Pattern, "poisson")))
 
 
 def _no_tenants() -> tuple[Proof, ...]:
-    raise WorkloadError("a load without tenants", hint="Give at least one tenant.")
+    raise WorkloadError("a load without tenants", hint="give at least one tenant")
 
 
 def _proof(tenant: Mapping[str, Any]) -> Proof:

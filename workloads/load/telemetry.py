@@ -36,7 +36,7 @@ class Telemetry:
         if not locusts.setup_opentelemetry("isobench", None):
             raise WorkloadError(
                 "Locust exports nothing to OpenTelemetry",
-                hint="Unset OTEL_METRICS_EXPORTER, or omit --otel.",
+                hint="unset OTEL_METRICS_EXPORTER, or omit --otel",
             )
         self._answered = array("d")
         self._failed: list[tuple[float, Exception]] = []

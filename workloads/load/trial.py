@@ -40,7 +40,7 @@ class VerificationFailed(WorkloadError):
     def __init__(self, evidence: Evidence) -> None:
         super().__init__(
             f"tenant {evidence.tenant}: {evidence.reason}",
-            hint="Look at the evidence and at the server's log; nothing was measured.",
+            hint="look at the evidence and at the server's log; nothing was measured",
         )
         self.evidence = evidence
 
@@ -74,7 +74,7 @@ class Trial:
         except (KeyError, TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the trial is incomplete or malformed: {type(error).__name__}: {error}",
-                hint="A trial needs output, warmup_s and measure_s, both in seconds.",
+                hint="a trial needs output, warmup_s and measure_s, both in seconds",
             ) from None
         return cls(read(fields), warmup_s, measure_s, Path(f"{output}.npy"), drain_s)
 
@@ -86,14 +86,14 @@ class Trial:
         if self.load.arrivals is not None or self.load.client == "fasthttp":
             raise WorkloadError(
                 "only closed loads of the clients compiled and lean can be interleaved",
-                hint="Omit the rate, or the timetable.",
+                hint="omit the rate, or the timetable",
             )
         try:
             return replace(self, timetable=Timetable.read(turns, float(begin["epoch"])))
         except (KeyError, TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the timetable is incomplete or malformed: {type(error).__name__}: {error}",
-                hint="It needs begins, lengths, measured_from and measured_to, then an epoch.",
+                hint="it needs begins, lengths, measured_from and measured_to, then an epoch",
             ) from None
 
 

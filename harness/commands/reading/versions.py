@@ -67,12 +67,13 @@ def arguments(
     """
     if condition.load.endswith("%"):
         raise IsobenchError(
-            f"the load {condition.load} is a share of what its run found, and cannot be repeated",
-            hint="compare runs with loads such as closed:8 or open:500",
+            f"cannot repeat the load {condition.load}: it is relative to the capacity that its run "
+            "measured",
+            hint="compare runs with absolute loads, such as closed:8 or open:500",
         )
     if plan.replay is not None:
         raise IsobenchError(
-            "a run that replays an access log cannot be confirmed: the log is not there",
+            "cannot confirm a run that replayed an access log: its folder does not hold the log",
             hint="replay the log again, and compare the runs",
         )
     options = {

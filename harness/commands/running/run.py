@@ -131,8 +131,8 @@ def resume(path: Path, console: Console, otel: bool = False, *, report: bool = T
         plan = Plan.from_json(folder.manifest.plan)
         if folder.manifest.also.get("hosts"):
             raise IsobenchError(
-                f"{path} is of a run with several hosts, which cannot be resumed",
-                hint="start it again with isobench run --target, and another --out",
+                f"cannot resume {path}: a run on several hosts cannot be resumed",
+                hint="start it again: isobench run --target URL, with another --out",
             )
         if not _anything_left(plan, folder):
             console.print("This run is complete: there is nothing left to measure.")

@@ -43,7 +43,7 @@ def find(wanted: Wanted) -> tuple[Hosts, Served]:
     """Ask the server's host what it serves. Raises IsobenchError."""
     if wanted.processes < 0 or wanted.generators < 0 or not wanted.processes + wanted.generators:
         raise IsobenchError(
-            "no process would generate load",
+            "no load generators: --processes and --generators are both 0",
             hint="give --processes N for this host, --generators N for others",
         )
     path, key = keys.read(wanted.key)

@@ -77,14 +77,14 @@ def must_fit_together(options: Collection[str]) -> None:
     if "replay" in options:
         for name in (one for one in decided if one in options):
             raise IsobenchError(
-                f"--{name} and --replay contradict each other: the log decides that",
+                f"--{name} cannot be used with --replay: the access log decides that",
                 hint=f"omit --{name}, or --replay",
             )
         return
     for name in (one for one in (*about, "mapped") if one in options):
         option = "map" if name == "mapped" else name.replace("_", "-")
         raise IsobenchError(
-            f"--{option} is about an access log, and there is none",
+            f"--{option} needs an access log",
             hint="name one with --replay FILE",
         )
 
@@ -129,11 +129,11 @@ def _check(wanted: Wanted, tenants: int, seconds: float) -> None:
     if tenants < 1 or not 0 < seconds < math.inf:
         wrong = "tenants" if tenants < 1 else "seconds"
         raise IsobenchError(
-            f"{wrong} must be above zero, and finite", hint=f"omit --{wrong} to use its default"
+            f"--{wrong} must be a number above 0", hint=f"omit --{wrong} to use its default"
         )
     if len(wanted.workloads) != 1:
         raise IsobenchError(
-            "with --replay, --workload is one workload: that of paths which no --map matches",
+            "with --replay, --workload takes one workload: the one for paths that no --map matches",
             hint="write --workload hello --map '/shop/*=page:5ms' for two",
         )
 

@@ -30,7 +30,7 @@ def start(
 ) -> None:
     """Generate load for a master until it has no more to do. Raises IsobenchError."""
     if processes < 1:
-        raise IsobenchError("no process would generate load", hint="omit --processes")
+        raise IsobenchError("no load generators: --processes is 0", hint="omit --processes")
     path, _ = keys.read(key)
     host, port = address(master, MASTER_PORT)
     console.print(f"waiting for the master at {host}:{port}", highlight=False)

@@ -66,7 +66,7 @@ def battery(view: View) -> Iterator[Caution]:
         if view.read(f"sys/class/power_supply/{supply}/status") == "Discharging":
             yield Caution(
                 "the host runs on battery: its firmware may slow the processor down at any time",
-                "plug it in",
+                "connect the power supply",
             )
             return
 

@@ -30,8 +30,8 @@ def ports(view: View) -> Iterator[Caution]:
         return
     if last - first < _LEAST_PORTS:
         yield Caution(
-            f"there are {last - first + 1} ports for clients: with a connection for each "
-            "request they are used up in seconds, and connecting gets slow, then fails",
+            f"only {last - first + 1} ephemeral ports (ip_local_port_range): with a connection for "
+            "each request they run out within seconds, and connections fail",
             "as root: sysctl -w net.ipv4.ip_local_port_range='32768 60999'",
         )
 

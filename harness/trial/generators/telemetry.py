@@ -54,7 +54,7 @@ def must_be_possible() -> None:
         socket.create_connection((host, port), _CONNECT_S).close()
     except OSError as error:
         raise IsobenchError(
-            f"no collector of OpenTelemetry answers at {host}:{port}: {error.strerror or error}",
+            f"no OpenTelemetry collector answers at {host}:{port}: {error.strerror or error}",
             hint="start one, or name it: OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318",
         ) from error
 

@@ -48,14 +48,14 @@ def _of_others(manifest: Manifest) -> list[Caution]:
 def _unfinished(manifest: Manifest) -> Iterator[Caution]:
     if not manifest.finished_at:
         yield Caution(
-            "this run has not finished: what follows is what it had measured so far",
-            "go on with it by --resume and its folder",
+            "this run has not finished: what follows is what it has measured so far",
+            "finish it: isobench run --resume with its folder",
         )
 
 
 def _broken_off(manifest: Manifest) -> Iterator[Caution]:
     if manifest.also.get("attack", {}).get("finished_at", "") is None:
         yield Caution(
-            "not all attacks have been made: what follows is what they had shown so far",
-            "go on with them: isobench attack --resume and the folder",
+            "not all attacks have been run: what follows are their findings so far",
+            "finish them: isobench attack --resume with the folder",
         )

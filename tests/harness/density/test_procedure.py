@@ -19,13 +19,13 @@ def test_numbers_of_tenants_are_read_in_ascending_order_and_once() -> None:
 
 @pytest.mark.parametrize("text", ["", "1,,2", "ten", "-1", "1.5"])
 def test_what_is_no_number_of_tenants_is_refused(text: str) -> None:
-    with pytest.raises(IsobenchError, match="not numbers of tenants"):
+    with pytest.raises(IsobenchError, match="is not a list of numbers"):
         parse_tenants(text)
 
 
 @pytest.mark.parametrize("number", [0, 10_001])
 def test_numbers_out_of_bounds_are_refused(number: int) -> None:
-    with pytest.raises(IsobenchError, match=f"{number} tenants"):
+    with pytest.raises(IsobenchError, match=f"--tenants {number} is out of range"):
         Procedure(tenants=(number,))
 
 

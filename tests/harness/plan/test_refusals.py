@@ -71,6 +71,6 @@ def test_nothing_and_endless_are_refused(change: dict[str, object]) -> None:
     ],
 )
 def test_slices_that_mean_nothing_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(IsobenchError, match=r"slices|interleaved") as caught:
+    with pytest.raises(IsobenchError, match=r"slices|interleave") as caught:
         replace(SLICED, **changes)
     assert "--slices" in caught.value.hint

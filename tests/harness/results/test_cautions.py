@@ -33,7 +33,7 @@ def test_the_gravest_comes_first() -> None:
     about = [caution.about for caution in cautions(failing)]
     assert [text.partition(":")[0] for text in about] == [
         "self-checks failed in 1 of 2 trials",
-        "these have no valid trial",
+        "no valid trial",
         "in 1 of 1 trials the rate was still changing at the end, so there was no steady state",
         "only one valid block, so no interval",
     ]

@@ -78,7 +78,7 @@ STOPPED = {
 def test_what_ended_a_run_and_what_more_would_cost() -> None:
     assert list(certainty.stopping(STOPPED)) == [
         "The run ended after 9 blocks, 10 min: another would not have fit in its budget.",
-        "About 12 more blocks, 6 min, would give ±3% for ruid2 (hello); fewer would do for cgi.",
+        "About 12 more blocks, 6 min, would give ±3% for ruid2 (hello); cgi would need fewer.",
     ]
 
 
@@ -98,7 +98,7 @@ def test_a_plain_run_says_what_more_would_cost_and_nothing_of_its_end() -> None:
     assert list(certainty.stopping({})) == []
     plain = {**STOPPED, "by": "blocks", "precision": None, "aim": 0.05}
     assert list(certainty.stopping(plain)) == [
-        "About 12 more blocks, 6 min, would give ±5% for ruid2 (hello); fewer would do for cgi."
+        "About 12 more blocks, 6 min, would give ±5% for ruid2 (hello); cgi would need fewer."
     ]
     few = list(certainty.stopping({**plain, "wanting": []}))
     assert few == ["Another block would take about 30 s."]
@@ -110,7 +110,7 @@ def test_many_are_counted_and_not_named() -> None:
         for number in range(1, 9)
     ]
     (*_, more) = certainty.stopping({**STOPPED, "wanting": wanting})
-    assert more.endswith("for t8 (hello); fewer would do for 7 others.")
+    assert more.endswith("for t8 (hello); 7 others would need fewer.")
 
 
 def test_no_difference_for_rows_without_a_comparison() -> None:

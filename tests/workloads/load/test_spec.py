@@ -102,7 +102,7 @@ def test_without_the_capability_a_load_is_refused(
     monkeypatch.setattr(credential, "obstacle", lambda: "it cannot")
     with pytest.raises(WorkloadError, match="it cannot") as caught:
         spec.read({**fields, "credential_key": "/any"})
-    assert caught.value.hint.startswith("Run it as root")
+    assert caught.value.hint.startswith("run it as root")
 
 
 def test_requests_are_in_a_seeded_order(fields: dict[str, Any]) -> None:

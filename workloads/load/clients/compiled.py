@@ -234,7 +234,7 @@ class ClosedLoop:
             reason = os.strerror(self.counts.failure)
             raise LoopBroke(
                 f"the compiled client could not go on: {reason}",
-                hint="Look at the limits (ulimit -a) and at memory (dmesg), or use --client lean.",
+                hint="look at the limits (ulimit -a) and at memory (dmesg), or use --client lean",
             )
 
     def _add(self, counts: Counts) -> None:

@@ -20,7 +20,7 @@ from workloads.errors import WorkloadError
 
 SOURCE = Path(__file__).with_name("closed_loop.c")
 REMEDY = (
-    "Install a C compiler and its headers (apt-get install gcc libc6-dev), or use --client lean."
+    "install a C compiler and its headers (apt-get install gcc libc6-dev), or use --client lean"
 )
 FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared", "-pthread", "-Wall", "-Wextra")
 

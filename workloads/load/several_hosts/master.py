@@ -137,8 +137,9 @@ class Master:
             if time.monotonic() > deadline:
                 refused = f" (refused: {'; '.join(self._refused)})" if self._refused else ""
                 raise WorkloadError(
-                    f"{len(self.here())} of {count} load generators have come{refused}",
-                    hint="Start isobench generate --master HOST --key FILE on their hosts.",
+                    f"only {len(self.here())} of {count} load generators connected within "
+                    f"{within_s:g} s{refused}",
+                    hint="start isobench generate --master HOST --key FILE on their hosts",
                 )
             self._wait(0.5)
         return [{"id": node, "host": self._hosts[node]} for node in self.here()]
@@ -152,12 +153,12 @@ class Master:
         if not nodes:
             raise GeneratorLost(
                 "no load generator is left",
-                hint="Start isobench generate again; then continue with --resume.",
+                hint="start isobench generate again; then continue with --resume",
             )
         if users < len(nodes):
             raise WorkloadError(
                 f"{users} users cannot be divided among {len(nodes)} generators",
-                hint="Give at least one user to each: --load closed:N, or --outstanding N.",
+                hint="give at least one user to each: --load closed:N, or --outstanding N",
             )
         try:
             self._carry_out(command, nodes, users, name)
@@ -204,7 +205,7 @@ class Master:
     def _lost(self, node: str, what: str) -> GeneratorLost:
         return GeneratorLost(
             f"the load generator on {self._hosts[node]} {what}",
-            hint="Check its host and the network between; the run goes on with the others.",
+            hint="check its host and the network between; the run goes on with the others",
         )
 
     def _wait(self, seconds: float) -> None:
@@ -250,7 +251,7 @@ def serve(master: Master, line: str) -> None:
         elif "trial" in command:
             master.trial(command)
         else:
-            raise WorkloadError("an unknown command", hint="Known commands: gather and trial.")
+            raise WorkloadError("an unknown command", hint="known commands: gather and trial")
     except WorkloadError as error:
         evidence = getattr(error, "evidence", None)
         emit("failed", **subject, reason=str(error), hint=error.hint, evidence=evidence)

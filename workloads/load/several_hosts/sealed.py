@@ -23,7 +23,7 @@ class Unsealed(WorkloadError):
     def __init__(self) -> None:
         super().__init__(
             "a message is not sealed with our key",
-            hint="Give the same key file to serve, run and generate: copy it to all hosts.",
+            hint="give the same key file to serve, run and generate: copy it to all hosts",
         )
 
 

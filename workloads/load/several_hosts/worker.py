@@ -186,7 +186,7 @@ class _Part:
         """Measure the window and return what was seen. The users have stopped then."""
         plan, wanted = self._plan, self._wanted
         if plan is None:
-            raise WorkloadError("no users were started", hint="Look at the master's log.")
+            raise WorkloadError("no users were started", hint="look at the master's log")
         with collector_off():
             self._stop.wait(wanted.warmup_s)
             announce("measuring")
@@ -264,7 +264,7 @@ def main() -> int:
         if time.time() - last > runners.MASTER_HEARTBEAT_TIMEOUT:
             raise WorkloadError(
                 f"the master at {host}:{port} sent nothing for a minute",
-                hint="Check the network and the master, then start the generator again.",
+                hint="check the network and the master, then start the generator again",
             )
     except ConnectionError:
         print(f"error: no master answers at {host}:{port}", file=sys.stderr)

@@ -77,7 +77,7 @@ def test_an_interrupted_search_goes_on_where_it_was_and_tells_the_rate(
         (("--rate-per-tenant", "0.5"), "--rate-per-tenant goes with --slo"),
         (("--slo", "p99 < 50ms", "--load", "open:5"), "omit --load"),
         (("--slo", "p99 < 50ms", "--workload", "hello,sqlite"), "several of --workload"),
-        (("--slo", "p99 < 50ms", "--rate-per-tenant", "0"), "must be above zero"),
+        (("--slo", "p99 < 50ms", "--rate-per-tenant", "0"), "must be a number above 0"),
         (("--slo", "p99 < 50ms", "--client", "fasthttp"), "cannot send at intended times"),
     ],
 )

@@ -211,13 +211,13 @@ def test_a_checkout_is_a_version_and_so_is_an_executable(executable: Path, tmp_p
 
 def test_a_share_of_a_knee_cannot_be_repeated(tmp_path: Path) -> None:
     condition = Condition("hello", "open:20%", "close", 3, "uniform")
-    with pytest.raises(IsobenchError, match="cannot be repeated"):
+    with pytest.raises(IsobenchError, match="cannot repeat the load"):
         versions.arguments(PLAN, condition, ["dso"], [], 2, 1, tmp_path)
 
 
 def test_a_log_that_is_not_there_cannot_be_replayed_again(tmp_path: Path) -> None:
     condition = Condition("hello", str(REPLAY), "close", 3, "log")
-    with pytest.raises(IsobenchError, match="cannot be confirmed"):
+    with pytest.raises(IsobenchError, match="cannot confirm a run that replayed"):
         versions.arguments(replace(PLAN, loads=(REPLAY,)), condition, ["dso"], [], 2, 1, tmp_path)
 
 

@@ -40,7 +40,7 @@ from tests.harness.host.settings.made import CLOCK, CPU, Made, assert_named
             cpu.battery,
             {"sys/class/power_supply/BAT0/status": "Discharging"},
             "on battery",
-            "plug it in",
+            "connect the power supply",
         ),
         (
             cpu.hypervisor,

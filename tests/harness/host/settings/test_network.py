@@ -16,7 +16,7 @@ from tests.harness.host.settings.made import NET, Made, assert_named
         (
             network.ports,
             {f"{NET}/ipv4/ip_local_port_range": "40000\t40999"},
-            "1000 ports",
+            "1000 ephemeral ports",
             "sysctl -w net.ipv4.ip_local_port_range='32768 60999'",
         ),
         (

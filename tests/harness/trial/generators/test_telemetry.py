@@ -60,7 +60,7 @@ def test_a_run_without_a_collector_is_refused(say: Say, monkeypatch: pytest.Monk
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     code, written = say("run", "--modes", "dso", "--quick", "--otel")
     assert code == 2
-    assert f"no collector of OpenTelemetry answers at 127.0.0.1:{port}" in written
+    assert f"no OpenTelemetry collector answers at 127.0.0.1:{port}" in written
     assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318" in written
 
 
