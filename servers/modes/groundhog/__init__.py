@@ -99,7 +99,8 @@ class Mode(router.Mode):
         performer = Performer(limits.output, keeper, self.setting.code_cache)
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
         kept = seccomp.Installation(allowed_calls.compiled(also=_KEEPERS_CALLS))
-        worker = RestingWorker(self._run, limits, performer, keeper, (kept, confine))
+        filters = kept, confine
+        worker = RestingWorker(self._run, limits, performer, keeper, filters, self._is_compiled)
         self._performer = performer
         self._start_starter(worker)
         self._prepare_front()

@@ -168,9 +168,10 @@ class RestingWorker(TenantWorker):
         performer: Performer,
         keeper: keeping.Keeper,
         filters: tuple[Callable[[], object], Callable[[], object]],
+        is_judged: bool,
     ) -> None:
         """`run` calls `performer`; `filters` put on the keeper's and the script's filter."""
-        super().__init__(run, limits)
+        super().__init__(run, limits, is_judged)
         self._performer = performer
         self._keeper = keeper
         self._confine_keeper, self._confine_script = filters

@@ -136,7 +136,7 @@ class Mode(IsolationMode):
         self._environment = server_environment()
         self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
         self._printed = b""
-        worker = TenantWorker(self._run, self.setting.limits)
+        worker = TenantWorker(self._run, self.setting.limits, is_judged=self._is_compiled)
         self._start_starter(worker)
         self._prepare_front()
 

@@ -7,6 +7,9 @@ all else it gives up, and the server's own parser takes over (`servers.http.Requ
 request is then written anew, in the one form that has one meaning (`canonical`).
 
 Rule: where `frame` has an answer, the server's parser has the same one, or refuses the request.
+
+The front in C has judged every byte of a head before it passes it on. So its workers need no parser,
+and cut it at its separators (`taken_apart`).
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ _END: Final = b"\r\n\r\n"
 _HEAD_BYTES: Final = TEXT + b"\r\n"
 _GET: Final = b"GET /"
 _HEAD: Final = b"HEAD /"
-_VERSION: Final = b" HTTP/1.1"
+_ONE_ONE: Final = b"HTTP/1.1"
+_VERSION: Final = b" " + _ONE_ONE
 _HOST: Final = b"\r\nhost:"
 _CONNECTION: Final = b"\r\nconnection:"
 _KEEPS: Final = {b"keep-alive": True, b"close": False}
@@ -90,6 +94,30 @@ def _only(lowered: bytes, head: bytes, name: bytes) -> bytes:
     if place < 0 or lowered.find(name, start) >= 0:
         return b""
     return head[start : head.find(b"\r\n", start)].strip(b" \t")
+
+
+def taken_apart(content: bytes) -> Request:
+    """Return the request that a front which has judged all of it passes on: see `request.h`.
+
+    Whether the connection stays is that front's to know; here it does. Raises ValueError for what
+    is no request.
+    """
+    head, _, body = content.partition(_END)
+    first, *lines = head.split(b"\r\n")
+    request = Request()
+    request.method, request.target, version = first.split(b" ")
+    request.version = "1.1" if version == _ONE_ONE else "1.0"
+    request.host = b""
+    request.headers = headers = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        value = value.strip(b" \t")
+        headers.append((name, value))
+        if len(name) == len(b"host") and name.lower() == b"host":
+            request.host = value
+    request.body = body
+    request.keep_alive = True
+    return request
 
 
 def canonical(request: Request) -> bytes:

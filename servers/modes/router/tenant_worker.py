@@ -17,6 +17,7 @@ from servers.kernel import syscalls
 from servers.kernel.reaping import kill, reap_ended
 from servers.mode import Answered, Limits
 from servers.modes.router import messages
+from servers.modes.router.framing import taken_apart
 from servers.sites import Site
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
@@ -46,9 +47,11 @@ _REHEARSAL: Final = messages.Asked(
 class TenantWorker:
     """Answers requests for one site's scripts. `run` runs one, and returns what it printed."""
 
-    def __init__(self, run: Run, limits: Limits) -> None:
+    def __init__(self, run: Run, limits: Limits, is_judged: bool = True) -> None:
+        """`is_judged` says that the front has looked at every byte of what it passes on."""
         self._run = run
         self._limits = limits
+        self._read = taken_apart if is_judged else self._parsed
         self._printed = b""
         self._fit = True
 
@@ -83,12 +86,8 @@ class TenantWorker:
 
     def answer(self, asked: messages.Asked, site: Site) -> messages.Answered:
         """Return the answer to a request, whatever comes of it."""
-        limits = self._limits
-        parser = RequestParser(_ROOM_FOR_REWRITING * limits.head, limits.body)
         try:
-            request = next(parser.feed(asked.content), None)
-            if request is None:
-                raise BadRequest(400, "the request has no end")
+            request = self._read(asked.content)
         except BadRequest as error:
             refusal = plain_response(error.status, str(error))
             return messages.Answered(asked.number, False, printed(refusal))
@@ -102,6 +101,15 @@ class TenantWorker:
         else:
             content, self._printed = self._printed, b""
         return messages.Answered(asked.number, request.keep_alive, content, not self._fit)
+
+    def _parsed(self, content: bytes) -> Request:
+        """Return a request of which the front knows no more than where it ends."""
+        limits = self._limits
+        parser = RequestParser(_ROOM_FOR_REWRITING * limits.head, limits.body)
+        request = next(parser.feed(content), None)
+        if request is None:
+            raise BadRequest(400, "the request has no end")
+        return request
 
     def _locate_and_run(self, request: Request, site: Site) -> Answered:
         request.script = site.script(request.target)
@@ -139,4 +147,5 @@ def printed(response: Response) -> bytes:
 
 def _has_closed_one(streams: select.poll) -> bool:
     """Return whether a script has closed a standard stream: one call for all three."""
-    return any(event & select.POLLNVAL for _, event in streams.poll(0))
+    events = streams.poll(0)
+    return bool(events) and any(event & select.POLLNVAL for _, event in events)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from servers.http import BadRequest, Request, RequestParser, render
 from servers.interpreter.embedded import ScriptFailed, parse_output
 from servers.modes import router
+from servers.modes.router.framing import taken_apart
 from tests.servers.test_fuzzing import GOOD_REQUESTS, REQUEST_PARTS, RESPONSE_PARTS
 
 HEAD_LIMIT, BODY_LIMIT = 300, 200
@@ -145,8 +146,11 @@ def facts_of(message: bytes) -> Outcome:
     parser = RequestParser(4 * HEAD_LIMIT, BODY_LIMIT)
     try:
         (request,) = parser.feed(message)
+        apart = taken_apart(message)
     except (BadRequest, ValueError) as error:
         return ("no request", message, str(error))
+    if (facts(apart), apart.headers) != (facts(request), request.headers):
+        return ("taken apart as another", message)
     return ("mid" if parser.mid_message else "whole", *facts(request))
 
 
