@@ -62,6 +62,10 @@ class _Output(io.BytesIO):
             raise OutputTooLarge(f"the script printed more than {self._limit} bytes")
         return super().write(data)
 
+    def readable(self) -> bool:
+        """Say no, as a program's standard output does. So the stream above needs no decoder."""
+        return False
+
     def close(self) -> None:
         """Ignore a script's close: the server has yet to read."""
 

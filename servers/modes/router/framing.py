@@ -8,7 +8,7 @@ request is then written anew, in the one form that has one meaning (`canonical`)
 
 Rule: where `frame` has an answer, the server's parser has the same one, or refuses the request.
 
-The front in C has judged every byte of a head before it passes it on. So its workers need no parser,
+The front in C has judged every byte of a head when it passes it on. So its workers need no parser,
 and cut it at its separators (`taken_apart`).
 """
 

@@ -82,25 +82,35 @@ class Answered(NamedTuple):
 def ask(channel: socket.socket, asked: Asked, flags: int = 0) -> None:
     """Send a request. Raises OSError."""
     number, (address, remote_port), port, content = asked
-    kind = b"Q" if len(content) <= MOST_INSIDE else b"q"
+    is_inside = len(content) <= MOST_INSIDE
+    kind = b"Q" if is_inside else b"q"
     head = _ASKED.pack(kind, number, remote_port, port, len(address)) + address.encode()
-    _send(channel, head, content, flags)
+    if is_inside:
+        channel.send(head + content, flags)
+    else:
+        _send_beside(channel, head, content, flags)
 
 
 def answer(channel: socket.socket, answered: Answered) -> None:
     """Send an answer. Raises OSError."""
-    number, _, content, _ = answered
-    kind = b"A" if len(content) <= MOST_INSIDE else b"a"
-    _send(channel, _ANSWERED.pack(kind, number, flags_of(answered)), content, 0)
+    number, keep_alive, content, last = answered
+    # Each call less is a part of memory less that a worker's turn finds in no cache.
+    flags = (_STAYS if keep_alive else 0) | (_IS_LAST if last else 0)
+    if len(content) <= MOST_INSIDE:
+        channel.send(_ANSWERED.pack(b"A", number, flags) + content)
+    else:
+        _send_beside(channel, _ANSWERED.pack(b"a", number, flags), content, 0)
 
 
 def take_request(channel: socket.socket) -> Asked | None:
     """Wait for a request; None at the end. In the worker, which trusts the front."""
-    message, file = _receive(channel, 0)
+    message, beside, flags, _ = channel.recvmsg(_LONGEST_PACKET, _ROOM, _CLOSE_ON_EXEC)
     if not message:
         return None
     asked = asked_in(message)
-    return asked if file < 0 else asked._replace(content=_content_of(file, sys.maxsize))
+    if not beside:
+        return asked
+    return asked._replace(content=_content_of(_file_in(beside, flags), sys.maxsize))
 
 
 def asked_in(message: bytes) -> Asked:
@@ -145,10 +155,7 @@ def take_answer(channel: socket.socket, longest: int) -> Answered | None:
     return Answered(number, keep_alive, content, last)
 
 
-def _send(channel: socket.socket, head: bytes, content: bytes, flags: int) -> None:
-    if len(content) <= MOST_INSIDE:
-        channel.send(head + content, flags)
-        return
+def _send_beside(channel: socket.socket, head: bytes, content: bytes, flags: int) -> None:
     file = _sealed(content)
     try:
         rights = file.to_bytes(_DESCRIPTOR_BYTES, sys.byteorder)
@@ -160,6 +167,11 @@ def _send(channel: socket.socket, head: bytes, content: bytes, flags: int) -> No
 def _receive(channel: socket.socket, flags: int) -> tuple[bytes, int]:
     """Return a packet and the descriptor that came with it, or -1."""
     message, beside, flags, _ = channel.recvmsg(_LONGEST_PACKET, _ROOM, flags | _CLOSE_ON_EXEC)
+    return message, _file_in(beside, flags)
+
+
+def _file_in(beside: list[tuple[int, int, bytes]], flags: int) -> int:
+    """Return the descriptor that came with a packet, or -1. Raises Malformed for half a packet."""
     file = -1
     for _, kind, rights in beside:
         if kind == socket.SCM_RIGHTS and len(rights) >= _DESCRIPTOR_BYTES:
@@ -168,7 +180,7 @@ def _receive(channel: socket.socket, flags: int) -> tuple[bytes, int]:
         if file >= 0:
             os.close(file)
         raise Malformed
-    return message, file
+    return file
 
 
 def _sealed(content: bytes) -> int:
