@@ -26,6 +26,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -52,6 +53,8 @@
 #define LINGER (2000 * MS)     /* Apache's SECONDS_TO_LINGER (connection.c) */
 #define SWEEP (250 * MS)
 #define PATIENCE (10 * MS)
+#define QUICK 32               /* answers in a row, each within PATIENCE (dispatch.py) */
+#define MOST_AHEAD 4096        /* bytes of a request that goes to a busy worker */
 #define MOST_ATTEMPTS 3
 #define MOST_DESCRIPTORS 16384
 #define SPARE_DESCRIPTORS 64
@@ -161,12 +164,14 @@ enum state { READING, ASKED, WRITING, LINGERING, CLOSED };
 struct tenant {
     struct tenant *next; /* of the same hash */
     struct link idle;    /* its workers with nothing to do, the last one used at the end */
+    struct link busy;    /* and its others */
     struct link waiting; /* its requests without a worker, in order */
     struct link crowded, hungry;
     int64_t uid;
     int64_t place;     /* of its cell in the tally */
     unsigned count;    /* of all its workers, also those that are about to start */
     unsigned starting;
+    unsigned quick; /* how many answers in a row came soon */
     char name[];
 };
 
@@ -194,20 +199,23 @@ struct connection {
 };
 
 struct channel {
-    struct link own; /* in the list of its tenant's idle ones, or of those that start */
+    struct link own; /* in a list of its tenant's, or in that of those that start */
     struct link idle;
     struct tenant *tenant;
     struct connection *job;
+    struct connection *next; /* what it will find when it has done its job */
     int64_t since;
     uint64_t number;
     int descriptor;
-    uint32_t serial;
+    uint32_t serial, next_serial;
+    bool is_busy;
 };
 
 LIST(connections);
 LIST(starting);
 LIST(idle); /* the longest idle first */
 LIST(crowded);
+LIST(again);  /* requests that lost the worker that would have come to them */
 LIST(hungry); /* without a worker, and no room for one; by time of asking */
 /* Freed when a turn is over: whoever has just called something may still look at them. */
 LIST(closed);
@@ -216,7 +224,7 @@ LIST(ended);
 static struct limits limits;
 static int64_t now, next_sweep, script_limit, client_limit, idle_limit;
 static int epoll, signals;
-static unsigned connection_count, most_connections, worker_count;
+static unsigned connection_count, most_connections, worker_count, busy_count, processors;
 static uint64_t last_number;
 static uint32_t last_serial;
 static bool listens;
@@ -387,6 +395,7 @@ static struct tenant *add_tenant(const char *name, int64_t uid)
     tenant->uid = uid;
     tenant->place = known_sites;
     tenant->idle = (struct link){&tenant->idle, &tenant->idle};
+    tenant->busy = (struct link){&tenant->busy, &tenant->busy};
     tenant->waiting = (struct link){&tenant->waiting, &tenant->waiting};
     tenant->next = *place;
     *place = tenant;
@@ -479,21 +488,47 @@ static void dismiss(struct channel *worker)
 
 /* The table of workers. Each function is an event of dispatch.py, and does what follows from it. */
 
-static void leave_idle(struct channel *worker)
+static void become_busy(struct channel *worker)
+{
+    put_last(&worker->tenant->busy, &worker->own);
+    worker->is_busy = true;
+    busy_count++;
+}
+
+/* Be neither idle nor busy. */
+static void leave_lists(struct channel *worker)
 {
     take_out(&worker->own);
     take_out(&worker->idle);
+    busy_count -= worker->is_busy;
+    worker->is_busy = false;
 }
 
 static void hand_over(struct connection *connection, struct channel *worker);
+static bool hand_ahead(struct connection *connection, struct channel *worker);
 
 static void give(struct channel *worker, struct connection *connection)
 {
     take_out(&connection->waiting);
+    become_busy(worker);
     worker->job = connection;
     connection->worker = worker;
     connection->since = now;
     hand_over(connection, worker);
+}
+
+/* Let a busy worker find the next request when it has answered: it then goes on with what it has in
+ * the processor's caches, instead of having to be woken. Return whether it went. */
+static bool give_ahead(struct channel *worker, struct connection *connection)
+{
+    if (worker->next || worker->tenant->quick < QUICK || !is_empty(&hungry) ||
+        connection->parser.message.length > MOST_AHEAD || !hand_ahead(connection, worker))
+        return false;
+    take_out(&connection->waiting);
+    worker->next = connection;
+    connection->worker = worker;
+    connection->since = now;
+    return true;
 }
 
 /* Let others have a place that has become free. */
@@ -517,7 +552,7 @@ static void end_worker(struct channel *worker)
 {
     struct tenant *tenant = worker->tenant;
 
-    leave_idle(worker);
+    leave_lists(worker);
     dismiss(worker);
     put_last(&ended, &worker->own);
     worker_count--;
@@ -571,16 +606,35 @@ static bool makes_room(const struct tenant *tenant)
     return true;
 }
 
+/* A worker goes on with what it was given ahead. */
+static void go_on(struct channel *worker)
+{
+    struct tenant *tenant = worker->tenant;
+
+    become_busy(worker);
+    worker->job = worker->next;
+    worker->serial = worker->next_serial;
+    worker->next = NULL;
+    worker->job->since = now;
+    if (!is_empty(&tenant->waiting))
+        give_ahead(worker, HOLDER(tenant->waiting.after, struct connection, waiting));
+}
+
 /* A worker is free, for whoever waits. */
 static void finished(struct channel *worker)
 {
     struct tenant *tenant = worker->tenant;
 
     worker->job = NULL;
-    if (!is_empty(&hungry) && makes_room(tenant)) {
+    leave_lists(worker);
+    if (worker->next) {
+        go_on(worker);
+    } else if (!is_empty(&hungry) && makes_room(tenant)) {
         end_worker(worker);
     } else if (!is_empty(&tenant->waiting)) {
         give(worker, HOLDER(tenant->waiting.after, struct connection, waiting));
+        if (worker->job && !is_empty(&tenant->waiting))
+            give_ahead(worker, HOLDER(tenant->waiting.after, struct connection, waiting));
     } else {
         worker->since = now;
         put_last(&tenant->idle, &worker->own);
@@ -588,17 +642,32 @@ static void finished(struct channel *worker)
     }
 }
 
+/* Return whether another worker would get no processor of its own, and this tenant's are quick. */
+static bool should_queue(const struct tenant *tenant)
+{
+    return busy_count >= processors && tenant->quick >= QUICK && !is_empty(&tenant->busy);
+}
+
+static void give_idle(struct tenant *tenant, struct connection *connection)
+{
+    struct channel *worker = HOLDER(tenant->idle.before, struct channel, own);
+
+    leave_lists(worker);
+    give(worker, connection);
+}
+
 /* A request has come. */
 static void ask(struct connection *connection)
 {
     struct tenant *tenant = connection->tenant;
 
-    if (!is_empty(&tenant->idle)) {
-        struct channel *worker = HOLDER(tenant->idle.before, struct channel, own);
-        leave_idle(worker);
-        give(worker, connection);
+    if (!is_empty(&tenant->idle) && !should_queue(tenant)) {
+        give_idle(tenant, connection);
         return;
     }
+    if (is_empty(&tenant->waiting) && !is_empty(&tenant->busy) &&
+        give_ahead(HOLDER(tenant->busy.before, struct channel, own), connection))
+        return;
     connection->since = now;
     put_last(&tenant->waiting, &connection->waiting);
     if (tenant->count)
@@ -617,6 +686,8 @@ static void attend(void)
         link = link->after;
         if (is_empty(&tenant->waiting))
             take_out(&tenant->crowded);
+        else if (now - asked_at(tenant) >= PATIENCE && !is_empty(&tenant->idle))
+            give_idle(tenant, HOLDER(tenant->waiting.after, struct connection, waiting));
         else if (!tenant->starting && now - asked_at(tenant) >= PATIENCE &&
                  tenant->count < (unsigned)settings.per_tenant &&
                  worker_count < (unsigned)settings.bound)
@@ -1034,7 +1105,24 @@ static void on_listener(void)
 /* Have nothing more to do with a worker, and have it ended. */
 static void lose(struct channel *worker)
 {
+    struct connection *next = worker->next;
+
+    worker->next = NULL;
     end_worker(worker);
+    if (!next)
+        return;
+    next->worker = NULL; /* nobody has begun with it */
+    put_last(&again, &next->waiting);
+}
+
+/* Have others do what workers were given ahead that are gone. */
+static void ask_again(void)
+{
+    while (!is_empty(&again)) {
+        struct connection *connection = HOLDER(again.after, struct connection, waiting);
+        take_out(&connection->waiting);
+        ask(connection);
+    }
 }
 
 /* Have another worker serve a request that none has read. */
@@ -1125,8 +1213,23 @@ static void hand_over(struct connection *connection, struct channel *worker)
     worker->serial = ++last_serial;
     if (pass_request(connection, worker))
         return;
+    worker->job = NULL;
     lose(worker); /* it has ended, on its own account */
     try_again(connection);
+}
+
+static bool hand_ahead(struct connection *connection, struct channel *worker)
+{
+    uint32_t serial = worker->serial;
+
+    worker->serial = ++last_serial;
+    if (pass_request(connection, worker)) {
+        worker->next_serial = worker->serial;
+        worker->serial = serial;
+        return true;
+    }
+    worker->serial = serial; /* what is wrong with it will be seen */
+    return false;
 }
 
 static void lose_with_request(struct channel *worker, const char *reason)
@@ -1208,6 +1311,7 @@ static void take_answer(struct channel *worker, struct slice content, int answer
 {
     struct connection *connection = worker->job;
 
+    worker->tenant->quick = now - connection->since < PATIENCE ? worker->tenant->quick + 1 : 0;
     connection->worker = NULL;
     worker->job = NULL;
     pass_on(connection, content, answer_flags & STAYS);
@@ -1246,6 +1350,19 @@ static void judge_answer(struct channel *worker, size_t length, int file, int fl
     free(large.at);
 }
 
+/* It has ended, and somebody has read all that it was given. */
+static void lose_with_all(struct channel *worker)
+{
+    struct connection *next = worker->next;
+
+    worker->next = NULL;
+    lose_with_request(worker, "its process ended before it answered");
+    if (next) {
+        next->worker = NULL;
+        fail_request(next, 502, "its process ended before it answered");
+    }
+}
+
 static void on_answer(struct channel *worker)
 {
     struct connection *connection = worker->job;
@@ -1254,14 +1371,18 @@ static void on_answer(struct channel *worker)
 
     if (length < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (length < 0) { /* ECONNRESET: it ended with something left to read, which is the request */
+    if (length < 0 && !worker->next) { /* ECONNRESET: it ended with the request left to read */
         lose(worker);
         if (connection)
             try_again(connection);
         return;
     }
-    if (!length && file < 0)
+    if (length < 0) { /* the next request is left, and perhaps more */
         lose_with_request(worker, "its process ended before it answered");
+        return;
+    }
+    if (!length && file < 0)
+        lose_with_all(worker);
     else
         judge_answer(worker, (size_t)length, file, flags);
 }
@@ -1367,7 +1488,8 @@ static void look_at(struct connection *connection)
     int64_t waited = now - connection->since;
 
     if (connection->state == ASKED) {
-        if (waited >= script_limit)
+        bool is_next = connection->worker && connection->worker->job != connection;
+        if (waited >= script_limit && !is_next) /* whose turn is not long after that of the job */
             give_up(connection);
     } else if (connection->state == LINGERING) {
         if (waited >= connection->limit || waited >= client_limit)
@@ -1531,8 +1653,10 @@ static void count_descriptors(void)
 static void prepare(void)
 {
     sigset_t usual;
+    cpu_set_t usable;
 
     classify_bytes();
+    processors = sched_getaffinity(0, sizeof usable, &usable) ? 1 : (unsigned)CPU_COUNT(&usable);
     limits = (struct limits){(size_t)settings.head, (size_t)settings.body};
     script_limit = settings.script_ms * MS;
     client_limit = settings.client_ms * MS;
@@ -1606,6 +1730,7 @@ static void turn(void)
         next_sweep = now + SWEEP;
         sweep();
     }
+    ask_again();
     free_closed();
 }
 

@@ -39,15 +39,21 @@ else:
 
 _SWEEP_SECONDS: Final = 0.25
 _MOST_ATTEMPTS: Final = 3
+_MOST_AHEAD: Final = 4096  # bytes of a request that goes to a busy worker
+_ENDED_EARLY: Final = "its process ended before it answered"
 _ROOM_FOR_SCM_RIGHTS: Final = socket.CMSG_LEN(4)  # of one; CMSG_SPACE has room for two
 
 
 class Channel(Worker):
-    """A tenant's worker, at the other end of its channel; `serial` numbers what it was asked."""
+    """A tenant's worker, at the other end of its channel; `serial` numbers what it was asked.
 
-    __slots__ = ("serial", "socket")
+    `next_serial` numbers what it was given ahead.
+    """
+
+    __slots__ = ("next_serial", "serial", "socket")
 
     serial: int
+    next_serial: int
     socket: socket.socket
 
 
@@ -89,7 +95,16 @@ class Front(ClientSide):
         self._line = self._mode.line
         self._idle_seconds = float(self._mode.option("idle"))
         bound, per_tenant = self._mode.bound, int(self._mode.option("per_tenant"))
-        self._dispatch = Dispatch(self._start, self._end, self._hand_over, bound, per_tenant)
+        self._dispatch = Dispatch(
+            self._start,
+            self._end,
+            self._hand_over,
+            self._hand_ahead,
+            bound,
+            per_tenant,
+            len(os.sched_getaffinity(0)),
+        )
+        self._again: list[Job] = []  # requests that lost the worker that would have come to them
         self._longest_answer = limits.output + CHUNK
         self._prepare_for_clients(others=bound)
         self._watch(self._line.fileno(), self._on_line)
@@ -115,6 +130,15 @@ class Front(ClientSide):
         if now >= self._next_sweep:
             self._next_sweep = now + _SWEEP_SECONDS
             self._sweep(now)
+        if self._again:
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        again, self._again = self._again, []
+        for job in again:
+            assert isinstance(job, Connection)
+            if job.state == ASKED:
+                self._dispatch.ask(job, job.site, self._now)
 
     def _route(self, connection: Connection, host: bytes, content: bytes) -> None:
         try:
@@ -180,8 +204,22 @@ class Front(ClientSide):
         try:
             messages.ask(worker.socket, asked, AT_ONCE)
         except OSError:  # it has ended, on its own account
+            worker.job = None
             self._lose(worker)
             self._try_again(job)
+
+    def _hand_ahead(self, job: Job, worker: Worker) -> bool:
+        assert isinstance(job, Connection)
+        assert isinstance(worker, Channel)
+        if len(job.content) > _MOST_AHEAD:
+            return False
+        self._serial = worker.next_serial = (self._serial + 1) & 0xFFFFFFFF
+        asked = messages.Asked(worker.next_serial, job.remote, self._port, job.content)
+        try:
+            messages.ask(worker.socket, asked, AT_ONCE)
+        except OSError:  # what is wrong with it will be seen
+            return False
+        return True
 
     def _try_again(self, connection: Connection) -> None:
         """Have another worker serve a request that none has read."""
@@ -195,7 +233,9 @@ class Front(ClientSide):
     def _lose(self, worker: Channel) -> None:
         """Have nothing more to do with a worker, and have it ended."""
         self._end(worker)
-        self._dispatch.lost(worker)
+        left = self._dispatch.lost(worker)
+        if left is not None:  # nobody has begun with it
+            self._again.append(left)
 
     def _on_answer(self, worker: Channel) -> None:
         connection = worker.job
@@ -207,13 +247,16 @@ class Front(ClientSide):
         except messages.Malformed:
             self._lose_with_request(worker, connection, "its process sent a malformed answer")
             return
-        except OSError:  # ECONNRESET: it ended with something left to read, which is the request
+        except OSError:  # ECONNRESET: it ended with something left to read, the last request
+            if worker.next is not None:
+                self._lose_with_request(worker, connection, _ENDED_EARLY)
+                return
             self._lose(worker)
             if connection is not None:
                 self._try_again(connection)
             return
         if answered is None:
-            self._lose_with_request(worker, connection, "its process ended before it answered")
+            self._lose_with_all(worker, connection)
         elif connection is None or answered.number != worker.serial:
             self._lose_with_request(worker, connection, "its process answers without being asked")
         else:
@@ -222,8 +265,19 @@ class Front(ClientSide):
             if answered.last:
                 self._lose(worker)
             else:
+                if worker.next is not None:
+                    worker.serial = worker.next_serial
                 self._dispatch.finished(worker, self._now)
             self._work(connection)
+
+    def _lose_with_all(self, worker: Channel, connection: Connection | None) -> None:
+        """It has ended, and somebody has read all that it was given."""
+        left, worker.next = worker.next, None
+        self._lose_with_request(worker, connection, _ENDED_EARLY)
+        if left is not None:
+            assert isinstance(left, Connection)
+            left.worker = None
+            self._fail(left, 502, _ENDED_EARLY)
 
     def _lose_with_request(
         self, worker: Channel, connection: Connection | None, reason: str
@@ -263,6 +317,8 @@ class Front(ClientSide):
             self._fail(connection, 503, "all of its processes are busy")
             return
         assert isinstance(worker, Channel)
+        if worker.job is not connection:
+            return  # its turn is not long after that of the job
         connection.worker = None
         self._log(connection, "the script exceeded its time limit")
         self._lose(worker)

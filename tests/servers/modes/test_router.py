@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from servers.modes.router.dispatch import QUICK
 from servers.profiling.journal import POINTS
 from tests.servers.live import (
     Reply,
@@ -345,6 +346,48 @@ def test_worker_that_dies_before_it_reads_costs_no_request(server: Server) -> No
             for worker in stopped:
                 os.kill(worker, signal.SIGKILL)
             assert asked.result().status == 200
+
+
+ENDS_OF_A_WORKER = {
+    "it dies": ("os._exit(0)", 502),
+    "it hangs": ("time.sleep(60)", 504),
+    "it answers nonsense": ("os.write(3, b'nonsense'), time.sleep(60)", 502),
+    "it crashes": ("__import__('ctypes').string_at(8)", 502),
+    "it answers": ("None", 200),
+}
+
+
+@pytest.mark.parametrize("name", ENDS_OF_A_WORKER)
+def test_requests_behind_one_that_its_worker_does_not_survive_are_served(
+    server: Server, name: str
+) -> None:
+    """A quick tenant's next request may be with the worker already."""
+    deed, status = ENDS_OF_A_WORKER[name]
+    source = f"""
+        import os, time
+        {OK}
+        open("begun", "w").close()
+        while not os.path.exists("go_on"):
+            time.sleep(0.01)
+        {deed}
+    """
+    path = server.sites.put("case.py", source)
+    for file in ("begun", "go_on"):
+        path.with_name(file).unlink(missing_ok=True)
+    server.wait_for(lambda: server.get().status == 200)
+    with server.connect() as connection, connection.makefile("rb") as stream:
+        for _ in range(2 * QUICK):
+            connection.sendall(request(headers=""))
+            assert read_reply(stream).status == 200
+    with ThreadPoolExecutor(4) as pool:
+        first = pool.submit(server.get, "/case.py")
+        server.wait_for(path.with_name("begun").exists)
+        others = [pool.submit(server.get) for _ in range(3)]
+        time.sleep(0.05)
+        path.with_name("go_on").touch()
+        assert first.result().status == status
+        assert [other.result().status for other in others] == [200] * 3
+    server.assert_serves()
 
 
 def are_dead(processes: list[int]) -> bool:

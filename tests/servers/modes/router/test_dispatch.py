@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from servers.modes.router.dispatch import PATIENCE_SECONDS, Dispatch, Job, Worker
+from servers.modes.router.dispatch import PATIENCE_SECONDS, QUICK, Dispatch, Job, Worker
 from servers.sites import Site
 
 A, B, C = (cast("Site", f"site {name}") for name in "abc")
@@ -11,16 +11,19 @@ A, B, C = (cast("Site", f"site {name}") for name in "abc")
 class Play:
     """A table, and what it has asked for."""
 
-    def __init__(self, bound: int = 8, per_tenant: int = 2) -> None:
+    def __init__(self, bound: int = 8, per_tenant: int = 2, processors: int = 1) -> None:
         self.asked_for: list[tuple[Site, int]] = []
         self.ended: list[int] = []
         self.given: list[tuple[Job, int]] = []
+        self.given_ahead: list[tuple[Job, int]] = []
         self.table = Dispatch(
             lambda site, number: self.asked_for.append((site, number)),
             lambda worker: self.ended.append(worker.number),
             lambda job, worker: self.given.append((job, worker.number)),
+            lambda job, worker: not self.given_ahead.append((job, worker.number)),
             bound,
             per_tenant,
+            processors,
         )
 
     def ask(self, site: Site, now: float = 0.0) -> Job:
@@ -163,3 +166,93 @@ def test_tenants_that_asked_at_the_same_time_do_not_make_room_for_each_other_for
     play.ask(A)
     play.start(2)
     assert play.given[-1] == (jobs[1], 2)
+
+
+def quick_worker(play: Play) -> Worker:
+    """Have A's first worker started, and answer quickly for some time."""
+    play.ask(A)
+    worker = play.start(1)
+    for _ in range(QUICK):
+        play.table.finished(worker, 0.0)
+        play.ask(A)
+    return worker
+
+
+def test_a_quick_worker_that_is_busy_finds_the_next_request_when_it_has_answered() -> None:
+    play = Play()
+    worker = quick_worker(play)
+    ahead, waits, last = play.ask(A), play.ask(A), play.ask(A)
+    assert play.given_ahead == [(ahead, 1)]
+    play.table.finished(worker, 0.0)
+    assert worker.job is ahead
+    assert play.given_ahead == [(ahead, 1), (waits, 1)]
+    play.table.finished(worker, 0.0)
+    play.table.finished(worker, 0.0)
+    assert worker.job is last
+    assert (waits, 1) not in play.given
+
+
+def test_a_worker_that_was_slow_is_given_nothing_ahead() -> None:
+    play = Play()
+    worker = quick_worker(play)
+    play.table.finished(worker, PATIENCE_SECONDS)
+    play.ask(A)
+    play.ask(A)
+    assert not play.given_ahead
+
+
+def two_workers(play: Play) -> tuple[Worker, Worker]:
+    """Have A's two workers idle, and its answers quick."""
+    first = quick_worker(play)
+    play.table.finished(first, 0.0)
+    for _ in range(3):
+        play.ask(A)
+    play.table.attend(PATIENCE_SECONDS)
+    second = play.start(2)
+    for worker in (first, first, second):
+        play.table.finished(worker, 0.0)
+    play.given_ahead.clear()
+    return first, second
+
+
+def test_an_idle_worker_is_woken_where_there_is_a_processor_for_it() -> None:
+    for processors in (1, 2):
+        play = Play(processors=processors)
+        two_workers(play)
+        play.ask(A)
+        play.ask(A)
+        assert len(play.given_ahead) == 2 - processors
+
+
+def test_who_waits_for_a_busy_worker_for_long_gets_an_idle_one() -> None:
+    play = Play()
+    two_workers(play)
+    jobs = [play.ask(A) for _ in range(3)]
+    assert play.given[-1] == (jobs[0], 2)
+    assert play.given_ahead == [(jobs[1], 2)]
+    play.table.attend(PATIENCE_SECONDS / 2)
+    assert play.given[-1] == (jobs[0], 2)
+    play.table.attend(PATIENCE_SECONDS)
+    assert play.given[-1] == (jobs[2], 1)
+
+
+def test_what_a_lost_worker_was_given_ahead_is_to_be_asked_for_again() -> None:
+    play = Play()
+    worker = quick_worker(play)
+    ahead = play.ask(A)
+    assert play.table.lost(worker) is ahead
+    assert ahead.worker is None
+    assert play.asked_for == [(A, 1)]
+    play.table.ask(ahead, A, 1.0)
+    play.start(2)
+    assert play.given[-1] == (ahead, 2)
+
+
+def test_nothing_is_given_ahead_where_a_tenant_waits_for_room() -> None:
+    play = Play(bound=1)
+    worker = quick_worker(play)
+    play.ask(B, 1.0)
+    play.ask(A, 2.0)
+    assert not play.given_ahead
+    play.table.finished(worker, 3.0)
+    assert play.ended == [1]
