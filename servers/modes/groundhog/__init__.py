@@ -100,7 +100,8 @@ class Mode(router.Mode):
         confine = seccomp.Installation(allowed_calls.compiled(also=("vhangup",)))
         kept = seccomp.Installation(allowed_calls.compiled(also=_KEEPERS_CALLS))
         filters = kept, confine
-        worker = RestingWorker(self._run, limits, performer, keeper, filters, self._is_compiled)
+        traits = self._is_compiled, self.journal >= 0
+        worker = RestingWorker(self._run, limits, performer, keeper, filters, *traits)
         self._performer = performer
         self._start_starter(worker)
         self._prepare_front()

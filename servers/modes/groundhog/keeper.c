@@ -1146,6 +1146,26 @@ void put_back(void)
     undo();
 }
 
+/* Serve requests, as long as the worker just answers and can be put back. Returns what it says that
+   a caller has to see to: ANSWERS for one that is too long for a packet; or 0 at the worker's end, -1
+   where there is nothing more to serve. */
+int serve(void)
+{
+    for (;;) {
+        int taken = take_request(), heard, sent;
+        if (taken != 1)
+            return taken;
+        if ((heard = ask()) != ANSWERS)
+            return heard;
+        sent = send_answer();
+        if (sent == -2)
+            return ANSWERS;
+        if (sent != 1)
+            return sent ? 0 : -1;
+        put_back();
+    }
+}
+
 /* Take another snapshot of a worker that rests, and has run no script since it was put back. */
 void keep_rest(void)
 {

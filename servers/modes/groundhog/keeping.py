@@ -58,6 +58,7 @@ class Keeper:
         self._last_words = loaded.last_words
         self._last_words.restype = ctypes.c_void_p
         self._length = ctypes.c_size_t()
+        self._serve = loaded.serve
         self._take_request = loaded.take_request
         self._ask = loaded.ask
         self._send_answer = loaded.send_answer
@@ -95,6 +96,13 @@ class Keeper:
         sized = (ctypes.c_size_t * len(sizes))(*sizes)
         if not self._begin(*descriptors, *processes, *places, sized):
             raise Ended
+
+    def serve(self) -> int:
+        """Serve requests until the worker says something else than a short answer; return what.
+
+        A negative number is the end of the channel, or of what this worker can do. Raises Ended.
+        """
+        return self._heard(self._serve())
 
     def take_request(self) -> bool:
         """Wait for a request and take it; False at the end of the channel. Raises Ended."""

@@ -169,12 +169,14 @@ class RestingWorker(TenantWorker):
         keeper: keeping.Keeper,
         filters: tuple[Callable[[], object], Callable[[], object]],
         is_judged: bool,
+        is_profiled: bool,
     ) -> None:
         """`run` calls `performer`; `filters` put on the keeper's and the script's filter."""
         super().__init__(run, limits, is_judged)
         self._performer = performer
         self._keeper = keeper
         self._confine_keeper, self._confine_script = filters
+        self._is_profiled = is_profiled
 
     def rehearse(self) -> None:
         """Do what the worker will do, until the interpreter has filled its caches."""
@@ -217,15 +219,25 @@ class RestingWorker(TenantWorker):
     # In the keeper
 
     def _serve(self, channel: socket.socket) -> None:
-        goes_on = True
-        while goes_on and self._keeper.take_request():
-            goes_on = self._answer(channel)
-            if goes_on:
-                self._put_back()
+        serve_one = self._serve_in_steps if self._is_profiled else self._serve_many
+        while serve_one(channel):
+            self._put_back()
 
-    def _answer(self, channel: socket.socket) -> bool:
-        """Have the worker answer what was taken; return whether it can be put back."""
-        self._have_answered()
+    def _serve_many(self, channel: socket.socket) -> bool:
+        """Serve requests up to one that is not a matter of the library alone, and that one."""
+        said = self._keeper.serve()
+        return said > 0 and self._answer(channel, said)
+
+    def _serve_in_steps(self, channel: socket.socket) -> bool:
+        """Serve one request, each step of which can be stamped."""
+        return self._keeper.take_request() and self._answer(channel)
+
+    def _answer(self, channel: socket.socket, said: int = 0) -> bool:
+        """Have the worker answer what was taken; return whether it can be put back.
+
+        `said` is what it has said already, if anything.
+        """
+        self._have_answered(said)
         goes_on = self._keeper.send_answer()
         if goes_on is not None:
             return goes_on
@@ -234,8 +246,8 @@ class RestingWorker(TenantWorker):
         messages.answer(channel, answered._replace(last=doomed))
         return not doomed
 
-    def _have_answered(self) -> None:
-        said = self._keeper.ask()
+    def _have_answered(self, said: int) -> None:
+        said = said or self._keeper.ask()
         for _ in range(_MOST_LESSONS):
             if said != keeping.ASKS_BACK:
                 break
