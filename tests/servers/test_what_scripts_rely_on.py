@@ -96,10 +96,10 @@ def test_streams_are_those_of_a_program(server: Server) -> None:
     source = """
 import sys
 for stream in (sys.stdin, sys.stdout, sys.stderr):
-    print(stream.encoding.lower(), stream.errors, end=" ")
+    print(stream.encoding.lower(), stream.errors, stream.readable(), end=" ")
 """
-    utf_8 = "utf-8 surrogateescape utf-8 surrogateescape utf-8 backslashreplace"
-    assert said(server, source) == utf_8
+    streams = "utf-8 surrogateescape True utf-8 surrogateescape False utf-8 backslashreplace False"
+    assert said(server, source) == streams
 
 
 def test_locale_is_that_of_a_program(server: Server) -> None:

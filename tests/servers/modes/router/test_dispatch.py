@@ -20,11 +20,15 @@ class Play:
             lambda site, number: self.asked_for.append((site, number)),
             lambda worker: self.ended.append(worker.number),
             lambda job, worker: self.given.append((job, worker.number)),
-            lambda job, worker: not self.given_ahead.append((job, worker.number)),
+            self._give_ahead,
             bound,
             per_tenant,
             processors,
         )
+
+    def _give_ahead(self, job: Job, worker: Worker) -> bool:
+        self.given_ahead.append((job, worker.number))
+        return True
 
     def ask(self, site: Site, now: float = 0.0) -> Job:
         job = Job()
