@@ -14,7 +14,6 @@ from harness.errors import IsobenchError
 
 PROGRAM: Final = "isobench"
 VARIABLE: Final = "_ISOBENCH_COMPLETE"
-SHELLS: Final = ("bash", "zsh", "fish")
 
 Choice = str | tuple[str, str]
 """A word, or a word and what it stands for."""
@@ -39,6 +38,52 @@ _isobench_completion() {
 complete -o default -F _isobench_completion isobench
 """
 
+# typer's own scripts for zsh and fish offer nothing after --option=, and that for zsh nothing at
+# the first Tab, which only loads it: a file in fpath is a function's body (zshmisc(1), Autoloading
+# Functions). Both ask as fish does here: a word a line, a tab, and what it means.
+_ZSH: Final = """\
+#compdef isobench
+
+_isobench_completion() {
+    local word meaning
+    local -a found
+    while IFS=$'\t' read -r word meaning; do
+        [[ -n $word ]] && found+=("${word//:/\\:}${meaning:+:$meaning}")
+    done < <(env _ISOBENCH_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
+                 _TYPER_COMPLETE_ARGS="${words[1,CURRENT]}" isobench 2>/dev/null)
+    [[ $words[CURRENT] == --*=* ]] && compset -P 1 '*='
+    if (( $#found )); then
+        _describe -V isobench found
+    else
+        _files
+    fi
+}
+
+if [[ $funcstack[1] == _isobench ]]; then
+    _isobench_completion "$@"
+else
+    compdef _isobench_completion isobench
+fi
+"""
+
+_FISH: Final = """\
+function __isobench_completion
+    set -l word (commandline -ct)
+    set -l option (string match -r -- '^--[^=]*=' $word; or echo '')
+    set -l found (env _ISOBENCH_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
+                      _TYPER_COMPLETE_ARGS=(commandline -cp) isobench 2>/dev/null)
+    if test -n "$found[1]"
+        printf '%s\n' $option$found
+    else
+        __fish_complete_path $word
+    end
+end
+
+complete --command isobench --no-files --arguments '(__isobench_completion)'
+"""
+_SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+SHELLS: Final = tuple(_SCRIPTS)
+
 
 def script(shell: str) -> str:
     """Return what a shell is to read. Raises IsobenchError for one that is not supported."""
@@ -47,10 +92,7 @@ def script(shell: str) -> str:
             f"there is no completion for the shell {shell!r}",
             hint=f"choose one of {', '.join(SHELLS)}",
         )
-    if shell == "bash":
-        return _BASH
-    text = _typer().get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell)
-    return f"{text}\n"
+    return _SCRIPTS[shell]
 
 
 def answer_shells() -> None:
