@@ -1,5 +1,7 @@
 """Make the README's pictures from a real run: `python docs/pictures.py results/RUN`.
 
+`python -m docs.shown results/RUN` makes these and renews the tables of README and docs.
+
 docs/throughput.png   the figure of the run's report
 docs/report.png       the beginning of its report.html, as headless Chromium shows it
 docs/run.svg          a recording of a short `isobench run` in a terminal of 80 columns
@@ -276,19 +278,24 @@ def _with_fewer_colours(picture: Path) -> None:
     Image.open(picture).convert("RGB").quantize(128).save(picture, optimize=True)
 
 
+def make(results: Path, only: str | None = None) -> None:
+    """Make the pictures, or one of them."""
+    if only in (None, "throughput.png"):
+        shutil.copy(results / "figures" / "throughput.png", DOCS / "throughput.png")
+        _with_fewer_colours(DOCS / "throughput.png")
+    if only in (None, "report.png"):
+        photograph((results / "report.html").resolve(), DOCS / "report.png")
+    if only in (None, "run.svg"):
+        record(DOCS / "run.svg")
+
+
 def main() -> None:
     """Make the pictures that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("results", type=Path, help="the folder of a run of all modes")
     parser.add_argument("--only", choices=("throughput.png", "report.png", "run.svg"))
     wanted = parser.parse_args()
-    if wanted.only in (None, "throughput.png"):
-        shutil.copy(wanted.results / "figures" / "throughput.png", DOCS / "throughput.png")
-        _with_fewer_colours(DOCS / "throughput.png")
-    if wanted.only in (None, "report.png"):
-        photograph((wanted.results / "report.html").resolve(), DOCS / "report.png")
-    if wanted.only in (None, "run.svg"):
-        record(DOCS / "run.svg")
+    make(wanted.results, wanted.only)
 
 
 if __name__ == "__main__":

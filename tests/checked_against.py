@@ -2,7 +2,8 @@
 
     python -m tests.checked_against
 
-prints what the table and the sentence below it have to say, after the CSV has been renewed.
+writes the table and the sentence below it, after the CSV has been renewed; that is one of the
+things that `python -m docs.shown results/RUN` does.
 
 Strategy: each row sets one pair that a source orders beside the two targets of ours. Our ratio is
 that of their ratios to `dso`; its interval combines theirs on the logarithms, as of independent
@@ -17,7 +18,7 @@ import csv
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -40,6 +41,11 @@ class Row:
     pair: str
     ours: str
     order: str
+
+    @property
+    def line(self) -> str:
+        """The row as it stands in the table."""
+        return "| " + " | ".join(astuple(self)) + " |"
 
     @property
     def targets(self) -> tuple[str, str]:
@@ -95,7 +101,11 @@ def derived(row: Row, found: Mapping[tuple[str, str], Interval]) -> tuple[str, s
         order = "not shown"
     else:
         order = "agrees" if (ratio < 1) == row.is_less else "**disagrees**"
-    return f"{ratio:.2g} ({low:.2g} to {high:.2g})", order
+    return f"{_number(ratio)} ({_number(low)} to {_number(high)})", order
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def tau(orders: Sequence[str]) -> tuple[int, int, float]:
@@ -111,7 +121,7 @@ def sentence(orders: Sequence[str]) -> str:
     return (
         f"Of {len(orders)} pairs, {agree} have the same order here, {disagree} the opposite one, "
         f"and {len(orders) - agree - disagree} cannot be told apart here: "
-        f"Kendall's tau is {value:.2f}."
+        f"Kendall's tau is ({agree} - {disagree}) / {agree + disagree} = {value:.2f}."
     )
 
 
@@ -123,15 +133,20 @@ def rows(page: str) -> Iterator[Row]:
             yield Row(*cells)
 
 
-def main() -> None:
-    """Print the table as it has to be."""
-    found, orders = ratios(), []
-    for row in rows(PAGE.read_text()):
+def renewed(page: str, found: Mapping[tuple[str, str], Interval]) -> str:
+    """Return the page with its table, and the sentence below, as the ratios have it."""
+    orders = []
+    for row in rows(page):
         ours, order = derived(row, found)
         orders.append(order)
-        cells = (row.source, row.published_pair, row.published, row.pair, ours, order)
-        print("| " + " | ".join(cells) + " |")
-    print(sentence(orders))
+        page = page.replace(row.line, replace(row, ours=ours, order=order).line)
+    old = re.compile(r"^Of [0-9]+ pairs, .* Kendall's tau is .*$", re.MULTILINE)
+    return old.sub(sentence(orders), page)
+
+
+def main() -> None:
+    """Renew the page by what docs/checked-against.csv says now."""
+    PAGE.write_text(renewed(PAGE.read_text(), ratios()))
 
 
 if __name__ == "__main__":

@@ -50,3 +50,12 @@ def test_an_order_counts_where_the_interval_excludes_one(
 def test_tau_of_pairs_is_one_where_all_agree() -> None:
     assert checked.tau(["agrees", "not shown"]) == (1, 0, 1.0)
     assert checked.tau(["agrees", "**disagrees**"]) == (1, 1, 0.0)
+
+
+def test_the_page_is_what_its_command_makes_of_it() -> None:
+    page = PAGE.read_text()
+    assert checked.renewed(page, checked.ratios()) == page
+    doubled = {
+        key: (2 * mid, 2 * low, 2 * high) for key, (mid, low, high) in checked.ratios().items()
+    }
+    assert checked.renewed(page, {**doubled, ("hello", "dso"): (1, 1, 1)}) != page

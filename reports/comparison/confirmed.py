@@ -85,4 +85,5 @@ def text(
     if form == "markdown":
         items = "\n".join(f"- {line}" for line in said)
         return f"## {title}\n\n{items}\n\n{table.markdown(found)}"
-    return "\n".join([title, *(f"- {line}" for line in said)]) + "\n"
+    every = [*said, *table.bound_lines(found)]
+    return "\n".join([title, *(f"- {line}" for line in every)]) + "\n"

@@ -14,6 +14,7 @@ from harness.stats.significance import Finding
 from reports.comparison import table
 
 MOST_LINES: Final = 60
+_BOUNDS: Final = 6
 _CAUTIONS: Final = 6
 _ORDER: Final = (Outcome.BROKEN, Outcome.SUSPECTED, Outcome.UNKNOWN)
 
@@ -30,10 +31,14 @@ def comment(comparison: Comparison, heading: str, said: Sequence[str]) -> str:
     room is counted.
     """
     cautions = [line.removeprefix("- ") for line in table.caution_lines(comparison)]
+    items = [
+        *_items(said, MOST_LINES // 2),
+        *_items(list(table.bound_lines(comparison)), _BOUNDS),
+    ]
     before = [
         *(f"## {heading}", ""),
-        *_items(said, MOST_LINES // 2),
-        *(["", table.count_line(comparison), ""] if said else [table.count_line(comparison), ""]),
+        *items,
+        *(["", table.count_line(comparison), ""] if items else [table.count_line(comparison), ""]),
     ]
     after = [
         "",

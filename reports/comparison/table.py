@@ -131,6 +131,12 @@ def caution_lines(comparison: Comparison) -> Iterator[str]:
         yield f"- {caution.about}; remedy: {caution.advice}"
 
 
+def bound_lines(comparison: Comparison) -> Iterator[str]:
+    """Yield for each bound in how many rows it holds."""
+    for line, _ in _bounds(comparison):
+        yield line
+
+
 def count_line(comparison: Comparison) -> str:
     """Return how many rows have which finding."""
     findings = [row.finding for row in comparison.rows]

@@ -94,8 +94,11 @@ function chart() {
       if (low !== null) track.append(make("i", { className: "span", style: `left:${place(low)}%;width:${place(high) - place(low)}%` }));
       track.append(make("i", { className: "dot", style: `left:${place(mid)}%;background:${facts.targets[one.target]}` }));
     }
-    const element = make("button", { type: "button", className: "bar", "aria-label": said }, make("span", { className: "name" }, one.target),
-      track, make("span", { className: "value" }, write(mid)), make("span", { className: `verdict ${one.verdict}` }, one.verdict === "ok" ? "" : one.verdict));
+    // Its name is what it shows, in that order, with what a figure says without words (WCAG 2.2, 2.5.3).
+    const unsaid = (text) => make("span", { className: "said" }, text);
+    const element = make("button", { type: "button", className: "bar" }, make("span", { className: "name" }, one.target, unsaid(": ")),
+      track, make("span", { className: "value" }, write(mid), unsaid(` ${label}${interval && ` (${interval})`}, `)),
+      make("span", { className: `verdict ${one.verdict}` }, one.verdict === "ok" ? unsaid("ok") : one.verdict));
     element.dataset.target = one.target;
     element.dataset.said = said;
     element.setAttribute("aria-pressed", "false");
@@ -160,7 +163,7 @@ function sort(one) {
 }
 
 // A condition's heading, and what follows it up to the next heading.
-const blocks = all("body > h3, body > section > h3").flatMap((heading) => {
+const blocks = all("main > h3, main > section > h3").flatMap((heading) => {
   const condition = facts.conditions.find((one) => one.words === heading.textContent.trim());
   if (!condition) return [];
   const parts = [heading];
@@ -270,6 +273,14 @@ if (source) {
   for (const id of ["explore", "controls", "chart"]) $(`#${id}`).hidden = false;
 }
 document.documentElement.classList.add("live");
+
+// Where a figure is wider than the page, the keyboard has to reach it to move it.
+const narrow = matchMedia("(max-width: 36rem)");
+function reachable() {
+  for (const box of all(".scroll[role=img]")) if (narrow.matches) box.tabIndex = 0; else box.removeAttribute("tabindex");
+}
+narrow.addEventListener("change", reachable);
+reachable();
 
 function arrive(scroll) {
   read();

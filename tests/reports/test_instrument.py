@@ -100,7 +100,7 @@ def test_filters_leave_the_targets_that_fit(page: Browser) -> None:
 
 
 def test_a_condition_that_is_not_chosen_is_hidden_with_its_heading(page: Browser) -> None:
-    headings = """[...document.querySelectorAll("body > h3")].filter((one) => !one.hidden
+    headings = """[...document.querySelectorAll("main > h3")].filter((one) => !one.hidden
       && one.textContent.startsWith("hello, 8 users")).map((one) => one.textContent)"""
     assert {"kept alive" in text for text in page.run(headings)} == {True, False}
     choose(page, "connection", "connections kept alive")
@@ -108,7 +108,7 @@ def test_a_condition_that_is_not_chosen_is_hidden_with_its_heading(page: Browser
 
 
 def test_the_figure_shows_the_metric_that_is_chosen(page: Browser) -> None:
-    first = "document.querySelector('#chart .bar').ariaLabel"
+    first = "document.querySelector('#chart .bar').textContent"
     assert page.run(first).startswith("dso: 14,")
     assert " req/s (95% interval 1" in page.run(first)
     click(page, "document.querySelector('[data-show=capacity]')")
@@ -162,6 +162,31 @@ def test_every_control_has_a_name(page: Browser) -> None:
       !one.textContent.trim() && !one.ariaLabel && !one.closest("label")).length"""
     assert page.run(nameless) == 0
     assert page.run("document.querySelectorAll('th:not([scope])').length") == 0
+
+
+def test_a_row_of_the_figure_is_named_by_what_it_shows(page: Browser) -> None:
+    bar = "document.querySelector('#chart .bar')"
+    assert page.run(f"{bar}.textContent === {bar}.dataset.said")
+    assert page.run(f"{bar}.ariaLabel") is None
+    said = "[...document.querySelectorAll('#chart .said')].every((e) => e.offsetWidth <= 1)"
+    assert page.run(said)  # nothing of it is drawn
+
+
+def test_all_of_the_page_is_its_main_part(page: Browser) -> None:
+    parts = "[...document.body.children].map((one) => one.tagName + one.id)"
+    assert page.run(parts) == ["MAIN", "DIVtip"]
+
+
+def test_a_figure_that_a_narrow_window_cuts_can_be_moved_by_the_keyboard(page: Browser) -> None:
+    boxes = "[...document.querySelectorAll('.scroll[role=img]')].map((one) => one.tabIndex)"
+    assert set(page.run(boxes)) == {-1}
+    size = {"width": 360, "height": 640, "deviceScaleFactor": 1, "mobile": False}
+    page.call("Emulation.setDeviceMetricsOverride", **size)
+    try:
+        page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert set(page.run(boxes)) == {0}
+    finally:
+        page.call("Emulation.clearDeviceMetricsOverride")
 
 
 def test_a_link_shows_what_its_sender_saw(page: Browser, report: Path) -> None:

@@ -28,6 +28,7 @@ def compared(tmp_path: Path, targets: int, *, bound: bool = True) -> Comparison:
 def test_a_comment_has_the_verdict_first_and_the_failing_rows_before_others(tmp_path: Path) -> None:
     lines = github(compared(tmp_path, 3)).splitlines()
     assert lines[0] == "## isobench: a bound fails in 3 rows"
+    assert lines[2] == "- --fail-if 'requests_per_second < -5%', 3 rows. holds with confidence: 3"
     rows = [line for line in lines if line.startswith(("| dso", "| cgi"))]
     assert all("FAILS" in row for row in rows[:3])
     assert not any("FAILS" in row for row in rows[3:])

@@ -76,9 +76,13 @@ def _executable(tmp_path: Path) -> Path:
     return path
 
 
-def test_nothing_is_measured_where_nothing_failed(say: Say, runs: Runs) -> None:
+def test_nothing_is_measured_where_nothing_failed(
+    say: Say, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
     code, written = say("confirm", runs.base, runs.new, "--fail-if", "p99_ms > 900%")
     assert (code, written, runs.made) == (0, "", [])
+    # A bound that does not fail may still hold.
+    assert "- --fail-if 'p99_ms > 900%', 2 rows. not shown to hold: 2" in capsys.readouterr().out
 
 
 def test_what_failed_is_measured_again_by_both_versions_in_turn(
