@@ -3,7 +3,7 @@
 RUN is the folder of a run of all modes, as `nox -s bench` makes it, on a quiet machine. From it are
 made anew:
 
-docs/throughput.png, docs/report.png, docs/run.svg   by docs/pictures.py; run.svg by a run of its own
+docs/throughput.png, report.png, run.svg             by docs/pictures.py; the last has its own run
 README.md                                            the table of rates, that of attacks, their date
 docs/checked-against.csv, docs/checked-against.md    our ratios, the orders, and Kendall's tau
 
