@@ -46,7 +46,7 @@ def test_ratios_are_kept_for_the_page_that_compares_them(
 ) -> None:
     (tmp_path / "ratios.csv").write_text(shown.checked(folder.summary()))
     found = checked_against.ratios(tmp_path / "ratios.csv")
-    assert found["hello", "dso"] == (1, 1, 1)
+    assert found["hello", "dso"] == (1.0, 1.0, 1.0)
     assert found["hello", "cgi"][0] == pytest.approx(0.01, rel=0.1)
 
 
