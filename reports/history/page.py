@@ -95,7 +95,8 @@ def _changes(history: History, links: list[str | None]) -> pd.DataFrame:
                 "what else changed": words.differences(history, shift.before, shift.after),
             }
             for one, shift in words.all_changes(history)
-        ]
+        ],
+        dtype=object,  # pandas' own kind of text would forget that a link is Markup
     )
 
 
@@ -111,7 +112,7 @@ def _runs(history: History, links: list[str | None]) -> pd.DataFrame:
         }
         for place, run in enumerate(history.runs)
     ]
-    return pd.DataFrame(rows[::-1])
+    return pd.DataFrame(rows[::-1], dtype=object)
 
 
 def _since(history: History, place: int) -> str:

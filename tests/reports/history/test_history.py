@@ -58,6 +58,8 @@ def test_each_point_leads_to_its_report_where_that_exists(history: History, tmp_
     assert "of/run-00/report.html" not in parser.links
     assert all((folder / link).exists() for link in parser.links)
     assert page.count("<circle") == 2 * 12
+    assert 'of/run-01/report.html">run-01</a>' in page  # of the table
+    assert "&lt;a" not in page
 
 
 def test_the_page_marks_changes_and_machines(history: History, tmp_path: Path) -> None:
