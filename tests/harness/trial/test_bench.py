@@ -229,6 +229,7 @@ def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
     assert pilots == [(1, "dso", 30.0)]
     slow, own = lengths
     assert slow == pytest.approx(0.4)
+    assert slow is not None
     assert own is not None
     assert own < slow
 
