@@ -5,9 +5,11 @@ reply under load is a comparison of bytes. Only a wrong reply is looked at close
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -186,7 +188,8 @@ def _span(microseconds: int) -> str:
 def page_us(name: str) -> int | None:
     """Return the microseconds of a page by its workload's name; None of another workload."""
     match = _PAGE.fullmatch(name)
-    return round(float(match[1]) * _MICROSECONDS[match[2]]) if match else None
+    amount = float(match[1]) * _MICROSECONDS[match[2]] if match else math.inf
+    return round(amount) if math.isfinite(amount) else None  # of too many digits
 
 
 _ALL = (
@@ -208,9 +211,13 @@ def find(name: str) -> Workload:
     if name in WORKLOADS:
         return WORKLOADS[name]
     if name.partition(":")[0] != "page":
-        plain = (known for known in WORKLOADS if page_us(known) is None)
+        plain = [known for known in WORKLOADS if page_us(known) is None]
+        near = get_close_matches(name.lower(), plain, n=1)
         raise WorkloadError(
-            f"unknown workload {name!r}", hint=f"known workloads: {', '.join(plain)}, page:5ms"
+            f"unknown workload {name!r}",
+            hint=f"did you mean {near[0]}?"
+            if near
+            else f"known workloads: {', '.join(plain)}, page:5ms",
         )
     microseconds = page_us(name)
     if microseconds is None or not SHORTEST_PAGE_US <= microseconds <= LONGEST_PAGE_US:

@@ -35,6 +35,7 @@ OPTION_BYTES = _CLAIM.size + MAC_BYTES
 """40, which is all that an IPv4 header has room for."""
 
 TIMEOUT_S = 30.0
+_LONGEST_KEY = 4096
 
 
 class Stamper:
@@ -88,11 +89,14 @@ REMEDY = "run it as root of the host: root of a user namespace has no power over
 def read_key(path: Path) -> bytes:
     """Return the key in a file. Raises `WorkloadError`."""
     try:
-        key = bytes.fromhex(path.read_text())
+        with open(path, "rb") as file:  # which may be without end, as /dev/zero is
+            key = bytes.fromhex(file.read(_LONGEST_KEY).decode("ascii"))
     except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not in hexadecimal"
         raise WorkloadError(
-            f"{path} holds no key: {error}",
-            hint="give the file that the server was started with (--credential-key)",
+            f"{path} holds no key: {reason}",
+            hint="give the file that the server was started with: --key of isobench serve, or "
+            "--credential-key",
         ) from None
     if len(key) != KEY_BYTES:
         raise WorkloadError(

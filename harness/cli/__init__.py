@@ -13,7 +13,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from harness.cli import attack, costs, density, guide, host, neighbour, profile, results, run, serve
+from harness.cli import (
+    attack,
+    costs,
+    density,
+    guide,
+    host,
+    neighbour,
+    options,
+    profile,
+    results,
+    run,
+    serve,
+)
 from harness.commands.arguments import given
 from harness.commands.guide import completion
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
@@ -29,6 +41,14 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, with an empty type for each flag."""
         return _without_types_of_flags(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words, and refuse those that no command could mean. Raises IsobenchError."""
+        words = tuple(args)
+        left: list[str] = super().parse_args(ctx, args)
+        options.must_be_short(ctx.params)
+        options.must_not_be_empty(ctx.params, words)
+        return left
 
 
 class Group(TyperGroup):

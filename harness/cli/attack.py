@@ -13,6 +13,7 @@ from harness.commands.guide import completion
 
 
 def attack(
+    context: typer.Context,
     modes: Modes = None,
     peers: Peers = False,
     module: Module = None,
@@ -40,13 +41,14 @@ def attack(
     from harness.commands.measuring import attack as attack_run
 
     if resume is not None:
+        options.must_not_change(context)
         attack_run.resume(resume, report=report)
         return
     usual = quick and modes is None
     attack_run.start(
         attack_run.QUICK_TARGETS if usual else targets(modes),
         modes is not None,
-        split_or(attacks, ()),
+        split_or(attacks, (), "attacks"),
         drawn(seed),
         out,
         Products(peers, absolute(module)),

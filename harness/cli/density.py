@@ -14,6 +14,7 @@ from harness.terminal import Terminal
 
 
 def density(
+    context: typer.Context,
     modes: Modes = None,
     peers: Peers = False,
     tenants: Annotated[
@@ -60,6 +61,7 @@ def density(
     from harness.plan import stopping
 
     if resume is not None:
+        options.must_not_change(context)
         command.resume(resume, Terminal())
         return
     usual = plan.QUICK if quick else plan.Procedure()

@@ -26,7 +26,7 @@ def doctor(
     """Show which modes this host can run, what the others need, and what harms measurements."""
     from harness.commands.checking import doctor as command
 
-    command.start(split_or(modes, None), absolute(module), watch, Terminal())
+    command.start(split_or(modes, None, "targets"), absolute(module), watch, Terminal())
 
 
 def selftest(

@@ -57,7 +57,7 @@ def neighbour(
         ),
         command.QUICK_TARGETS if usual else targets(modes),
         modes is not None,
-        noises.choose(split_or(noise, ())),
+        noises.choose(split_or(noise, (), "noises")),
         limits,
         drawn(seed),
         out,

@@ -6,14 +6,16 @@ is made by a function; the others are types.
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
 from harness.commands.guide import completion
+from harness.errors import IsobenchError
 
 Modes = Annotated[
     str | None,
@@ -39,8 +41,8 @@ Module = Annotated[
     ),
 ]
 
-Tenants = Annotated[int, typer.Option(metavar="N", help="Number of tenants.")]
-Workers = Annotated[int, typer.Option(metavar="N", help="Number of workers.")]
+Tenants = Annotated[int, typer.Option(metavar="N", max=10_000, help="Number of tenants.")]
+Workers = Annotated[int, typer.Option(metavar="N", max=1_024, help="Number of workers.")]
 
 
 def seed(of: str = "every random choice", heading: str | None = None) -> Any:
@@ -110,6 +112,77 @@ def smallest_effect(of: str = "change", heading: str | None = None) -> Any:
     )
 
 
+_MOST_DIGITS: Final = 50
+_NUMBER: Final = re.compile(rf"\d{{{_MOST_DIGITS}}}")
+_SHOWN: Final = 40
+
+
+def must_be_short(given: Mapping[str, object]) -> None:
+    """Raise IsobenchError for a word that has a number which nothing can hold.
+
+    As a float it would be infinite, and as an int Python may not read it (CVE-2020-10735). Names
+    of files may have any.
+    """
+    words = (word for value in given.values() for word in _words(value))
+    if too_long := next((word for word in words if _NUMBER.search(word)), None):
+        raise IsobenchError(
+            f"{too_long[:_SHOWN] + '...'!r} has a number of more digits than can be meant",
+            hint="write a shorter number",
+        )
+
+
+def _words(value: object) -> Iterable[str]:
+    if isinstance(value, str | int):
+        return (str(value),)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else ()
+
+
+def must_not_be_empty(given: Mapping[str, object], words: Iterable[str]) -> None:
+    """Raise IsobenchError where a path is an empty word, which would be the present directory.
+
+    That is what is left of `--out "$DIR"` where DIR is not set.
+    """
+    if not any(word == "" or (word.startswith("--") and word.endswith("=")) for word in words):
+        return
+    if empty := [name for name, value in given.items() if value in (Path(), [Path()])]:
+        raise IsobenchError(
+            f"{empty[0].replace('_', ' ')} is empty", hint="name it; . is the present directory"
+        )
+
+
+BESIDE_RESUME: Final = ("resume", "report", "otel", "quick", "modes", "peers", "module", "seed")
+"""What may be said beside --resume: what is not about the plan, which is that of the run, and what
+`nox -s bench` shares among commands."""
+
+
+def said(context: typer.Context) -> set[str]:
+    """Return the names of the parameters whose values are not their defaults."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name for name, source in sources.items() if source and source.name != "DEFAULT"}
+
+
+def must_not_change(context: typer.Context) -> None:
+    """Raise IsobenchError for options beside --resume that would have no effect."""
+    _refuse(
+        sorted(said(context) - set(BESIDE_RESUME)),
+        "--resume goes on as the folder's run.json says, and in that folder",
+    )
+
+
+def must_go_with(context: typer.Context, option: str, names: Iterable[str]) -> None:
+    """Raise IsobenchError for those of `names` that were said without `option`."""
+    given = said(context)
+    if option not in given:
+        _refuse(sorted(given & set(names)), f"there is no --{option} to use it with", option)
+
+
+def _refuse(names: Iterable[str], reason: str, option: str = "") -> None:
+    words = ("map" if name == "mapped" else name.replace("_", "-") for name in names)
+    if useless := " and ".join(f"--{word}" for word in words):
+        remedy = f", or add --{option}" if option else ""
+        raise IsobenchError(f"{useless} has no effect: {reason}", hint=f"omit {useless}{remedy}")
+
+
 Default = TypeVar("Default")
 
 
@@ -118,16 +191,23 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
-def split_or(text: str | None, default: Default) -> tuple[str, ...] | Default:
-    """Return the same, or `default` where no list was given."""
-    return default if text is None else split(text)
+def split_or(text: str | None, default: Default, kind: str) -> tuple[str, ...] | Default:
+    """Return the same, or `default` where no list was given.
+
+    Raises IsobenchError for a list of nothing; `kind` is what it should name.
+    """
+    if text is None:
+        return default
+    if not (words := split(text)):
+        raise IsobenchError(f"no {kind} are chosen", hint="name at least one, or omit the option")
+    return words
 
 
 def targets(modes: str | None) -> tuple[str, ...]:
-    """Return the targets that were named, all modes where none was."""
+    """Return the targets that were named, all modes where none was. Raises IsobenchError."""
     from harness.commands.running.run import every_target
 
-    return every_target() if modes is None else split(modes)
+    return split_or(modes, None, "targets") or every_target()
 
 
 def drawn(seed: int | None) -> int:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from harness.cli import options, run_slo
 from harness.cli import run_options as of_run
-from harness.cli import run_slo
 from harness.cli.options import Modes, Module, Peers, Tenants, absolute, drawn, split, targets
 from harness.errors import IsobenchError
 from harness.terminal import Terminal
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from harness.plan.extent import Wanted
     from harness.plan.loads import Load, Sweep
     from harness.plan.plan import Plan
+
+OF_HOSTS = ("probe", "key", "generators", "processes", "bind", "master_port")
+"""The options that are about a server on another host."""
 
 
 def run(
@@ -73,13 +76,17 @@ def run(
     from harness.trial.generators.generator import usual_client
 
     if resume is not None:
+        options.must_not_change(context)
         _resume(resume, otel, report=report)
         return
     given = context.params
-    said = {name for name in given if _is_said(context, name)}
+    said = options.said(context)
     traffic.must_fit_together(said)
+    options.must_go_with(context, "target", OF_HOSTS)
     run_slo.must_have_promise(slo, rate_per_tenant)
     if slo is not None:
+        if "connection" in said:
+            run_slo.must_be_one(connection)
         run_slo.search(given)
         return
     log = None if replay is None else _read_log(given, by_default="tenants" not in said)
@@ -234,9 +241,3 @@ def _is_usual(given: Mapping[str, Any], log: Traffic | None) -> bool:
     from harness.plan.plan import HELLO
 
     return given["modes"] is None and given["workload"] == HELLO and log is None
-
-
-def _is_said(context: typer.Context, name: str) -> bool:
-    """Return whether the value of a parameter is not its default."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name != "DEFAULT"

@@ -227,7 +227,11 @@ Target = Annotated[
 Probe = Annotated[
     int,
     typer.Option(
-        metavar="PORT", help="With --target: the port of its probe.", rich_help_panel=ELSEWHERE
+        metavar="PORT",
+        min=1,
+        max=65535,
+        help="With --target: the port of its probe.",
+        rich_help_panel=ELSEWHERE,
     ),
 ]
 
@@ -264,6 +268,8 @@ MasterPort = Annotated[
     int,
     typer.Option(
         metavar="PORT",
+        min=1,
+        max=65535,
         help="With --target: the port for generators.",
         rich_help_panel=ELSEWHERE,
     ),

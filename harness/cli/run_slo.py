@@ -18,6 +18,15 @@ def must_have_promise(slo: str | None, rate_per_tenant: float | None) -> None:
         )
 
 
+def must_be_one(connection: str) -> None:
+    """Refuse several connection handlings, as it looks at one. Raises IsobenchError."""
+    if len(split(connection)) > 1:
+        raise IsobenchError(
+            "--slo looks at one connection handling at a time",
+            hint="write --connection close, or --connection keep-alive",
+        )
+
+
 def search(given: Mapping[str, Any]) -> None:
     """Find the highest rate that keeps a promise; `given` are the values of `run`'s options."""
     from harness.commands.measuring import slo

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Key, Tenants, Workers
+from harness.cli.options import Key
 from harness.commands.guide import completion
 from harness.terminal import Terminal
 
@@ -21,8 +21,12 @@ def serve(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
     ] = 8080,
-    tenants: Tenants = 3,
-    workers: Workers = 4,
+    tenants: Annotated[
+        int, typer.Option(metavar="N", min=1, max=10_000, help="Number of tenants.")
+    ] = 3,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=1, max=1_024, help="Number of workers.")
+    ] = 4,
     host: Annotated[
         str, typer.Option(metavar="ADDR", help="Address to listen on; 0.0.0.0: all of them.")
     ] = "127.0.0.1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,11 @@ class Procedure:
                 )
         for one in self.popularities:
             popularity.parse(one)
+        if not (self.popularities and 0 < self.budget_s < math.inf):
+            raise IsobenchError(
+                "a study needs a popularity, and a budget that ends",
+                hint="omit --popularity and --budget to use their defaults",
+            )
 
 
 QUICK = Procedure(

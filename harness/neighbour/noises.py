@@ -75,7 +75,7 @@ def choose(names: Sequence[str]) -> tuple[Noise, ...]:
     known = {noise.name: noise for noise in EVERY}
     for name in names:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
+            near = get_close_matches(name.lower(), known, n=1)
             raise IsobenchError(
                 f"unknown noise {name!r}",
                 hint=f"did you mean {near[0]}?" if near else f"known noises: {', '.join(known)}",

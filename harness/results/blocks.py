@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from harness.errors import IsobenchError
 from harness.results.conditions import (
     BASELINE,
     COLUMNS,
@@ -62,10 +63,18 @@ def histograms_of(valid: pd.DataFrame, latency: pd.DataFrame) -> dict[Key, Histo
         .drop_duplicates("trial")
         .merge(valid[["trial", "tenants", "popularity"]], on="trial")
     )
-    return {
-        key: Histogram.merged(Histogram.from_text(text) for text in group["hdr"])
-        for key, group in by_target(chosen)
-    }
+    return {key: merged_histogram(group["hdr"]) for key, group in by_target(chosen)}
+
+
+def merged_histogram(texts: Iterable[str]) -> Histogram:
+    """Return the histogram of all latencies in a column `hdr`. Raises IsobenchError."""
+    try:
+        return Histogram.merged(map(Histogram.from_text, texts))
+    except (ValueError, AttributeError) as error:  # of a text that is none, or of no text
+        raise IsobenchError(
+            f"the column hdr of a table of latencies is damaged: {error}",
+            hint="restore the folder from a copy, or measure again with another --out",
+        ) from error
 
 
 def block_values(

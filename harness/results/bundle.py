@@ -17,6 +17,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import distributions
@@ -93,7 +94,7 @@ def unpack(bundle: Path, into: Path) -> Path:
         described = json.loads(files["bundle.json"])
         digests = dict(described["sha256"])
         known = described["format"] <= FORMAT
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise IsobenchError(f"{bundle} is not a bundle", hint=_WRONG) from error
     if not known:
         raise IsobenchError(
@@ -184,6 +185,7 @@ def _read(bundle: Path) -> dict[str, bytes]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise IsobenchError(f"cannot read {bundle}: {reason}", hint=_WRONG) from error
-    except (tarfile.TarError, EOFError) as error:
+    # A damaged header may say anything of its fields.
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise IsobenchError(f"{bundle} is not a bundle: {error}", hint=_WRONG) from error
     return files

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from harness.errors import Caution, IsobenchError
+from harness.results.shapes import NONE, NUMBER, OBJECT, TEXTS, Needed, misfits
 
 SCHEMA = 1
 
@@ -92,7 +93,7 @@ class Manifest:
         try:
             content = json.loads(text)
             schema = content.pop("schema", None)
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             raise _damaged(source, str(error)) from error
         if not isinstance(schema, int) or isinstance(schema, bool):
             raise _damaged(source, f"schema is {schema!r}")
@@ -110,40 +111,85 @@ class Manifest:
             raise _damaged(source, str(error)) from error
 
 
-MEMBERS: dict[str, tuple[type, ...]] = {
-    "run_id": (str,),
-    "isobench": (str,),
-    "commit": (str, type(None)),
-    "started_at": (str,),
-    "finished_at": (str, type(None)),
-    "argv": (list,),
-    "arguments": (dict,),
-    "seed": (int,),
-    "plan": (dict,),
-    "machine": (dict,),
-    "versions": (dict,),
-    "targets": (list,),
-    "skipped": (list,),
-    "interpreter": (dict,),
-    "warnings": (list,),
-    "cores": (dict,),
-    "stopped": (dict,),
-    "continued_by": (list,),
-    "also": (dict,),
+_TARGET = Needed(name=str, kind=str, precedent=str, runs_as=str, summary=str)
+_TOOLS = Needed(isobench=str, commit=(str, NONE), interpreter=OBJECT, versions=OBJECT)
+_PLAN: Mapping[str, Any] = {
+    **dict.fromkeys(("targets", "workloads", "loads", "connections"), TEXTS),
+    **dict.fromkeys(("ceilings", "mechanisms"), TEXTS),
+    **dict.fromkeys(("blocks", "tenants", "workers", "seed"), int),
+    **dict.fromkeys(("seconds", "warmup_s", "smallest_effect"), NUMBER),
+    **dict.fromkeys(("precision", "budget_s", "slice_s"), (*NUMBER, NONE)),
+    **dict.fromkeys(("outstanding", "page_pace"), (int, NONE)),
+    **dict.fromkeys(("cross_check", "page"), (str, NONE)),
+    **dict.fromkeys(("popularity", "client"), str),
+    "code_cache": bool,
+    "knees": [
+        Needed(target=str, workload=str, connection=str, users=int, rate=NUMBER, curve=[[NUMBER]])
+    ],
+    "replay": Needed(rate=NUMBER, speed=NUMBER, period_s=NUMBER, trace=str, log=OBJECT),
+}
+_WANTING = Needed(target=str, condition=str, within=(*NUMBER, NONE), more_blocks=(*NUMBER, NONE))
+_STOPPED = Needed(
+    by=str,
+    blocks=int,
+    spent_s=NUMBER,
+    block_s=NUMBER,
+    precision=(*NUMBER, NONE),
+    wanting=[_WANTING],
+)
+# What other commands have added: each with the command that repeats it.
+_ADDED: Mapping[str, Any] = {
+    **dict.fromkeys(("targets", "attacks", "modules", "generators"), TEXTS),
+    **dict.fromkeys(("effort", "procedure", "master"), OBJECT),
+    "finished_at": (str, NONE),
+    "missing": [Needed(name=str, reason=str)],
+}
+
+SHAPES: dict[str, Any] = {
+    "run_id": str,
+    "isobench": str,
+    "commit": (str, NONE),
+    "started_at": str,
+    "finished_at": (str, NONE),
+    "argv": TEXTS,
+    "arguments": {"module": (TEXTS, NONE)},
+    "seed": int,
+    "plan": _PLAN,
+    "machine": OBJECT,
+    "versions": OBJECT,
+    "targets": [_TARGET],
+    "skipped": [Needed(target=str, reason=str, hint=str)],
+    "interpreter": OBJECT,
+    "warnings": [Needed(about=str, advice=str)],
+    "cores": OBJECT,
+    "stopped": {"aim": (*NUMBER, NONE)},
+    "continued_by": [_TOOLS],
+    "also": OBJECT,
 }
 # Later than schema 1's first folders, which lack them.
 _LATER = {"stopped", "also", "continued_by"}
 # What is in `also` now had a place of its own in some earlier folders.
-_FORMER: dict[str, tuple[type, ...]] = {"attacks": (dict,)}
+_FORMER: dict[str, Any] = {"attacks": OBJECT}
 
 
-def _check_members(source: str, content: Mapping[str, object]) -> None:
+def _check_members(source: str, content: Mapping[str, Any]) -> None:
     optional = (_LATER - content.keys()) | _FORMER.keys()
-    if different := sorted((MEMBERS.keys() ^ content.keys()) - optional):
+    if different := sorted((SHAPES.keys() ^ content.keys()) - optional):
         raise _damaged(source, f"missing or unknown: {', '.join(different)}")
-    for name, kinds in (MEMBERS | _FORMER).items():
-        if name in content and not isinstance(content[name], kinds):
-            raise _damaged(source, f"{name} is {content[name]!r}")
+    for name, shape in (SHAPES | _FORMER).items():
+        if name in content:
+            _check(source, content[name], shape, name)
+    if content.get("stopped"):
+        _check(source, content["stopped"], _STOPPED, "stopped")
+    former = {"attack": content["attacks"]} if content.get("attacks") else {}
+    for name, added in {**content.get("also", {}), **former}.items():
+        _check(source, added, Needed(argv=TEXTS, seed=int), f"also.{name}")
+        _check(source, added, _ADDED, f"also.{name}")
+
+
+def _check(source: str, value: object, shape: Any, name: str) -> None:
+    if wrong := next(misfits(value, shape, name), None):
+        raise _damaged(source, wrong)
 
 
 def _records(content: Facts) -> dict[str, object]:

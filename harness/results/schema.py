@@ -113,12 +113,15 @@ def _load(folder: Path, name: str) -> pa.Table:
         # as it exits (apache/arrow issues 34314 and 50482).
         content = pa.BufferReader(path.read_bytes())
         table = pq.ParquetFile(content).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        completed = _completed(table, SCHEMAS[name], path)
+        completed.validate(full=True)  # texts that are none
+    # Of a null where none may be, a value of another type, a column that is there twice.
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise IsobenchError(
             f"{path} is damaged or unreadable: {error}",
             hint="restore it from a copy, or measure again with another --out",
         ) from error
-    return _completed(table, SCHEMAS[name], path)
+    return completed
 
 
 def _completed(table: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:

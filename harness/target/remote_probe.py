@@ -13,11 +13,12 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,8 @@ SEAL: Final = "X-Isobench-Seal"
 _PATIENCE_S: Final = 5.0
 _UNAUTHORIZED: Final = 401
 _GONE: Final = 503
+_LONGEST: Final = 64 << 20
+"""Bytes of an answer: those of 10,000 tenants are two million."""
 
 Answer = Callable[[], Mapping[str, Any]]
 
@@ -70,15 +73,29 @@ def reading(server: Server, processes: ProcessGroup) -> dict[str, Any]:
     return {**found, "processes": len(pids), "memory_mib": probes.memory_mib(pids)}
 
 
+class _Server(ThreadingHTTPServer):
+    """A thread for each client: one that is slow must not keep the others waiting."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that has gone, and the usual of all else."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def serving(host: str, port: int, key: bytes, answers: Mapping[str, Answer]) -> Iterator[int]:
     """Answer questions, by their path, in a thread; yield the port. Raises IsobenchError."""
+    one_at_a_time = threading.Lock()  # the server is asked through one pipe
 
     class Handler(BaseHTTPRequestHandler):
         timeout = _PATIENCE_S
 
         def do_GET(self) -> None:  # the name that http.server calls
-            self.send(*_answer(self.path, dict(self.headers.items()), key, answers))
+            with one_at_a_time:
+                answer = _answer(self.path, dict(self.headers.items()), key, answers)
+            self.send(*answer)
 
         def send(self, status: int, content: Mapping[str, Any]) -> None:
             text = json.dumps(content).encode()
@@ -92,7 +109,7 @@ def serving(host: str, port: int, key: bytes, answers: Mapping[str, Answer]) -> 
             """Say nothing: whoever looks at the link connects and goes."""
 
     try:
-        server = HTTPServer((host, port), Handler)
+        server = _Server((host, port), Handler)
     except OSError as error:
         raise IsobenchError(
             f"the probe cannot listen on {host}:{port}: {error.strerror}",
@@ -155,11 +172,14 @@ class RemoteProbe:
     def about(self) -> Served:
         """Ask what is served. Raises ProbeFailed."""
         facts = self._ask("/about")
-        settled = tenants.Manifest(
-            Path("/"), _identity(facts["www"]), tuple(_tenant(one) for one in facts["tenants"])
-        )
-        target = Target(**facts["target"], options={})
-        return Served(facts["isobench"], target, facts["workers"], settled, facts["machine"])
+        try:
+            return _served(facts)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ProbeFailed(
+                f"the server's host has isobench {facts.get('isobench')}, whose answer cannot be "
+                "read here",
+                hint="install the same version of isobench on all hosts",
+            ) from error
 
     def reading(self) -> RemoteReading:
         """Ask what was used so far. Raises ProbeFailed."""
@@ -175,10 +195,11 @@ class RemoteProbe:
         try:
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()
-            text = response.read()
+            text = response.read(_LONGEST + 1)
         except (OSError, http.client.HTTPException) as error:
             raise ProbeFailed(
-                f"no probe answers at {self.host}:{self.port}: {error}",
+                f"no probe answers at {self.host}:{self.port}: "
+                f"{getattr(error, 'strerror', None) or error}",
                 hint="start the server with isobench serve MODE --host ADDRESS --probe PORT",
             ) from error
         finally:
@@ -188,10 +209,31 @@ class RemoteProbe:
                 f"the probe at {self.host}:{self.port} has another key",
                 hint="copy the server's key file, and give it with --key",
             )
-        facts = open_sealed(self.key, path, nonce, json.loads(text))
+        facts = self._opened(path, nonce, text)
         if response.status != http.client.OK:
             raise ProbeFailed(facts["reason"], hint=facts["hint"])
         return facts
+
+    def _opened(self, path: str, nonce: str, text: bytes) -> Mapping[str, Any]:
+        """Open an answer. Raises ProbeFailed for that of something else, or with another key."""
+        try:
+            return open_sealed(self.key, path, nonce, json.loads(text))
+        except (ValueError, RecursionError) as error:
+            raise ProbeFailed(
+                f"what answers at {self.host}:{self.port} is no probe of isobench",
+                hint="give the port that isobench serve --probe has named, with --probe",
+            ) from error
+        except Unsealed as error:
+            raise ProbeFailed(str(error), hint=error.hint) from error
+
+
+def _served(facts: Mapping[str, Any]) -> Served:
+    """Read what is served. Raises KeyError, TypeError and AttributeError."""
+    settled = tenants.Manifest(
+        Path("/"), _identity(facts["www"]), tuple(_tenant(one) for one in facts["tenants"])
+    )
+    target = Target(**facts["target"], options={})
+    return Served(facts["isobench"], target, facts["workers"], settled, facts["machine"])
 
 
 def _identity(fields: Mapping[str, Any]) -> Identity:

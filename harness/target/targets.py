@@ -260,7 +260,7 @@ def _may_be_peers(names: Sequence[str], modes: Mapping[str, object]) -> bool:
 def _parse(text: str, known: Mapping[str, dict[str, object]]) -> Target:
     name, _, factors = text.partition(":")
     if name not in known:
-        near = get_close_matches(name, known, n=1)
+        near = get_close_matches(name.lower(), known, n=1)
         raise IsobenchError(
             f"unknown mode {name!r}",
             hint=f"did you mean {near[0]}?" if near else f"known modes: {', '.join(known)}",
@@ -330,8 +330,9 @@ def _listed(program: str) -> tuple[dict[str, object], ...]:
         [*command, "--list"], env=environment, cwd="/", capture_output=True, text=True, check=False
     )
     if result.returncode:
+        said = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
         raise IsobenchError(
-            f"{command[0]} cannot run the servers: {result.stderr.strip().splitlines()[-1]}",
+            f"{command[0]} cannot run the servers: {said[-1]}",
             hint="install isobench with its dependencies for this Python: pip install isobench",
         )
     return tuple(json.loads(result.stdout))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.commands.groundwork.folder import Host
 from harness.commands.running import run
 from harness.plan.extent import QUICK, USUAL
 from harness.plan.interleaving import SHORTEST_S
@@ -36,7 +37,9 @@ exit $code
         ("run --modes dos", "unknown mode 'dos'", "did you mean dso?"),
         ("run --modes cgi:spawn=vfork", "cgi has no factor 'spawn=vfork'", "it has cgi:spawn="),
         ("run --modes ,", "no targets are chosen", "name at least one, or omit the option"),
-        ("run --workload hallo", "unknown workload 'hallo'", "known workloads: hello"),
+        ("run --workload helo", "unknown workload 'helo'", "did you mean hello?"),
+        ("run --workload wiki", "unknown workload 'wiki'", "known workloads: hello"),
+        ("run --modes DSO", "unknown mode 'DSO'", "did you mean dso?"),
         ("run --workload page:5", "the CPU time in 'page:5' is missing", "write it like page:"),
         ("run --client curl", "unknown client 'curl'", "choose one of compiled, lean, fasthttp"),
         ("run --load half", "'half' is not a load", "write closed:N"),
@@ -279,3 +282,111 @@ def test_how_long_a_run_goes_on(
     (plan,) = plans
     assert (plan.blocks, plan.precision, plan.budget_s) == (blocks, precision, budget_s)
     assert plan.open_ended == (blocks in (200, 30))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *("run --workload page:{}s", "run --load closed:{}", "run --budget {}h", "run --blocks {}"),
+        *("density --tenants {}", "costs --seed {}", "run --slo p99<{}ms", "profile --tenants {}"),
+        *("compare a b --fail-if p99_ms>{}%", "run --replay x --map /a=page:{}s"),
+    ],
+)
+def test_a_number_that_nothing_can_hold(say: Say, arguments: str) -> None:
+    code, written = say(*arguments.format("9" * 400).split())
+    assert code == 2
+    assert "has a number of more digits than can be meant\nhint: write a shorter number" in written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ("run --modes dso --load closed:20000 --connection close", "20,000 users are more than"),
+        ("run --modes dso --load closed:5000", "5,000 workers are more than isobench measures"),
+        ("run --modes dso --tenants 10001", "10000"),
+        ("run --modes dso --workers 1025", "1,025 workers are more than"),
+        ("run --modes dso --blocks 10001", "10,001 blocks are more than"),
+        ("run --modes dso --load open:5 --outstanding 99999 --connection close", "outstanding"),
+        ("run --modes dso --seconds 1e300", "seconds are more than"),
+        ("run --modes dso --budget 9999999h", "seconds of --budget are more than"),
+        ("serve dso --workers 1025", "1024"),
+        ("neighbour --workers 1025", "1024"),
+    ],
+)
+def test_what_would_take_the_host_down_is_refused(say: Say, arguments: str, error: str) -> None:
+    code, written = say(*arguments.split())
+    assert code == 2
+    assert error in written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("run", "--modes", "dso", "--out", ""), "out is empty"),
+        (("run", "--modes", "dso", "--out="), "out is empty"),
+        (("run", "--resume", ""), "resume is empty"),
+        (("costs", "--out", ""), "out is empty"),
+        (("report", ""), "folder is empty"),
+        (("serve", "dso", "--probe", "0", "--key", ""), "key is empty"),
+    ],
+)
+def test_an_empty_word_is_no_path(say: Say, arguments: tuple[str, ...], error: str) -> None:
+    code, written = say(*arguments)
+    assert code == 2
+    assert written == f"error: {error}\nhint: name it; . is the present directory\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (("attack", "--modes", ""), "targets"),
+        (("attack", "--attacks", ","), "attacks"),
+        (("density", "--modes", ","), "targets"),
+        (("doctor", "--modes", ""), "targets"),
+        (("neighbour", "--noise", " "), "noises"),
+        (("profile", "--modes", ","), "targets"),
+    ],
+)
+def test_a_list_of_nothing_is_not_everything(
+    say: Say, arguments: tuple[str, ...], kind: str
+) -> None:
+    code, written = say(*arguments)
+    assert (code, written) == (
+        2,
+        f"error: no {kind} are chosen\nhint: name at least one, or omit the option\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "attack", "costs", "profile", "neighbour", "density"])
+@pytest.mark.parametrize("out", ["/dev/null", "/tmp/" + "a" * 300, "/etc/passwd/x"])
+def test_a_folder_that_cannot_be_made_is_refused_at_once(
+    say: Say, monkeypatch: pytest.MonkeyPatch, command: str, out: str
+) -> None:
+    monkeypatch.setattr(Host, "examine", lambda: pytest.fail("it goes to work"))
+    code, written = say(command, "--out", out, *(() if command == "costs" else ("--modes", "dso")))
+    assert code == 2
+    assert written.startswith(f"error: cannot write {out}: ")
+    assert "\nhint: choose another folder with --out" in written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "useless"),
+    [
+        ("run --resume /nowhere --blocks 9 --out x", "--blocks and --out"),
+        ("attack --resume /nowhere --attacks reading", "--attacks"),
+        ("density --resume /nowhere --tenants 10", "--tenants"),
+        ("run --modes dso --generators 2 --key x", "--generators and --key"),
+        ("run --modes dso --master-port 5557", "--master-port"),
+    ],
+)
+def test_an_option_without_effect_is_refused(say: Say, arguments: str, useless: str) -> None:
+    code, written = say(*arguments.split())
+    assert code == 2
+    assert written.startswith(f"error: {useless} has no effect: ")
+    assert f"\nhint: omit {useless}" in written
+
+
+def test_a_promise_is_looked_at_with_one_connection_handling(say: Say) -> None:
+    code, written = say("run", "--slo", "p99 < 50ms", "--connection", "close,keep-alive")
+    assert code == 2
+    assert "\nhint: write --connection close, or --connection keep-alive" in written

@@ -62,6 +62,14 @@ def test_what_is_no_key(tmp_path: Path, content: str | None, reason: str) -> Non
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"), [("/dev/zero", "not in hexadecimal"), ("/", "Is a directory")]
+)
+def test_a_key_is_a_short_file(path: str, reason: str) -> None:
+    with pytest.raises(WorkloadError, match=f"{path} holds no key: .*{reason}"):
+        credential.read_key(Path(path))
+
+
 def say(*arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     command = [*prefix, sys.executable, "-m", "workloads.credential", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)

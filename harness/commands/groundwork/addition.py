@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.commands.groundwork.folder import now
 from harness.errors import IsobenchError
+from harness.results.atomic_file import refusal
 from harness.results.folder import ResultsFolder
 
 
@@ -28,7 +29,7 @@ class Addition:
 
     def must_have_room(self, path: Path) -> None:
         """Raise IsobenchError where the command can write nothing to this folder."""
-        if not (path / "run.json").exists():
+        if not _is_there(path / "run.json"):
             ResultsFolder.must_be_free(path)
             return
         folder = ResultsFolder.open(path)
@@ -62,3 +63,11 @@ class Addition:
         folder.note(self.command, {**folder.manifest.also[self.command], "finished_at": now()})
         if not folder.manifest.plan and folder.manifest.finished_at is None:
             folder.finish()
+
+
+def _is_there(file: Path) -> bool:
+    """Return whether there is a file. Raises IsobenchError where that cannot be told."""
+    try:
+        return file.exists()
+    except OSError as error:  # a name that is too long, say
+        raise refusal(file.parent, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
+from harness.commands.groundwork.bounds import check_bounds
 from harness.errors import IsobenchError
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan
 from harness.trial.beside import crosscheck
@@ -13,7 +14,8 @@ from workloads.load.clients import library
 
 
 def check_names(plan: Plan) -> None:
-    """Refuse unknown names before anything is started. Raises IsobenchError."""
+    """Refuse unknown names, and too much, before anything is started. Raises IsobenchError."""
+    check_bounds(plan)
     for name in chain.from_iterable(map(catalog.parts, plan.workloads)):
         catalog.find(name)
     for name in plan.connections:

@@ -35,7 +35,7 @@ def find(name: str) -> Topic:
     for one in (name.lower(), name.lower().removesuffix("s")):
         if one in TOPICS:
             return TOPICS[one]
-    near = get_close_matches(name, TOPICS, n=1)
+    near = get_close_matches(name.lower(), TOPICS, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     raise IsobenchError(f"there is no help on {name!r}", hint=f"{meant}topics: {', '.join(TOPICS)}")
 

@@ -190,7 +190,7 @@ def select(wanted: Sequence[str]) -> tuple[Attack, ...]:
     known = {name for attack in every() for name in (attack.name, attack.family)}
     for name in wanted:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
+            near = get_close_matches(name.lower(), known, n=1)
             families = ", ".join(dict.fromkeys(attack.family for attack in every()))
             raise IsobenchError(
                 f"unknown attack {name!r}",

@@ -12,6 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
+from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.folder import (
     Ground,
     Host,
@@ -59,6 +60,7 @@ def start(
     catalog.find(procedure.workload)
     run_id = new_run_id()
     path = out or Path("results") / f"profile-{run_id}"
+    Addition(COMMAND, (), "profiles").must_have_room(path)
     targets = choose(names)
     host = Host.examine()
     cores = own_cores()

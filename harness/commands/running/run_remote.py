@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.console import Console
 from harness.commands import key as keys
 from harness.commands.groundwork.folder import Ground, Host, argv, new_manifest, new_run_id
 from harness.commands.groundwork.names import check_names
+from harness.commands.resolving import resolve
 from harness.commands.running.run import conclude
 from harness.errors import IsobenchError
 from harness.host import fingerprint
@@ -120,13 +120,11 @@ def _refuse_what_is_local(plan: Plan) -> None:
 
 
 def _address(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname or not parts.port:
-        raise IsobenchError(f"{url!r} names no server", hint="write http://HOST:PORT")
     try:
-        return socket.gethostbyname(parts.hostname), parts.port
-    except OSError as error:
-        raise IsobenchError(
-            f"the host {parts.hostname} is unknown: {error.strerror}",
-            hint="give its IPv4 address",
-        ) from error
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # brackets that are not closed, a port that is no number or too large
+        host, port = None, None
+    if not host or not port or parts.scheme != "http":
+        raise IsobenchError(f"{url!r} names no server", hint="write http://HOST:PORT")
+    return resolve(host), port

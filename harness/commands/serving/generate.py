@@ -14,6 +14,7 @@ from typing import Final
 from rich.console import Console
 
 from harness.commands import key as keys
+from harness.commands.resolving import LARGEST_PORT, resolve
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
 from harness.host import fingerprint
@@ -49,15 +50,17 @@ def start(
 
 def address(text: str, usual_port: int) -> tuple[str, int]:
     """Return host and port of HOST or HOST:PORT. Raises IsobenchError."""
-    host, _, port = text.partition(":")
-    if not host or not (port or str(usual_port)).isdecimal():
+    host, _, number = text.partition(":")
+    port = _port(number or str(usual_port))
+    if not host or port is None:
         raise IsobenchError(f"{text!r} is no address", hint="write HOST, or HOST:PORT")
-    try:
-        return socket.gethostbyname(host), int(port or usual_port)
-    except OSError as error:
-        raise IsobenchError(
-            f"the host {host} is unknown: {error.strerror}", hint="give its IPv4 address"
-        ) from error
+    return resolve(host), port
+
+
+def _port(text: str) -> int | None:
+    """Return the port that a text names, None where it names none."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_PORT))
+    return int(text) if is_number and 0 < int(text) <= LARGEST_PORT else None
 
 
 def _await(host: str, port: int, patience_s: float) -> None:

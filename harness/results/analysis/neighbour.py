@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.stats.histogram import Histogram
+from harness.results.blocks import merged_histogram
 from harness.stats.intervals import NOTHING, Interval, geometric_interval, quantile_ranks
 
 ALONE = "alone"
@@ -106,7 +106,7 @@ def _effect(
 
 def _p99_ms(rows: pd.DataFrame) -> tuple[float, bool]:
     """Return the p99 of all windows together, and whether it is only the longest time."""
-    merged = Histogram.merged(map(Histogram.from_text, rows["hdr"]))
+    merged = merged_histogram(rows["hdr"])
     if not merged.count:
         return math.nan, False
     return merged.quantile(P99) / 1000, quantile_ranks(merged.count, P99) is None

@@ -38,7 +38,7 @@ def read(path: Path, of: Manifest) -> FalseAlarms:
         (share,) = _shares(content)
         numbers = (int(share["called"]), int(share["comparisons"]))
         ends = (float(share["low"]), float(share["high"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise IsobenchError(
             f"{path} is not the folder of a selftest: {error}",
             hint="name what isobench selftest wrote, or make one",

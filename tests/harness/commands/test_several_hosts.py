@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.commands import key as keys
+from harness.commands import resolving
 from harness.commands.running import run_remote
 from harness.commands.serving import generate
 from harness.errors import IsobenchError
@@ -94,12 +95,25 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
     assert keys.read_or_make(tmp_path / "key") == made
 
 
-@pytest.mark.parametrize("url", ["10.0.0.1:8080", "https://a:1", "http://127.0.0.1", "http://:80"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("10.0.0.1:8080", "https://a:1", "http://127.0.0.1", "http://:80", "", "http://a:x"),
+        *("http://a:0", "http://a:65536", "http://a:-1", "http://[::1", "http://[x]:1"),
+    ],
+)
 def test_what_is_no_url_of_a_server_is_refused(url: str, tmp_path: Path) -> None:
     key = credential.make_key(tmp_path / "key")
     wanted = run_remote.Wanted(url, 1, key, "127.0.0.1", 1, 0, 1)
     with pytest.raises(IsobenchError, match="names no server"):
         run_remote.find(wanted)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a b", ".", "\N{SNOWMAN}" * 70])
+def test_a_host_that_cannot_be_is_unknown(host: str) -> None:
+    with pytest.raises(IsobenchError, match="is unknown") as caught:
+        resolving.resolve(host)
+    assert caught.value.hint == "give its IPv4 address"
 
 
 def test_somebody_has_to_generate_load() -> None:
@@ -141,7 +155,11 @@ def test_a_master_that_does_not_answer_is_named(tmp_path: Path) -> None:
 def test_a_host_without_a_name_is_no_address() -> None:
     assert generate.address("127.0.0.1", 5557) == ("127.0.0.1", 5557)
     assert generate.address("127.0.0.1:99", 5557) == ("127.0.0.1", 99)
-    for text in ("", ":5557", "127.0.0.1:x"):
+    for text in (
+        "",
+        ":5557",
+        *(f"127.0.0.1:{port}" for port in ("x", "0", "65536", "-1", "\u0663")),
+    ):
         with pytest.raises(IsobenchError, match="is no address"):
             generate.address(text, 5557)
 

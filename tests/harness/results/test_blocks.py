@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from harness.errors import IsobenchError
 from harness.results import blocks, schema
 from harness.results.blocks import histograms
 from harness.results.summary import summarise
@@ -79,3 +80,10 @@ def test_histograms_merge_good_trials_and_prefer_response_time() -> None:
     ).to_pandas()
     merged = histograms(frame(rows), latency)
     assert merged[("dso", CONDITION)].values_us.tolist() == [20, 1000]
+
+
+@pytest.mark.parametrize("text", ["", "x", "\N{SNOWMAN}", "HISTFAAAAB4=", None])
+def test_a_histogram_that_is_none_is_damage(text: str) -> None:
+    with pytest.raises(IsobenchError, match=r"column hdr .* is damaged") as caught:
+        blocks.merged_histogram([text])
+    assert caught.value.hint

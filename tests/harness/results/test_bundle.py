@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import random
 import tarfile
 from importlib.metadata import version
 from pathlib import Path
@@ -90,6 +92,23 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
         with pytest.raises(IsobenchError) as raised:
             bundle.unpack(path, tmp_path / "again")
         assert raised.value.hint
+
+
+def test_a_damaged_bundle_is_refused_or_unpacked_whole(
+    folder: ResultsFolder, tmp_path: Path
+) -> None:
+    whole, path = bundle.pack(folder), tmp_path / "b.tar.gz"
+    chance = random.Random(1)
+    for number in range(60):
+        damaged = bytearray(whole)
+        if number % 3:
+            damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        else:
+            del damaged[chance.randrange(len(whole)) :]
+        path.write_bytes(damaged)
+        with contextlib.suppress(IsobenchError):
+            found = bundle.unpack(path, tmp_path / f"into-{number}")
+            assert ResultsFolder.open(found).manifest == folder.manifest
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
 from harness.errors import Caution, IsobenchError
-from harness.results.manifest import MEMBERS, SCHEMA, Manifest, Skipped, Target
+from harness.results.manifest import SCHEMA, SHAPES, Manifest, Skipped, Target
 
 MANIFEST = Manifest(
     run_id="r1",
@@ -35,7 +35,7 @@ def test_round_trip() -> None:
 
 
 def test_every_member_is_checked() -> None:
-    assert set(MEMBERS) == {field.name for field in fields(Manifest)}
+    assert set(SHAPES) == {field.name for field in fields(Manifest)}
 
 
 def test_a_targets_recipe_is_read_and_may_be_missing() -> None:
@@ -47,7 +47,7 @@ def test_a_targets_recipe_is_read_and_may_be_missing() -> None:
 
 
 def test_a_member_that_an_older_version_lacked_is_empty() -> None:
-    content = json.loads(replace(MANIFEST, stopped={"by": "blocks"}).to_json())
+    content = json.loads(MANIFEST.to_json())
     del content["stopped"]
     assert Manifest.from_json(json.dumps(content)) == MANIFEST
 
@@ -86,9 +86,60 @@ def test_a_newer_schema_says_so() -> None:
         json.dumps({**json.loads(MANIFEST.to_json()), "attacks": ["x"]}),
         json.dumps({**json.loads(MANIFEST.to_json()), "targets": [{"name": "x"}]}),
         json.dumps({**json.loads(MANIFEST.to_json()), "warnings": ["x"]}),
+        "[" * 100_000,
+        json.dumps({"schema": 1, "also": {}})[:-2] + '{"x":' * 50_000,
+        '{"schema": ' + "9" * 5000 + "}",
     ],
 )
 def test_damage_is_named(text: str) -> None:
     with pytest.raises(IsobenchError, match=r"there/run.json is damaged") as caught:
         Manifest.from_json(text, source="there/run.json")
     assert caught.value.hint
+
+
+WRONG = {
+    "argv": [3],
+    "seed": True,
+    "arguments": {"module": "x"},
+    "plan": {"targets": "dso"},
+    "cores": [],
+    "targets": [{**asdict(MANIFEST.targets[0]), "name": 3}],
+    "skipped": [{"target": "x", "reason": None, "hint": ""}],
+    "warnings": [{"about": "x"}],
+    "stopped": {"by": "budget"},
+    "continued_by": [{"isobench": "0.1.0"}],
+    "also": {"attack": None, "costs": 3},
+}
+
+
+@pytest.mark.parametrize("name", sorted(WRONG))
+def test_what_readers_rely_on_is_there_and_of_its_kind(name: str) -> None:
+    content = {**json.loads(MANIFEST.to_json()), name: WRONG[name]}
+    with pytest.raises(IsobenchError, match=f"run.json is damaged: .*{name}"):
+        Manifest.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("seconds", "1"), ("loads", None), ("blocks", 2.5), ("knees", [{}]), ("replay", {}),
+        ("mechanisms", [None]), ("smallest_effect", "3%"),
+    ],
+)  # fmt: skip
+def test_a_plan_has_members_of_their_kinds(name: str, value: object) -> None:
+    content = {**json.loads(MANIFEST.to_json()), "plan": {name: value}}
+    with pytest.raises(IsobenchError, match=f"run.json is damaged: plan.{name}"):
+        Manifest.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        *({}, {"argv": [], "seed": "x"}, {"argv": "isobench", "seed": 1}),
+        *({"argv": [], "seed": 1, "missing": [{}]}, {"argv": [], "seed": 1, "finished_at": 3}),
+    ],
+)
+def test_what_another_command_added_can_be_repeated(added: object) -> None:
+    content = {**json.loads(MANIFEST.to_json()), "also": {"costs": added}}
+    with pytest.raises(IsobenchError, match=r"run.json is damaged: also\.costs"):
+        Manifest.from_json(json.dumps(content))

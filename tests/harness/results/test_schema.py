@@ -203,6 +203,42 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("block", pa.nulls(1, pa.int64())),
+        ("target", pa.nulls(1, pa.string())),
+        ("verdict", pa.nulls(1)),
+        ("block", pa.array(["x"])),
+        ("block", pa.array([1.5])),
+        ("block", pa.array([float("nan")])),
+        ("block", pa.array([2**63], pa.uint64())),
+        ("target", pa.array([["x"]])),
+        ("target", pa.array([b"\xff"])),
+        ("target", pa.array([b"\xff"]).view(pa.string())),
+        ("p99_ms", pa.array([{"a": 1}])),
+    ],
+)
+def test_a_column_of_other_values_is_damage(tmp_path: Path, column: str, values: pa.Array) -> None:
+    fields = {field.name: field for field in tables.SCHEMAS["trials"]}
+    whole = {
+        name: pa.array(["x" if field.type == pa.string() else 1], field.type)
+        for name, field in fields.items()
+    }
+    pq.write_table(pa.table({**whole, column: values}), tmp_path / "trials.parquet")
+    with pytest.raises(IsobenchError, match=r"trials\.parquet is damaged") as caught:
+        tables.read(tmp_path, "trials")
+    assert caught.value.hint
+
+
+def test_a_column_that_is_there_twice_is_damage(tmp_path: Path) -> None:
+    whole = tables.SCHEMAS["trials"].empty_table()
+    twice = whole.append_column("block", whole["block"])
+    pq.write_table(twice, tmp_path / "trials.parquet")
+    with pytest.raises(IsobenchError, match=r"trials\.parquet is damaged"):
+        tables.read(tmp_path, "trials")
+
+
 def test_other_columns(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "trials.parquet")
     with pytest.raises(IsobenchError, match="columns"):

@@ -35,7 +35,7 @@ def test_what_is_there_is_not_overwritten(folder: ResultsFolder) -> None:
 def test_what_was_interrupted_is_resumed_once(folder: ResultsFolder) -> None:
     with pytest.raises(IsobenchError, match="has no interrupted attacks"):
         ATTACKS.interrupted(folder)
-    folder.note("attack", {"seed": 1, "finished_at": None})
+    folder.note("attack", {"argv": [], "seed": 1, "finished_at": None})
     with pytest.raises(IsobenchError, match="has interrupted attacks") as caught:
         ATTACKS.must_have_room(folder.path)
     assert caught.value.hint == f"continue them: isobench attack --resume {folder.path}"
@@ -46,7 +46,7 @@ def test_what_was_interrupted_is_resumed_once(folder: ResultsFolder) -> None:
 
 
 def test_a_folder_that_was_made_for_it_is_finished_with_it(folder: ResultsFolder) -> None:
-    folder.note("attack", {"finished_at": None})
+    folder.note("attack", {"argv": [], "seed": 1, "finished_at": None})
     ATTACKS.finish(folder)
     assert folder.manifest.finished_at is not None
     assert folder.manifest.also["attack"]["finished_at"] is not None

@@ -62,7 +62,7 @@ def test_a_folder_is_created_once_and_added_to_later(tmp_path: Path) -> None:
     assert said.getvalue() == ""
     other = replace(first, run_id="second", machine={"cpu": "Another CPU"})
     with open_or_create(tmp_path, other, "later", Console(file=said)) as folder:
-        folder.note("attack", {})
+        folder.note("attack", {"argv": ["isobench", "attack"], "seed": 1})
         assert folder.manifest.run_id == "first"
     assert "the host changed later: cpu" in said.getvalue()
     assert len(ResultsFolder.open(tmp_path).manifest.warnings) == 2
