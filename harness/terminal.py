@@ -12,7 +12,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TextIO, cast
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -113,6 +113,15 @@ def printable(text: str, keep: str = "") -> str:
         else "\N{REPLACEMENT CHARACTER}"
         for sign in text
     )
+
+
+def tell(line: str) -> None:
+    """Write a line to standard error, as far as somebody is there to read it.
+
+    A full disk, or no such stream, must not end what the line only tells of.
+    """
+    with suppress(OSError):
+        print(printable(line, keep="\n"), file=sys.stderr, flush=True)
 
 
 def abandon_output() -> None:

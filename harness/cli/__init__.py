@@ -31,7 +31,7 @@ from harness.commands.guide import completion
 from harness.commands.signals import Interrupted, hear_of_children, interruptible
 from harness.errors import IsobenchError, of_system
 from harness.host import fingerprint, surroundings, user_namespace
-from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, printable
+from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, tell
 from workloads.errors import WorkloadError
 
 
@@ -173,7 +173,7 @@ def _carried_out() -> int:
 
 def _refused(error: IsobenchError | WorkloadError) -> int:
     """Say what went wrong and what to do about it; return the exit code."""
-    print(printable(f"error: {error}", keep="\n"), file=sys.stderr)
+    tell(f"error: {error}")
     if error.hint:
-        print(printable(f"hint: {error.hint}", keep="\n"), file=sys.stderr)
+        tell(f"hint: {error.hint}")
     return getattr(error, "exit_code", 2)

@@ -6,15 +6,16 @@ import sys
 from pathlib import Path
 
 from harness.errors import IsobenchError
-from harness.terminal import named_errors, printable
+from harness.terminal import named_errors, tell
 
 
 def deliver(text: str, out: Path | None) -> None:
     """Write text to a file, or to where the output goes."""
     if out is None:
-        with named_errors():
-            sys.stdout.write(text)
-            sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where that was closed from the start
+            with named_errors():
+                sys.stdout.write(text)
+                sys.stdout.flush()
         return
     try:
         # Not by replacing the file: it may be /dev/stdout or a pipe.
@@ -23,4 +24,4 @@ def deliver(text: str, out: Path | None) -> None:
         raise IsobenchError(
             f"cannot write {out}: {error.strerror}", hint="choose another file with --out"
         ) from error
-    print(printable(f"written: {out}"), file=sys.stderr)
+    tell(f"written: {out}")

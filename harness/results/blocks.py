@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
@@ -120,7 +121,7 @@ def per_block(valid: pd.DataFrame, column: str) -> pd.Series[float]:
 
     Zero is no value: a rate, time or cost of zero was below what could be resolved.
     """
-    known = valid[valid[column] > 0]
+    known = valid[(valid[column] > 0) & (valid[column] < math.inf)]
     return known.groupby("block")[column].median().astype(float)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -48,7 +47,7 @@ from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import DECISIVE
 from harness.stats.intervals import LogRatio, geometric_interval, unpaired_ratio
-from harness.terminal import Terminal, printable
+from harness.terminal import Terminal, tell
 
 FORMATS: Final = ("text", "markdown", "github")
 BLOCKS: Final = 2
@@ -210,10 +209,7 @@ def _measure(
             values: dict[Key, Mapping[str, tuple[float, ...]]] = {}
             for place, (condition, names) in enumerate(targets.items(), 1):
                 out = runs / f"{number}-{side}-{place}"
-                print(
-                    printable(f"round {number} of {wanted.rounds}: {side.upper()}, {out}"),
-                    file=sys.stderr,
-                )
+                tell(f"round {number} of {wanted.rounds}: {side.upper()}, {out}")
                 fresh.probes.append(_probe(cpus))
                 seed = plan.seed + 1000 * number + place
                 given = versions.arguments(plan, condition, names, modules, BLOCKS, seed, out)

@@ -7,12 +7,11 @@ appended to the file that GITHUB_STEP_SUMMARY names, at most 1 MiB a step; beyon
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Final
 
 from harness.errors import of_system
-from harness.terminal import printable
+from harness.terminal import tell
 
 VARIABLE: Final = "GITHUB_STEP_SUMMARY"
 MOST_BYTES: Final = 1 << 20
@@ -24,14 +23,14 @@ def append(markdown: str) -> None:
     """Append Markdown to the step's summary, if there is one. Raises IsobenchError."""
     named = os.environ.get(VARIABLE)
     if not named:
-        print(f"{VARIABLE} is not set, so no step summary is written", file=sys.stderr)
+        tell(f"{VARIABLE} is not set, so no step summary is written")
         return
     try:
         with Path(named).open("ab") as file:
             file.write(shortened(markdown, MOST_BYTES - file.tell()).encode(errors="replace"))
     except OSError as error:
         raise of_system(error, named) from error
-    print(printable(f"step summary: {named}"), file=sys.stderr)
+    tell(f"step summary: {named}")
 
 
 def shortened(text: str, most_bytes: int) -> str:

@@ -1,6 +1,7 @@
 """Where a command's product goes: standard output, a file, or what a file's name stands for."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,17 @@ def test_what_cannot_be_written_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(IsobenchError, match="Is a directory") as caught:
         deliver("a,b\n", tmp_path)
     assert caught.value.hint == "choose another file with --out"
+
+
+def test_nobody_is_told_where_nobody_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Streams that were closed from the start, and standard error on a full disk."""
+    monkeypatch.setattr(sys, "stdout", None)
+    deliver("a,b\n", None)
+    with open("/dev/full", "w", buffering=1) as full:
+        for stream in (None, full):
+            monkeypatch.setattr(sys, "stderr", stream)
+            deliver("a,b\n", tmp_path / "out")
+            assert (tmp_path / "out").read_text() == "a,b\n"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())  # for what is still held back

@@ -87,3 +87,9 @@ def test_a_histogram_that_is_none_is_damage(text: str) -> None:
     with pytest.raises(IsobenchError, match=r"column hdr .* is damaged") as caught:
         blocks.merged_histogram([text])
     assert caught.value.hint
+
+
+def test_what_is_no_number_of_requests_is_not_counted() -> None:
+    trials = frame([row("dso", block, rate) for block, rate in enumerate((10.0, 30.0, 20.0), 1)])
+    trials.loc[1, "requests_per_second"] = float("inf")
+    assert blocks.per_block(trials, "requests_per_second").tolist() == [10.0, 20.0]
