@@ -151,7 +151,7 @@ def made(manifest: Manifest) -> str:
         if text
     ]
     later = (
-        f"; gone on with by isobench {one['isobench']}"
+        f"; continued by isobench {one['isobench']}"
         + (f" (commit {one['commit']})" if one.get("commit") else "")
         for one in manifest.continued_by
     )

@@ -60,7 +60,7 @@ class Responder:
                 connection, _ = self._listener.accept()
             except OSError:
                 continue  # nobody came for a while
-            with connection, contextlib.suppress(OSError):  # the client is gone, or says nothing
+            with connection, contextlib.suppress(OSError):  # the client is gone, or sends nothing
                 self.answer(connection)
 
     def serve_kept(self) -> None:

@@ -37,7 +37,7 @@ SUFFIXES = {"python": ".py", "php": ".php", "perl": ".pl"}
 """How the names of scripts end, by their language."""
 
 Connection = Literal["close", "keep-alive"]
-"""What becomes of a connection after a reply."""
+"""How a connection is handled after a reply."""
 
 Check = Callable[[int, bytes], str | None]
 """(status, body) of a reply to None if it is right, else to the reason in plain words."""

@@ -1,7 +1,7 @@
 """Makes attacks on targets, and judges from outside what became of each.
 
 Rule 1: an attack has succeeded when its proof is seen, and not before; what the hostile script says
-of itself only explains why there was none. Where it says nothing, there is no result.
+of itself only explains why there was none. Where it reports nothing, there is no result.
 Rule 2: every attack is also made where it must succeed, on a target or on a weak double
 (`harness.attack.controls`), so that "blocked" never means that the attack was broken.
 Rule 3: targets have nothing in common, so several are attacked at the same time; the attacks on one
@@ -122,7 +122,7 @@ class _Siege:
         self._lost: list[str] = []
 
     def pass_over(self, attacks: Iterable[Attack]) -> list[Attack]:
-        """Tell of those that the target has no object for; return the others."""
+        """Report those that the target has no object for; return the others."""
         left = []
         for attack in attacks:
             if reason := without_object(attack, self._target):
@@ -258,9 +258,9 @@ def explain(
 ) -> tuple[Outcome, str]:
     """Return why an attack shows no proof: what its script says, or what its client got. Pure.
 
-    Of several requests, the first that was refused explains it best. A script that says nothing has
-    shown nothing, not even that it tried: that is an error, unless it did begin and the attack is
-    `may_be_ended`.
+    Of several requests, the first that was refused explains it best. A script that reports nothing
+    has shown nothing, not even that it tried: that is an error, unless it did begin and the attack
+    is `may_be_ended`.
     """
     told = [_TOLD.search(reply.raw) for reply in replies]
     words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}

@@ -1,7 +1,7 @@
 """Bystanders: a file and a process that no attack has any business with, to see that none did.
 
 They have the attacker's own uid, so that nothing but the scene's walls protects them: the server's
-pid namespace, and that no script is told of them.
+pid namespace, and that no script learns of them.
 """
 
 from __future__ import annotations

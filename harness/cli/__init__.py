@@ -28,7 +28,7 @@ from harness.cli import (
 )
 from harness.commands.arguments import given
 from harness.commands.guide import completion
-from harness.commands.signals import Interrupted, hear_of_children, interruptible
+from harness.commands.signals import Interrupted, default_child_signals, interruptible
 from harness.errors import IsobenchError, of_system
 from harness.host import fingerprint, surroundings, user_namespace
 from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, tell
@@ -133,7 +133,7 @@ def main() -> int:
 
     0 done, 1 a check failed, 2 wrong usage, 3 a host too erratic for a check.
     """
-    hear_of_children()
+    default_child_signals()
     if completion.VARIABLE in os.environ:
         completion.answer_shells()
     try:

@@ -112,7 +112,7 @@ def run(
 
 
 def _resume(folder: Path, otel: bool, *, report: bool) -> None:
-    """Go on with what was interrupted in a folder: a search for a promise, or a run."""
+    """Continue what was interrupted in a folder: a search for a promise, or a run."""
     from harness.commands.measuring import slo
     from harness.commands.running import run as session
 

@@ -19,8 +19,8 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def hear_of_children() -> None:
-    """Take SIGCHLD's default and block no signal, whatever whoever started us had set.
+def default_child_signals() -> None:
+    """Set SIGCHLD to its default, and block no signal, whatever the parent process had set.
 
     Both are inherited (signal(7)). Where SIGCHLD is ignored a child's exit status is lost, and
     every command seems to have succeeded.

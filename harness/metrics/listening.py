@@ -51,7 +51,7 @@ def _by_netlink(port: int) -> Iterator[Queue]:
                 if kind == _DONE:
                     return
                 if kind == _ERROR:
-                    raise OSError("the kernel does not tell of sockets")
+                    raise OSError("the kernel does not list sockets")
                 source, address, waiting, most = _ANSWER.unpack_from(content)
                 if int.from_bytes(source, "big") == port:
                     yield Queue(socket.inet_ntoa(address), waiting, most)

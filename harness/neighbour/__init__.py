@@ -1,7 +1,7 @@
 """What one tenant's noise does to another: p99 and errors of a quiet tenant beside a noisy one.
 
 quiet tenant
-    The one that is measured, in open loop: its requests are sent whatever becomes of them.
+    The one that is measured, in open loop: its requests are sent whether or not they are answered.
 noisy tenant
     The one that floods, computes, takes memory, forks, writes or holds connections.
 noise

@@ -5,7 +5,7 @@ Strategy
 
 A shared host is slower for some tenths of a second or some seconds, then faster again (1.8 times,
 on the virtual machines that this was written on). Two servers that are measured one after the other
-meet different hosts, however long each is measured. Loaded in turn, a few hundredths of a second
+meet different hosts, however long each is measured. Interleaved, a few hundredths of a second
 each, they share it.
 
 **Slices** are as short as the target allows: a *pilot* (the target alone, for a moment), and then

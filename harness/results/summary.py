@@ -43,7 +43,7 @@ from harness.stats.intervals import (
 from harness.stats.moderation import UNKNOWN, Scatter
 from harness.stats.significance import SMALLEST_EFFECT
 
-# Above this share of the generator's ceiling a rate tells of the generator: the target may be
+# Above this share of the generator's ceiling a rate measures the generator: the target may be
 # faster. Where no ceiling was measured, its CPU tells: above this, it had no time left.
 GENERATOR_SHARE = 0.70
 GENERATOR_LIMIT = 0.95

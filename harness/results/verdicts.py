@@ -33,7 +33,7 @@ Row = dict[str, Any]
 def tested(ratios: Sequence[float], baseline: str, scatter: Scatter, *, is_baseline: bool) -> Row:
     """Return the columns that come from a target's ratios to the baseline, one a block.
 
-    `scatter` is what other targets tell of theirs.
+    `scatter` is the scatter of other targets.
 
     The baseline itself, and a target that has no such ratio, is not tested.
     """

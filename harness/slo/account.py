@@ -107,7 +107,7 @@ def _holds(promise: Promise, finding: Finding, load: Account) -> bool:
 def wrong_answer(done: Mapping[str, Any]) -> str | None:
     """Return why a load must not be believed: somebody else's answer, under load.
 
-    A status that tells of trouble (503, or 504 for a script that took too long) is not that, but
+    A status that reports trouble (503, or 504 for a script that took too long) is not that, but
     an error that a rate brings with it.
     """
     evidence = done["evidence"]

@@ -25,7 +25,7 @@ counts as neither; no later look is at that rate or above it. If no look at the 
 it, says "broken", what was found is the highest rate that was seen to keep the promise: at least
 that much.
 
-**How sure it is.** One search says nothing about that: its looks share one server and a few
+**How sure it is.** One search cannot show that: its looks share one server and a few
 seconds. The interval comes from the blocks, one search each (rule 7 of docs/measuring.md).
 """
 

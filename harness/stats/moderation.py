@@ -1,4 +1,4 @@
-"""What the other targets of a table tell of the scatter of one of them. Pure.
+"""What the other targets of a table say about the scatter of one of them. Pure.
 
 Strategy
 ========

@@ -18,7 +18,7 @@ _ENDED: Final = re.compile(
 
 
 class Aborts:
-    """Counts those that a server's log tells of; a server writes to it from its beginning."""
+    """Counts the aborts that a server reports in its log, to which it writes from its start."""
 
     def __init__(self, log: Path) -> None:
         self._log = log

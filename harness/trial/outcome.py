@@ -1,4 +1,4 @@
-"""What is seen of a trial, and what becomes of it: values that the others hand on. Pure."""
+"""What is observed of a trial, and how it is judged: the values that its stages hand on. Pure."""
 
 from __future__ import annotations
 

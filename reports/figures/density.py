@@ -60,7 +60,7 @@ def _name_ticks(axis: Axis) -> None:
 
 
 def _ends(panel: Axes, costs: Sequence[TenantCost], style: dict[str, Look], room: float) -> None:
-    """Go on with each target's fitted line to where the free memory ends."""
+    """Extend each target's fitted line to where the free memory ends."""
     if math.isnan(room):
         return
     panel.axhline(room, color=FAINT, lw=1)

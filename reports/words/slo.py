@@ -14,7 +14,7 @@ from harness.stats.intervals import Interval
 
 HEADING = "Capacity under a promise"
 _USELESS = 100
-"""An interval whose ends are as many times apart says nothing."""
+"""An interval whose ends are further apart than this factor is too wide to report."""
 _IN_TERMINAL = ("target", "req/s", "95% interval", "tenants a core", "CPU used", "note")
 
 

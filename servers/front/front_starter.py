@@ -83,7 +83,7 @@ class FrontStarter(Starter):
         self._counted = counted
 
     def counts(self) -> dict[str, int]:
-        """Return what `IsolationMode.counts` tells of tenants' workers. In the master."""
+        """Return what `IsolationMode.counts` reports of tenants' workers. In the master."""
         return self._counted.as_dict()
 
     def register(self) -> socket.socket:
@@ -169,7 +169,7 @@ class FrontService(Service[ChannelWorker]):
         become: Callable[[], None],
         serve: Callable[[socket.socket], None],
     ) -> ChannelWorker:
-        """Start a worker, and hear of its end from then on; `serve` gets its end of the channel.
+        """Start a worker and watch for its end; `serve` gets its end of the channel.
 
         `kind` is the channel's (socket(2)). Otherwise as `start`.
         """
@@ -185,7 +185,7 @@ class FrontService(Service[ChannelWorker]):
         return worker
 
     def take_in(self, worker: ChannelWorker) -> None:
-        """Count it, and hear of its end from now on."""
+        """Count it, and watch for its end."""
         self.counted.started()
         super().take_in(worker)
 

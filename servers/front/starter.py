@@ -1,8 +1,8 @@
 """A starter of tenants' workers: a small privileged process, out of the way of clients.
 
-It forks a tenant's worker when it takes one, and hears of the worker's death. It reads no byte that
-a client sent or a tenant wrote. When it takes a worker is a mode's to define, in a `Service` of its
-own: a front asks for one (`front_starter`), or somebody waits at the tenant's address (the mode
+It forks a tenant's worker when one is needed, and learns of the worker's death. It reads no byte
+that a client sent or a tenant wrote. Each mode defines when a worker is needed, in a `Service` of
+its own: a front asks for one (`front_starter`), or somebody waits at the tenant's address (the mode
 `address`).
 
 The starter is forked before the first request. What its `Service` has rehearsed by then is warm in
@@ -248,7 +248,7 @@ class Service(ABC, Generic[W]):
         self._usual_files = open_files.allow(number, what_for, remedy)
 
     def take_in(self, worker: W) -> None:
-        """Hear of a worker's end from now on."""
+        """Watch for a worker's end."""
         self.workers[worker.process] = worker
         self.watch(worker.death, partial(self._on_death, worker))
 

@@ -49,7 +49,7 @@ class SiteImports:
 
     def forget(self) -> None:
         """Forget what the script has imported but the library. Still with its credentials."""
-        # What is imported is last. So two looks tell of most scripts that they imported nothing.
+        # What is imported is last. So two looks show that most scripts imported nothing.
         if self._seen != (len(sys.modules), next(reversed(sys.modules))):
             self._forget_modules()
         if self._finders != len(sys.path_importer_cache):

@@ -1,7 +1,7 @@
 """The server of `dso`, in which each request does one thing more: what modes are made of.
 
 A *mechanism* is a module with a class `Mode` that does it. What it costs is what such a server
-takes for a request more than `dso` does, loaded in turn with it: `harness.trial.beside.mechanisms`.
+takes for a request more than `dso` does, interleaved with it: `harness.trial.beside.mechanisms`.
 So it is done in a process of a worker's size, after other processes have had the caches, beside a
 worker that serves. They are not offered to users, nor are they modes: they protect nothing.
 

@@ -7,7 +7,7 @@ writer at a time, so it needs no lock, and the time at which a request began tel
 older ones. What lies between two points is a phase; a mode's `timeline` names its phases
 (`servers.profiling.timelines`).
 
-**The server itself knows nothing of it.** A *probe point* is a function that the server calls
+**The server's code does not mention it.** A *probe point* is a function that the server calls
 anyway, with the points at its start and end. `Journal.instrument` replaces it by one that stamps,
 in the master, before the first fork. So a server that is not being profiled pays nothing at all:
 it does not even import this module.

@@ -27,7 +27,7 @@ MOST_NAMES = 1_000
 
 
 class Telemetry:
-    """What is to be told of one trial after the other."""
+    """What is exported of one trial after the other."""
 
     def __init__(self) -> None:
         """Set the export up by the environment. Raises `WorkloadError`."""

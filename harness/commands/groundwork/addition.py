@@ -18,7 +18,7 @@ class Addition:
     """The tables of a command, and its entry in run.json, in a run's folder or one of its own.
 
     `results` is what they are called, in the plural. A `resumable` command can be interrupted and
-    goes on with --resume. `typed` is the command as it is typed, where that is another word.
+    continues with --resume. `typed` is the command as it is typed, where that is another word.
     """
 
     command: str

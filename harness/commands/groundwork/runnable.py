@@ -1,4 +1,4 @@
-"""Which of the targets that are asked for this host can run, and what becomes of the others."""
+"""Which of the named targets this host can run, and why it cannot run the others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def runnable(
     needed: Collection[str],
     client: str = "lean",
 ) -> tuple[tuple[Target, ...], tuple[Refusal, ...]]:
-    """Return the targets that this host can run, and the others, of which the user is told.
+    """Return the targets that this host can run, and the others, which it reports.
 
     `client` is what the load is generated with. Raises IsobenchError where the host can run none,
     or not all of those that are `needed`, by name.

@@ -109,7 +109,7 @@ def _typer() -> Any:
 
 
 def modes(incomplete: str) -> list[tuple[str, str]]:
-    """Return the targets that a list of modes may go on with; factors after a colon."""
+    """Return the targets that may come next in a list of modes; factors after a colon."""
     from harness.target import targets
 
     try:
@@ -122,14 +122,14 @@ def modes(incomplete: str) -> list[tuple[str, str]]:
 
 
 def workloads(incomplete: str) -> list[tuple[str, str]]:
-    """Return the workloads that a list may go on with."""
+    """Return the workloads that may come next in a list."""
     from workloads import catalog
 
     return _listed(incomplete, catalog.WORKLOADS)
 
 
 def attacks(incomplete: str) -> list[tuple[str, str]]:
-    """Return the families and attacks that a list may go on with."""
+    """Return the families and attacks that may come next in a list."""
     from workloads.attacks import FAMILIES, FOLDER
 
     # By their files: to load a hundred modules takes too long for a key.

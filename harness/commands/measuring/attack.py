@@ -88,7 +88,7 @@ def start(
 
 
 def resume(path: Path, *, report: bool = True) -> None:
-    """Go on with attacks that were interrupted, in their folder. Raises IsobenchError."""
+    """Continue interrupted attacks in their folder. Raises IsobenchError."""
     console = Terminal()
     _must_have_identities()
     with ExitStack() as stack:
@@ -124,7 +124,7 @@ def _with_products(names: Sequence[str], products: Products) -> list[Target]:
 
 
 def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
-    """Return what run.json says of the command; what it takes to go on with it is in there."""
+    """Return what run.json says of the command; it holds all that --resume needs."""
     return {
         "argv": list(argv()),
         "seed": assault.seed,

@@ -79,7 +79,7 @@ def start(
 
 
 def resume(path: Path, console: Console) -> None:
-    """Go on with a study that was interrupted, in its folder. Raises IsobenchError."""
+    """Continue an interrupted study in its folder. Raises IsobenchError."""
     with ResultsFolder.open(path, writable=True) as folder:
         record = _ADDITION.interrupted(folder)
         procedure = _procedure(record["procedure"])

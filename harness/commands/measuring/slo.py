@@ -101,7 +101,7 @@ def is_of_search(path: Path) -> bool:
 
 
 def resume(path: Path, console: Console, *, report: bool = True) -> None:
-    """Go on with a search that was interrupted, in its folder. Raises IsobenchError."""
+    """Continue an interrupted search in its folder. Raises IsobenchError."""
     with ResultsFolder.open(path, writable=True) as folder:
         entry = _ADDITION.interrupted(folder)
         effort = Effort.from_json(entry["effort"])

@@ -119,7 +119,7 @@ def start(
 
 
 def resume(path: Path, console: Console, otel: bool = False, *, report: bool = True) -> None:
-    """Go on with an interrupted run in its own folder, as `start` does. Raises IsobenchError."""
+    """Continue an interrupted run in its own folder, as `start` does. Raises IsobenchError."""
     exported = _telemetry(otel)
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))

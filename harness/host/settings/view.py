@@ -27,7 +27,7 @@ class View:
         return cls(Path("/"), tuple(sorted(os.sched_getaffinity(0))))
 
     def read(self, name: str) -> str | None:
-        """Return what a file holds, None where it does not exist or says nothing."""
+        """Return what a file holds, None where it does not exist or is empty."""
         try:
             return (self.root / name).read_text(errors="replace").strip()
         except OSError:

@@ -15,7 +15,7 @@ from harness.results.summary import GENERATOR_SHARE
 from harness.stats.intervals import quantile_ranks
 
 Place = tuple[str, str]
-"""A workload, and what becomes of connections: targets compare within one."""
+"""A workload, and how connections are handled: targets compare within one."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Strategy
 ========
 
 **A mechanism is measured where it is used.** A server of `dso` that does one thing more for each
-request (`servers.mechanisms`) is loaded in turn with `dso` itself, by the same slices as modes are
+request (`servers.mechanisms`) is interleaved with `dso` itself, by the same slices as modes are
 (`harness.plan.interleaving`), in the same run. What it takes more, by its cgroup's clock, is what
 the mechanism costs in a process of a worker's size, whose caches others have used meanwhile. It is
 taken as a share of what `dso` takes in the same seconds, so that it does not matter in which of its

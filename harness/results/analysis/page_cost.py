@@ -15,7 +15,7 @@ do something for a page, too. What little hello's script itself does is in both 
 
 **The test.** Where a page was measured, `p` is what it took: the baseline's CPU time for a request
 of it, less `o_baseline`. It puts on both sides of the prediction what the page took in this run, at
-this host's speeds. Beside it stands the ratio of the rates, which knows nothing of CPU times. They
+this host's speeds. Beside it stands the ratio of the rates, which does not use CPU times. They
 differ where a mode makes the script itself slower or faster than the baseline does: cold caches,
 pages copied, code that has to be compiled for each request.
 

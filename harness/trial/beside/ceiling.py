@@ -1,6 +1,6 @@
 """What the load generator can reach at most: its rate against a responder that does nothing.
 
-A rate near the ceiling tells of the generator, not of the target (rule 4 of docs/measuring.md).
+A rate near the ceiling measures the generator, not the target (rule 4 of docs/measuring.md).
 So in each block, for each closed load, a trial is made of `servers.null_responder`, with the same
 requests, users and connections, and with answers of the same size that carry the proofs which the
 client checks. Pure but for writing the answers down.

@@ -107,7 +107,7 @@ def test_a_folder_keeps_with_what_it_was_continued(tmp_path: Path) -> None:
     (caution,) = manifest.warnings
     assert caution.about == f"isobench changed on the way: isobench 0.0.9 to {own}"
     assert said.getvalue().count("warning") == 1
-    assert f"gone on with by isobench {own}" in made(manifest)
+    assert f"continued by isobench {own}" in made(manifest)
     assert ("continued by", own) in facts(manifest)
 
 

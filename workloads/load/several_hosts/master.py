@@ -15,7 +15,7 @@ isobench. On stdin and stdout it goes as with `generator`, one JSON object a lin
 
 `measuring` comes when all generators measure, `measured` when the first of them has ended; `done`
 has what each saw (`worker`). Where a generator is lost, or takes much longer than it should, the
-trial has `failed`, and the next one goes on with those that are left.
+trial has `failed`, and the next one continues with those that are left.
 """
 
 import os
@@ -205,7 +205,7 @@ class Master:
     def _lost(self, node: str, what: str) -> GeneratorLost:
         return GeneratorLost(
             f"the load generator on {self._hosts[node]} {what}",
-            hint="check its host and the network between; the run goes on with the others",
+            hint="check its host and the network between; the run continues with the others",
         )
 
     def _wait(self, seconds: float) -> None:

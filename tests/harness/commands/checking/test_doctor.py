@@ -72,14 +72,14 @@ def test_it_watches_the_speed_for_as_long_as_it_is_told(isobench: Isobench) -> N
     assert "For 1 ratio and both kinds of connection" in said
 
 
-RESTLESS = Speeds(
+NOISY = Speeds(
     seconds=10.0, ratio=1.78, slow_share=0.35, changes=21, dwell_fast_s=0.62, dwell_slow_s=0.33,
     scatter=0.02, sample_s=0.0005, away=0.01,
 )  # fmt: skip
 
 
 def test_a_noisy_host_is_told_in_numbers() -> None:
-    first, a_ratio, a_run = doctor.of_speed(RESTLESS, 14)
+    first, a_ratio, a_run = doctor.of_speed(NOISY, 14)
     assert first == (
         "It has two speeds: work takes 1.8 times as long for 35% of the time. In 10 s there were "
         "21 changes; it stays for 620 ms at the fast, for 330 ms at the slow one, on average."
@@ -89,12 +89,12 @@ def test_a_noisy_host_is_told_in_numbers() -> None:
 
 
 def test_a_level_that_was_never_left_has_no_length() -> None:
-    first, *_ = doctor.of_speed(replace(RESTLESS, changes=1, dwell_slow_s=math.nan), 0)
+    first, *_ = doctor.of_speed(replace(NOISY, changes=1, dwell_slow_s=math.nan), 0)
     assert first.endswith("there was 1 change; it stays for 620 ms at the fast one, on average.")
 
 
 def test_a_steady_host_that_others_use_is_told_so() -> None:
-    steady = replace(RESTLESS, ratio=1.0, changes=0, slow_share=0.0, away=0.3)
+    steady = replace(NOISY, ratio=1.0, changes=0, slow_share=0.0, away=0.3)
     one, others = doctor.of_speed(steady, 0)
     assert one.startswith("It kept one speed for 10 s")
     assert "Others had this processor for 30% of the time" in others
