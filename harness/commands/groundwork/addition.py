@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from harness.commands.groundwork.folder import now
 from harness.errors import IsobenchError
@@ -63,6 +66,17 @@ class Addition:
         folder.note(self.command, {**folder.manifest.also[self.command], "finished_at": now()})
         if not folder.manifest.plan and folder.manifest.finished_at is None:
             folder.finish()
+
+    @contextmanager
+    def under_way(self, folder: ResultsFolder, console: Console) -> Iterator[None]:
+        """Finish with the work inside; where that is broken off, say how to continue it."""
+        try:
+            yield
+        except BaseException:
+            again = f"isobench {self.typed or self.command} --resume {folder.path}"
+            console.print(f"stopped: continue with: {again}", soft_wrap=True)
+            raise
+        self.finish(folder)
 
 
 def _is_there(file: Path) -> bool:

@@ -7,11 +7,37 @@ from dataclasses import replace
 
 from rich.console import Console
 
+from harness.commands.groundwork.folder import Ground, Host
 from harness.errors import IsobenchError
+from harness.host.cores import Cores
+from harness.target.run_resources import RunResources
 from harness.target.server import Site, examine
+from harness.target.sites import settle
 from harness.target.targets import Refusal, Target
 from harness.terminal import styled
 from workloads import credential
+
+
+def examine_host(
+    targets: Sequence[Target],
+    cores: Cores,
+    console: Console,
+    *,
+    named: bool,
+    tenants: int = 1,
+    client: str = "lean",
+) -> Ground:
+    """Return what a measurement stands on: this host, and those of the targets that it can run.
+
+    Each target is asked on a site of so many `tenants`. `named` says that the user named the
+    targets. Raises IsobenchError as `runnable` does: all that are named must be able to run.
+    """
+    host = Host.examine()
+    with RunResources() as resources:
+        site = settle(resources, tenants, None)
+        needed = [target.name for target in targets] if named else ()
+        usable, refused = runnable(targets, site, console, needed=needed, client=client)
+    return Ground(usable, refused, cores, host)
 
 
 def runnable(

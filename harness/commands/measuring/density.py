@@ -14,8 +14,6 @@ from rich.console import Console
 from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.beside_products import share_interpreter, with_products
 from harness.commands.groundwork.folder import (
-    Ground,
-    Host,
     add_targets,
     argv,
     new_manifest,
@@ -24,7 +22,7 @@ from harness.commands.groundwork.folder import (
     warn_of_change,
 )
 from harness.commands.groundwork.report import make_report, name_report
-from harness.commands.groundwork.runnable import runnable
+from harness.commands.groundwork.runnable import examine_host
 from harness.density import cold, study
 from harness.density.procedure import Procedure, why_too_large
 from harness.host import fingerprint
@@ -32,7 +30,6 @@ from harness.host.cores import Cores, own_cores, running_on
 from harness.results.folder import ResultsFolder
 from harness.results.rows import DensityRow
 from harness.target.run_resources import RunResources
-from harness.target.sites import settle
 from harness.target.targets import Target, choose
 from harness.trial.generators.generator import Generator, usual_client
 from reports.words.density import left_out, sentences, terminal_table
@@ -61,13 +58,9 @@ def start(
     _ADDITION.must_have_room(path)
     targets = with_products(names, all_peers=peers)
     cautions = share_interpreter(targets)
-    host = Host.examine()
     cores = own_cores()
-    with RunResources() as resources:
-        site = settle(resources, 2, None)
-        needed = [target.name for target in targets] if chosen else ()
-        usable, refused = runnable(targets, site, console, needed=needed)
-    ground = Ground(usable, refused, cores, host)
+    ground = examine_host(targets, cores, console, named=chosen, tenants=2)
+    usable = ground.targets
     manifest = new_manifest(run_id, ground, procedure.seed)
     manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
     when = "between the run and the density study"
@@ -129,27 +122,21 @@ def _study(
     client, cautions = usual_client()
     folder.update(warnings=(*folder.manifest.warnings, *cautions))
     clock = _Clock(procedure.budget_s)
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(running_on(cores.generator))
-            if procedure.cold:
-                on_disk = stack.enter_context(RunResources(on_disk=True))
-                log = on_disk.scratch / "generator.log"
-                generator = stack.enter_context(Generator(cores.generator, log))
-                ground = study.Ground(on_disk, cores, generator, procedure, client)
-                _cold_starts(folder, ground, targets, clock, console)
-            resources = stack.enter_context(RunResources())
+    with _ADDITION.under_way(folder, console), ExitStack() as stack:
+        stack.enter_context(running_on(cores.generator))
+
+        def ground_on(resources: RunResources) -> study.Ground:
+            stack.enter_context(resources)
             log = resources.scratch / "generator.log"
             generator = stack.enter_context(Generator(cores.generator, log))
-            ground = study.Ground(resources, cores, generator, procedure, client)
-            for count in procedure.tenants:
-                _with_tenants(folder, ground, targets, count, clock, console)
-    except BaseException:
-        console.print(
-            f"stopped: continue with: isobench density --resume {folder.path}", soft_wrap=True
-        )
-        raise
-    _ADDITION.finish(folder)
+            return study.Ground(resources, cores, generator, procedure, client)
+
+        if procedure.cold:
+            ground = ground_on(RunResources(on_disk=True))
+            _cold_starts(folder, ground, targets, clock, console)
+        ground = ground_on(RunResources())
+        for count in procedure.tenants:
+            _with_tenants(folder, ground, targets, count, clock, console)
 
 
 def _languages(targets: Iterable[Target]) -> tuple[str, ...]:

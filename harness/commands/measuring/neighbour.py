@@ -12,8 +12,6 @@ from rich.console import Console
 
 from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.folder import (
-    Ground,
-    Host,
     argv,
     new_manifest,
     new_run_id,
@@ -21,7 +19,7 @@ from harness.commands.groundwork.folder import (
     open_or_create,
 )
 from harness.commands.groundwork.report import make_report, name_report
-from harness.commands.groundwork.runnable import runnable
+from harness.commands.groundwork.runnable import examine_host
 from harness.costs.display import Display
 from harness.errors import IsobenchError
 from harness.host.cores import own_cores, running_on
@@ -31,7 +29,6 @@ from harness.neighbour.measure import Neighbourhood
 from harness.neighbour.noises import Noise
 from harness.results.folder import ResultsFolder
 from harness.target.run_resources import RunResources
-from harness.target.sites import settle
 from harness.target.targets import choose
 from reports.terminal import render_neighbour
 
@@ -65,16 +62,13 @@ def start(
     run_id = new_run_id()
     path = out or Path("results") / f"neighbour-{run_id}"
     _ADDITION.must_have_room(path)
-    host = Host.examine()
-    with RunResources() as resources:
-        site = settle(resources, 1, None)
-        needed = [target.name for target in targets] if chosen else ()
-        usable, refused = runnable(targets, site, console, needed=needed)
+    cores = own_cores()
+    ground = examine_host(targets, cores, console, named=chosen)
+    usable = ground.targets
     with ExitStack() as stack:
         resources = stack.enter_context(RunResources())
-        cores = own_cores()
         place = stack.enter_context(Neighbourhood(resources, effort, usable, cores, seed))
-        manifest = new_manifest(run_id, Ground(usable, refused, cores, host), seed)
+        manifest = new_manifest(run_id, ground, seed)
         manifest = replace(manifest, versions={**manifest.versions, **place.generator_versions})
         when = "between the run and the noise"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))

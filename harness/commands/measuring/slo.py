@@ -18,8 +18,6 @@ from harness.commands.groundwork.beside_products import (
     with_products,
 )
 from harness.commands.groundwork.folder import (
-    Ground,
-    Host,
     add_targets,
     argv,
     new_manifest,
@@ -30,7 +28,7 @@ from harness.commands.groundwork.folder import (
 )
 from harness.commands.groundwork.names import check_names
 from harness.commands.groundwork.report import make_report, name_report
-from harness.commands.groundwork.runnable import runnable
+from harness.commands.groundwork.runnable import examine_host
 from harness.costs.display import Display
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint
@@ -41,7 +39,6 @@ from harness.results.folder import ResultsFolder
 from harness.slo.bench import PromiseBench, plan_of
 from harness.slo.effort import Effort, searches
 from harness.target.run_resources import RunResources
-from harness.target.sites import settle
 from harness.target.targets import Target, choose
 from harness.trial.beside import page_pace
 from reports.words.slo import left_out, sentences, terminal_table
@@ -76,16 +73,12 @@ def start(
     targets = with_products(names, all_peers=peers)
     check_scripts([effort.workload], targets)
     cautions = (*cautions, *share_interpreter(targets))
-    host = Host.examine()
     cores = own_cores()
-    with RunResources() as resources:
-        site = settle(resources, 1, None)
-        needed = [target.name for target in targets] if chosen else ()
-        client = effort.client
-        usable, refused = runnable(targets, site, console, needed=needed, client=client)
+    ground = examine_host(targets, cores, console, named=chosen, client=effort.client)
+    usable = ground.targets
     if page_pace.needed([effort.workload]):
         effort = replace(effort, page_pace=page_pace.measure(cores.server))
-    manifest = new_manifest(run_id, Ground(usable, refused, cores, host), effort.seed)
+    manifest = new_manifest(run_id, ground, effort.seed)
     manifest = replace(manifest, warnings=(*manifest.warnings, *cautions))
     when = "between the run and the search for a promise"
     with open_or_create(path, manifest, when, console) as folder:
@@ -138,19 +131,12 @@ def _search(
     console: Console,
 ) -> None:
     """Make the searches that are left; what is interrupted loses the one under way."""
-    try:
-        with ExitStack() as stack:
-            resources = stack.enter_context(RunResources())
-            bench = stack.enter_context(PromiseBench(resources, effort, targets, cores))
-            folder.update(versions={**folder.manifest.versions, **bench.generator_versions})
-            stack.enter_context(running_on(cores.generator))
-            _blocks(folder, effort, [one.name for one in targets], bench, console)
-    except BaseException:
-        console.print(
-            f"stopped: continue with: isobench run --resume {folder.path}", soft_wrap=True
-        )
-        raise
-    _ADDITION.finish(folder)
+    with _ADDITION.under_way(folder, console), ExitStack() as stack:
+        resources = stack.enter_context(RunResources())
+        bench = stack.enter_context(PromiseBench(resources, effort, targets, cores))
+        folder.update(versions={**folder.manifest.versions, **bench.generator_versions})
+        stack.enter_context(running_on(cores.generator))
+        _blocks(folder, effort, [one.name for one in targets], bench, console)
 
 
 def _blocks(

@@ -1,9 +1,11 @@
 """What a command adds to a folder: made once, resumed if it was interrupted, never overwritten."""
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.folder import Ground, Host, new_manifest
@@ -50,3 +52,22 @@ def test_a_folder_that_was_made_for_it_is_finished_with_it(folder: ResultsFolder
     ATTACKS.finish(folder)
     assert folder.manifest.finished_at is not None
     assert folder.manifest.also["attack"]["finished_at"] is not None
+
+
+def test_work_that_is_done_is_finished(folder: ResultsFolder) -> None:
+    folder.note("attack", {"finished_at": None})
+    said = io.StringIO()
+    with ATTACKS.under_way(folder, Console(file=said)):
+        pass
+    assert folder.manifest.also["attack"]["finished_at"] is not None
+    assert said.getvalue() == ""
+
+
+def test_work_that_is_broken_off_can_be_continued_and_says_how(folder: ResultsFolder) -> None:
+    folder.note("slo", {"finished_at": None})
+    searches = Addition("slo", ("slo",), "searches", resumable=True, typed="run")
+    said = io.StringIO()
+    with pytest.raises(KeyboardInterrupt), searches.under_way(folder, Console(file=said)):
+        raise KeyboardInterrupt
+    assert said.getvalue() == f"stopped: continue with: isobench run --resume {folder.path}\n"
+    assert searches.interrupted(folder) == {"finished_at": None}

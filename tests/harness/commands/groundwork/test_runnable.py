@@ -1,9 +1,14 @@
 """Which targets a host can run: the needed ones must be among them, others may be missing."""
 
-import pytest
+import io
 
-from harness.commands.groundwork.runnable import must_run
+import pytest
+from rich.console import Console
+
+from harness.commands.groundwork.folder import Host
+from harness.commands.groundwork.runnable import examine_host, must_run
 from harness.errors import IsobenchError
+from harness.host.cores import Cores
 from harness.target.targets import Refusal, choose
 
 
@@ -23,3 +28,13 @@ def test_at_least_one_target_must_run() -> None:
     assert caught.value.hint == "install one"
     with pytest.raises(IsobenchError, match="none of the targets can run"):
         must_run([], [], needed=())
+
+
+def test_a_measurement_stands_on_the_host_and_on_what_it_can_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host, cores = Host({"cpu": "Example CPU"}, ()), Cores((0,), (1,))
+    monkeypatch.setattr(Host, "examine", lambda: host)
+    ground = examine_host(choose(["dso"]), cores, Console(file=io.StringIO()), named=True)
+    assert [target.name for target in ground.targets] == ["dso"]
+    assert (ground.refused, ground.cores, ground.host) == ((), cores, host)
