@@ -90,15 +90,20 @@ def _sweep_lines(panel: Axes, swept: Sequence[Swept], style: Mapping[str, Look])
         mark(lines, one.target, said_of(one.target, f"{said} at {count(offered[-1])} requests/s"))
         ends.append((one.target, offered[-1], last, look.colour))
     panel.set_ylabel("response time (log scale)\nlower is better")
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
-    panel.yaxis.set_major_locator(log_ticks(panel.get_ylim()))
-    panel.yaxis.set_minor_locator(NullLocator())
+    _latency_axis(panel)
     low, high = panel.get_xlim()
     panel.set_xlim(low, high * (high / low) ** 0.22)
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
     panel.xaxis.set_minor_locator(NullLocator())
     label_ends(panel, ends)
+
+
+def _latency_axis(panel: Axes) -> None:
+    """Mark a logarithmic axis of milliseconds at round durations."""
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
+    panel.yaxis.set_major_locator(log_ticks(panel.get_ylim()))
+    panel.yaxis.set_minor_locator(NullLocator())
 
 
 def _latency_lines(
@@ -124,9 +129,7 @@ def _latency_lines(
         ends.append((target, float(_tail(shares)[-1]), float(values[-1]), look.colour))
     panel.set_yscale("log")
     panel.set_ylabel("latency (log scale)\nlower is better")
-    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
-    panel.yaxis.set_major_locator(log_ticks(panel.get_ylim()))
-    panel.yaxis.set_minor_locator(NullLocator())
+    _latency_axis(panel)
     if ends:
         _percentile_axis(panel, max(end[1] for end in ends))
         label_ends(panel, ends)
