@@ -45,7 +45,7 @@ def test_without_a_child_nothing_is_copied() -> None:
     assert [found[parameter(MIB, task, "plain")] for task in ALONE] == [0, 0]
 
 
-def test_a_process_without_a_heap_tells_of_threads_and_handing_over() -> None:
+def test_a_process_without_a_heap_measures_threads_and_handing_over() -> None:
     told = {
         one.subject.parameter
         for one in one_round(0, "plain", 1, CPUS, random.Random(1))

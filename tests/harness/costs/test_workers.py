@@ -47,7 +47,7 @@ def test_a_worker_takes_time_and_memory(resources: RunResources, site: Site, nam
 
 
 @needs_root
-def test_a_host_without_the_means_is_told_of(resources: RunResources, site: Site) -> None:
+def test_a_host_without_the_means_is_reported(resources: RunResources, site: Site) -> None:
     (target,) = choose(["fastcgi"])
     site = replace(site, www_uid=0, www_gid=0)
     (missing,) = workers.one_round(target, site, resources.processes, HOSTS, 1)
@@ -56,7 +56,7 @@ def test_a_host_without_the_means_is_told_of(resources: RunResources, site: Site
 
 
 @needs_root
-def test_a_tenant_that_is_not_served_is_told_of(resources: RunResources, site: Site) -> None:
+def test_a_tenant_that_is_not_served_is_reported(resources: RunResources, site: Site) -> None:
     (target,) = choose(["fastcgi"])
     (missing,) = workers.one_round(target, site, resources.processes, ["nobody.localhost"], 1)
     assert isinstance(missing, Missing)

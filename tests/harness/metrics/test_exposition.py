@@ -30,7 +30,7 @@ def cell(ok: int = 0, failed: int = 0, bucket: int = 0) -> list[int]:
     return [ok, 0, 0, failed, count * 1_000_000, *(count * (b == bucket) for b in range(21))]
 
 
-def test_requests_latencies_workers_and_queues_are_told() -> None:
+def test_requests_latencies_workers_and_queues_are_exported() -> None:
     cells = [cell(ok=3, failed=1, bucket=4), cell(), cell(), cell()]
     lines = scrape(cells, {"workers_busy": 2, "workers_replaced": 5}, [Queue("127.0.0.1", 7, 1024)])
     for line in (
@@ -51,13 +51,13 @@ def test_requests_latencies_workers_and_queues_are_told() -> None:
         assert line in lines
 
 
-def test_what_a_mode_does_not_have_is_not_told() -> None:
+def test_what_a_mode_does_not_have_is_not_exported() -> None:
     lines = scrape([cell()] * 4, {}, [])
     assert not any("isobench_tenant_workers" in line for line in lines)
     assert not any("isobench_queue_limit" in line for line in lines)
 
 
-def test_tenants_beyond_the_seats_are_told_together() -> None:
+def test_tenants_beyond_the_seats_are_exported_together() -> None:
     cells = [cell(ok=1), cell(ok=9), cell(ok=2), cell()]
     lines = scrape(cells, {}, [], seats=1)
     tenants = {

@@ -29,7 +29,7 @@ def test_connections_that_wait_are_counted() -> None:
     assert found.most in (16, None)
 
 
-def test_a_kernel_that_does_not_tell_by_netlink_tells_by_proc(
+def test_a_kernel_without_netlink_is_read_from_proc(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refused(_port: int) -> None:

@@ -103,7 +103,7 @@ def test_without_precision_or_budget_blocks_alone_decide() -> None:
     assert (stop.by, stop.precision) == (End.BLOCKS, None)
 
 
-def test_what_the_smallest_effect_would_take_is_told_unasked() -> None:
+def test_what_the_smallest_effect_would_take_is_reported_unasked() -> None:
     plan = replace(PLAN, precision=None, smallest_effect=0.05, blocks=7)
     stop = decide(plan, blocks(7, LOOSE))
     assert stop is not None

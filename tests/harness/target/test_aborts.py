@@ -26,7 +26,7 @@ TOLD = {
 
 
 @pytest.mark.parametrize("line", TOLD.values(), ids=TOLD.keys())
-def test_each_product_tells_it_in_its_own_words(tmp_path: Path, line: str) -> None:
+def test_each_product_reports_it_in_its_own_words(tmp_path: Path, line: str) -> None:
     log = tmp_path / "log"
     log.write_text(f"AH00094: Command line: '/usr/sbin/apache2'\n{line}\n")
     assert Aborts(log).count() == 1

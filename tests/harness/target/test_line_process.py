@@ -121,7 +121,7 @@ def test_words_that_come_at_once_are_heard_one_by_one(tmp_path: Path) -> None:
         ("raise SystemExit(255)", "exit status 255"),
     ],
 )
-def test_the_fate_of_one_that_is_gone_is_told(tmp_path: Path, program: str, fate: str) -> None:
+def test_the_fate_of_one_that_is_gone_is_reported(tmp_path: Path, program: str, fate: str) -> None:
     with speaking(tmp_path, program) as process:
         assert process.fate() == fate
 

@@ -40,7 +40,7 @@ def test_what_was_used_is_the_difference() -> None:
     assert used.steal_share == 0.125
 
 
-def test_without_a_cgroup_the_server_tells_its_own_cpu_time() -> None:
+def test_without_a_cgroup_the_server_reports_its_own_cpu_time() -> None:
     used = between(replace(START, cgroup_cpu_s=None), replace(END, cgroup_cpu_s=None))
     assert (used.cpu_s, used.cpu_source) == (0.5, "rusage")
 

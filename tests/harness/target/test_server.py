@@ -36,7 +36,7 @@ def dso() -> Target:
     return target
 
 
-def test_it_is_ready_and_tells_what_it_has_used(
+def test_it_is_ready_and_reports_what_it_has_used(
     resources: RunResources, site: Site, dso: Target
 ) -> None:
     with Server(dso, site, resources.processes, ["--port", "0", "--workers", "1"]) as server:
