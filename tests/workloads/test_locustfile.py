@@ -93,5 +93,5 @@ def test_a_shape_that_is_none_is_explained(manifest: Path, monkeypatch: pytest.M
     monkeypatch.setenv("ISOBENCH_SHAPE", "steps:up")
     done = locust(1, manifest)
     assert done.returncode == 2
-    assert "hint: Write steps:" in done.stderr
+    assert "hint: write steps:" in done.stderr
     assert "Traceback" not in done.stderr
