@@ -25,11 +25,12 @@ RUNS_AS = {
     "careless_php": "server",
     "careless_php_switch": "owner",
     "careless_php_guard": "server",
+    "careless_perl": "server",
 }
 """The doubles, each with whose identity its scripts have by right."""
 
-_IN_PHP: Final = "careless_php"
-"""How the names of those begin that run PHP, in the place of a product."""
+_OF_PRODUCTS: Final = {"careless_php": "php", "careless_perl": "perl"}
+"""How the names of those begin that stand for products, each with the language of its scripts."""
 
 
 class DoubleServer(Server):
@@ -49,7 +50,7 @@ def find(name: str) -> Target:
     """Return a double as a target of attacks; or a mode or product, where that is weak enough."""
     if name not in RUNS_AS:
         return choose([name], peers=True)[0]
-    in_php = name.startswith(_IN_PHP)
+    languages = [_OF_PRODUCTS[start] for start in _OF_PRODUCTS if name.startswith(start)]
     return Target(
         name=name,
         mode=name,
@@ -57,8 +58,8 @@ def find(name: str) -> Target:
         runs_as=RUNS_AS[name],
         summary="Weak on purpose, to see attacks succeed.",
         options={},
-        kind=PEER if in_php else "double",
-        language="php" if in_php else "python",
+        kind=PEER if languages else "double",
+        language=languages[0] if languages else "python",
     )
 
 

@@ -12,7 +12,8 @@ from servers import peer_main, peers
 from servers.front import containment
 from servers.peer import Need, Peer
 
-_SERVER: Final = Path(__file__).with_name("careless.php")
+_IN_PHP: Final = Path(__file__).with_name("careless.php")
+_IN_PERL: Final = _IN_PHP.with_suffix(".pl")
 
 
 class CarelessPhp(Peer):
@@ -36,7 +37,7 @@ class CarelessPhp(Peer):
         ours = self.setting
         options = [word for setting in self.settings for word in ("-d", setting)]
         given = str(ours.port), str(ours.processes), ours.sites
-        return (("/usr/bin/php", *options, str(_SERVER), *given, *self.words),)
+        return (("/usr/bin/php", *options, str(_IN_PHP), *given, *self.words),)
 
     def environment(self) -> Mapping[str, str]:
         """Hand on all that whoever starts it has."""
@@ -56,10 +57,24 @@ class CarelessPhpGuard(CarelessPhp):
     settings = (*CarelessPhp.settings, "open_basedir=/")
 
 
+class CarelessPerl(CarelessPhp):
+    """Runs every Perl script as root in one process, and lets it keep whatever it finds there."""
+
+    language = "perl"
+    needs = (Need("/usr/share/perl/5*/JSON/PP.pm", "perl"),)
+    version_command = ("perl", "-v")
+
+    def commands(self) -> Sequence[Sequence[str]]:
+        """Return its command."""
+        ours = self.setting
+        return (("/usr/bin/perl", str(_IN_PERL), str(ours.port), str(ours.processes), ours.sites),)
+
+
 DOUBLES: Final[dict[str, type[Peer]]] = {
     "careless_php": CarelessPhp,
     "careless_php_switch": CarelessPhpSwitch,
     "careless_php_guard": CarelessPhpGuard,
+    "careless_perl": CarelessPerl,
 }
 
 

@@ -11,7 +11,8 @@ An attack is a module of two halves that run in different places:
     back, at files, owners, processes, at what the next tenant is served. It returns the evidence,
     or None. It never goes by what the script says of itself.
 
-Beside NAME.py, NAME.php may hold the first half for products that run PHP; the proof is the same.
+Beside NAME.py, NAME.php and NAME.pl may hold the first half for products that run PHP or Perl; the
+proof is the same.
 
 The first line of a module's docstring is the title of the attack. docs/adding-an-attack.md tells
 the rest.
@@ -55,12 +56,16 @@ FAMILIES = (
 """In the order in which reports show them."""
 
 PROGRAM = FOLDER / "program.py"
-"""What is put behind an attack's module to make a CGI program of both; program.php in PHP."""
+"""What is put behind an attack's module to make a CGI program of both; program.php in PHP, and
+program.pl in Perl."""
 
-LANGUAGES = ("python", "php")
+LANGUAGES = ("python", "php", "perl")
 """The languages that attacks are written in: a product with another cannot be attacked."""
 
 PHP_TAG = "<?php\n"
+
+PERL_CONTROL = "careless_perl"
+"""The double on which each attack in Perl must succeed."""
 
 WITNESS, LINGER = FOLDER / "witness.py", FOLDER / "linger.py"
 """The neighbour's scripts: what it serves to others, and what it has running meanwhile."""
@@ -77,8 +82,8 @@ class Attack:
     of it: it answers by itself, or is stopped by being ended. With `profiled` the server stamps,
     which takes a server of its own with one worker. `of_ours` says that its Python looks for
     objects of isobench's own servers, which no product has. `control` is the double on which it
-    must succeed, `php_control` the one for its version in PHP. The functions are those of the
-    module; docs/adding-an-attack.md explains each.
+    must succeed, `php_control` the one for its version in PHP; that for Perl is `PERL_CONTROL`. The
+    functions are those of the module; docs/adding-an-attack.md explains each.
     """
 
     name: str
@@ -132,7 +137,7 @@ class Attack:
 
     def control_in(self, language: str) -> str:
         """Return where its version in a language must succeed."""
-        return self.control if language == "python" else self.php_control
+        return {"python": self.control, "php": self.php_control, "perl": PERL_CONTROL}[language]
 
 
 @cache

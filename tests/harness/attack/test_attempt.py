@@ -1,6 +1,5 @@
 """Attacks on real servers: what is known to be open is seen to be open, the rest is blocked."""
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +19,9 @@ from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.target import server
 from harness.target.run_resources import RunResources
 from servers import peers
+from servers.controls import careless_peer
 from servers.errors import Unavailable
+from servers.peer import Peer
 from tests.harness.faulty import made_of
 from tests.harness.live import needs_root
 from workloads.attacks import LANGUAGES, Attack, every, load
@@ -88,7 +89,7 @@ def _controls_made(request: pytest.FixtureRequest) -> Iterator[Made]:
     for script, (attack, language) in zip(IDS, SCRIPTS, strict=True):
         if f"test_every_attack_succeeds_where_it_must[{script}]" in chosen:
             together = (attack.control_in(language), language, attack.workers)
-            shared = attack.shared and language == "python"
+            shared = attack.shared and language != "php"
             groups.setdefault(together if shared else script, []).append((attack, language))
     with RunResources() as resources, ThreadPoolExecutor(SEATS) as pool:
         free: SimpleQueue[Seat] = SimpleQueue()
@@ -118,8 +119,8 @@ def _controls_made(request: pytest.FixtureRequest) -> Iterator[Made]:
 def test_every_attack_succeeds_where_it_must(
     controls_made: Made, seat: Seat, attack: Attack, language: str
 ) -> None:
-    if language == "php" and shutil.which("php") is None:
-        pytest.skip("this host has no php-cli")
+    if language != "python":
+        _must_be_there(careless_peer.load(f"careless_{language}"))
     script = attack.script_in(language)
     seen = controls_made[script].result()[script]
     if seen.outcome is not Outcome.SUCCEEDED:  # a script has a time limit, which a busy host meets
@@ -151,10 +152,22 @@ def test_a_product_that_runs_python_is_attacked_as_a_mode_is(seat: Seat) -> None
     }
 
 
+def test_under_mod_perl_tenants_share_an_interpreter_and_no_more_than_that(seat: Seat) -> None:
+    _must_have("apache-perl")
+    shared = "read_cache", "poisoned_cache", "patched_module", "kept_module_state"
+    kept_apart = "setuid_neighbour", "changed_environment", "import_path"
+    seen = attempt(seat, "apache-perl", *shared, *kept_apart)
+    outcomes = {name: one.outcome for name, one in seen.items()}
+    assert outcomes == dict.fromkeys(shared, Outcome.SUCCEEDED) | dict.fromkeys(
+        kept_apart, Outcome.BLOCKED
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "name", "reason"),
     [
         ("apache-php", "patched_builtin", "it is not written in PHP"),
+        ("apache-perl", "patched_builtin", "it is not written in Perl"),
         ("apache-php", "forged_stamps", "a product stamps nothing"),
         ("apache-cgi", "servers_switch", "objects of isobench's own servers"),
         ("apache-suexec", "for_root", "the wrapper that it calls is that of isobench's own"),
@@ -171,8 +184,12 @@ def test_what_a_product_has_not_is_known_without_a_server(
 
 
 def _must_have(product: str) -> None:
+    _must_be_there(peers.load(product))
+
+
+def _must_be_there(product: type[Peer]) -> None:
     try:
-        peers.load(product).check()
+        product.check()
     except Unavailable as missing:
         pytest.skip(f"{missing.reason}: {missing.hint}")
 

@@ -1,0 +1,8 @@
+use strict;
+use warnings;
+
+my $attack = sub {
+    my ($given) = @_;
+    open my $file, '<', "$given->{neighbour}/witness.pl" or die "open: $!\n";
+    return join '', <$file>;
+};

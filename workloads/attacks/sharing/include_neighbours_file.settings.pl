@@ -1,0 +1,1 @@
+'pw-' . reverse '@token@';
