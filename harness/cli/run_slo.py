@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.cli.options import drawn, split, targets
+from harness.cli.options import absolute, drawn, split, targets
 from harness.errors import IsobenchError
 from harness.terminal import Terminal
 
@@ -29,6 +29,7 @@ def must_be_one(connection: str) -> None:
 
 def search(given: Mapping[str, Any]) -> None:
     """Find the highest rate that keeps a promise; `given` are the values of `run`'s options."""
+    from harness.commands.groundwork.beside_products import Products
     from harness.commands.measuring import slo
     from harness.plan import stopping
     from harness.slo import effort
@@ -57,7 +58,7 @@ def search(given: Mapping[str, Any]) -> None:
         study,
         targets(modes),
         modes is not None,
-        given["peers"],
+        Products(given["peers"], absolute(given["module"])),
         given["out"],
         Terminal(),
         cautions,
@@ -71,7 +72,6 @@ def _refuse_beside_slo(given: Mapping[str, Any]) -> None:
         "--target": given["target"] is not None,
         "--otel": given["otel"],
         "--replay": given["replay"] is not None,
-        "--module": bool(given["module"]),
         "--load": given["load"] != "closed:8",
         "--precision": given["precision"] is not None,
         "--slices": given["slices"] is not None,

@@ -26,6 +26,11 @@ FILES = {
     "traces/": "some requests of each target, for ui.perfetto.dev",
     "crosscheck.parquet": "the same loads by another generator",
     "attacks.parquet": "each attack on each target, with its evidence",
+    "density.parquet": "cost against the number of tenants",
+    "coldstarts.parquet": "the time to a tenant's first response",
+    "neighbour.parquet": "each window of a quiet tenant, alone and beside a noisy one",
+    "slo.csv": "the highest rate of each target that keeps the promise, unrounded",
+    "slo.parquet": "each load in search of it",
     "replay.npy": "the requests of the access log: times, and numbers of tenants and workloads",
     "run.json": "what was run, where and with what",
 }

@@ -27,6 +27,10 @@ def _sentences(one: BesidePeers, *, several: bool) -> Iterator[str]:
                 f"{begin}{pair.aborts} processes of {pair.peer} were killed by a signal and had to "
                 f"be replaced: compare it with {pair.mode} by CPU time."
             )
+    if one.condition.is_open:
+        words = "he rate is the same for all, so they are compared by p99 and CPU time."
+        yield f"{begin}t{words}" if begin else f"T{words}"
+        return
     if math.isnan(one.tau.mid):
         words = "here are too few pairs to compare their order."
         yield f"{begin}t{words}" if begin else f"T{words}"

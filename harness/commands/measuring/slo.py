@@ -13,6 +13,7 @@ from rich.console import Console
 
 from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.beside_products import (
+    Products,
     check_scripts,
     share_interpreter,
     with_products,
@@ -53,7 +54,7 @@ def start(
     effort: Effort,
     names: Sequence[str],
     chosen: bool,
-    peers: bool,
+    products: Products,
     out: Path | None,
     console: Console,
     cautions: Sequence[Caution] = (),
@@ -63,14 +64,14 @@ def start(
     """Search, write a results folder or add to one, and report. Raises IsobenchError.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
-    skipped. With `peers` the real products beside these modes are measured as well. `cautions` are
+    skipped. `products` says which real products are measured beside these modes. `cautions` are
     written down beside those that concern the host.
     """
     check_names(plan_of(effort, names))
     run_id = new_run_id()
     path = out or Path("results") / f"slo-{run_id}"
     _ADDITION.must_have_room(path)
-    targets = with_products(names, all_peers=peers)
+    targets = with_products(names, all_peers=products.all_peers, modules=products.modules)
     check_scripts([effort.workload], targets)
     cautions = (*cautions, *share_interpreter(targets))
     cores = own_cores()
@@ -83,7 +84,7 @@ def start(
     when = "between the run and the search for a promise"
     with open_or_create(path, manifest, when, console) as folder:
         add_targets(folder, usable)
-        folder.note(COMMAND, _record(effort, [one.name for one in usable]))
+        folder.note(COMMAND, _record(effort, usable))
         _search(folder, effort, usable, cores, console)
     _show(path, console, report=report)
 
@@ -101,7 +102,8 @@ def resume(path: Path, console: Console, *, report: bool = True) -> None:
         when = "before the search for a promise was resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
         cores = own_cores()
-        targets = choose(entry["targets"], peers=True)
+        modules = tuple(Path(one) for one in entry.get("modules", ()))
+        targets = choose(entry["targets"], peers=True, modules=modules)
         share_interpreter(targets)
         _search(folder, effort, targets, cores, console)
     _show(path, console, report=report)
@@ -112,11 +114,12 @@ def _entry(folder: ResultsFolder) -> Mapping[str, Any]:
     return found
 
 
-def _record(effort: Effort, targets: Sequence[str]) -> dict[str, object]:
+def _record(effort: Effort, targets: Sequence[Target]) -> dict[str, object]:
     return {
         "argv": list(argv()),
         "seed": effort.seed,
-        "targets": list(targets),
+        "targets": [target.name for target in targets],
+        "modules": sorted({str(one) for target in targets for one in target.modules}),
         "effort": effort.to_json(),
         "started_at": now(),
         "finished_at": None,

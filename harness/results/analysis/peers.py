@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.results.conditions import Condition, by_condition
+from harness.results.conditions import Condition, by_condition, is_portion
 from harness.stats.intervals import CONFIDENCE, NOTHING, Interval, ratio_interval
 
 _RESAMPLES: Final = 1000
@@ -37,8 +37,9 @@ class Pair:
     """A mode and a peer under one condition; ratios are mode/peer, with 95% intervals.
 
     `rate` is of requests per second, `p99` of the 99th percentile, `cpu` of CPU time a request.
-    Where `aborts`, the number of the peer's processes that a signal has ended, is not 0, there is
-    only `cpu`: how fast a product serves says little while it waits for new processes.
+    An open load gives every target the same rate, so that there is no ratio of rates. Where
+    `aborts`, the number of the peer's processes that a signal has ended, is not 0, there is only
+    `cpu`: how fast a product serves says little while it waits for new processes.
     """
 
     mode: str
@@ -87,7 +88,7 @@ def _of(condition: Condition, rows: pd.DataFrame, beside: Mapping[str, str]) -> 
         Pair(
             mode,
             peer,
-            NOTHING if peer in aborts else _ratio(rates, mode, peer),
+            NOTHING if peer in aborts or condition.is_open else _ratio(rates, mode, peer),
             NOTHING if peer in aborts else _ratio(p99, mode, peer),
             _ratio(cpu, mode, peer),
             aborts.get(peer, 0),
@@ -95,8 +96,10 @@ def _of(condition: Condition, rows: pd.DataFrame, beside: Mapping[str, str]) -> 
         for peer, mode in beside.items()
         if mode in rates and peer in rates
     )
-    if condition.is_open:  # a given rate does not depend on the target
-        return BesidePeers(condition, (), NOTHING, 0, ())
+    if is_portion(condition.load):  # each target had a rate of its own
+        pairs = ()
+    if condition.is_open:  # a given rate orders nothing
+        return BesidePeers(condition, pairs, NOTHING, 0, ())
     logs = rates.map(math.log, na_action="ignore")
     ordered = [pair for pair in pairs if not pair.aborts]
     order = _Order(ordered, logs.mean())

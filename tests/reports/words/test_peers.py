@@ -31,6 +31,14 @@ def test_a_single_pair_has_no_order() -> None:
     assert words.sentences([one]) == ["There are too few pairs to compare their order."]
 
 
+def test_at_a_given_rate_there_is_no_order_to_tell() -> None:
+    replayed = CONDITION._replace(load="open:log:10x:1a2b3c4d")
+    one = BesidePeers(replayed, (DSO,), Interval(math.nan, math.nan, math.nan), 0, ())
+    assert words.sentences([one]) == [
+        "The rate is the same for all, so they are compared by p99 and CPU time."
+    ]
+
+
 def test_a_pair_is_a_line_and_what_is_unknown_a_dash() -> None:
     one = BesidePeers(CONDITION, (DSO, ITK), KNOWN, 1, ())
     table = words.table(one)

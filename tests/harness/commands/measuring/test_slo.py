@@ -12,6 +12,8 @@ from harness.results.folder import ResultsFolder
 from harness.results.rows import SloRow
 from harness.slo.bench import PromiseBench
 from harness.trial.generators.generator import GeneratorFailed
+from servers import peers
+from servers.errors import Unavailable
 from tests.harness.live import Say, needs_root
 
 SHORT = (
@@ -68,6 +70,33 @@ def test_an_interrupted_search_goes_on_where_it_was_and_tells_the_rate(
         assert (out / name).exists()
     assert list((tmp_path / "temporary").iterdir()) == []
     assert called("run", "--resume", out)[0] == 2
+
+
+@needs_root
+@pytest.mark.usefixtures("short")
+def test_products_are_searched_beside_their_modes(
+    monkeypatch: pytest.MonkeyPatch, say: Say, tmp_path: Path
+) -> None:
+    try:
+        peers.load("apache-php").check()
+    except Unavailable as missing:
+        pytest.skip(f"{missing.reason}: {missing.hint}")
+    # For good, in this process.
+    monkeypatch.setattr("harness.commands.measuring.beside_products.run_on", lambda _path: None)
+    out = tmp_path / "results"
+    module = ("--modes", "dso,apache-ruid2", "--module", tmp_path / "mod_ruid2.so")
+    code, said = say(*SHORT, *module, "--out", out)
+    assert code == 2
+    assert "mod_ruid2.so is not a file" in said
+    code, said = say(*SHORT, "--modes", "dso,apache-php", "--blocks", "1", "--out", out)
+    assert code == 0, said
+    folder = ResultsFolder.open(out)
+    assert set(folder.table("slo")["target"]) == {"dso", "apache-php"}
+    assert [one.kind for one in folder.manifest.targets] == ["mode", "peer"]
+    page = (out / "report.html").read_text()
+    assert "PHP inside Apache" in page
+    assert "slo.csv" in page
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize(

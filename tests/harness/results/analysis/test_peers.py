@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from harness.results.analysis.peers import BesidePeers, beside_peers
+from tests.harness.plan.test_loads import REPLAY
 
 BESIDE = {"php": "dso", "itk": "harache", "mod_cgi": "cgi"}
 
@@ -84,10 +85,26 @@ def test_interleaved_rates_are_compared_through_the_baseline() -> None:
     assert one.pairs[0].rate.mid == pytest.approx(2.0)
 
 
-def test_void_trials_and_open_loads_have_no_pairs() -> None:
+def test_void_trials_have_no_pairs() -> None:
     rows = trials({"dso": 1000, "php": 800})
     assert beside_peers(rows.assign(verdict="void: x"), BESIDE) == []
-    assert beside_peers(rows.assign(load="open:5"), BESIDE) == []
+
+
+@pytest.mark.parametrize("load", ["open:5", str(REPLAY)])
+def test_at_a_given_rate_pairs_are_compared_by_p99_and_cpu(load: str) -> None:
+    rows = trials({"dso": 1000, "php": 800, "harache": 10, "itk": 5}).assign(load=load)
+    (one,) = beside_peers(rows, BESIDE)
+    dso, _ = one.pairs
+    assert math.isnan(dso.rate.mid)
+    assert dso.p99.mid == pytest.approx(1.0)
+    assert dso.cpu.mid == pytest.approx(0.8)
+    assert math.isnan(one.tau.mid)
+    assert (one.couples, one.inversions) == (0, ())
+
+
+def test_where_each_target_has_a_rate_of_its_own_there_are_no_pairs() -> None:
+    rows = trials({"dso": 1000, "php": 800}).assign(load="open:80%")
+    assert beside_peers(rows, BESIDE) == []
 
 
 def test_a_peer_whose_processes_abort_is_compared_by_cpu_alone() -> None:
