@@ -192,7 +192,7 @@ def _loaded(
         worker_starts=_difference(readings, "worker_starts"),
         evictions=_difference(readings, "evictions"),
         code_cache_hit_rate=_hit_rate(readings),
-        note=_reason(done),
+        note=why_void(done),
     )
 
 
@@ -207,9 +207,10 @@ def _hit_rate(readings: list[probes.Reading]) -> float | None:
     return 1 - compiled / served if served and compiled is not None else None
 
 
-def _reason(done: Mapping[str, Any]) -> str:
+def why_void(done: Mapping[str, Any]) -> str:
+    """Return why a load says nothing, "" where it does."""
     if not done["errors"]:
-        return ""
+        return "" if done["requests"] else "void: no request was answered in time (--seconds)"
     reason = (done["evidence"] or {}).get("reason", "requests without an answer")
     return f"void: {done['errors']} wrong answers, first: {reason}"
 

@@ -180,7 +180,8 @@ def _with_tenants(
     began = time.monotonic()
     with study.populated(ground, count, _languages(targets)) as site:
         took = time.monotonic() - began
-        console.print(f"{count:,} tenants (made in {took:.1f} s)", highlight=False)
+        tenants = "1 tenant" if count == 1 else f"{count:,} tenants"
+        console.print(f"{tenants} (made in {took:.1f} s)", highlight=False)
         longest = 0.0
         for target in left:
             step_began = time.monotonic()
