@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from harness.attack.secrets import Planted
 from harness.host import proc
 from harness.host.polling import wait_until
 from harness.host.proc import Cast
+
+BY_ITSELF_S = 2.5
+"""After which the script may come to its end by itself: a little less than its time limit."""
 
 _COMING_S = 5.0
 _DYING_S = 0.4
@@ -33,6 +37,7 @@ class NeighbourAtWork:
         self._cast = cast
         self._processes = processes
         self._client: socket.socket | None = None
+        self._began = 0.0
 
     def start(self) -> dict[str, int]:
         """Request the script; return its process (`victim`) and its worker (`sibling`).
@@ -40,11 +45,21 @@ class NeighbourAtWork:
         Raises SceneFailed where it does not start.
         """
         neighbour = self._planted.neighbour
+        self._began = time.monotonic()
         self._client = self._door.connect(neighbour)
         planted = {"X-Planted": self._planted.words["request"]}
         self._client.sendall(request(neighbour, f"/{self._planted.linger}", planted))
         victim = self._await_victim()
         return {"victim": victim, "sibling": self._worker_of(self._client) or victim}
+
+    def must_be_in_time(self) -> None:
+        """Raise SceneFailed where the end of its process proves nothing, as it was to come."""
+        age_s = time.monotonic() - self._began
+        if age_s > BY_ITSELF_S:
+            raise SceneFailed(
+                f"the neighbour's script had been running for {age_s:.1f} s, and may have come to "
+                "its end by itself: this host is too busy"
+            )
 
     def release(self) -> Reply:
         """Let the script come to its end, and return what its client gets."""

@@ -214,6 +214,16 @@ class Scene(ObservedProcesses):
         """Ask for a script of the attacker's."""
         return self._client.get(self._planted.attacker, self._in_language(f"/{script}"), {})
 
+    def has_ended(self, role: str) -> bool:
+        """Return whether a process is dead, or is within half a second.
+
+        Raises SceneFailed where the neighbour's script may have come to its end by itself.
+        """
+        ended = super().has_ended(role)
+        if ended and role in self.pids_at_work:
+            self._at_work.must_be_in_time()
+        return ended
+
     def outage(self, watched_s: float = 0.0) -> str | None:
         """Return evidence if the server has ended, or serves the neighbour no more."""
         began = time.monotonic()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import IsobenchError
+from harness.neighbour.limits import CGROUP
 from harness.neighbour.noises import Noise
 
 OVERHEAD_S = 0.35
@@ -61,15 +62,17 @@ class Series:
 
 def plan(
     effort: Effort,
-    targets: Sequence[str],
+    targets: Mapping[str, str],
     noises: Sequence[Noise],
     means: Sequence[tuple[str, ...]],
     seed: int,
 ) -> list[list[Series]]:
     """Return the series of each block, in a seeded order.
 
-    `means` has an entry for each pass: what limits the tenants in it, () for nothing. Under limits,
-    only those noises are made that one of these can limit.
+    `targets` are names, each with whose identity scripts have there. `means` has an entry for each
+    pass: what limits the tenants in it, () for nothing. Under limits, only those noises are made
+    that one of these can limit; where scripts are the server's, no cgroup can, since no process is
+    a tenant's.
     """
     blocks = []
     for block in range(1, effort.blocks + 1):
@@ -77,12 +80,15 @@ def plan(
         series = [
             Series(block, target, limits[-1] if limits else "none", tuple(chance.sample(made, n)))
             for limits in means
-            if (n := len(made := [one for one in noises if _is_made(one, limits)]))
-            for target in targets
+            for target, runs_as in targets.items()
+            if (n := len(made := [one for one in noises if _is_made(one, limits, runs_as)]))
         ]
         blocks.append(chance.sample(series, len(series)))
     return blocks
 
 
-def _is_made(noise: Noise, limits: Sequence[str]) -> bool:
-    return not limits or bool(set(noise.limited_by) & set(limits))
+def _is_made(noise: Noise, limits: Sequence[str], runs_as: str) -> bool:
+    if not limits:
+        return True
+    means = set(limits) - ({CGROUP} if runs_as == "server" else set())
+    return bool(set(noise.limited_by) & means)

@@ -73,7 +73,8 @@ def start(
         when = "between the run and the noise"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
         passes = _passes(limited, place.means)
-        plan = efforts.plan(effort, [one.name for one in usable], noises, passes, seed)
+        run_as = {one.name: one.runs_as for one in usable}
+        plan = efforts.plan(effort, run_as, noises, passes, seed)
         record = {
             "argv": list(argv()), "seed": seed, "started_at": now(), "finished_at": None,
             **asdict(effort), "noises": {one.name: one.title for one in noises},

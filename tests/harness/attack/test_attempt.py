@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from harness.attack import attempt as attacks
-from harness.attack import client, controls, opening, scene
+from harness.attack import client, controls, neighbour, opening, scene
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.campaign import SEATS
@@ -432,6 +432,15 @@ def test_evidence_of_an_attack_is_presentable(seat: Seat, tmp_path: Path) -> Non
 
 
 ENDS_SERVER = "import os, signal\nos.kill(given.master, signal.SIGTERM)"
+
+
+def test_a_process_that_may_have_ended_by_itself_was_not_killed_by_the_attack(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbour, "BY_ITSELF_S", 0.0)
+    seen = attempt(seat, "careless", "kill_sibling")["kill_sibling"]
+    assert seen.outcome is Outcome.ERROR
+    assert "may have come to its end by itself" in seen.evidence
 
 
 def test_a_server_that_died_is_an_error_and_the_next_attack_has_a_new_one(

@@ -8,9 +8,12 @@ from harness.errors import IsobenchError
 from harness.neighbour.effort import Effort, plan
 from harness.neighbour.noises import EVERY, choose
 
+DSO = {"dso": "server"}
+BOTH = ("rlimits", "cgroup")
+
 
 def test_each_block_has_every_target_in_an_order_of_its_own() -> None:
-    targets = ("dso", "cgi", "harache", "ruid2")
+    targets = {"dso": "server", "cgi": "server", "harache": "owner", "ruid2": "owner"}
     blocks = plan(Effort(blocks=3), targets, EVERY, [()], seed=1)
     orders = [[one.target for one in block] for block in blocks]
     assert all(sorted(order) == sorted(targets) for order in orders)
@@ -19,20 +22,26 @@ def test_each_block_has_every_target_in_an_order_of_its_own() -> None:
 
 
 def test_under_limits_only_what_they_limit_is_measured_again() -> None:
-    (block,) = plan(Effort(blocks=1), ("dso",), EVERY, [(), ("rlimits",)], seed=1)
+    (block,) = plan(Effort(blocks=1), DSO, EVERY, [(), ("rlimits",)], seed=1)
     made = {one.limits: {noise.name for noise in one.noises} for one in block}
     assert made["none"] == {noise.name for noise in EVERY}
     assert made["rlimits"] == {"memory", "forks", "disk"}
 
 
 def test_a_cgroup_limits_more_and_gives_its_name() -> None:
-    (block,) = plan(Effort(blocks=1), ("dso",), EVERY, [("rlimits", "cgroup")], seed=1)
+    (block,) = plan(Effort(blocks=1), {"ruid2": "owner"}, EVERY, [BOTH], seed=1)
     assert block[0].limits == "cgroup"
     assert {noise.name for noise in block[0].noises} == {"flood", "cpu", "memory", "forks", "disk"}
 
 
+def test_where_no_process_is_a_tenants_nothing_is_measured_that_only_a_cgroup_limits() -> None:
+    (block,) = plan(Effort(blocks=1), DSO, EVERY, [BOTH], seed=1)
+    assert {noise.name for noise in block[0].noises} == {"memory", "forks", "disk"}
+    assert plan(Effort(blocks=1), DSO, choose(["flood"]), [BOTH], seed=1) == [[]]
+
+
 def test_noise_that_nothing_limits_is_not_measured_again() -> None:
-    assert plan(Effort(blocks=1), ("dso",), choose(["slow"]), [("rlimits",)], seed=1) == [[]]
+    assert plan(Effort(blocks=1), DSO, choose(["slow"]), [("rlimits",)], seed=1) == [[]]
 
 
 def test_the_quiet_tenant_asks_no_more_than_a_quarter_of_what_a_target_can_do() -> None:
