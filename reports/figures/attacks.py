@@ -36,6 +36,7 @@ _GOOD, _BAD = COLOURS[2], COLOURS[3]
 _ROW_IN = 0.155
 # Names of products with a factor are longer than those of modes, and stand aslant above.
 _USUAL_NAME, _LETTER_IN = 16, 0.06
+_MANY_COLUMNS = 20
 _TOP = 1.03
 _NAME_PT, _RADIUS_PT = 7.2, 3.75
 # A panel has room for a few names; each more makes it higher.
@@ -70,9 +71,7 @@ def matrix(attacks: pd.DataFrame) -> Figure:
                 linewidths=0.6,
                 label=outcome,
             )
-        panel.set_xticks(
-            range(len(targets)), targets, rotation=55, ha="left", rotation_mode="anchor"
-        )
+        panel.set_xticks(range(len(targets)), targets, **_names_above(len(targets)))
         for name, target in zip(panel.get_xticklabels(), targets, strict=True):
             mark([name], target)
         panel.xaxis.tick_top()
@@ -95,6 +94,13 @@ def matrix(attacks: pd.DataFrame) -> Figure:
             spine.set_visible(False)
         figure.legend(loc="outside lower center", ncols=len(_MARKERS), frameon=False, fontsize=8.5)
     return figure
+
+
+def _names_above(count: int) -> dict[str, object]:
+    """Return how names stand above so many columns: aslant, or upright where these are many."""
+    if count > _MANY_COLUMNS:
+        return {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": _NAME_PT}
+    return {"rotation": 55, "ha": "left", "rotation_mode": "anchor"}
 
 
 def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:

@@ -28,6 +28,7 @@ AS_FAST = 0.97
 """From this share of the baseline's rate on a target is as fast as it."""
 
 _ROOM_FOR_COUNTS = 110
+_ROOM_FOR_NAME = 26
 
 MARKS: Mapping[str, str] = {
     "succeeded": "\N{MULTIPLICATION SIGN}",
@@ -343,11 +344,29 @@ def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
         table.add_column(family[:3] if narrow else family, justify="right", no_wrap=True)
     for one in found:
         cells = [
-            Text(part.percent.rstrip("%") if narrow else str(part), style=_style(part))
+            Text(_shortest(part) if narrow else str(part), style=_style(part))
             for part in one.families.values()
         ]
-        table.add_row(Text("  " * (one.target in beside) + one.target), Text(one.percent), *cells)
+        name = "  " * (one.target in beside) + one.target
+        share = _share_alone(one.percent) if narrow else one.percent
+        table.add_row(Text(_in_lines(name) if narrow else name), Text(share), *cells)
     return table
+
+
+def _shortest(part: Stopped) -> str:
+    """Return a percentage without its sign; with a question mark where an outcome is unknown."""
+    return _share_alone(part.percent).rstrip("%") + ("?" if part.errors else "")
+
+
+def _share_alone(percent: str) -> str:
+    number, sign, _ = percent.partition("%")
+    return number + sign
+
+
+def _in_lines(name: str) -> str:
+    """Return a name with its factor on a line of its own, where there is no room for both."""
+    target, colon, factor = name.partition(":")
+    return f"{target}\n    :{factor}" if colon and len(name) > _ROOM_FOR_NAME else name
 
 
 def _style(found: Stopped) -> str:

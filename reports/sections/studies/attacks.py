@@ -49,7 +49,8 @@ class Matrix(Section):
             "attacks",
             "Attacks",
             "A square: the attack succeeded. A dot: it was blocked. Nothing: there was nothing to "
-            "attack. The target that stops the largest share is on the left.",
+            "attack. The target that stops the largest share is on the left; products stand beside "
+            "their mode.",
             partial(figures.matrix, attacks),
         )
         return cls(figures=[shown])

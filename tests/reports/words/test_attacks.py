@@ -174,6 +174,30 @@ def test_a_terminal_of_80_columns_cuts_nothing_off() -> None:
     assert captured.get().splitlines()[-1].split()[2:] == ["100"] * len(families)
 
 
+def test_nor_does_it_where_products_have_factors_and_outcomes_are_unknown() -> None:
+    names = ("safe_mode", "apache-php-open-basedir", "apache-php-open-basedir:opcache=checked")
+    families = dict.fromkeys(one.family for one in every())
+    found = pd.DataFrame(
+        {
+            "target": name,
+            "attack": f"{family}-{number}",
+            "family": family,
+            "outcome": "error" if number == 1 and family == "sharing" else "blocked",
+        }
+        for name in names
+        for family in families
+        for number in range(2)
+    )
+    found = beside(found, **dict.fromkeys(names[1:], "safe_mode"))
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(hostility.terminal_matrix(found, 80))
+    shown = captured.get()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert ":opcache=checked" in shown
+    assert shown.count("100?") == len(names)
+
+
 def beside(table: pd.DataFrame, **modes: str) -> pd.DataFrame:
     """Return the table with the mode that each of these products stands beside."""
     return table.assign(beside=table["target"].map(modes))
