@@ -82,7 +82,7 @@ def test_products_are_searched_beside_their_modes(
     except Unavailable as missing:
         pytest.skip(f"{missing.reason}: {missing.hint}")
     # For good, in this process.
-    monkeypatch.setattr("harness.commands.measuring.beside_products.run_on", lambda _path: None)
+    monkeypatch.setattr("harness.commands.groundwork.beside_products.run_on", lambda _path: None)
     out = tmp_path / "results"
     module = ("--modes", "dso,apache-ruid2", "--module", tmp_path / "mod_ruid2.so")
     code, said = say(*SHORT, *module, "--out", out)
