@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Literal
 
 from servers import peer_main, peers
 from servers.front import containment
-from servers.peer import Need, Peer
+from servers.peer import Language, Need, Peer
 
 _IN_PHP: Final = Path(__file__).with_name("careless.php")
 _IN_PERL: Final = _IN_PHP.with_suffix(".pl")
@@ -22,7 +22,7 @@ class CarelessPhp(Peer):
     precedent = "none"
     beside = "dso"
     runs_as: ClassVar[Literal["server", "owner"]] = "server"
-    language = "php"
+    language: ClassVar[Language] = "php"
     needs = (Need("/usr/bin/php", "php-cli"),)
     version_command = ("php", "-v")
     words: ClassVar[Sequence[str]] = ()
