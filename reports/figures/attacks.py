@@ -71,7 +71,7 @@ def matrix(attacks: pd.DataFrame) -> Figure:
                 linewidths=0.6,
                 label=outcome,
             )
-        panel.set_xticks(range(len(targets)), targets, **_names_above(len(targets)))
+        _name_columns(panel, targets)
         for name, target in zip(panel.get_xticklabels(), targets, strict=True):
             mark([name], target)
         panel.xaxis.tick_top()
@@ -96,11 +96,13 @@ def matrix(attacks: pd.DataFrame) -> Figure:
     return figure
 
 
-def _names_above(count: int) -> dict[str, object]:
-    """Return how names stand above so many columns: aslant, or upright where these are many."""
-    if count > _MANY_COLUMNS:
-        return {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": _NAME_PT}
-    return {"rotation": 55, "ha": "left", "rotation_mode": "anchor"}
+def _name_columns(panel: Axes, names: Sequence[str]) -> None:
+    """Have names stand aslant above their columns; upright and smaller where these are many."""
+    places = range(len(names))
+    if len(names) > _MANY_COLUMNS:
+        panel.set_xticks(places, names, rotation=90, ha="center", va="bottom", fontsize=_NAME_PT)
+    else:
+        panel.set_xticks(places, names, rotation=55, ha="left", rotation_mode="anchor")
 
 
 def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:
