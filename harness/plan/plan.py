@@ -266,7 +266,7 @@ class Plan:
             given["mechanisms"] = tuple(content.get("mechanisms", ()))
             given.pop("replay", None)
             return cls(**given)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise IsobenchError(
                 f"run.json holds no plan that can be resumed: {error}",
                 hint="resume with the isobench version that began the run",

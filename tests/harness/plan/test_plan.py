@@ -76,7 +76,12 @@ def test_a_plan_survives_json(plan: Plan) -> None:
     assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
 
 
-@pytest.mark.parametrize("change", [{"loads": None}, {"blocks": "x"}, {"surprise": 1}])
+DIGITS = "closed:" + "9" * 5_000  # int() refuses more than 4,300 digits
+
+
+@pytest.mark.parametrize(
+    "change", [{"loads": None}, {"loads": [DIGITS]}, {"blocks": "x"}, {"surprise": 1}]
+)
 def test_a_plan_of_another_version_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(IsobenchError, match="no plan that can be resumed") as caught:
         Plan.from_json(PLAN.to_json() | change)
