@@ -92,7 +92,7 @@ def test_an_interrupted_command_leaves_nothing(isobench: Isobench, tmp_path: Pat
 
 
 @needs_root
-def test_what_was_interrupted_is_kept_and_gone_on_with(
+def test_what_was_interrupted_is_kept_and_continued(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "results"
@@ -110,7 +110,7 @@ def test_what_was_interrupted_is_kept_and_gone_on_with(
     assert f"1 of 2 attacks are saved; continue with: isobench attack --resume {out}" in said
     before = ResultsFolder.open(out)
     assert list(before.table("attacks")["evidence"]) == ["seen"]
-    assert "Not all attacks have been made" in reports.make(out).read_text()
+    assert "Not all attacks have been run" in reports.make(out).read_text()
     with pytest.raises(IsobenchError, match="interrupted attacks"):
         attack_run.start(("dso",), True, names, 1, out)
     attack_run.resume(out)
