@@ -22,7 +22,6 @@ from harness.host.cgroup import ProcessGroup
 from harness.results.conditions import CEILING
 from harness.target.server import Server, Site
 from harness.target.targets import Target, server_command
-from workloads import credential
 from workloads.catalog import Connection, Workload
 from workloads.load.spec import Load, asks
 from workloads.proof import Proof, proof_line
@@ -103,8 +102,6 @@ class NullServer(Server):
 
     def command(self) -> tuple[list[str], dict[str, str]]:
         """Return the command of the responder, and its environment."""
-        if self._target.by_client:  # as its clients need it, whoever answers them
-            credential.make_key(self._site.credential_key)
         (*python, _package), environment = server_command()
         return [*python, "servers.null_responder", *self._own_arguments()], environment
 
