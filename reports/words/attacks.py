@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.results.conditions import BASELINE, Condition, by_condition
-from harness.results.format import NONE, count, join, percent
+from harness.results.format import NONE, connection_words, count, join, percent
 
 SAFE = "harache"
 """The target that the others' safety is compared with; `BASELINE` is the one for speed."""
@@ -205,12 +205,22 @@ def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
 
 
 def verdict(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    """Return whether a target can be fast and safe; nothing where dso or harache is missing."""
-    for condition, rows in conditions(summary):
-        found = places(attacks, rows)
-        if {BASELINE, SAFE} <= {place.target for place in found}:
-            return _answer(found, condition)
-    return []
+    """Return whether a target can be fast and safe; nothing where dso or harache is missing.
+
+    It is asked under the first condition, and again where only the handling of connections differs.
+    """
+    found = [(one, places(attacks, rows)) for one, rows in conditions(summary)]
+    found = [(one, of) for one, of in found if {BASELINE, SAFE} <= {place.target for place in of}]
+    if not found:
+        return []
+    (first, of_first), *others = found
+    answer, edge = _answer(of_first, first)
+    alike = [
+        _with_other_connections(of, one)
+        for one, of in others
+        if one == first._replace(connection=one.connection)
+    ]
+    return ["; ".join([answer.removesuffix("."), *alike]) + ".", edge]
 
 
 def _overview(attacks: pd.DataFrame) -> str:
@@ -246,7 +256,7 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
     """Answer in two sentences whether one can be as fast as the baseline and as safe as harache."""
     by_name = {place.target: place for place in found}
     safe, baseline = by_name[SAFE], by_name[BASELINE]
-    as_safe = [place for place in found if place.share >= safe.share and place is not baseline]
+    as_safe = _as_safe(found)
     both = [place for place in as_safe if place.ratio >= AS_FAST]
     at_least = "at least " if baseline.verdict == "generator-bound" else ""
     if both:
@@ -269,6 +279,20 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
         f"than one of these that stops no less ({condition.words()})."
     )
     return [first, second]
+
+
+def _with_other_connections(found: Sequence[Place], condition: Condition) -> str:
+    fastest = max(_as_safe(found), key=lambda place: place.rate)
+    return (
+        f"with {connection_words(condition.connection)} the fastest is {fastest.target}, with "
+        f"{count(fastest.rate)}, {percent(fastest.ratio)} of {BASELINE}"
+    )
+
+
+def _as_safe(found: Sequence[Place]) -> list[Place]:
+    """Return those that stop as large a share of the attacks as harache, itself among them."""
+    safe = next(place for place in found if place.target == SAFE)
+    return [one for one in found if one.share >= safe.share and one.target != BASELINE]
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,16 @@ def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> N
     assert edge.startswith("The best trade-offs of speed and security are dso, ruid2 and suexec:")
 
 
+def test_the_answer_is_given_with_other_connections_too(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close", "keep-alive"))).summary()
+    rows = attacks(cgi="xx..", suexec="....", dso="xxxx", harache="...x", ruid2="x.x.")
+    _overview, answer, _edge = hostility.sentences(rows, summary)
+    assert "the fastest that does is ruid2, with " in answer
+    assert answer.endswith(
+        "; with connections kept alive the fastest is ruid2, with 15,600, 62% of dso."
+    )
+
+
 def test_a_target_that_is_both_would_be_named(make_folder: MakeFolder) -> None:
     numbers = {"dso": ("server", 900, 900, 58, 0.0, 84), "harache": ("owner", 1_000, 1, 9, 1.0, 9)}
     folder = make_folder(connections=("close",), targets=tuple(numbers), numbers=numbers)
