@@ -209,8 +209,11 @@ def verdict(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
 
     It is asked under the first condition, and again where only the handling of connections differs.
     """
-    found = [(one, places(attacks, rows)) for one, rows in conditions(summary)]
-    found = [(one, of) for one, of in found if {BASELINE, SAFE} <= {place.target for place in of}]
+    found = [
+        (condition, of_targets)
+        for condition, of_targets in placed(attacks, summary)
+        if {BASELINE, SAFE} <= {place.target for place in of_targets}
+    ]
     if not found:
         return []
     (first, of_first), *others = found
