@@ -16,6 +16,7 @@ import typer
 
 from harness.commands.guide import completion
 from harness.errors import IsobenchError
+from harness.plan.limits import MOST_TENANTS, MOST_WORKERS
 
 Modes = Annotated[
     str | None,
@@ -41,8 +42,8 @@ Module = Annotated[
     ),
 ]
 
-Tenants = Annotated[int, typer.Option(metavar="N", max=10_000, help="Number of tenants.")]
-Workers = Annotated[int, typer.Option(metavar="N", max=1_024, help="Number of workers.")]
+Tenants = Annotated[int, typer.Option(metavar="N", max=MOST_TENANTS, help="Number of tenants.")]
+Workers = Annotated[int, typer.Option(metavar="N", max=MOST_WORKERS, help="Number of workers.")]
 
 
 def seed(of: str = "every random choice", heading: str | None = None) -> Any:

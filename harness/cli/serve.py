@@ -8,6 +8,7 @@ import typer
 
 from harness.cli.options import Key
 from harness.commands.guide import completion
+from harness.plan.limits import MOST_TENANTS, MOST_WORKERS
 from harness.terminal import Terminal
 
 
@@ -22,10 +23,10 @@ def serve(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free port.")
     ] = 8080,
     tenants: Annotated[
-        int, typer.Option(metavar="N", min=1, max=10_000, help="Number of tenants.")
+        int, typer.Option(metavar="N", min=1, max=MOST_TENANTS, help="Number of tenants.")
     ] = 3,
     workers: Annotated[
-        int, typer.Option(metavar="N", min=1, max=1_024, help="Number of workers.")
+        int, typer.Option(metavar="N", min=1, max=MOST_WORKERS, help="Number of workers.")
     ] = 4,
     host: Annotated[
         str, typer.Option(metavar="ADDR", help="Address to listen on; 0.0.0.0: all of them.")

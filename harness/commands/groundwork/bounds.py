@@ -6,19 +6,20 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from harness.errors import IsobenchError
+from harness.plan.limits import MOST_TENANTS, MOST_WORKERS
 from harness.plan.loads import Closed
 from harness.plan.plan import Plan
 
 MOST: Final[Mapping[str, int]] = {
     "users": 10_000,
-    "workers": 1_024,
-    "tenants": 10_000,
+    "workers": MOST_WORKERS,
+    "tenants": MOST_TENANTS,
     "outstanding": 10_000,
     "blocks": 10_000,
     "seconds": 1_000_000,
     "budget_s": 1_000_000,
 }
-"""A pool has a process for each worker, a plan a line for each trial of each block."""
+"""A plan has a line for each trial of each block."""
 _UNITS: Final = {"budget_s": "seconds of --budget", "outstanding": "outstanding requests"}
 
 
