@@ -10,19 +10,18 @@ each, they share it.
 
 **Slices** are as short as the target allows: a *pilot* (the target alone, for a moment), and then
 the block before, tell how quickly it answers. A slice has time for twelve requests, or one and a
-half of each user, but is never shorter than 30 ms: on such a host `dso` takes some 10 ms after a
-switch until all of its workers have warm caches. After a slice nobody sends for as long as requests
-on their way may need.
+half of each user, but is never shorter than 100 ms: after a switch it takes some 10 to 50 ms until
+all of a server's processes have warm caches, and what is left out for that should be the smaller
+part. After a slice nobody sends for as long as requests on their way may need.
 
 **Order.** The time that a target gets is divided among its slices, which are spread over the whole
 stretch: each falls at random within its own part of it (stratified sampling; Cochran 1977, chapter
 5), so a slow target with few slices and a quick one with many meet the same host.
 
-**Flanks.** A slice of the baseline stands before and after each group of slices that takes 75 ms or
-longer, so that each target has the baseline's rate from the same fraction of a second; oftener,
-where the baseline would have less time than the others by that. Beside a
-long slice the flanks are longer, since so few requests have to stand for it. How ratios are formed
-from that is told in `harness.stats.interleaved`.
+**The baseline** stands in every ratio, so with k others it gets the square root of k times the time
+of one of them (Dunnett 1955, Journal of the American Statistical Association 50). Its slices flank
+each group of slices that takes 0.3 s or longer, so that each target has the baseline's rate from
+the same second. How ratios are formed is told in `harness.stats.shared_speed`.
 """
 
 from __future__ import annotations
@@ -33,17 +32,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SHORTEST_S = 0.03
+SHORTEST_S = 0.1
 LONGEST_S = 2.0
-FLANKED_S = 0.075
+FLANKED_S = 0.3
 """How long slices of other targets may take between two of the baseline."""
 _REQUESTS = 12
 _REQUESTS_OF_A_USER = 1.5
 _LEAST_SLICES = 3
 _LEAST_GAP_S = 0.002
 _LONGEST_GAP_S = 1.0
-_FLANK_SHARE = 0.15
-_LONGEST_FLANK_S = 0.1
 _ALIKE_S = 1e-9
 
 
@@ -123,16 +120,15 @@ def interleave(
     """
     random_order = random.Random(seed)
     warm = _in_order(paces, warmup_s, 1, random_order)
-    if baseline is None:
-        order = _in_order(paces, seconds, _LEAST_SLICES, random_order)
-        placed = [(place, paces[place].slice_s) for place in order]
-    else:
-        own = _in_order(paces, seconds, _LEAST_SLICES, random_order, without=baseline)
-        flanks = max(_LEAST_SLICES, math.ceil(seconds / paces[baseline].slice_s))
-        placed = list(_flanked(own, paces, baseline, flanks)) if own else []
-        placed = placed or [(baseline, paces[baseline].slice_s)] * flanks
-    warming = [(place, min(paces[place].slice_s, max(warmup_s, SHORTEST_S))) for place in warm]
-    slices = tuple(_laid_out([*warming, *placed], paces))
+    order = _in_order(paces, seconds, _LEAST_SLICES, random_order, without=baseline)
+    if baseline is not None:
+        share = math.sqrt(max(1, len(paces) - 1))
+        flanks = max(_LEAST_SLICES, math.ceil(share * seconds / paces[baseline].slice_s - _ALIKE_S))
+        order = list(_flanked(order, paces, baseline, flanks)) if order else [baseline] * flanks
+    longest_s = max(warmup_s, SHORTEST_S)
+    warming = [(place, min(paces[place].slice_s, longest_s)) for place in warm]
+    measured = [(place, paces[place].slice_s) for place in order]
+    slices = tuple(_laid_out([*warming, *measured], paces))
     first = slices[len(warming)]
     last = slices[-1]
     return Interleaving(
@@ -152,37 +148,30 @@ def _in_order(
     for place, own in enumerate(paces):
         if place == without:
             continue
-        count = max(least, math.ceil(seconds / own.slice_s - 1e-9))
+        count = max(least, math.ceil(seconds / own.slice_s - _ALIKE_S))
         moments += [((number + randomly.random()) / count, place) for number in range(count)]
     return [place for _, place in sorted(moments)]
 
 
 def _flanked(
     order: Sequence[int], paces: Sequence[Pace], baseline: int, least: int
-) -> Iterator[tuple[int, float]]:
-    """Yield the places and their slices' lengths, with those of the baseline between them.
+) -> Iterator[int]:
+    """Yield the places, with those of the baseline between groups of them.
 
     There are at least so many of these, as far as there are others to flank.
     """
     all_s = sum(paces[place].slice_s + paces[place].gap_s for place in order)
     most_s = min(FLANKED_S, all_s / (least - 1))
-    groups: list[list[int]] = [[]]
+    yield baseline
+    taken_s = 0.0
     for place in order:
         own_s = paces[place].slice_s + paces[place].gap_s
-        taken_s = sum(paces[one].slice_s + paces[one].gap_s for one in groups[-1])
-        if groups[-1] and taken_s + own_s > most_s + _ALIKE_S:
-            groups.append([])
-        groups[-1].append(place)
-    longest = [max((paces[place].slice_s for place in group), default=0.0) for group in groups]
-    for beside, group in zip(zip([0.0, *longest], longest, strict=False), groups, strict=True):
-        yield baseline, _flank_s(max(beside), paces[baseline])
-        yield from ((place, paces[place].slice_s) for place in group)
-    yield baseline, _flank_s(longest[-1], paces[baseline])
-
-
-def _flank_s(beside_s: float, own: Pace) -> float:
-    """Return the length of a baseline's slice beside one of another target."""
-    return max(own.slice_s, min(_FLANK_SHARE * beside_s, _LONGEST_FLANK_S))
+        if taken_s and taken_s + own_s > most_s + _ALIKE_S:
+            yield baseline
+            taken_s = 0.0
+        yield place
+        taken_s += own_s
+    yield baseline
 
 
 def _laid_out(placed: Sequence[tuple[int, float]], paces: Sequence[Pace]) -> Iterator[Slice]:

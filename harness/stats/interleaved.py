@@ -1,4 +1,4 @@
-"""Rates and ratios of targets that were loaded in slices of time. Pure: arrays in, numbers out.
+"""Rates of targets that were loaded in slices of time. Pure: arrays in, numbers out.
 
 Strategy
 ========
@@ -6,23 +6,20 @@ Strategy
 **A slice's work.** In a closed load all users begin to send when the slice begins, send again when
 they are answered, and stop when it ends. A request belongs to the slice in which it was sent.
 
-- A *quick* target (ten requests a slice for each user, or more) is counted from one completion to
+- A *quick* target (five requests a slice for each user, or more) is counted from one completion to
   another while all users send: what is under way at the first stands for what is under way at the
   last.
 - A *slow* one is counted from the first sending to the last completion: all that was begun in the
   slice is then done, so neither work nor time is cut in two.
 
 **What is left out.** Just after a switch caches are cold and connections are new. How long that
-lasts is not guessed: the completions of all of a target's slices are laid over each other, and the
-beginning is left out that makes the rest look steadiest (the marginal standard error rule, MSER;
-White 1997), half a slice at most. That takes some thousand completions; a slow target has fewer,
-and longer slices, of which nothing is left out.
+lasts is not guessed: the completions of all slices of a condition's quick targets are overlaid, and
+the beginning is left out until the rest of the first half is as fast as the second (97% of it). It
+is the same for all of them: were each to have its own, chance would decide, from block to block,
+which target is spared its cold caches. A slow target has few requests, and longer slices, of which
+nothing is left out.
 
-**The ratio to the baseline** is a ratio of sums (Cochran 1977, chapter 6): the requests that a
-target answered in its slices, divided by those that the baseline would have answered in the same
-time, at its rate in the two slices that flank each (Kalibera and Jones 2013 call for pairs; here a
-pair is some hundredths of a second apart). Where the host changes its speed both sides of the ratio
-change.
+How the rates of targets are compared is told in `harness.stats.shared_speed`.
 """
 
 from __future__ import annotations
@@ -36,10 +33,35 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 
-_QUICK = 10
+_QUICK = 5
 _BINS = 20
-_ENOUGH = 2_000
-_MOST_LEFT_OUT = 0.5
+_AS_FAST = 0.97
+
+
+@dataclass(frozen=True)
+class Load:
+    """Requests to one target in its slices, and these.
+
+    `sent` and `completed` have an entry for each request, in seconds on one clock; so are `begins`
+    and `lengths`, with one for each slice. So many `users` sent.
+    """
+
+    sent: Numbers
+    completed: Numbers
+    begins: Sequence[float]
+    lengths: Sequence[float]
+    users: int
+
+    @property
+    def slice_of(self) -> NDArray[np.intp]:
+        """The number of the slice in which each request was sent; -1 for those before all."""
+        return np.searchsorted(np.asarray(self.begins), self.sent, side="right") - 1
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether slices have so many requests that they can be counted between completions."""
+        least = _QUICK * self.users * len(self.begins)
+        return 0 < least <= np.count_nonzero(self.slice_of >= 0)
 
 
 @dataclass(frozen=True)
@@ -74,27 +96,23 @@ class Portions:
         return float(self.requests.sum()) / self.seconds if self.seconds > 0 else math.nan
 
 
-def portions(
-    sent: Numbers, completed: Numbers, begins: Sequence[float], lengths: Sequence[float], users: int
-) -> Portions:
-    """Return what counts of slices that begin then (s) and last so long.
+def portions(load: Load, cold_s: float) -> Portions:
+    """Return what counts of a load, whose slices have cold caches for so long if it is quick.
 
-    `sent` and `completed` have an entry for each request, on the same clock. Requests that were
-    sent before the first slice count nowhere.
+    Requests that were sent before the first slice count nowhere.
     """
-    own = np.searchsorted(np.asarray(begins), sent, side="right") - 1
-    quick = len(begins) > 0 and np.count_nonzero(own >= 0) >= _QUICK * users * len(begins)
-    left_out_s = _left_out_s(sent, completed, own, lengths) if quick else 0.0
+    own, quick = load.slice_of, load.is_quick
+    left_out_s = cold_s if quick else 0.0
     found: list[tuple[float, float, int]] = []
-    counted, whole = (np.zeros(len(sent), dtype=bool) for _ in range(2))
+    counted, whole = (np.zeros(len(load.sent), dtype=bool) for _ in range(2))
     occupied_s = sending_s = 0.0
-    for number in range(len(begins)):
+    for number, begin in enumerate(load.begins):
         mine = np.flatnonzero(own == number)
         if not len(mine):
             continue
-        last = begins[number] + lengths[number]
-        first = float(sent[mine].min())
-        done = completed[mine]
+        last = begin + load.lengths[number]
+        first = float(load.sent[mine].min())
+        done = load.completed[mine]
         if quick:
             from_s, to_s = _between_completions(done, first + left_out_s, last)
         else:
@@ -103,7 +121,7 @@ def portions(
         if not inside:
             continue
         found.append((from_s, to_s, int(inside)))
-        counted[mine[sent[mine] >= first + left_out_s]] = True
+        counted[mine[load.sent[mine] >= first + left_out_s]] = True
         whole[mine] = True
         occupied_s += float(done.max()) - first
         sending_s += last - first
@@ -121,48 +139,39 @@ def _between_completions(done: Numbers, earliest: float, latest: float) -> tuple
     return float(inside.min()), float(inside.max())
 
 
-def _left_out_s(
-    sent: Numbers, completed: Numbers, own: NDArray[np.intp], lengths: Sequence[float]
-) -> float:
-    """Return how much of the beginning of each slice is unlike the rest, by MSER."""
-    shortest = min(lengths)
-    firsts = np.full(len(lengths), np.inf)
-    inside = own >= 0
-    np.minimum.at(firsts, own[inside], sent[inside])
-    offsets = completed[inside] - firsts[own[inside]]
-    offsets = offsets[offsets < shortest]
-    if len(offsets) < _ENOUGH:
+def cold_s(loads: Sequence[Load]) -> float:
+    """Return for how long the slices of these loads are unlike the rest, at most half a slice.
+
+    0 where no load is quick.
+    """
+    quick = [load for load in loads if load.is_quick]
+    if not quick:
         return 0.0
-    counts, _ = np.histogram(offsets, bins=_BINS, range=(0.0, shortest))
-    # The last bin may be cut short by a late first sending.
-    profile = counts[:-1].astype(np.float64)
-    # Counts that scatter no more than those of a Poisson process have nothing to leave out.
-    return mser(profile) * shortest / _BINS if profile.var() > profile.mean() else 0.0
+    shortest_s = min(length for load in quick for length in load.lengths)
+    # Each target counts by its number of slices, not of requests.
+    profile = sum(len(load.begins) * _profile(load, shortest_s) for load in quick)
+    return _cold_bins(np.asarray(profile)) * shortest_s / _BINS
 
 
-def mser(values: Numbers) -> int:
-    """Return how many of the first values to leave out, half of them at most (White 1997).
+def _profile(load: Load, shortest_s: float) -> Numbers:
+    """Return the shares of completions in the parts of a slice, from its first sending on."""
+    own = load.slice_of
+    firsts = np.full(len(load.begins), np.inf)
+    inside = own >= 0
+    np.minimum.at(firsts, own[inside], load.sent[inside])
+    offsets = load.completed[inside] - firsts[own[inside]]
+    counts, _ = np.histogram(offsets, bins=_BINS, range=(0.0, shortest_s))
+    return counts / max(1, counts.sum())
 
-    The number that makes the standard error of the rest's mean least, if that halves it; else
-    nothing, since noise alone has a least error somewhere.
+
+def _cold_bins(profile: Numbers) -> int:
+    """Return how many of the first values to leave out, half of them at most.
+
+    The last value does not count: a late first sending cuts it short.
     """
-    most = int(len(values) * _MOST_LEFT_OUT)
-    errors = [float(values[cut:].var()) / (len(values) - cut) for cut in range(most + 1)]
-    best = int(np.argmin(errors))
-    return best if errors[best] < errors[0] / 4 else 0
-
-
-def local_ratio(own: Portions, baseline: Portions) -> float:
-    """Return a target's rate as a multiple of the baseline's at the same time.
-
-    NaN where one of them has no slice.
-    """
-    if not len(own.begin) or not len(baseline.begin):
-        return math.nan
-    middle = (own.begin + own.end) / 2
-    after = np.searchsorted(baseline.begin, middle)
-    before = np.clip(after - 1, 0, None)
-    after = np.clip(after, None, len(baseline.begin) - 1)
-    spans = baseline.end - baseline.begin
-    rates = (baseline.requests[before] + baseline.requests[after]) / (spans[before] + spans[after])
-    return float(own.requests.sum() / ((own.end - own.begin) * rates).sum())
+    half = len(profile) // 2
+    late = profile[half:-1].mean()
+    return next(
+        (cut for cut in range(half) if profile[cut:half].mean() >= _AS_FAST * late),
+        half,
+    )

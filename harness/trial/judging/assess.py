@@ -17,6 +17,7 @@ from harness.plan.loads import Closed
 from harness.results.conditions import is_log
 from harness.results.rows import TrialRow
 from harness.stats import interleaved, self_checks, steady_state
+from harness.stats.shared_speed import relative_rates
 from harness.target import probes
 from harness.trial.judging import disturbance
 from harness.trial.judging.self_check import checked, closed_in_slices
@@ -35,11 +36,10 @@ def judge(
     """
     seen = [one for one in attempts if isinstance(one, Seen)]
     own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
-    counted = [None if isinstance(one, Trial) else _portions(one) for one in attempts]
-    pairs = list(zip(attempts, counted, strict=True))
-    beside = next(
-        (own for one, own in pairs if own is not None and one.row.target == baseline), None
-    )
+    loads = [None if isinstance(one, Trial) else _load(one) for one in attempts]
+    cold_s = interleaved.cold_s([load for load in loads if load is not None])
+    counted = [None if load is None else interleaved.portions(load, cold_s) for load in loads]
+    ratios = _ratios(attempts, counted, baseline)
 
     def judged(one: Seen | Trial, own: interleaved.Portions | None) -> Trial:
         if isinstance(one, Trial):
@@ -48,15 +48,14 @@ def judge(
             trial = assess(one.row, one.done, one.rows, one.first, one.last)
             failed = None
         else:
-            is_baseline = one.spec.target == baseline
-            trial, failed = assess_interleaved(one, own, None if is_baseline else beside)
+            trial, failed = assess_interleaved(one, own, ratios.get(one.spec.target))
         trial = checked(one, trial, failed)
         noise = disturbance.noise(one, surroundings.server_cores, own_cpu_s)
         return disturbance.witnessed(
             trial, noise, surroundings.before, surroundings.after, alike=own is not None
         )
 
-    return [judged(one, own) for one, own in pairs]
+    return [judged(one, own) for one, own in zip(attempts, counted, strict=True)]
 
 
 def assess(
@@ -114,13 +113,13 @@ def assess(
     return _from_intended(trial, account, end - begin)
 
 
-def _portions(seen: Seen) -> interleaved.Portions | None:
-    """Return what counts of each slice of an interleaved trial; None of one that had none."""
+def _load(seen: Seen) -> interleaved.Load | None:
+    """Return the requests of an interleaved trial and its slices; None of one that had none."""
     if seen.slices is None:
         return None
     assert isinstance(seen.spec.load, Closed)
     completed, latency_us = seen.rows[:, 0], seen.rows[:, 1]
-    return interleaved.portions(
+    return interleaved.Load(
         completed - latency_us / 1e6,
         completed,
         [one.begin_s for one in seen.slices],
@@ -129,13 +128,37 @@ def _portions(seen: Seen) -> interleaved.Portions | None:
     )
 
 
+def _ratios(
+    attempts: Sequence[Seen | Trial],
+    counted: Sequence[interleaved.Portions | None],
+    baseline: str,
+) -> dict[str, float]:
+    """Return the rate of each interleaved target as a multiple of the baseline's.
+
+    Nothing of the baseline itself, nor of what has no such ratio.
+    """
+    found = {
+        one.spec.target: own
+        for one, own in zip(attempts, counted, strict=True)
+        if isinstance(one, Seen) and own is not None
+    }
+    if baseline not in found:
+        return {}
+    ratios = relative_rates(list(found.values()), list(found).index(baseline))
+    return {
+        name: ratio
+        for name, ratio in zip(found, ratios, strict=True)
+        if name != baseline and not np.isnan(ratio)
+    }
+
+
 def assess_interleaved(
-    seen: Seen, own: interleaved.Portions, beside: interleaved.Portions | None
+    seen: Seen, own: interleaved.Portions, ratio: float | None
 ) -> tuple[Trial, self_checks.Closed | None]:
     """Turn what was seen in a trial's slices into its row, and what Little's law needs. Pure.
 
-    `own` is what counts of its slices, `beside` what counts of the baseline's; the baseline itself
-    has none beside it. Rates and times are those of what counts (`harness.stats.interleaved`). CPU
+    `own` is what counts of its slices, `ratio` that of its rate to the baseline's, None of the
+    baseline itself. Rates and times are those of what counts (`harness.stats.interleaved`). CPU
     time is that of the server's own stretches (see `meter`), where these were read; else, as what
     else the kernel counts, that of the whole window, divided by all its requests.
     """
@@ -148,14 +171,13 @@ def assess_interleaved(
     inside = latency_us[own.counted]
     if not len(inside) or not whole or own.seconds <= 0:
         return void(row, UNANSWERED, _evidence(done)), None
-    ratio = float("nan") if beside is None else interleaved.local_ratio(own, beside)
     row = replace(
         row,
         verdict="ok",
         measured_s=own.seconds,
         requests=len(inside),
         requests_per_second=own.per_second,
-        interleaved_ratio=None if np.isnan(ratio) else ratio,
+        interleaved_ratio=ratio,
         slices=len(own.begin),
         slice_s=float(np.median([one.length_s for one in seen.slices or ()])),
         discarded_s=own.left_out_s * len(own.begin),

@@ -14,8 +14,9 @@ from scipy import stats
 from harness.plan.interleaving import Interleaving, interleave, pace
 from harness.plan.stopping import is_precise
 from harness.results.conditions import Condition, Key
-from harness.stats.interleaved import Portions, local_ratio
+from harness.stats.interleaved import Portions
 from harness.stats.intervals import Interval, geometric_interval
+from harness.stats.shared_speed import relative_rates
 
 Numbers = NDArray[np.float64]
 
@@ -74,7 +75,8 @@ def block(number: int, random: np.random.Generator) -> dict[str, float]:
         mean = rate * np.exp(random.normal(0, START_SCATTER)) * host.work(begins, ends)
         done = np.maximum(1.0, random.normal(mean, REQUEST_SCATTER * np.sqrt(mean)))
         seen[name] = Portions(begins, ends, done, 0.0, NOBODY, NOBODY, 0.0, 0.0)
-    return {name: local_ratio(one, seen["dso"]) for name, one in seen.items() if name != "dso"}
+    ratios = relative_rates(list(seen.values()), baseline=0)
+    return {name: ratio for name, ratio in zip(seen, ratios, strict=True) if name != "dso"}
 
 
 def run(random: np.random.Generator) -> dict[str, Interval]:

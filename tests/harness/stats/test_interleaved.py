@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from harness.stats.interleaved import Portions, local_ratio, mser, portions
+from harness.stats.interleaved import Load, cold_s, portions
 
 USERS = 8
-NOBODY = np.empty(0, dtype=bool)
 
 
 def closed_loop(
     begins: list[float], length_s: float, service_s: float, delay_s: float = 0.0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return when requests were sent and completed, by users in a queue before one server.
+) -> Load:
+    """Return a load by users in a queue before one server.
 
     After each switch the first request waits for `delay_s` more.
     """
-    sent, completed = [], []
+    sent: list[float] = []
+    completed: list[float] = []
     for begin in begins:
         asked = [begin] * USERS
         free = begin + delay_s
@@ -32,65 +32,63 @@ def closed_loop(
             completed.append(free)
             if free < begin + length_s:
                 asked.append(free)
-    return np.array(sent), np.array(completed)
+    return Load(np.array(sent), np.array(completed), begins, [length_s] * len(begins), USERS)
 
 
 @pytest.mark.parametrize("service_s", [0.0001, 0.001, 0.01, 0.025])
 def test_the_rate_is_the_servers_however_many_requests_a_slice_has(service_s: float) -> None:
     length_s = max(0.02, 16 * service_s)
     begins = [number * 3 * length_s for number in range(20)]
-    sent, completed = closed_loop(begins, length_s, service_s)
-    found = portions(sent, completed, begins, [length_s] * 20, USERS)
+    found = portions(closed_loop(begins, length_s, service_s), 0.0)
     assert found.per_second == pytest.approx(1 / service_s, rel=0.01)
     assert len(found.begin) == 20
 
 
 def test_a_cold_start_of_each_slice_is_left_out() -> None:
     begins = [number * 0.1 for number in range(40)]
-    sent, completed = closed_loop(begins, 0.02, 0.0001, delay_s=0.004)
-    found = portions(sent, completed, begins, [0.02] * 40, USERS)
-    assert 0.003 <= found.left_out_s <= 0.008
+    load = closed_loop(begins, 0.02, 0.0001, delay_s=0.004)
+    left_out_s = cold_s([load])
+    assert 0.003 <= left_out_s <= 0.008
+    found = portions(load, left_out_s)
+    assert found.left_out_s == left_out_s
     assert found.per_second == pytest.approx(10_000, rel=0.01)
 
 
 def test_nothing_is_left_out_where_nothing_is_cold() -> None:
     begins = [number * 0.1 for number in range(40)]
-    found = portions(*closed_loop(begins, 0.02, 0.0001), begins, [0.02] * 40, USERS)
-    assert found.left_out_s <= 0.001
+    assert cold_s([closed_loop(begins, 0.02, 0.0001)]) <= 0.001
+
+
+def test_targets_together_decide_what_is_left_out_of_each() -> None:
+    """Each target has the same weight, whether it is asked often or seldom."""
+    begins = [number * 0.1 for number in range(40)]
+    cold = closed_loop(begins, 0.02, 0.0001, delay_s=0.004)
+    warm = closed_loop(begins, 0.02, 0.00001)
+    assert cold_s([warm, cold]) == pytest.approx(cold_s([cold]), abs=0.002)
+
+
+def test_half_a_slice_is_left_out_at_most() -> None:
+    begins = [number * 0.1 for number in range(40)]
+    assert cold_s([closed_loop(begins, 0.02, 0.0001, delay_s=0.015)]) == 0.01
+
+
+def test_a_slow_target_has_nothing_left_out() -> None:
+    begins = [number * 0.5 for number in range(5)]
+    slow = closed_loop(begins, 0.16, 0.01)
+    assert not slow.is_quick
+    assert cold_s([slow]) == 0.0
+    assert portions(slow, 0.05).left_out_s == 0.0
 
 
 def test_requests_of_before_and_slices_without_any_count_nowhere() -> None:
-    sent, completed = closed_loop([1.0], 0.2, 0.01)
-    found = portions(sent - 0.9, completed - 0.9, [1.0, 2.0], [0.2, 0.2], USERS)
+    load = closed_loop([0.1], 0.2, 0.01)
+    found = portions(replace(load, begins=[1.0, 2.0], lengths=[0.2, 0.2]), 0.0)
     assert (len(found.begin), found.seconds) == (0, 0.0)
     assert math.isnan(found.per_second)
 
 
 def test_users_send_for_the_length_of_a_slice_only() -> None:
-    sent, completed = closed_loop([0.0], 0.16, 0.01)
-    found = portions(sent, completed, [0.0], [0.16], USERS)
+    found = portions(closed_loop([0.0], 0.16, 0.01), 0.0)
     assert found.sending_s == pytest.approx(0.16)
     assert found.occupied_s == pytest.approx(0.24, abs=0.011)
     assert found.whole.all()
-
-
-def of(*slices: tuple[float, float, float]) -> Portions:
-    begin, end, requests = np.array(slices, dtype=np.float64).reshape(-1, 3).T
-    return Portions(begin, end, requests, 0.0, NOBODY, NOBODY, 0.0, 0.0)
-
-
-def test_a_ratio_is_to_the_baselines_rate_at_the_same_time() -> None:
-    """The host is half as fast from the third second on; a mean over all would be wrong."""
-    baseline = of((0, 0.1, 100), (0.2, 0.3, 100), (3, 3.1, 50), (3.2, 3.3, 50))
-    own = of((0.1, 0.2, 80), (3.1, 3.2, 40), (3.3, 3.4, 40))
-    assert local_ratio(own, baseline) == pytest.approx(0.8)
-
-
-def test_without_a_baseline_there_is_no_ratio() -> None:
-    assert math.isnan(local_ratio(of((0, 1, 10)), of()))
-    assert math.isnan(local_ratio(of(), of((0, 1, 10))))
-
-
-def test_mser_leaves_out_what_is_unlike_the_rest() -> None:
-    assert mser(np.array([0.0, 2.0, 9.0, 10.0, 10.0, 9.0, 10.0, 10.0, 9.0, 10.0])) == 3
-    assert mser(np.full(10, 5.0)) == 0

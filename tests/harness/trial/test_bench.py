@@ -183,7 +183,8 @@ def test_without_its_generator_a_run_cannot_go_on(
             assert "--resume" in caught.value.hint
 
 
-INTERLEAVED = replace(PLAN, targets=("dso", "ruid2"), slice_s=0.1)
+# Long enough for a generator that a busy host wakes late.
+INTERLEAVED = replace(PLAN, targets=("dso", "ruid2"), slice_s=0.1, seconds=1.0)
 BROKEN = Target("broken", "nomode", "none", "server", "", {})
 
 
