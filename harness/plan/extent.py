@@ -28,7 +28,7 @@ class Extent:
 
 
 USUAL = Extent(0.8, 0.1, 0.05, 130.0, 1.0, 0.3, 5)
-QUICK = Extent(0.25, 0.06, 0.15, 37.0, 0.3, 0.15, 2)
+QUICK = Extent(0.3, 0.06, 0.15, 40.0, 0.3, 0.15, 2)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ slices of two seconds for such a page."""
 PAGE_BLOCKS = 5
 PAGE_SHARE = 0.5
 """Of the seconds of other trials. Its slices are long, and an agreement within 10% needs few."""
-MECHANISM_BLOCKS = 3
+MECHANISM_BLOCKS = 2
 MECHANISM_SHARE = 0.4
 """Of the seconds of other trials: some 20 s of a run of all modes, a twelfth of its budget."""
 PROBE_BLOCK = 0
