@@ -61,7 +61,7 @@ class Load:
     def is_quick(self) -> bool:
         """Whether slices have so many requests that they can be counted between completions."""
         least = _QUICK * self.users * len(self.begins)
-        return 0 < least <= np.count_nonzero(self.slice_of >= 0)
+        return 0 < least <= int(np.count_nonzero(self.slice_of >= 0))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _profile(load: Load, shortest_s: float) -> Numbers:
     np.minimum.at(firsts, own[inside], load.sent[inside])
     offsets = load.completed[inside] - firsts[own[inside]]
     counts, _ = np.histogram(offsets, bins=_BINS, range=(0.0, shortest_s))
-    return counts / max(1, counts.sum())
+    return np.asarray(counts / max(1, counts.sum()))
 
 
 def _cold_bins(profile: Numbers) -> int:

@@ -30,6 +30,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.stats.interleaved import Numbers, Portions
 
@@ -60,12 +61,12 @@ class _Turns:
     middle: Numbers
     seconds: Numbers
     requests: Numbers
-    of: np.ndarray[tuple[int], np.dtype[np.intp]]
+    of: NDArray[np.intp]
     targets: int
 
     def sums(self, values: Numbers) -> Numbers:
         """Return the sum of a value a slice for each target."""
-        return np.bincount(self.of, values, self.targets)
+        return np.bincount(self.of, values, self.targets).astype(np.float64)
 
 
 def _in_turn(targets: Sequence[Portions]) -> _Turns:
@@ -110,13 +111,13 @@ def _speed(turns: _Turns, work_s: Numbers, memory_s: float) -> Numbers:
     beside_s = _others(turns.seconds, turns.middle, memory_s)
     beside_work_s = _others(work_s, turns.middle, memory_s)
     speed = np.divide(beside_work_s, beside_s, out=np.ones_like(work_s), where=beside_s > 0)
-    return speed / np.average(speed, weights=turns.seconds)
+    return np.asarray(speed / np.average(speed, weights=turns.seconds))
 
 
 def _others(values: Numbers, at: Numbers, memory_s: float) -> Numbers:
     """Return the sum of all other values at each moment, the less the farther these are away."""
     if math.isinf(memory_s):
-        return values.sum() - values
+        return np.asarray(values.sum() - values)
     return _earlier(values, at / memory_s) + _earlier(values[::-1], -at[::-1] / memory_s)[::-1]
 
 
