@@ -19,6 +19,7 @@ from harness.host import settings, speed, user_namespace
 from harness.host.cores import own_cores
 from harness.host.settings import contention
 from harness.host.speed import Speeds
+from harness.plan.interleaving import SHORTEST_S
 from harness.plan.plan import CONNECTIONS
 from harness.results.format import duration, percent, span
 from harness.target.run_resources import RunResources
@@ -164,7 +165,7 @@ def _steadiness(found: Speeds) -> Iterator[str]:
 def _length_of_run(found: Speeds, ratios: int) -> Iterator[str]:
     ways = {
         "in slices of 20 ms": speed.effort(found, WIDTH, 0.02),
-        "in slices of 120 ms, as slow modes need them": speed.effort(found, WIDTH, 0.12),
+        "in slices of 100 ms, as in a run": speed.effort(found, WIDTH, SHORTEST_S),
         "in trials of 1 s, one after the other": speed.effort(found, WIDTH, 1.0, in_turn=False),
     }
     each = (f"{duration(1e6 * effort.seconds)} {words}" for words, effort in ways.items())
