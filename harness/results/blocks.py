@@ -144,7 +144,7 @@ def _values(
 def _ratios(valid: pd.DataFrame, baseline_rates: pd.Series[float], baseline: str) -> list[float]:
     """Return a target's ratio to the baseline in each block that has both.
 
-    That of an interleaved trial is to the baseline's rate in the same fractions of a second.
+    That of an interleaved trial is to the baseline's rate at the same speed of the host.
     """
     ratios = per_block(valid, _RATE) / baseline_rates
     if baseline == BASELINE and "interleaved_ratio" in valid:

@@ -94,7 +94,7 @@ class Tally:
         return [value for row in rows.values() if (value := _number(getattr(row, name)))]
 
     def _ratio(self, key: Key, block: int) -> float | None:
-        """Return a target's ratio to the baseline, of the same fractions of a second if it can be.
+        """Return a target's ratio to the baseline, at the same speed of the host if it can be.
 
         See `harness.results.blocks`.
         """

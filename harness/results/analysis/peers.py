@@ -5,7 +5,7 @@ Strategy
 
 **Pairs.** A peer stands beside one mode, and a mode may have several peers. Their ratios are formed
 within each block, where both met the same host, and averaged over blocks (`intervals`). Rates of
-interleaved trials are compared through the baseline's in the same fractions of a second.
+interleaved trials are compared through the baseline's at the same speed of the host.
 
 **The order.** That a mode is some percent quicker than its product says little, since they are
 different programs. What is to hold is the order: of two modes, the quicker one should have the
