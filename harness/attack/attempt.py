@@ -8,6 +8,8 @@ Rule 3: targets have nothing in common, so several are attacked at the same time
 come one after the other, on a server of their own unless they leave nothing behind.
 Rule 4: whatever one attack breaks, its own script, its own proof or the server, is an error of that
 attack, and the others are made all the same.
+Rule 5: no outcome tells of the host's speed: what came too late to show anything is made again,
+with more time.
 """
 
 from __future__ import annotations
@@ -18,20 +20,20 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import groupby
 from threading import Thread
 from typing import TypeVar
 
 from harness.attack import controls, opening
-from harness.attack.errors import NothingToAttack, SceneFailed
+from harness.attack.errors import NothingToAttack, SceneFailed, TooLate
 from harness.attack.scene import Scene
 from harness.attack.seat import Seat
 from harness.attack.unsuited import without_object
 from harness.errors import IsobenchError
 from harness.target.server import Server
-from harness.target.targets import Target
+from harness.target.targets import MODE, Target
 from workloads.attacks import Attack
 from workloads.attacks.scene import Reply
 
@@ -43,6 +45,18 @@ LONGEST_S = 90.0
 
 MOST_LOST = 3
 """After how many servers of a target that ended, or did not start, no other is tried."""
+
+SHORT_S = 1
+"""A script's time limit where that is what is attacked; only its end is waited for."""
+
+AGAIN = 3
+"""How many times as long a script may take where an attack is made again."""
+
+MOST_TRIES = 3
+"""How often an attack is made before it has had its time."""
+
+_TIMED_OUT = 504
+"""What servers answer when a script took too long (RFC 9110, section 15.6.5)."""
 
 _TOLD = re.compile(rb"isobench-attack (done|nothing|refused|broke) ?([^\n]*)")
 
@@ -81,11 +95,17 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of an attack, and whether it cost the server though that was not its goal."""
+    """What became of an attack, and of its server.
+
+    `lost` says that it cost the server though that was not its goal, `late` that time was too short
+    to tell, `refused` that each of its scripts was, by the first thing that it tried.
+    """
 
     outcome: Outcome
     evidence: str
     lost: bool = False
+    late: bool = False
+    refused: bool = False
 
 
 Watch = Callable[[Attempt], None]
@@ -94,21 +114,19 @@ Watch = Callable[[Attempt], None]
 def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Watch) -> None:
     """Make these attacks on one target, telling `watch` of each.
 
-    Attacks that leave nothing behind come first, on one server for each size of pool. Where that
-    server ends, the rest are made on a new one.
+    Attacks that leave nothing behind come first, on one server for each size of pool. Of the
+    others, too, one follows on the server of another that has found nothing to attack, or that a
+    refusal has left undone. Where a server ends, the rest are made on a new one.
     """
     siege = _Siege(seat, target, controls.server_class(target.name), watch)
-
-    def size(attack: Attack) -> int:
-        return attack.workers
-
-    left = siege.pass_over(attacks)
-    together = sorted((attack for attack in left if attack.shared), key=size)
-    for _, group in groupby(together, size):
+    left = sorted(siege.pass_over(attacks), key=_wanted)
+    for _, group in groupby(left, _wanted):
         siege.make(group)
-    for attack in left:
-        if not attack.shared:
-            siege.make([attack])
+
+
+def _wanted(attack: Attack) -> tuple[bool | int, ...]:
+    """Return what an attack wants of its server: those alike can be made on the same."""
+    return (not attack.shared, attack.timed, attack.profiled, attack.workers)
 
 
 class _Siege:
@@ -120,6 +138,7 @@ class _Siege:
         self._server_class = server_class
         self._watch = watch
         self._lost: list[str] = []
+        self._tries = 0
 
     def pass_over(self, attacks: Iterable[Attack]) -> list[Attack]:
         """Report those that the target has no object for; return the others."""
@@ -133,7 +152,7 @@ class _Siege:
         return left
 
     def make(self, attacks: Iterable[Attack]) -> None:
-        """Make attacks that one server does for."""
+        """Make attacks that want the same of their server."""
         left = list(attacks)
         while left:
             if len(self._lost) >= MOST_LOST:
@@ -150,15 +169,22 @@ class _Siege:
         first, stage = left[0], None
         try:
             with opening.opened(
-                self._seat, self._target, first.workers, self._server_class, first.profiled
+                self._seat,
+                self._target,
+                first.workers,
+                self._server_class,
+                first.profiled,
+                self._script_seconds(first),
             ) as stage:
                 while left:
-                    judged = attempt(stage, left[0])
+                    attack, judged = left[0], attempt(stage, left[0])
+                    if self._is_to_be_made_again(attack, judged):
+                        break
                     self._tell(left.pop(0), judged, began)
                     began = time.monotonic()
                     if judged.lost:
                         self._lost.append(judged.evidence)
-                    if judged.lost or (left and self._ended_by(judged, stage)):
+                    if not left or not _is_as_it_was(stage, attack, judged):
                         break
         except Exception as error:
             if stage is not None:
@@ -167,10 +193,21 @@ class _Siege:
             reason = f"no server to attack: {self._lost[-1]}"
             self._tell(left.pop(0), Judgement(Outcome.ERROR, reason), began)
 
-    @staticmethod
-    def _ended_by(judged: Judgement, stage: Scene) -> bool:
-        """Return whether an attack that succeeded has left the server unfit for another."""
-        return judged.outcome is Outcome.SUCCEEDED and stage.outage() is not None
+    def _script_seconds(self, attack: Attack) -> int:
+        short = attack.timed and self._target.kind == MODE
+        seconds = SHORT_S if short else opening.SCRIPT_SECONDS
+        return seconds * AGAIN if self._tries else seconds
+
+    def _is_to_be_made_again(self, attack: Attack, judged: Judgement) -> bool:
+        """Return whether an attack is made again, on a new server, because the time was short.
+
+        So is one on a short time limit that succeeded.
+        """
+        short = attack.timed and self._target.kind == MODE and not self._tries
+        late = judged.late or (short and judged.outcome is Outcome.SUCCEEDED)
+        again = late and self._tries + 1 < MOST_TRIES
+        self._tries = self._tries + 1 if again else 0
+        return again
 
     def _tell(self, attack: Attack, judged: Judgement, began: float) -> None:
         took_s = time.monotonic() - began
@@ -180,35 +217,61 @@ class _Siege:
         )
 
 
+def _is_as_it_was(stage: Scene, attack: Attack, judged: Judgement) -> bool:
+    """Return whether the server does for another attack, as if there had been none before.
+
+    A script says that there is nothing to attack before it does anything, and an attack in one step
+    that was refused has not been made.
+    """
+    if judged.lost:
+        return False
+    if attack.shared:
+        return judged.outcome is not Outcome.SUCCEEDED or stage.outage() is None
+    undone = attack.one_step and judged.outcome is Outcome.BLOCKED and judged.refused
+    return undone or judged.outcome is Outcome.NOT_APPLICABLE
+
+
 def attempt(stage: Scene, attack: Attack) -> Judgement:
     """Make one attack and judge it, whatever it does.
 
     A server that has ended, or serves nobody any more, is an error, unless that is the proof.
     """
     try:
-        outcome, words = within(LONGEST_S, lambda: _carry_out(stage, attack))
+        judged = within(LONGEST_S, lambda: _carry_out(stage, attack))
     except TimeoutError as error:
         return Judgement(Outcome.ERROR, f"it could not be judged: {error}", lost=True)
+    outcome, words = judged.outcome, judged.evidence
     lost = None if outcome is Outcome.SUCCEEDED else stage.outage()
     if lost:
         words = f"after it {lost}" + (f"; {words}" if outcome is Outcome.ERROR else "")
         outcome = Outcome.ERROR
-    return Judgement(outcome, presentable(stage.shortened(words)), lost is not None)
+    words = presentable(stage.shortened(words))
+    return replace(judged, outcome=outcome, evidence=words, lost=lost is not None)
 
 
-def _carry_out(stage: Scene, attack: Attack) -> tuple[Outcome, str]:
+def _carry_out(stage: Scene, attack: Attack) -> Judgement:
     try:
         evidence = stage.carry_out(attack)
     except NothingToAttack as reason:
-        return Outcome.NOT_APPLICABLE, str(reason)
+        return Judgement(Outcome.NOT_APPLICABLE, str(reason))
     except SceneFailed as error:
-        return Outcome.ERROR, f"it could not be judged: {error}"
+        late = isinstance(error, TooLate)
+        return Judgement(Outcome.ERROR, f"it could not be judged: {error}", late=late)
     # Whatever an attack's half in the harness raises is that attack's fault, and no other's.
     except (Exception, SystemExit) as error:
-        return Outcome.ERROR, f"it could not be judged: {_fault(error, attack)}"
+        return Judgement(Outcome.ERROR, f"it could not be judged: {_fault(error, attack)}")
     if evidence:
-        return Outcome.SUCCEEDED, evidence
-    return explain(stage.replies(), began=stage.began(), may_be_ended=attack.may_be_ended)
+        return Judgement(Outcome.SUCCEEDED, evidence)
+    replies = stage.replies()
+    outcome, words = explain(replies, began=stage.began(), may_be_ended=attack.may_be_ended)
+    timed_out = any(reply.status == _TIMED_OUT for reply in replies)
+    late = outcome is Outcome.ERROR and timed_out
+    return Judgement(outcome, words, late=late, refused=all(map(_was_refused, replies)))
+
+
+def _was_refused(reply: Reply) -> bool:
+    told = _TOLD.search(reply.raw)
+    return told is not None and told[1] == b"refused"
 
 
 def within(seconds: float, act: Callable[[], Seen]) -> Seen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from harness.attack import attempt as attacks
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
 from harness.attack.findings import Assault, Findings
+from harness.attack.operator import Operator
 from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.host import proc
 from harness.progress import live_line
@@ -24,9 +26,13 @@ from harness.target.targets import Target
 from workloads.attacks import Attack
 
 One = TypeVar("One")
+_SERVING = "serving"
 NOT_APPLICABLE = Outcome.NOT_APPLICABLE
-SEATS = 3
-"""How many targets are attacked at the same time. Most of an attack is waiting."""
+MOST_JOBS = 64
+"""As many targets can be attacked at the same time."""
+
+_WAITING = 2
+"""How many of them wait at any time: for a limit to be over, or for a server to end."""
 
 
 class Abandoned(BaseException):
@@ -37,15 +43,26 @@ Keep = Callable[[Sequence[Attempt]], None]
 """Writes down what became of attacks on one target."""
 
 
+def usual_jobs() -> int:
+    """Return how many targets are attacked at the same time, where nobody says."""
+    return min(MOST_JOBS, len(os.sched_getaffinity(0)) + _WAITING)
+
+
 def carry_out(
-    assault: Assault, resources: RunResources, console: Console, findings: Findings, keep: Keep
+    assault: Assault,
+    resources: RunResources,
+    console: Console,
+    findings: Findings,
+    keep: Keep,
+    jobs: int | None = None,
 ) -> None:
     """Make all attacks, and the controls of those that no target let succeed.
 
-    What was found out about a target is kept as soon as its attacks are over, or broken off.
+    What was found out about a target is kept as soon as its attacks are over, or broken off. `jobs`
+    is how many are attacked at the same time, and as many controls; None: `usual_jobs`.
     """
     with ExitStack() as stack:
-        seats = list(_seats(resources, stack, min(SEATS, len(assault.targets))))
+        seats = list(_seats(resources, stack, jobs or usual_jobs()))
         free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
         for seat in seats:
             free.put(seat)
@@ -88,8 +105,14 @@ def carry_out(
             if (script := one.script_in(language)) not in findings.controls
             if language == "python" or script in made
         ]
+        weak.sort(key=_takes_little)
         display.update(task, description="controls", total=len(weak), completed=0)
         _on_each(executor, control, weak, stop)
+
+
+def _takes_little(wanted: tuple[Attack, str]) -> bool:
+    """Return whether an attack that succeeds is over at once: those that are not come first."""
+    return not (wanted[0].timed or wanted[0].family == _SERVING)
 
 
 def _on_each(
@@ -135,7 +158,8 @@ def _seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[tu
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         first = base + number * IDS_OF_A_SEAT
-        seat = Seat(directory, resources.another_group(number), first)
+        operator = stack.enter_context(Operator())
+        seat = Seat(directory, resources.another_group(number), first, operator)
         yield seat, stack.enter_context(Canary(directory, first + 1))
 
 

@@ -10,8 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from harness.attack.errors import SceneFailed
-from harness.attack.operator import Terminal, launcher
-from harness.attack.operator import planted as key_of
+from harness.attack.operator import Terminal
 from harness.attack.scene import Scene
 from harness.attack.seat import Seat
 from harness.attack.secrets import Planted
@@ -23,7 +22,7 @@ from harness.target.targets import Target, python
 from workloads import tenants
 
 SCRIPT_SECONDS: Final = 3
-"""A script's time limit in a scene."""
+"""A script's time limit in a scene, where it is not said."""
 
 
 @contextmanager
@@ -33,6 +32,7 @@ def opened(
     workers: int,
     server_class: type[Server] = Server,
     profiled: bool = False,
+    script_seconds: int = SCRIPT_SECONDS,
 ) -> Iterator[Scene]:
     """Make tenants and start a server; at the end all of it is gone. Raises IsobenchError."""
     place = seat.directory / secrets.token_hex(4)
@@ -61,13 +61,17 @@ def opened(
         )
         planted = Planted.on(site, seat.www, attacker, neighbour, target)
         arguments = ["--port", "0", "--workers", str(workers)]
-        arguments += ["--script-seconds", str(SCRIPT_SECONDS)]
+        arguments += ["--script-seconds", str(script_seconds)]
         environment = {"ISOBENCH_PLANTED": planted.words["environment"]}
-        environment |= key_of(planted.words["key"])
         with (
             Terminal() as terminal,
             server_class(
-                target, site, seat.processes, arguments, environment, launcher(terminal)
+                target,
+                site,
+                seat.processes,
+                arguments,
+                environment,
+                start=seat.operator.at(terminal, planted.words["key"]),
             ) as server,
         ):
             terminal.type(planted.words["typed"])
@@ -78,6 +82,6 @@ def opened(
                 cast = Cast.of(server.pid, pids)
             if cast is None:
                 raise SceneFailed("the server's first process cannot be found")
-            yield Scene(seat, target, site, planted, server, cast, terminal)
+            yield Scene(seat, target, site, planted, server, cast, terminal, script_seconds)
     finally:
         shutil.rmtree(place)

@@ -1,25 +1,28 @@
-"""The operator of a scene: who has a terminal and keys, and starts a server from there.
-
-Run as a program, with the path of a terminal and a command: takes the terminal for its controlling
-one, puts a key into a new session keyring, and becomes the command, as a login shell starts it.
-"""
+"""The operator of a scene: who has a terminal and keys, and starts a server from there."""
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
-import sys
+import select
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
+from typing import IO, Final, Self
 
-KEY = "isobench:operator"
-"""How the key is described (keyctl(2))."""
+from harness.attack.starter import KEY
+from harness.target.line_process import Process
+from harness.target.targets import server_command
 
-_PLANTED = "ISOBENCH_OPERATORS_KEY"
-_JOIN_SESSION_KEYRING = 1
-_SESSION_KEYRING = -3
-_NUMBERS = {"x86_64": (248, 250)}  # of add_key and keyctl; asm-generic/unistd.h has the others
-_OTHERS = (217, 219)
+__all__ = ["KEY", "Operator", "Started", "Terminal"]
+
+_PATIENCE_S: Final = 30.0
+_LONGEST: Final = 64
+_KILLED: Final = -signal.SIGKILL
 
 
 class Terminal:
@@ -51,16 +54,6 @@ class Terminal:
         return _all_of(self._programs)
 
 
-def launcher(terminal: Terminal) -> list[str]:
-    """Return the start of a command that is started as by an operator."""
-    return [sys.executable, "-IS", str(Path(__file__)), terminal.path]
-
-
-def planted(key: str) -> dict[str, str]:
-    """Return the environment that tells the program what its key holds; it hands that not on."""
-    return {_PLANTED: key}
-
-
 def _all_of(descriptor: int) -> bytes:
     found = b""
     with suppress(BlockingIOError):
@@ -69,21 +62,142 @@ def _all_of(descriptor: int) -> bytes:
     return found
 
 
-def main() -> None:
-    """Take the terminal and the key, and become the command."""
-    terminal, *command = sys.argv[1:]
-    os.close(os.open(terminal, os.O_RDWR))  # the controlling one, since we lead a session: open(2)
-    _put_key(os.environ.pop(_PLANTED, ""))
-    os.execvp(command[0], command)
+class Operator:
+    """Starts servers one after the other, each at a terminal; a context, at whose end it leaves.
+
+    Has a process for it, which is started with the first server (see `starter`).
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def at(self, terminal: Terminal, key: str) -> Callable[..., Process]:
+        """Return what starts a server from there, with a key, as `subprocess.Popen` would.
+
+        Its command is `python ... -m PROGRAM WORD...`. Raises OSError where it cannot be started.
+        """
+
+        def start(
+            command: Sequence[str], *, env: Mapping[str, str], stderr: IO[str], **_: object
+        ) -> Process:
+            return self._start(command, terminal, key, env, stderr)
+
+        return start
+
+    def _start(
+        self,
+        command: Sequence[str],
+        terminal: Terminal,
+        key: str,
+        environment: Mapping[str, str],
+        stderr: IO[str],
+    ) -> Process:
+        line = self._line_to_starter()
+        order = {
+            "command": command[command.index("-m") + 1 :],
+            "environment": dict(environment),
+            "terminal": terminal.path,
+            "key": key,
+        }
+        theirs_in, ours_in = os.pipe()
+        ours_out, theirs_out = os.pipe()
+        try:
+            streams = [theirs_in, theirs_out, stderr.fileno()]
+            socket.send_fds(line, [json.dumps(order).encode()], streams)
+            pid = int(_heard(line, _PATIENCE_S) or 0)
+        except (OSError, ValueError):
+            pid = 0
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        if not pid:
+            os.close(ours_in)
+            os.close(ours_out)
+            self._leave()
+            raise ChildProcessError("the process that starts servers has ended")
+        return Started(pid, line, ours_in, ours_out)
+
+    def _line_to_starter(self) -> socket.socket:
+        if self._process is None or self._process.poll() is not None:
+            self._leave()
+            self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            command, environment = server_command()
+            program = str(Path(__file__).with_name("starter.py"))
+            with theirs:
+                self._process = subprocess.Popen(
+                    [*command[: command.index("-m")], program, str(theirs.fileno())],
+                    env=environment,
+                    cwd="/",
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+        return self._line
+
+    def _leave(self) -> None:
+        """Have the process end, which it does when its last server has."""
+        if self._process is not None:
+            self._line.close()
+            try:
+                self._process.wait(_PATIENCE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._process = None
 
 
-def _put_key(secret: str) -> None:
-    add_key, keyctl = _NUMBERS.get(os.uname().machine, _OTHERS)
-    system_call = ctypes.CDLL(None).syscall
-    if system_call(keyctl, _JOIN_SESSION_KEYRING, None) > 0:
-        size = ctypes.c_size_t(len(secret))
-        system_call(add_key, b"user", KEY.encode(), secret.encode(), size, _SESSION_KEYRING)
+def _heard(line: socket.socket, within_s: float | None) -> bytes | None:
+    """Return the starter's next word, b"" where it has ended; None where it says none in time."""
+    ready = select.poll()
+    ready.register(line, select.POLLIN)
+    if not ready.poll(None if within_s is None else 1000 * within_s):
+        return None
+    try:
+        return line.recv(_LONGEST)
+    except ConnectionError:
+        return b""
 
 
-if __name__ == "__main__":
-    main()
+class Started:
+    """A server's first process, as a `subprocess.Popen` of it would be: a `Process`.
+
+    Its parent, the starter, tells how it has ended.
+    """
+
+    def __init__(self, pid: int, line: socket.socket, stdin: int, stdout: int) -> None:
+        self.pid = pid
+        self.stdin: IO[str] | None = os.fdopen(stdin, "w", encoding="utf-8")
+        self.stdout: IO[str] | None = os.fdopen(stdout, errors="surrogateescape")
+        self._line = line
+        self._lock = Lock()
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Return its exit status, None while it lives."""
+        return self._ended(0.0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end, return its exit status. Raises subprocess.TimeoutExpired."""
+        status = self._ended(timeout)
+        if status is None:
+            raise subprocess.TimeoutExpired("a server", timeout or 0.0)
+        return status
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    def _ended(self, within_s: float | None) -> int | None:
+        with self._lock:
+            if self._status is None and (word := _heard(self._line, within_s)) is not None:
+                self._status = int(word) if word else _KILLED
+            return self._status

@@ -7,7 +7,6 @@ processes live and as whom.
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import time
@@ -18,7 +17,7 @@ from typing import Final
 
 from harness.attack import wrapper
 from harness.attack.client import Client
-from harness.attack.errors import NothingToAttack
+from harness.attack.errors import NothingToAttack, TooLate
 from harness.attack.neighbour import NeighbourAtWork
 from harness.attack.observed import ObservedProcesses
 from harness.attack.operator import Terminal
@@ -32,7 +31,7 @@ from harness.profile.journal import JournalReader
 from harness.target.server import Server, Site
 from harness.target.targets import Target, python
 from workloads import tenants
-from workloads.attacks import Attack
+from workloads.attacks import Attack, query
 
 SERVED_WITHIN_S = 9.0
 """In which time a neighbour has to be served again.
@@ -59,6 +58,7 @@ class Scene(ObservedProcesses):
         server: Server,
         cast: Cast,
         terminal: Terminal,
+        script_s: float,
     ) -> None:
         super().__init__(server, seat.processes, cast)
         self._seat = seat
@@ -71,7 +71,7 @@ class Scene(ObservedProcesses):
         self._door = Door.of(server.host, server.port, key, target.host_of)
         self._client = Client(self._door)
         self._replies: list[Reply] = []
-        self._at_work = NeighbourAtWork(self._door, planted, cast, self.processes)
+        self._at_work = NeighbourAtWork(self._door, planted, cast, self.processes, script_s)
         self.token = ""
         self.site = planted.attacker.site
         self.drop = self.site / "drop"
@@ -99,9 +99,19 @@ class Scene(ObservedProcesses):
         """
         if reason := unfit_for(attack, self):
             raise NothingToAttack(reason)
-        evidence = self._make(attack)
+        evidence = self._made_in_time(attack)
         if evidence is not None and not isinstance(evidence, str):
             raise TypeError(f"its evidence is of type {type(evidence).__name__}: it must be text")
+        return evidence
+
+    def _made_in_time(self, attack: Attack) -> str | None:
+        """Make it. Raises TooLate where it was in vain, and its object may have ended by itself."""
+        evidence = None
+        try:
+            evidence = self._make(attack)
+        finally:
+            if evidence is None and self.pids_at_work:
+                self._at_work.must_have_been_in_time()
         return evidence
 
     def _make(self, attack: Attack) -> str | None:
@@ -157,13 +167,15 @@ class Scene(ObservedProcesses):
         return evidence
 
     def _ask_once(self, name: str, hand: int) -> Reply:
-        query = json.dumps(self._facts() | {"hand": hand}).encode().hex()
-        target = f"/{name}?{query}"
+        target = f"/{name}?{self._query(hand)}"
         if self._attack is not None and self._attack.family == _NEXT_REQUEST:
             return self._client.get_kept(self._planted.attacker, target, {})
         return self._client.get(self._planted.attacker, target, {})
 
-    def _facts(self) -> dict[str, object]:
+    def _query(self, hand: int = 0) -> str:
+        return query(self._facts() | {"hand": hand}, self._target.language)
+
+    def _facts(self) -> dict[str, str | int]:
         inside = {role: found.inside for role, found in self.roles().items()}
         return {
             "site": str(self.site),
@@ -221,7 +233,7 @@ class Scene(ObservedProcesses):
         """
         ended = super().has_ended(role)
         if ended and role in self.pids_at_work:
-            self._at_work.must_be_in_time()
+            self._at_work.must_have_been_in_time()
         return ended
 
     def outage(self, watched_s: float = 0.0) -> str | None:
@@ -281,6 +293,11 @@ class Scene(ObservedProcesses):
         known = {0: "root", self.www_uid: "the server", self.neighbour_uid: "the neighbour"}
         return f"{known.get(uid, 'somebody')} (uid {uid})"
 
+    def must_have_looked(self, shown: str, seen: str) -> None:
+        """Raise TooLate where the script has shown something that was not looked at in time."""
+        if (self.drop / shown).exists() and not (self.drop / seen).exists():
+            raise TooLate("what the script did was over before it was seen: this host is too busy")
+
     def wait_for(self, seconds: float, name: str) -> bool:
         """Wait until a file of this name is in the drop."""
         return wait_until((self.drop / name).exists, seconds)
@@ -302,7 +319,7 @@ class Scene(ObservedProcesses):
         """
         if self._door.host_of(self.attacker_uid) is not None:
             raise NothingToAttack("a connection leads to one tenant: each has its own address")
-        query = json.dumps(self._facts() | {"hand": 0}).encode().hex()
+        query = self._query()
         script, witness = self._in_language(f"/{attack}.py"), self._in_language("/witness.py")
         return self._client.get_both(
             (self._planted.attacker, f"{script}?{query}"), (self._planted.neighbour, witness)

@@ -1,10 +1,11 @@
-"""Where the servers of scenes run: a directory, a cgroup and three ids."""
+"""Where the servers of scenes run: a directory, a cgroup, three ids, and who starts them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.attack.operator import Operator
 from harness.host.cgroup import ProcessGroup
 from workloads.proof import Identity
 
@@ -14,11 +15,12 @@ IDS_OF_A_SEAT = 3
 
 @dataclass(frozen=True)
 class Seat:
-    """Where servers of scenes run, one after the other: a directory, a cgroup, three ids."""
+    """Where servers of scenes run, one after the other; no two seats have anything in common."""
 
     directory: Path
     processes: ProcessGroup
     first_uid: int
+    operator: Operator
 
     @property
     def www(self) -> Identity:

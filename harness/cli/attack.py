@@ -28,6 +28,16 @@ def attack(
     quick: Annotated[
         bool, options.quick("Three contrasting modes only, less than a minute.")
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=64,
+            help="How many modes are attacked at the same time. "
+            "Default: two more than there are processors.",
+        ),
+    ] = None,
     seed: Annotated[int | None, options.seed("the order of attacks")] = None,
     out: Annotated[Path | None, options.folder()] = None,
     resume: Annotated[Path | None, options.resume("interrupted attacks")] = None,
@@ -42,7 +52,7 @@ def attack(
 
     if resume is not None:
         options.must_not_change(context)
-        attack_run.resume(resume, report=report)
+        attack_run.resume(resume, jobs=jobs, report=report)
         return
     usual = quick and modes is None
     attack_run.start(
@@ -52,5 +62,6 @@ def attack(
         drawn(seed),
         out,
         Products(peers, absolute(module)),
+        jobs=jobs,
         report=report,
     )

@@ -151,7 +151,10 @@ def must_not_be_empty(given: Mapping[str, object], words: Iterable[str]) -> None
         )
 
 
-BESIDE_RESUME: Final = ("resume", "report", "otel", "quick", "modes", "peers", "module", "seed")
+BESIDE_RESUME: Final = (
+    *("resume", "report", "otel", "quick", "modes", "peers", "module", "seed"),
+    "jobs",
+)
 """What may be said beside --resume: what is not about the plan, which is that of the run, and what
 `nox -s bench` shares among commands."""
 

@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,7 @@ from harness.host.cgroup import ProcessGroup
 from harness.host.polling import wait_until
 from harness.target import randomization
 from harness.target.aborts import Aborts
-from harness.target.line_process import Gone, Message, Speaking
+from harness.target.line_process import Gone, Message, Process, Speaking
 from harness.target.targets import Refusal, Target, server_command
 from workloads import credential
 
@@ -127,14 +127,16 @@ class Server:
         arguments: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         launcher: Sequence[str] = (),
+        start: Callable[..., Process] = subprocess.Popen,
     ) -> None:
-        """`launcher` is the start of a command that starts what follows."""
+        """`launcher` is the start of a command that starts what follows; `start` starts it."""
         self._target = target
         self._site = site
         self._processes = processes
         self._arguments = arguments
         self._environment = environment or {}
         self._launcher = launcher
+        self._start = start
 
     def __enter__(self) -> Self:
         started = time.monotonic()
@@ -148,6 +150,7 @@ class Server:
             environment=environment,
             cwd="/",
             own_session=True,
+            start=self._start,
         )
         try:
             ready = self._answer(_STARTED_S)

@@ -24,6 +24,9 @@ from harness.host.surroundings import clean_environment
 from harness.results import manifest
 from workloads import addresses
 
+MODE: Final = "mode"
+"""The kind of targets that isobench brings."""
+
 PEER: Final = "peer"
 """The kind of targets that are real products."""
 
@@ -56,7 +59,7 @@ class Target:
     runs_as: str
     summary: str
     options: Mapping[str, str]
-    kind: str = "mode"
+    kind: str = MODE
     slowdown_us: float | None = None
     stamps: Path | None = None
     recipe: tuple[str, ...] | None = None

@@ -357,6 +357,13 @@ def test_a_list_of_nothing_is_not_everything(
     )
 
 
+@pytest.mark.parametrize("jobs", ["0", "-1", "65", "many"])
+def test_a_number_of_jobs_that_makes_no_sense_is_refused(say: Say, jobs: str) -> None:
+    code, written = say("attack", "--jobs", jobs)
+    assert code == 2
+    assert "--jobs" in written
+
+
 @pytest.mark.parametrize("command", ["run", "attack", "costs", "profile", "neighbour", "density"])
 @pytest.mark.parametrize("out", ["/dev/null", "/tmp/" + "a" * 300, "/etc/passwd/x"])
 def test_a_folder_that_cannot_be_made_is_refused_at_once(

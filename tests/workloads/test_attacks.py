@@ -1,6 +1,5 @@
 """The folder of attacks: each a module of two halves, of which one is a plain CGI program."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -21,10 +20,10 @@ def run(source: str, tmp_path: Path) -> str:
     """Return what a hostile script prints, made of this first half."""
     script = tmp_path / "script.py"
     script.write_text(f"{source}\n{attacks.PROGRAM.read_text()}")
-    given = json.dumps({"token": "word", "hand": 0, "begun": str(tmp_path / "begun")})
+    given: dict[str, str | int] = {"token": "word", "hand": 0, "begun": str(tmp_path / "begun")}
     result = subprocess.run(
         [sys.executable, "-IS", str(script)],
-        env={"QUERY_STRING": given.encode().hex()},
+        env={"QUERY_STRING": attacks.query(given, "python")},
         capture_output=True,
         text=True,
         check=True,
@@ -125,10 +124,10 @@ def test_a_script_in_perl_tells_what_it_got_and_what_stopped_it(
     script = tmp_path / "script.pl"
     second = attacks.PROGRAM.with_suffix(".pl").read_text()
     script.write_text(f"my $attack = sub {{ my ($given) = @_; {statement} }};\n{second}")
-    given = json.dumps({"token": "word", "hand": 0, "begun": str(tmp_path / "begun")})
+    given: dict[str, str | int] = {"token": "word", "hand": 0, "begun": str(tmp_path / "begun")}
     result = subprocess.run(
         [perl, str(script)],
-        env={"QUERY_STRING": given.encode().hex()},
+        env={"QUERY_STRING": attacks.query(given, "perl")},
         capture_output=True,
         text=True,
         check=True,

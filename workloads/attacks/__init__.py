@@ -27,7 +27,8 @@ scene      one server with both tenants and all that was planted
 
 import importlib
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,7 @@ from workloads.attacks.scene import Scene
 from workloads.catalog import SUFFIXES
 from workloads.errors import WorkloadError
 
-__all__ = ["FAMILIES", "LANGUAGES", "Attack", "every", "family_title", "load"]
+__all__ = ["FAMILIES", "LANGUAGES", "Attack", "every", "family_title", "load", "query"]
 
 FOLDER = Path(__file__).parent
 FAMILIES = (
@@ -79,7 +80,9 @@ class Attack:
     with `neighbour_at_work` the neighbour's script runs meanwhile, in another worker. With `shared`
     it leaves nothing that could change what another such attack finds, so that one server does for
     all of them. With `may_be_ended`, that its script ends without telling how it went is no fault
-    of it: it answers by itself, or is stopped by being ended. With `profiled` the server stamps,
+    of it: it answers by itself, or is stopped by being ended. With `timed` it goes on for longer
+    than a script may, which is then not long. With `one_step` nothing is left of it where it was
+    refused, so that the same server does for the next attack. With `profiled` the server stamps,
     which takes a server of its own with one worker. `of_ours` says that its Python looks for
     objects of isobench's own servers, which no product has. `control` is the double on which it
     must succeed, `php_control` the one for its version in PHP; that for Perl is `PERL_CONTROL`. The
@@ -94,6 +97,8 @@ class Attack:
     neighbour_at_work: bool
     shared: bool
     may_be_ended: bool
+    timed: bool
+    one_step: bool
     profiled: bool
     of_ours: bool
     control: str
@@ -164,6 +169,17 @@ def load(name: str) -> Attack:
     return {attack.name: attack for attack in every()}[name]
 
 
+def query(facts: Mapping[str, str | int], language: str) -> str:
+    """Return the query by which a script in a language is told facts, as its second half reads it.
+
+    For Python in lines: a module that reads JSON is the most that a script would load.
+    """
+    text = json.dumps(facts)
+    if language == "python":
+        text = "\n".join(f"{type(fact).__name__} {name} {fact}" for name, fact in facts.items())
+    return text.encode().hex()
+
+
 @cache
 def family_title(family: str) -> str:
     """Return in a few words what the attacks of a family have in common."""
@@ -187,6 +203,8 @@ def _attack(family: str, file: Path) -> Attack:
         neighbour_at_work=at_work,
         shared=getattr(module, "SHARED", False),
         may_be_ended=getattr(module, "MAY_BE_ENDED", False),
+        timed=getattr(module, "TIMED", False),
+        one_step=getattr(module, "ONE_STEP", False),
         profiled=getattr(module, "PROFILED", False),
         of_ours=getattr(module, "OF_OURS", False),
         control=getattr(module, "CONTROL", "careless"),

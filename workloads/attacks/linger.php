@@ -4,7 +4,7 @@
 $file = fopen('config.secret', 'rb');
 $secret = fread($file, 4096);
 $request = $_SERVER['HTTP_X_PLANTED'] ?? '';
-$deadline = microtime(true) + 4;
+$deadline = microtime(true) + 30;
 while (!file_exists('data/go') && microtime(true) < $deadline) {
     usleep(10000);
     clearstatcache();

@@ -8,6 +8,6 @@ my $site = __FILE__ =~ s{/[^/]+$}{}r;
 open my $file, '<', "$site/config.secret" or die "config.secret: $!\n";
 my $secret = do { local $/; <$file> };
 my $request = $ENV{HTTP_X_PLANTED} // '';
-my $deadline = Time::HiRes::time() + 4;
+my $deadline = Time::HiRes::time() + 30;
 Time::HiRes::sleep(0.01) while !-e "$site/data/go" && Time::HiRes::time() < $deadline;
 print "Content-Type: text/plain\n\nlingered ", length($secret) + length($request), "\n";

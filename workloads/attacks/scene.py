@@ -167,6 +167,12 @@ class Scene(Protocol):
     def gained_identity(self) -> str | None:
         """Return evidence if a file in the drop is neither the attacker's nor its script's."""
 
+    def must_have_looked(self, shown: str, seen: str) -> None:
+        """Raise where the script has put `shown` into the drop and nobody has put `seen` there.
+
+        It was then over before it was looked at, and is made again with more time.
+        """
+
     def wait_for(self, seconds: float, name: str) -> bool:
         """Wait until a file of this name is in the drop."""
 

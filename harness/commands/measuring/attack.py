@@ -58,13 +58,15 @@ def start(
     out: Path | None,
     products: Products = NO_PRODUCTS,
     *,
+    jobs: int | None = None,
     report: bool = True,
 ) -> None:
     """Attack targets, write a results folder or add to one, and report. Raises IsobenchError.
 
     `chosen` says whether the user named the targets; if not, those that this host cannot run are
     skipped, and so are the peers of `products`. `wanted` are names of attacks or families, none for
-    all. Without `report`, that is left to a later command.
+    all. `jobs` is how many targets are attacked at the same time, None: as many as usual. Without
+    `report`, that is left to a later command.
     """
     console = Terminal()
     selected = select(wanted)
@@ -83,11 +85,11 @@ def start(
         when = "between the run and the attacks"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
-        findings = _attack(assault, folder, resources, console)
+        findings = _attack(assault, folder, resources, console, jobs)
     _conclude(path, assault, findings, console, report=report)
 
 
-def resume(path: Path, *, report: bool = True) -> None:
+def resume(path: Path, *, jobs: int | None = None, report: bool = True) -> None:
     """Continue interrupted attacks in their folder. Raises IsobenchError."""
     console = Terminal()
     _must_have_identities()
@@ -104,7 +106,7 @@ def resume(path: Path, *, report: bool = True) -> None:
         rows = folder.table("attacks")
         made = frozenset(zip(rows["target"], rows["attack"], strict=True))
         assault = Assault(usable, select(record["attacks"]), record["seed"], made)
-        findings = _attack(assault, folder, resources, console)
+        findings = _attack(assault, folder, resources, console, jobs)
     _conclude(path, assault, findings, console, report=report)
 
 
@@ -136,7 +138,11 @@ def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
 
 
 def _attack(
-    assault: Assault, folder: ResultsFolder, resources: RunResources, console: Console
+    assault: Assault,
+    folder: ResultsFolder,
+    resources: RunResources,
+    console: Console,
+    jobs: int | None,
 ) -> Findings:
     """Make the attacks that are left, write down all of them, and return what came of them.
 
@@ -151,7 +157,7 @@ def _attack(
                 folder.append_table("attacks", _rows(assault, attempts, {}))
 
     try:
-        carry_out(assault, resources, console, findings, keep)
+        carry_out(assault, resources, console, findings, keep, jobs)
     except BaseException:
         planned = len(assault.targets) * len(assault.attacks)
         console.print(

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +14,8 @@ from harness.attack import attempt as attacks
 from harness.attack import client, controls, neighbour, opening, scene
 from harness.attack.attempt import Attempt, Outcome
 from harness.attack.bystander import Canary
-from harness.attack.campaign import SEATS
+from harness.attack.campaign import usual_jobs
+from harness.attack.operator import Operator
 from harness.attack.raw_http import Reply
 from harness.attack.seat import IDS_OF_A_SEAT, Seat
 from harness.target import server
@@ -53,7 +55,9 @@ def seats(resources: RunResources, count: int) -> Iterator[Seat]:
     for number in range(count):
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
-        yield Seat(directory, resources.another_group(number), first + number * IDS_OF_A_SEAT)
+        group = resources.another_group(number)
+        with Operator() as operator:
+            yield Seat(directory, group, first + number * IDS_OF_A_SEAT, operator)
 
 
 def attempt(seat: Seat, target: str, *names: str) -> dict[str, Attempt]:
@@ -91,9 +95,9 @@ def _controls_made(request: pytest.FixtureRequest) -> Iterator[Made]:
             together = (attack.control_in(language), language, attack.workers)
             shared = attack.shared and language != "php"
             groups.setdefault(together if shared else script, []).append((attack, language))
-    with RunResources() as resources, ThreadPoolExecutor(SEATS) as pool:
+    with RunResources() as resources, ThreadPoolExecutor(usual_jobs()) as pool:
         free: SimpleQueue[Seat] = SimpleQueue()
-        for seat in seats(resources, SEATS):
+        for seat in seats(resources, usual_jobs()):
             free.put(seat)
 
         def make(group: list[tuple[Attack, str]]) -> dict[str, Attempt]:
@@ -356,7 +360,7 @@ BROKEN = {
     "import os\nos._exit(3)": (Outcome.ERROR, "ended without output"),
     "import os\nos.kill(os.getpid(), 9)": (Outcome.ERROR, "ended without output"),
     "raise KeyboardInterrupt": (Outcome.ERROR, "ended without output"),
-    "import time\ntime.sleep(9)": (Outcome.ERROR, "without output: the server answered 504"),
+    "import time\ntime.sleep(60)": (Outcome.ERROR, "without output: the server answered 504"),
     "return 'x' * (32 << 20)": (Outcome.ERROR, "ended without output"),
     "class Sly:\n    def __str__(self): return 1 / 0\nreturn Sly()": (Outcome.ERROR, "ended"),
     "def": (Outcome.ERROR, "the script never started: the server answered 500"),
@@ -365,8 +369,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("target", ["dso", "harache"])
 def test_a_script_that_breaks_is_not_taken_for_one_that_was_blocked(
-    seat: Seat, tmp_path: Path, target: str
+    seat: Seat, tmp_path: Path, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attacks, "MOST_TRIES", 1)
     chosen = [
         made_of(tmp_path, statements, f"broken_{number}")
         for number, statements in enumerate(BROKEN)
@@ -437,7 +442,7 @@ ENDS_SERVER = "import os, signal\nos.kill(given.master, signal.SIGTERM)"
 def test_a_process_that_may_have_ended_by_itself_was_not_killed_by_the_attack(
     seat: Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbour, "BY_ITSELF_S", 0.0)
+    monkeypatch.setattr(neighbour, "BY_ITSELF", 0.0)
     seen = attempt(seat, "careless", "kill_sibling")["kill_sibling"]
     assert seen.outcome is Outcome.ERROR
     assert "may have come to its end by itself" in seen.evidence
@@ -520,6 +525,90 @@ def test_an_outage_that_begins_after_the_answer_is_seen(seat: Seat, tmp_path: Pa
 
 def late_outage(scene: Scene) -> str | None:
     return scene.outage(watched_s=2.0)
+
+
+Opened = list[int]
+
+
+@pytest.fixture(name="opened")
+def _opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """Return the time limits of scripts on the servers that are started, as far as they are."""
+    limits: Opened = []
+    usual = opening.opened
+
+    @contextmanager
+    def noted(*arguments: Any) -> Iterator[scene.Scene]:
+        limits.append(arguments[-1])
+        with usual(*arguments) as stage:
+            yield stage
+
+    monkeypatch.setattr(opening, "opened", noted)
+    return limits
+
+
+def test_what_was_refused_at_the_first_step_leaves_the_server_to_the_next_attack(
+    seat: Seat, opened: Opened
+) -> None:
+    refused = "setuid_root", "neighbours_file", "kill_master"
+    seen = attempt(seat, "harache", *refused, "fork_exec", "own_memory")
+    assert {seen[name].outcome for name in refused} == {Outcome.BLOCKED}, seen
+    assert seen["own_memory"].outcome is Outcome.NOT_APPLICABLE
+    assert len(opened) == 1
+
+
+def test_what_came_further_or_succeeded_has_had_a_server_of_its_own(
+    seat: Seat, opened: Opened
+) -> None:
+    seen = attempt(seat, "dso", "changed_umask", "patched_open")
+    assert {one.outcome for one in seen.values()} == {Outcome.SUCCEEDED}
+    attempt(seat, "harache", "changed_umask", "patched_open")
+    assert len(opened) == 4
+
+
+def test_a_script_that_had_too_little_time_is_given_more(
+    seat: Seat, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "SCRIPT_SECONDS", 1)
+    monkeypatch.setattr(attacks, "AGAIN", 20)
+    (seen,) = made(seat, "dso", made_of(tmp_path, "import time\ntime.sleep(1.5)\nraise OSError"))
+    assert (seen.outcome, seen.evidence) == (Outcome.BLOCKED, "OSError:")
+    assert opened == [1, 20]
+
+
+def test_what_was_over_before_it_was_seen_is_made_again_and_then_is_an_error(
+    seat: Seat, tmp_path: Path, opened: Opened
+) -> None:
+    unseen = made_of(tmp_path, 'open(f"{given.drop}/shown", "w").close()', proof=looked_late)
+    (seen,) = made(seat, "dso", unseen)
+    assert seen.outcome is Outcome.ERROR
+    assert "over before it was seen" in seen.evidence
+    assert len(opened) == attacks.MOST_TRIES
+
+
+def looked_late(scene: Scene) -> str | None:
+    scene.must_have_looked("shown", "seen")
+    return None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "limits"),
+    [([Outcome.SUCCEEDED] * 2, [1, 3]), ([Outcome.SUCCEEDED, Outcome.BLOCKED], [1, 3])],
+)
+def test_a_short_time_limit_alone_lets_no_attack_succeed(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, outcomes: list[Outcome], limits: Opened
+) -> None:
+    given: Opened = []
+
+    @contextmanager
+    def pretended(*arguments: Any) -> Iterator[None]:
+        given.append(arguments[-1])
+        yield None
+
+    left = list(outcomes)
+    monkeypatch.setattr(opening, "opened", pretended)
+    monkeypatch.setattr(attacks, "attempt", lambda *_: attacks.Judgement(left.pop(0), ""))
+    assert attempt(seat, "dso", "never_end")["never_end"].outcome is outcomes[-1]
+    assert given == limits
 
 
 def test_the_order_is_the_seeds() -> None:

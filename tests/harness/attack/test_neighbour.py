@@ -35,7 +35,7 @@ def _at_work(tmp_path: Path, listener: socket.socket) -> NeighbourAtWork:
     assert ourselves is not None
     cast = Cast(ourselves, (ourselves,), ())
     door = Door("127.0.0.1", listener.getsockname()[1])
-    return NeighbourAtWork(door, planted, cast, lambda: [os.getpid()])
+    return NeighbourAtWork(door, planted, cast, lambda: [os.getpid()], 3.0)
 
 
 def test_the_process_that_has_the_secret_open_is_the_victim(

@@ -23,7 +23,7 @@ def attack(given: Given) -> object:
         for _ in range(wanted):
             opened.append(os.open("/dev/null", os.O_RDONLY))
         open(f"{given.drop}/opened", "w").close()
-        deadline = time.monotonic() + 1.5
+        deadline = time.monotonic() + 8
         while not os.path.exists(f"{given.drop}/counted") and time.monotonic() < deadline:
             time.sleep(0.01)
     finally:
@@ -36,9 +36,12 @@ def meanwhile(scene: Scene) -> str | None:
     if not (scene.drop / "opened").exists():
         return None
     most = max((scene.descriptors(pid) for pid in scene.processes()), default=0)
+    if most < 4000:
+        return None
     (scene.drop / "counted").touch()
-    return f"one process with {most} descriptors" if most >= 4000 else None
+    return f"one process with {most} descriptors"
 
 
 def proof(scene: Scene) -> str | None:
+    scene.must_have_looked("opened", "counted")
     return None

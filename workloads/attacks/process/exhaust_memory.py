@@ -21,7 +21,7 @@ def attack(given: Given) -> object:
         for place in range(0, size, 16 * mmap.PAGESIZE):
             memory[place] = 1
         open(f"{given.drop}/taken", "w").close()
-        deadline = time.monotonic() + 1.5
+        deadline = time.monotonic() + 8
         while not os.path.exists(f"{given.drop}/counted") and time.monotonic() < deadline:
             time.sleep(0.01)
     return size
@@ -33,9 +33,12 @@ def meanwhile(scene: Scene) -> str | None:
     # What has ended, or waits to be buried, has no memory.
     sizes = (scene.status_of(pid).get("VmSize", "0 kB") for pid in scene.processes())
     most = max((int(size.split()[0]) for size in sizes), default=0) >> 10
+    if most < 768:
+        return None
     (scene.drop / "counted").touch()
-    return f"one process with {most} MiB of address space" if most >= 768 else None
+    return f"one process with {most} MiB of address space"
 
 
 def proof(scene: Scene) -> str | None:
+    scene.must_have_looked("taken", "counted")
     return None

@@ -20,11 +20,11 @@ def attack(given: Given) -> object:
         for _ in range(150):
             process = os.fork()
             if process == 0:
-                time.sleep(2)
+                time.sleep(9)
                 os._exit(0)
             children.append(process)
         open(f"{given.drop}/forked", "w").close()
-        deadline = time.monotonic() + 1.5
+        deadline = time.monotonic() + 8
         while not os.path.exists(f"{given.drop}/counted") and time.monotonic() < deadline:
             time.sleep(0.01)
     finally:
@@ -38,9 +38,12 @@ def meanwhile(scene: Scene) -> str | None:
     if not (scene.drop / "forked").exists():
         return None
     count = len(scene.processes())
+    if count <= 150:
+        return None
     (scene.drop / "counted").touch()
-    return f"{count} processes at once" if count > 150 else None
+    return f"{count} processes at once"
 
 
 def proof(scene: Scene) -> str | None:
+    scene.must_have_looked("forked", "counted")
     return None

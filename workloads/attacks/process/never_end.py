@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 MAY_BE_ENDED = True
+TIMED = True
 CONTROL = "careless_time"
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 HANDS = 2
 MAY_BE_ENDED = True
+TIMED = True
 CONTROL = "careless_time"
 
 

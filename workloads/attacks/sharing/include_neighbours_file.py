@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+ONE_STEP = True
+
 # What a cache of compiled code hands out is not opened, and nobody asks who may.
 _SETTINGS = "password = '@word@'\n"
 _SITE = """

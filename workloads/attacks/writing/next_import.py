@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+ONE_STEP = True
+
 
 def attack(given: Given) -> object:
     with open(f"{given.neighbour}/data/settings_of_the_site.py", "w") as file:
