@@ -138,6 +138,7 @@ class _Siege:
         self._server_class = server_class
         self._watch = watch
         self._lost: list[str] = []
+        self._short = target.kind == MODE or server_class is not Server
         self._tries = 0
 
     def pass_over(self, attacks: Iterable[Attack]) -> list[Attack]:
@@ -194,7 +195,7 @@ class _Siege:
             self._tell(left.pop(0), Judgement(Outcome.ERROR, reason), began)
 
     def _script_seconds(self, attack: Attack) -> int:
-        short = attack.timed and self._target.kind == MODE
+        short = attack.timed and self._short
         seconds = SHORT_S if short else opening.SCRIPT_SECONDS
         return seconds * AGAIN if self._tries else seconds
 
@@ -203,8 +204,8 @@ class _Siege:
 
         So is one on a short time limit that succeeded.
         """
-        short = attack.timed and self._target.kind == MODE and not self._tries
-        late = judged.late or (short and judged.outcome is Outcome.SUCCEEDED)
+        doubtful = judged.outcome is Outcome.SUCCEEDED and attack.timed and not self._tries
+        late = judged.late or (doubtful and self._target.kind == MODE)
         again = late and self._tries + 1 < MOST_TRIES
         self._tries = self._tries + 1 if again else 0
         return again

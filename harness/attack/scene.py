@@ -33,12 +33,6 @@ from harness.target.targets import Target, python
 from workloads import tenants
 from workloads.attacks import Attack, query
 
-SERVED_WITHIN_S = 9.0
-"""In which time a neighbour has to be served again.
-
-Thrice a script's: it takes that and two seconds to end a script, its children and its worker.
-"""
-
 _SERVED = 200
 _NEXT_REQUEST: Final = "next_request"
 
@@ -58,11 +52,14 @@ class Scene(ObservedProcesses):
         server: Server,
         cast: Cast,
         terminal: Terminal,
-        script_s: float,
+        script_s: int,
+        served_within_s: float,
     ) -> None:
         super().__init__(server, seat.processes, cast)
         self._seat = seat
         self._planted = planted
+        self._script_s = script_s
+        self._served_within_s = served_within_s
         self._target = target
         self._attack: Attack | None = None
         self.terminal = terminal
@@ -189,6 +186,7 @@ class Scene(ObservedProcesses):
             "token": self.token,
             "wrapper": self.wrapper,
             "port": self.port,
+            "limit": self._script_s,
             "journal": str(self._journal or ""),
             **{role: inside.get(role, 0) for role in ("master", "sibling", "victim", "helper")},
         }
@@ -239,7 +237,7 @@ class Scene(ObservedProcesses):
     def outage(self, watched_s: float = 0.0) -> str | None:
         """Return evidence if the server has ended, or serves the neighbour no more."""
         began = time.monotonic()
-        deadline = began + watched_s + SERVED_WITHIN_S
+        deadline = began + watched_s + self._served_within_s
         while (left_s := deadline - time.monotonic()) > 0:
             if self._server.has_ended():
                 return f"the server has ended: {self._server.last_words() or 'without a word'}"
@@ -249,7 +247,8 @@ class Scene(ObservedProcesses):
             if last == _SERVED and time.monotonic() - began >= watched_s:
                 return None
             time.sleep(EVERY_S)
-        return f"the neighbour was not served within {SERVED_WITHIN_S:g} s: {last or 'no answer'}"
+        within = f"within {self._served_within_s:g} s"
+        return f"the neighbour was not served {within}: {last or 'no answer'}"
 
     def next_request(self, source: str, **headers: str) -> Reply:
         """Write an innocent script of the attacker's own site, and ask for it."""

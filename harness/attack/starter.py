@@ -14,6 +14,7 @@ tells the process's id and, when that has ended, its exit status; one server com
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import runpy
@@ -41,6 +42,7 @@ def main() -> None:
     line = socket.socket(fileno=int(sys.argv[1]))
     with suppress(Exception):  # whoever becomes a server says what is wrong
         __import__(_PRELOADED)
+    gc.freeze()  # no collection looks at it in the forked process, which would copy it
     while order := _next_order(line):
         words, streams = order
         process = os.fork()
@@ -85,7 +87,15 @@ def _become(command: list[str]) -> None:
     """Be `python -m PROGRAM WORD...`, of which `command` has what follows `-m`."""
     sys.modules.pop(_PRELOADED, None)  # it is executed anew, of what it has loaded
     sys.argv = command
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    status: object = 0
+    try:
+        runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    except SystemExit as wanted:
+        status = wanted.code or 0
+    sys.stdout.flush()
+    if isinstance(status, int):
+        os._exit(status)  # without the interpreter's own end, which is not little work
+    sys.exit(str(status))
 
 
 if __name__ == "__main__":

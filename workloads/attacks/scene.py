@@ -40,6 +40,8 @@ class Given(Protocol):
     """The path of the setuid program that starts scripts."""
     port: int
     """Where the server listens."""
+    limit: int
+    """How many seconds a script may take."""
     journal: str
     """The file into which a server that is profiled stamps; "" where it is not."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
@@ -46,18 +46,18 @@ SAFE = (
 
 @pytest.fixture(name="seat", scope="module")
 def _seat() -> Iterator[Seat]:
-    with RunResources() as resources:
-        yield from seats(resources, 1)
+    with RunResources() as resources, ExitStack() as stack:
+        yield from seats(resources, stack, 1)
 
 
-def seats(resources: RunResources, count: int) -> Iterator[Seat]:
+def seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[Seat]:
     first = resources.uids.first_free(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         group = resources.another_group(number)
-        with Operator() as operator:
-            yield Seat(directory, group, first + number * IDS_OF_A_SEAT, operator)
+        operator = stack.enter_context(Operator())
+        yield Seat(directory, group, first + number * IDS_OF_A_SEAT, operator)
 
 
 def attempt(seat: Seat, target: str, *names: str) -> dict[str, Attempt]:
@@ -95,9 +95,13 @@ def _controls_made(request: pytest.FixtureRequest) -> Iterator[Made]:
             together = (attack.control_in(language), language, attack.workers)
             shared = attack.shared and language != "php"
             groups.setdefault(together if shared else script, []).append((attack, language))
-    with RunResources() as resources, ThreadPoolExecutor(usual_jobs()) as pool:
+    with (
+        RunResources() as resources,
+        ExitStack() as stack,
+        ThreadPoolExecutor(usual_jobs()) as pool,
+    ):
         free: SimpleQueue[Seat] = SimpleQueue()
-        for seat in seats(resources, usual_jobs()):
+        for seat in seats(resources, stack, usual_jobs()):
             free.put(seat)
 
         def make(group: list[tuple[Attack, str]]) -> dict[str, Attempt]:
@@ -481,7 +485,8 @@ def when_stopped(scene: Scene) -> str | None:
 def test_a_hung_server_is_an_error_and_the_next_attack_has_a_new_one(
     seat: Seat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scene, "SERVED_WITHIN_S", 1.0)
+    monkeypatch.setattr(opening, "SERVED_WITHIN", 1)
+    monkeypatch.setattr(opening, "SCRIPT_SECONDS", 1)
     monkeypatch.setattr(client, "PATIENCE_S", 1.0)
     monkeypatch.setattr(server, "_STOP_S", 1.0)
     hanging = made_of(tmp_path, STOPS_WORKER, "hanging", proof=when_stopped)

@@ -15,7 +15,7 @@ CONTROL = "careless_time"
 def attack(given: Given) -> object:
     import time
 
-    deadline = time.monotonic() + 9
+    deadline = time.monotonic() + 3 * given.limit
     while time.monotonic() < deadline:
         try:
             while time.monotonic() < deadline:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 HANDS = 2
+TIMED = True
 MAY_BE_ENDED = True
 CONTROL = "careless_oversight"
 PTRACE_SEIZE = 0x4206

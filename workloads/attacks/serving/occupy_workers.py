@@ -17,7 +17,7 @@ def attack(given: Given) -> object:
     import time
 
     open(f"{given.drop}/began-{given.hand}", "w").close()
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 5 * given.limit
     while time.monotonic() < deadline:
         try:
             time.sleep(1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+TIMED = True
 CONTROL = "careless_oversight"
 PTRACE_TRACEME = 0
 

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 HANDS = 2
+TIMED = True
 CONTROL = "careless_oversight"
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_SECCOMP = 22
