@@ -28,6 +28,7 @@ from typing import TypeVar
 
 from harness.attack import controls, opening
 from harness.attack.errors import NothingToAttack, SceneFailed, TooLate
+from harness.attack.raw_http import TIMED_OUT
 from harness.attack.scene import Scene
 from harness.attack.seat import Seat
 from harness.attack.unsuited import without_object
@@ -54,9 +55,6 @@ AGAIN = 3
 
 MOST_TRIES = 3
 """How often an attack is made before it has had its time."""
-
-_TIMED_OUT = 504
-"""What servers answer when a script took too long (RFC 9110, section 15.6.5)."""
 
 _TOLD = re.compile(rb"isobench-attack (done|nothing|refused|broke) ?([^\n]*)")
 
@@ -265,8 +263,8 @@ def _carry_out(stage: Scene, attack: Attack) -> Judgement:
         return Judgement(Outcome.SUCCEEDED, evidence)
     replies = stage.replies()
     outcome, words = explain(replies, began=stage.began(), may_be_ended=attack.may_be_ended)
-    timed_out = any(reply.status == _TIMED_OUT for reply in replies)
-    late = outcome is Outcome.ERROR and timed_out
+    timed_out = any(reply.status == TIMED_OUT for reply in replies)
+    late = stage.timed_out or (outcome is Outcome.ERROR and timed_out)
     return Judgement(outcome, words, late=late, refused=all(map(_was_refused, replies)))
 
 

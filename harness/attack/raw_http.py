@@ -13,6 +13,9 @@ from workloads.tenants import Tenant
 PATIENCE_S = 12.0
 """After which an answer that does not come is taken for none."""
 
+TIMED_OUT = 504
+"""The status where a script took too long (RFC 9110, section 15.6.5)."""
+
 _MORE_S = 0.1
 _CHUNK = 65536
 

@@ -21,7 +21,7 @@ from harness.attack.errors import NothingToAttack, TooLate
 from harness.attack.neighbour import NeighbourAtWork
 from harness.attack.observed import ObservedProcesses
 from harness.attack.operator import Terminal
-from harness.attack.raw_http import Door, Reply
+from harness.attack.raw_http import TIMED_OUT, Door, Reply
 from harness.attack.seat import Seat
 from harness.attack.secrets import BEGUN, Planted, look_old
 from harness.attack.unsuited import unfit_for
@@ -68,6 +68,8 @@ class Scene(ObservedProcesses):
         self._door = Door.of(server.host, server.port, key, target.host_of)
         self._client = Client(self._door)
         self._replies: list[Reply] = []
+        self.timed_out = False
+        """Whether an innocent script was ended while it was looked how an attack had gone."""
         self._at_work = NeighbourAtWork(self._door, planted, cast, self.processes, script_s)
         self.token = ""
         self.site = planted.attacker.site
@@ -194,6 +196,7 @@ class Scene(ObservedProcesses):
     def _reset(self) -> None:
         self.token = secrets.token_hex(8)
         self._replies = []
+        self.timed_out = False
         self.pids_at_work = {}
         for entry in self.drop.iterdir():
             if entry.is_dir() and not entry.is_symlink():
@@ -218,11 +221,17 @@ class Scene(ObservedProcesses):
 
     def visit(self, script: str = "witness.py", **headers: str) -> Reply:
         """Ask for a script of the neighbour's."""
-        return self._client.get(self._planted.neighbour, self._in_language(f"/{script}"), headers)
+        name = self._in_language(f"/{script}")
+        return self._seen(self._client.get(self._planted.neighbour, name, headers))
 
     def fetch(self, script: str) -> Reply:
         """Ask for a script of the attacker's."""
-        return self._client.get(self._planted.attacker, self._in_language(f"/{script}"), {})
+        name = self._in_language(f"/{script}")
+        return self._seen(self._client.get(self._planted.attacker, name, {}))
+
+    def _seen(self, reply: Reply) -> Reply:
+        self.timed_out |= reply.status == TIMED_OUT
+        return reply
 
     def has_ended(self, role: str) -> bool:
         """Return whether a process is dead, or is within half a second.
@@ -254,7 +263,7 @@ class Scene(ObservedProcesses):
         """Write an innocent script of the attacker's own site, and ask for it."""
         name, text = self._in_language("next.py"), self._source("next.py", source)
         self._planted.script(self._planted.attacker, name, text, self._seat.www)
-        return self._client.get_kept(self._planted.attacker, f"/{name}", headers)
+        return self._seen(self._client.get_kept(self._planted.attacker, f"/{name}", headers))
 
     def put(self, name: str, source: str, private: bool = False) -> None:
         """Write another script of the neighbour's."""
