@@ -23,7 +23,7 @@ def attack(given: Given) -> object:
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.unshare(0x10000000) == 0:  # CLONE_NEWUSER
                 open(f"{given.drop}/inside", "w").close()
-                deadline = time.monotonic() + 2
+                deadline = time.monotonic() + 8
                 while not os.path.exists(f"{given.drop}/seen") and time.monotonic() < deadline:
                     time.sleep(0.01)
                 status = 0
@@ -51,4 +51,5 @@ def meanwhile(scene: Scene) -> str | None:
 
 
 def proof(scene: Scene) -> str | None:
+    scene.must_have_looked("inside", "seen")
     return None
