@@ -264,7 +264,8 @@ def _carry_out(stage: Scene, attack: Attack) -> Judgement:
     replies = stage.replies()
     outcome, words = explain(replies, began=stage.began(), may_be_ended=attack.may_be_ended)
     timed_out = any(reply.status == TIMED_OUT for reply in replies)
-    late = stage.timed_out or (outcome is Outcome.ERROR and timed_out)
+    # Where the limit is what is attacked, to be ended by it is what is to come.
+    late = stage.timed_out or (timed_out and (outcome is Outcome.ERROR or not attack.timed))
     return Judgement(outcome, words, late=late, refused=all(map(_was_refused, replies)))
 
 

@@ -590,6 +590,17 @@ def test_what_was_over_before_it_was_seen_is_made_again_and_then_is_an_error(
     assert len(opened) == attacks.MOST_TRIES
 
 
+def test_a_script_that_may_be_ended_had_its_time_before_that_counts(
+    seat: Seat, tmp_path: Path, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "SCRIPT_SECONDS", 1)
+    monkeypatch.setattr(attacks, "AGAIN", 20)
+    slow = "import time\ntime.sleep(1.5)\nraise OSError"
+    (seen,) = made(seat, "dso", made_of(tmp_path, slow, may_be_ended=True))
+    assert (seen.outcome, seen.evidence) == (Outcome.BLOCKED, "OSError:")
+    assert opened == [1, 20]
+
+
 def looked_late(scene: Scene) -> str | None:
     scene.must_have_looked("shown", "seen")
     return None
