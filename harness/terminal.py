@@ -120,6 +120,8 @@ def tell(line: str) -> None:
 
     A full disk, or no such stream, must not end what the line only tells of.
     """
+    if sys.stderr is None:  # to which print would prefer the output
+        return
     with suppress(OSError):
         print(printable(line, keep="\n"), file=sys.stderr, flush=True)
 

@@ -28,7 +28,7 @@ from harness.cli import (
 )
 from harness.commands.arguments import given
 from harness.commands.guide import completion
-from harness.commands.signals import Interrupted, default_child_signals, interruptible
+from harness.commands.signals import default_child_signals
 from harness.errors import IsobenchError, of_system
 from harness.host import fingerprint, surroundings, user_namespace
 from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, tell
@@ -132,17 +132,17 @@ def main() -> int:
     """Run the command line; return the exit code.
 
     0 done, 1 a check failed, 2 wrong usage, 3 a host too erratic for a check.
+    Raises Interrupted, which `harness.__main__` makes the code of the signal.
     """
     default_child_signals()
     if completion.VARIABLE in os.environ:
         completion.answer_shells()
     try:
-        with interruptible():
-            surroundings.settle()
-            # Before the arguments are parsed, since this may start the program anew.
-            if sys.argv[1:2] in ([name] for name in _PRIVILEGED):
-                user_namespace.gain()
-            return _carried_out()
+        surroundings.settle()
+        # Before the arguments are parsed, since this may start the program anew.
+        if sys.argv[1:2] in ([name] for name in _PRIVILEGED):
+            user_namespace.gain()
+        return _carried_out()
     except (IsobenchError, WorkloadError) as error:
         return _refused(error)
     except BrokenPipeError:
@@ -154,8 +154,6 @@ def main() -> int:
         if "can't start new thread" not in str(error):  # what `threading` makes of EAGAIN
             raise
         return _refused(of_system(BlockingIOError(errno.EAGAIN, str(error)), "a thread"))
-    except Interrupted as interrupted:
-        return 128 + interrupted.number
 
 
 def _carried_out() -> int:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOMENT_S = 0.01
 
 
 class Interrupted(BaseException):
@@ -45,7 +50,39 @@ def interruptible() -> Iterator[None]:
     heeded = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, stop) for number in heeded}
     try:
-        yield
+        with _raised_again():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _raised_again() -> Iterator[None]:
+    """Raise Interrupted once more, in a moment, where it was raised in vain.
+
+    Finalizers and the callbacks of weak references, of which each import has some, let no
+    exception out (sys.unraisablehook).
+    """
+
+    def heed(unraisable: UnraisableHookArgs) -> None:
+        interrupted = unraisable.exc_value
+        if not isinstance(interrupted, Interrupted):
+            before(unraisable)
+            return
+        number = interrupted.number
+        signal.signal(signal.SIGALRM, lambda *_: _raise(number))
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT_S)
+
+    before, sys.unraisablehook = sys.unraisablehook, heed
+    alarm = signal.getsignal(signal.SIGALRM)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, alarm)
+
+
+def _raise(number: int) -> NoReturn:
+    raise Interrupted(number)

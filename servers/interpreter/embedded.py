@@ -62,7 +62,6 @@ _NOT_PASSED: Final = frozenset(
         b"PROXY-CONNECTION",
         b"TE",
         b"TRAILER",
-        b"TRANSFER-ENCODING",
         b"UPGRADE",
     ]
 )
@@ -136,9 +135,12 @@ def _variable(header: bytes) -> bytes | None:
 
     A header with an underscore would be mistaken for its twin with a hyphen, so names with more
     than letters, digits and hyphens are left out, as Apache's are; and HTTP_PROXY is what many
-    programs take for their proxy's address (CVE-2016-5385, "httpoxy").
+    programs take for their proxy's address (CVE-2016-5385, "httpoxy"). A body in chunks has a
+    length, too, once it has been decoded (RFC 3875, section 4.2).
     """
     upper = header.upper()
+    if upper == b"TRANSFER-ENCODING":
+        return b"CONTENT_LENGTH"
     name = upper.replace(b"-", b"")
     if name.strip(_ALPHANUMERIC) or upper in _NOT_PASSED:
         return None

@@ -170,7 +170,7 @@ def _answer(server: socket.socket, **fields: int) -> None:
 def _carried_out(message: Mapping[str, Any], streams: Sequence[int]) -> int:
     """Become the command: return the exit code of `isobench`."""
     import reports
-    from harness import cli
+    from harness import __main__ as isobench
     from tests.harness import undrawn
 
     os.setsid()
@@ -185,7 +185,7 @@ def _carried_out(message: Mapping[str, Any], streams: Sequence[int]) -> int:
     if not message["drawn"]:
         reports.make = undrawn.make
     with mock.patch("os.fsync", return_value=None):
-        return cli.main()
+        return isobench.main()
 
 
 if __name__ == "__main__":

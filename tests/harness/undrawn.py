@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import reports
-from harness import cli
+from harness.__main__ import main
 
 
 def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path:
@@ -24,4 +24,4 @@ def make(folder: Path, base: Path | None = None, *, force: bool = False) -> Path
 
 if __name__ == "__main__":
     reports.make = make
-    sys.exit(cli.main())
+    sys.exit(main())

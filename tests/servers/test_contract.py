@@ -367,6 +367,24 @@ def test_trailers_do_not_reach_the_script(server: Server) -> None:
     assert server.ask(head + chunks).text == "abc []\n"
 
 
+@pytest.mark.parametrize(
+    ("header", "body", "seen"),
+    [
+        ("", b"", "None"),
+        ("Content-Length: 0\r\n", b"", "0"),
+        ("Transfer-Encoding: chunked\r\n", b"0\r\nContent-Length: 5\r\n\r\n", "0"),
+        ("Transfer-Encoding: chunked\r\n", b"2\r\nab\r\n0\r\n\r\n", "2"),
+    ],
+)
+def test_a_body_has_a_length_even_if_it_is_empty(
+    server: Server, header: str, body: bytes, seen: str
+) -> None:
+    source = 'import os; print(f"Content-Type: a/b\\n\\n{os.environ.get(\'CONTENT_LENGTH\')}")'
+    server.sites.put("case.py", source)
+    reply = server.ask(request("/case.py", method="POST", headers=header) + body)
+    assert reply.text == f"{seen}\n"
+
+
 def test_a_method_of_its_own_is_the_scripts_to_answer(server: Server) -> None:
     server.sites.put(
         "case.py",

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from harness.commands.signals import Interrupted, interruptible
 from tests.harness.live import (
+    ROOT,
     RUN,
     TRIALS,
     Isobench,
@@ -107,3 +110,37 @@ def test_a_killed_generator_ends_the_run_with_a_reason(isobench: Isobench, tmp_p
     assert "Traceback" not in ended.err
     assert 1 <= len(trials_in(out)) < TRIALS
     assert isobench.lasting_traces() == []
+
+
+class Finalized:
+    """An object whose end is the moment at which a signal arrives."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_an_exception_that_nothing_let_out_is_raised_again() -> None:
+    with pytest.raises(Interrupted) as caught, interruptible():
+        Finalized()
+        until(lambda: False)
+    assert caught.value.number == signal.SIGTERM
+
+
+STARTING = f"""
+import sys, os
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "harness.cli":
+            os.kill(os.getpid(), {signal.SIGINT:d})
+sys.meta_path.insert(0, Interrupting())
+from harness.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_a_command_that_is_interrupted_while_it_is_loaded_says_nothing_of_where() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTING, "list"],
+        cwd=ROOT, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr, ended.stdout) == (130, "", "")

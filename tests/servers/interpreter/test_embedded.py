@@ -78,6 +78,11 @@ def test_a_script_knows_nothing_of_chunks_and_trailers(tmp_path: Path) -> None:
     assert not {b"HTTP_TRANSFER_ENCODING", b"HTTP_COOKIE"} & made.keys()
 
 
+def test_a_body_without_a_chunk_has_a_length_too(tmp_path: Path) -> None:
+    made = environment(tmp_path, b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n")
+    assert made[b"CONTENT_LENGTH"] == b"0"
+
+
 def test_the_host_is_that_of_an_absolute_target(tmp_path: Path) -> None:
     data = b"GET http://other:80/a.py?q HTTP/1.1\r\nHost: t\r\n\r\n"
     made = environment_of(request_for(tmp_path, data), server_environment())
