@@ -14,8 +14,9 @@ from harness.commands.signals import Interrupted, interruptible
 
 def main() -> int:
     """Run the command line; return the exit code: that of the signal where one interrupted it."""
+    # What Python sets is KeyboardInterrupt, and its traceback, up to the interpreter's end.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # for what comes after, at the interpreter's end
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         with interruptible():
             from harness import cli

@@ -379,7 +379,7 @@ def test_trailers_do_not_reach_the_script(server: Server) -> None:
 def test_a_body_has_a_length_even_if_it_is_empty(
     server: Server, header: str, body: bytes, seen: str
 ) -> None:
-    source = 'import os; print(f"Content-Type: a/b\\n\\n{os.environ.get(\'CONTENT_LENGTH\')}")'
+    source = "import os; print(f\"Content-Type: a/b\\n\\n{os.environ.get('CONTENT_LENGTH')}\")"
     server.sites.put("case.py", source)
     reply = server.ask(request("/case.py", method="POST", headers=header) + body)
     assert reply.text == f"{seen}\n"

@@ -120,9 +120,10 @@ class Finalized:
 
 
 def test_an_exception_that_nothing_let_out_is_raised_again() -> None:
-    with pytest.raises(Interrupted) as caught, interruptible():
+    with interruptible():
         Finalized()
-        until(lambda: False)
+        with pytest.raises(Interrupted) as caught:
+            until(lambda: False)
     assert caught.value.number == signal.SIGTERM
 
 
