@@ -6,8 +6,10 @@ loaded here, when a signal already ends the program as it does later on: without
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 
 from harness.commands.signals import Interrupted, interruptible
 
@@ -23,7 +25,17 @@ def main() -> int:
 
             return cli.main()
     except Interrupted as interrupted:
+        _tell(f"ended by {signal.Signals(interrupted.number).name}")
         return 128 + interrupted.number
+    except MemoryError:
+        _tell("error: there is not enough memory\nhint: free some, or raise its limit: ulimit -v")
+        return 1
+
+
+def _tell(line: str) -> None:
+    """Write a line to standard error, without anything that would have to be loaded for it."""
+    with suppress(OSError):
+        os.write(2, f"{line}\n".encode())
 
 
 if __name__ == "__main__":

@@ -81,6 +81,8 @@ def _compiled(target: str, source: str, flags: Sequence[str]) -> str:
         text=True,
         errors="replace",
         check=False,
+        # Where what a compiler leaves that is killed goes with all else.
+        env={**os.environ, "TMPDIR": os.path.dirname(target)},
     )
     if not result.returncode:
         return ""

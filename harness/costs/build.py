@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,9 @@ def _compile(compiler: Sequence[str], source: str, target: Path, *options: str) 
     """Return the compiler's last line where it failed, and nothing where it did not."""
     command = [*compiler, "-std=c11", "-O2", "-Wall", "-Wextra", "-pthread", *options]
     command += ["-o", str(target), str(_SOURCES / f"{source}.c")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The compiler's own temporary files are beside it, so that they, too, go if it is killed.
+    environment = {**os.environ, "TMPDIR": str(target.parent)}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return (result.stderr.strip().splitlines() or ["no reason given"])[-1] * bool(result.returncode)
 
 

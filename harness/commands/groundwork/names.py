@@ -8,6 +8,7 @@ from harness.commands.groundwork.bounds import check_bounds
 from harness.errors import IsobenchError
 from harness.plan.plan import CLIENTS, CONNECTIONS, Plan
 from harness.trial.beside import crosscheck
+from harness.trial.generators.generator import compiled_client_obstacle
 from workloads import catalog, popularity
 from workloads.errors import WorkloadError
 from workloads.load.clients import library
@@ -28,7 +29,7 @@ def check_names(plan: Plan) -> None:
         raise IsobenchError(
             f"unknown client {plan.client!r}", hint=f"choose one of {', '.join(CLIENTS)}"
         )
-    if plan.client == "compiled" and (reason := library.obstacle()):
+    if plan.client == "compiled" and (reason := compiled_client_obstacle()):
         raise IsobenchError(f"there is no compiled client: {reason}", hint=library.REMEDY)
     if plan.cross_check is not None:
         crosscheck.find(plan.cross_check)

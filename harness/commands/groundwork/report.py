@@ -7,6 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 import reports
+from harness.commands.signals import Interrupted
+from harness.terminal import tell
 
 
 def make_report(path: Path, *, wanted: bool = True) -> Path | None:
@@ -14,7 +16,11 @@ def make_report(path: Path, *, wanted: bool = True) -> Path | None:
 
     Raises IsobenchError.
     """
-    return reports.make(path) if wanted else None
+    try:
+        return reports.make(path) if wanted else None
+    except Interrupted:
+        tell(f"the results are saved; make their report with: isobench report {path}")
+        raise
 
 
 def name_report(page: Path | None, console: Console) -> None:

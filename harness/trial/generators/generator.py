@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,6 +17,7 @@ from typing import Self
 from harness.errors import Caution, IsobenchError
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
+from harness.target.run_resources import RunResources
 from harness.target.targets import folder_of
 from harness.trial.generators.forked_generators import ForkServer
 from workloads.load.clients import library
@@ -32,9 +34,19 @@ _BUILDING = threading.Lock()
 _NEEDED = ("locust", "gevent", "numpy", "httptools")
 
 
+@cache
+def compiled_client_obstacle() -> str | None:
+    """Return why this host has no compiled client, None if it has one: it builds and loads it.
+
+    What is built is removed whatever ends this process in the middle of it.
+    """
+    with RunResources() as resources:
+        return library.obstacle(resources.scratch)
+
+
 def usual_client() -> tuple[str, tuple[Caution, ...]]:
     """Return the client that generates the load unless told otherwise, and what is to be said."""
-    reason = library.obstacle()
+    reason = compiled_client_obstacle()
     if reason is None:
         return "compiled", ()
     about = f"the load comes from the client in Python, which is slower: {reason}"

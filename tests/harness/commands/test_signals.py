@@ -144,4 +144,4 @@ def test_a_command_that_is_interrupted_while_it_is_loaded_says_nothing_of_where(
         [sys.executable, "-c", STARTING, "list"],
         cwd=ROOT, check=False, capture_output=True, text=True,
     )  # fmt: skip
-    assert (ended.returncode, ended.stderr, ended.stdout) == (130, "", "")
+    assert (ended.returncode, ended.stderr, ended.stdout) == (130, "ended by SIGINT\n", "")

@@ -53,6 +53,8 @@ def build(target: Path, *options: str) -> None:
         capture_output=True,
         text=True,
         check=False,
+        # The compiler's own temporary files are beside it, so that they, too, go if it is killed.
+        env={**os.environ, "TMPDIR": str(target.parent)},
     )
     if done.returncode:
         unfinished.unlink(missing_ok=True)
@@ -74,10 +76,17 @@ def load(path: Path | None = None) -> ctypes.CDLL:
         return load(Path(folder, "closed_loop.so"))
 
 
-def obstacle() -> str | None:
-    """Return why this host has no compiled client, None if it has one: it builds and loads it."""
+def obstacle(folder: Path | None = None) -> str | None:
+    """Return why this host has no compiled client, None if it has one: it builds and loads it.
+
+    In `folder`, if one is named, for whose end somebody else answers.
+    """
     try:
-        load()
+        if folder is None:
+            load()
+        else:
+            build(folder / "closed_loop.so")
+            load(folder / "closed_loop.so")
     except NotBuilt as error:
         return str(error)
     return None
