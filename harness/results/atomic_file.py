@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 
 from harness.errors import IsobenchError
@@ -13,8 +14,8 @@ _HINTS = {
     errno.ENOSPC: "free space on that file system, then continue with --resume",
     errno.EDQUOT: "the disk quota is used up: free space, then continue with --resume",
     errno.EROFS: "that file system is read-only: choose another folder with --out",
-    errno.EACCES: "choose a folder that you may write to with --out",
-    errno.EPERM: "choose a folder that you may write to with --out",
+    errno.EACCES: "choose a folder that you may write to with --out, or make a copy of this one",
+    errno.EPERM: "choose a folder that you may write to with --out, or make a copy of this one",
 }
 
 
@@ -36,6 +37,21 @@ def replace_file(path: Path, data: bytes) -> None:
     except BaseException:
         _discard(partial)
         raise
+
+
+def content_of(path: Path) -> bytes:
+    """Return what a file holds. Raises OSError, also where it is a pipe, a device or the like.
+
+    These may have no end, and a pipe no beginning before somebody writes to it.
+    """
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def make_directory(path: Path) -> Path:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 
 from harness.errors import Caution, IsobenchError
 from harness.results import schema
-from harness.results.atomic_file import refusal, remove_partials, replace_file
+from harness.results.atomic_file import content_of, refusal, remove_partials, replace_file
 from harness.results.blocks import block_values
 from harness.results.comparison.compare import Measured
 from harness.results.conditions import BASELINE, by_condition
@@ -255,7 +255,7 @@ def _refuse_results(path: Path) -> None:
 def _read_manifest(path: Path) -> Manifest:
     file = path / "run.json"
     try:
-        text = file.read_text(encoding="utf-8")
+        text = content_of(file).decode()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise IsobenchError(
             f"{path} is not a results folder: it has no run.json",

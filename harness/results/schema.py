@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import IsobenchError
-from harness.results.atomic_file import replace_file
+from harness.results.atomic_file import content_of, replace_file
 from harness.results.rows import TABLES
 
 Row = Mapping[str, object]
@@ -111,7 +111,7 @@ def _load(folder: Path, name: str) -> pa.Table:
     try:
         # Not by read_table, which starts threads: now and then they end the interpreter by SIGABRT
         # as it exits (apache/arrow issues 34314 and 50482).
-        content = pa.BufferReader(path.read_bytes())
+        content = pa.BufferReader(content_of(path))
         table = pq.ParquetFile(content).read(use_threads=False)
         completed = _completed(table, SCHEMAS[name], path)
         completed.validate(full=True)  # texts that are none

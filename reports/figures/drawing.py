@@ -6,6 +6,7 @@ LaTeX, other fonts or other sizes. The figures are the same files for everybody.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,12 @@ _SETTINGS = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Have matplotlib's own defaults inside, and what was set before afterwards."""
+    """Have matplotlib's own defaults inside, and what was set before afterwards.
+
+    Without a home directory to write to, as in many containers, it makes a temporary one, and
+    nobody need hear of that.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     with _own_environment():
         import matplotlib as mpl
     with mpl.rc_context():

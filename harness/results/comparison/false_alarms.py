@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.errors import IsobenchError
+from harness.results.atomic_file import content_of
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from harness.results.provenance import discrepancies
@@ -34,7 +35,7 @@ def read(path: Path, of: Manifest) -> FalseAlarms:
     """Return what a selftest's folder says, for runs like `of`. Raises IsobenchError."""
     manifest = ResultsFolder.open(path).manifest
     try:
-        content = json.loads((path / FILE).read_text(encoding="utf-8"))
+        content = json.loads(content_of(path / FILE))
         (share,) = _shares(content)
         numbers = (int(share["called"]), int(share["comparisons"]))
         ends = (float(share["low"]), float(share["high"]))

@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from harness.errors import IsobenchError
-from harness.results.atomic_file import make_directory, remove_partials, replace_file
+from harness.results.atomic_file import (
+    content_of,
+    make_directory,
+    remove_partials,
+    replace_file,
+)
 
 
 def test_replaces_as_a_whole(tmp_path: Path) -> None:
@@ -62,3 +67,13 @@ def test_a_directory_is_made_once_and_a_refusal_is_explained(tmp_path: Path) -> 
     assert make_directory(make_directory(tmp_path / "x")).is_dir()
     with pytest.raises(IsobenchError, match=r"cannot write .*/no/x"):
         make_directory(tmp_path / "no" / "x")
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    assert content_of(tmp_path / "file") == b"content"
+    for name in ("pipe", "endless"):
+        with pytest.raises(OSError, match="not a regular file"):
+            content_of(tmp_path / name)
