@@ -5,7 +5,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,8 @@ LONGEST_LINE = 131_072
 LimitRequestLine and LimitRequestFieldSize), and each byte may be logged as four."""
 
 _BUFFER = 1 << 18
+_HOPELESS = 1 << 26
+"""In bytes. A few kilobytes of gzip can be a line of gigabytes, which no log has."""
 _GZIP = b"\x1f\x8b"
 _OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 _ANOTHER = "name an access log in the combined format, plain or compressed by gzip"
@@ -82,24 +84,34 @@ class LogFile:
             raise WorkloadError(f"{self._path} is empty", hint=_ANOTHER)
         if head.startswith(_GZIP):
             unpacked: Any = self._stack.enter_context(gzip.GzipFile(fileobj=stored))
-            return io.BufferedReader(unpacked, _BUFFER)
+            return self._of_text(io.BufferedReader(unpacked, _BUFFER))
         for magic, name in _OTHERS.items():
             if head.startswith(magic):
                 raise WorkloadError(
                     f"{self._path} is compressed by {name}",
                     hint="decompress it first; only gzip is read as it is",
                 )
+        return self._of_text(stored)
+
+    def _of_text(self, stored: "io.BufferedReader[Any]") -> "io.BufferedReader[Any]":
+        with self._named_errors():
+            head = stored.peek(512)[:512]
         if b"\0" in head:
             raise WorkloadError(f"{self._path} is not a text file", hint=_ANOTHER)
         return stored
 
     def lines(self) -> Iterator[bytes]:
         """Yield each line with its end, the first `LONGEST_LINE` bytes of one that is longer."""
-        try:
+        with self._named_errors():
             while line := self._text.readline(LONGEST_LINE):
                 if len(line) == LONGEST_LINE and not line.endswith(b"\n"):
                     self._skip_rest()
                 yield line
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise WorkloadError(
                 f"{self._path} is damaged or cut short: {error}",
@@ -111,8 +123,13 @@ class LogFile:
             ) from None
 
     def _skip_rest(self) -> None:
+        skipped = 0
         while (rest := self._text.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
-            pass
+            skipped += len(rest)
+            if skipped > _HOPELESS:
+                raise WorkloadError(
+                    f"{self._path} has a line of more than {_HOPELESS:,} bytes", hint=_ANOTHER
+                )
 
     @property
     def sha256(self) -> str:

@@ -56,3 +56,12 @@ def test_a_file_that_is_not_there_or_is_a_directory_is_refused(tmp_path: Path) -
         lines(tmp_path / "none")
     with pytest.raises(WorkloadError, match="directory"):
         lines(tmp_path)
+
+
+def test_little_gzip_that_unpacks_to_much_is_refused_early(tmp_path: Path) -> None:
+    (tmp_path / "zeros.gz").write_bytes(gzip.compress(bytes(1 << 20)))
+    with pytest.raises(WorkloadError, match="not a text file"), LogFile(tmp_path / "zeros.gz"):
+        pass
+    (tmp_path / "line.gz").write_bytes(gzip.compress(b"x" * (80 << 20), 1))
+    with LogFile(tmp_path / "line.gz") as log, pytest.raises(WorkloadError, match="67,108,864"):
+        list(log.lines())
