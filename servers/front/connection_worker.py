@@ -17,7 +17,7 @@ import sys
 import time
 
 from servers.front.scoreboard import Scoreboard, Slot
-from servers.front.worker import Worker, _end
+from servers.front.worker import Worker, end
 from servers.interpreter.embedded import on_compiling
 from servers.kernel.reaping import await_end
 
@@ -75,7 +75,7 @@ class ConnectionWorker(Worker):
             on_compiling(tally.count_compiled)
             self._in_request = False
             super()._serve_connection(connection, remote)
-            _end(connection)
+            end(connection)
         except Exception as error:
             print(f"[{os.getpid()}] a connection broke off: {error}", file=sys.stderr, flush=True)
         finally:

@@ -40,6 +40,8 @@ _READY: Final = b"."
 _LONGEST_ANSWER: Final = 1024
 _DOOR: Final = 3
 _LINK: Final = 3
+FURTHER: Final = 4
+"""The number of the first descriptor that a worker has besides its link."""
 _NEEDED: Final = syscalls.capability_mask(
     syscalls.CAP_SETUID, syscalls.CAP_SETGID, syscalls.CAP_KILL
 )
@@ -229,15 +231,17 @@ class Service(ABC, Generic[W]):
         fork: Callable[[], int],
         become: Callable[[], None],
         serve: Callable[[socket.socket], None],
+        also: tuple[int, ...] = (),
     ) -> int:
         """Start a worker's process; return its id. Raises what `fork` does.
 
         In the new process, `become` changes its identity for good, and `serve` gets the socket
-        `link`, which is all that it has of ours.
+        `link`. That, with the descriptors in `also`, is all that it has of ours. These get the
+        numbers from `FURTHER` on, which nothing else of them may have.
         """
         process = fork()
         if process == 0:
-            detach.exit_after(partial(self._live_as_worker, link, become, serve))
+            detach.exit_after(partial(self._live_as_worker, link, become, serve, also))
         return process
 
     def allow_descriptors(self, number: int, what_for: str, remedy: str) -> None:
@@ -290,11 +294,14 @@ class Service(ABC, Generic[W]):
         link: socket.socket,
         become: Callable[[], None],
         serve: Callable[[socket.socket], None],
+        also: tuple[int, ...],
     ) -> int:
-        """Serve as a tenant, with no descriptor but `link` and the standard streams."""
+        """Serve as a tenant, with no descriptor but these and the standard streams."""
         family, kind = link.family, link.type
         os.dup2(link.detach(), _LINK, inheritable=False)
-        os.closerange(_LINK + 1, os.sysconf("SC_OPEN_MAX"))
+        for number, descriptor in enumerate(also, FURTHER):
+            os.dup2(descriptor, number, inheritable=False)
+        os.closerange(FURTHER + len(also), os.sysconf("SC_OPEN_MAX"))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         syscalls.set_name("tenant worker")

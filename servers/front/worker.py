@@ -44,9 +44,9 @@ else:  # what the two are made of, without `enum` and `selectors`
 BACKLOG: Final = 1024
 """How many connections wait for a worker, besides those that workers serve."""
 
-_CHUNK: Final = 64 * 1024
-_MOST_DRAINED: Final = 16 * 1024 * 1024
-_LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
+CHUNK: Final = 64 * 1024
+MOST_DRAINED: Final = 16 * 1024 * 1024
+LINGER_SECONDS: Final = 2.0  # Apache's SECONDS_TO_LINGER (connection.c)
 _STANDARD_ERROR: Final = 2
 _NOBODY: Final = ("127.0.0.1", 0)
 _REHEARSAL: Final = b"GET /warmup_script.py?word HTTP/1.1\r\nHost: rehearsal\r\n\r\n"
@@ -145,11 +145,7 @@ class Worker:
 
     def serve(self, slot: Slot) -> None:
         """Take the mode's resting identity, and serve until `max_requests` is reached, if ever."""
-        self._mode.child_init()
-        self._die_with_the_master()
-        self._slot = slot
-        on_compiling(slot.count_compiled)
-        slot.start()
+        self._begin(slot)
         turn, listener = slot.turn, self._listener.fileno()
         while self._left:
             turn.take(listener)
@@ -158,14 +154,20 @@ class Worker:
             except (BlockingIOError, ConnectionAbortedError):
                 continue  # the time set by _limit_patience also ends an accept that waits in vain
             turn.occupied()
-            if descriptor <= _STANDARD_ERROR:
-                descriptor = _moved_off_the_standard_streams(descriptor)
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+            connection = connection_of(descriptor)
             try:
                 self._serve_connection(connection, remote)
             finally:
-                _end(connection)
+                end(connection)
         turn.pass_on()
+
+    def _begin(self, slot: Slot) -> None:
+        """Become ready to serve."""
+        self._mode.child_init()
+        self._die_with_the_master()
+        self._slot = slot
+        on_compiling(slot.count_compiled)
+        slot.start()
 
     def _die_with_the_master(self) -> None:
         """Ask for a signal at the master's death, then look whether the wish came too late.
@@ -235,7 +237,7 @@ class Worker:
         parser = RequestParser(self._limits.head, self._limits.body)
         deadline = 0.0
         try:
-            while data := connection.recv(_CHUNK):
+            while data := connection.recv(CHUNK):
                 for request in parser.feed(data):
                     deadline = 0.0
                     request.remote = remote
@@ -243,7 +245,7 @@ class Worker:
                     goes_on = request.keep_alive
                     if not self._answer(connection, request):
                         if goes_on:  # as far as the client knows
-                            self._see_off(connection, _LINGER_SECONDS)
+                            self._see_off(connection, LINGER_SECONDS)
                         return
                     self._slot.turn.pass_on()
                 if parser.mid_message:
@@ -338,9 +340,9 @@ class Worker:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
             drained = 0
             while (
-                drained < _MOST_DRAINED
+                drained < MOST_DRAINED
                 and time.monotonic() < deadline
-                and (data := connection.recv(_CHUNK))
+                and (data := connection.recv(CHUNK))
             ):
                 drained += len(data)
         except OSError:
@@ -354,7 +356,14 @@ def _timeval(seconds: float) -> bytes:
     return b"".join(part.to_bytes(_LONG_BYTES, sys.byteorder) for part in parts)
 
 
-def _end(connection: socket.socket) -> None:
+def connection_of(descriptor: int) -> socket.socket:
+    """Return the connection that was accepted as `descriptor`."""
+    if descriptor <= _STANDARD_ERROR:
+        descriptor = _moved_off_the_standard_streams(descriptor)
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+
+
+def end(connection: socket.socket) -> None:
     """Close a connection, of which a child that a script has forked may hold a copy.
 
     The client waits for the end of what the server sends, not of who could send. Apache shuts its

@@ -14,6 +14,7 @@ from servers.errors import Unavailable
 from servers.front.starter import Makings
 from servers.http import Request, Response, plain_response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
+from servers.kernel import syscalls
 from servers.kernel.credentials import drop_for_good
 from servers.kernel.reaping import end_leftovers
 from servers.mode import IsolationMode, RunsAs, Setting
@@ -52,7 +53,10 @@ class Mode(IsolationMode):
 
         return Timeline(
             (*FRONT, *EMBEDDED, *BACK),
-            probes=(ProbePoint(f"{__name__}:Content.handle", "located"),),
+            probes=(
+                ProbePoint(f"{__name__}.tenant_worker:TenantWorker._received", "accepted"),
+                ProbePoint(f"{__name__}:Content.handle", "located"),
+            ),
         )
 
     def __init__(self, setting: Setting) -> None:
@@ -80,8 +84,7 @@ class Mode(IsolationMode):
 
     def master_init(self) -> None:
         """Start the supervisor, which listens for all tenants."""
-        self._environment = server_environment()
-        self._interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
+        interpreter = Embedded(self.setting.limits.output, self.setting.code_cache)
         sites = self.setting.sites
         makings = self._walls.makings() if self._is_walled else Makings.unwalled(sites)
         allowance = Allowance(
@@ -89,7 +92,7 @@ class Mode(IsolationMode):
             per_tenant=self.setting.workers,
             idle_seconds=float(self.option("idle")),
         )
-        content = Content(self)
+        content = Content(self, interpreter, server_environment())
         self._supervisor = Supervisor(content, self._listens_at[1], makings, allowance)
 
     def counts(self) -> dict[str, int]:
@@ -114,10 +117,6 @@ class Mode(IsolationMode):
         where = f"http://{address_of(owner.uid)}:{self._listens_at[1]}/"
         return plain_response(421, f"this tenant has its own address: {where}")
 
-    def run(self, request: Request) -> Response:
-        """Run the script. In a tenant's worker."""
-        return self._interpreter.run(request, environment_of(request, self._environment))
-
 
 class Content(IsolationMode):
     """What a tenant's worker does with a request, as `front.worker.Worker` calls it."""
@@ -125,9 +124,10 @@ class Content(IsolationMode):
     precedent = Mode.precedent
     runs_as = RunsAs.OWNER
 
-    def __init__(self, mode: Mode) -> None:
+    def __init__(self, mode: Mode, interpreter: Embedded, environment: dict[bytes, bytes]) -> None:
         super().__init__(mode.setting)
-        self._run = mode.run
+        self._interpreter = interpreter
+        self._environment = environment
         self.tally = mode.tally
 
     def child_init(self) -> None:
@@ -135,15 +135,16 @@ class Content(IsolationMode):
 
     def handle(self, request: Request) -> Response:
         """Run the script here."""
-        return self._run(request)
+        return self._interpreter.run(request, environment_of(request, self._environment))
 
     def rehearse(self, request: Request) -> None:
         """Run a script of our own."""
-        self._run(request)
+        self.handle(request)
 
     def cleanup(self, request: Request) -> None:
         """End what the script has left running, where that is known."""
-        end_leftovers()
+        if syscalls.has_children():
+            end_leftovers()
 
 
 def _must_differ(uids: list[int]) -> None:

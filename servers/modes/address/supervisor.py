@@ -27,13 +27,14 @@ from typing import Final, NamedTuple
 
 from servers.errors import Unavailable
 from servers.front.scoreboard import Scoreboard
-from servers.front.starter import Makings, Service, Starter
+from servers.front.starter import FURTHER, Makings, Service, Starter
 from servers.interpreter.embedded import ScriptFailed
 from servers.mode import IsolationMode
 from servers.modes.address.addresses import address_of
 from servers.modes.address.crowding import PATIENCE_SECONDS, Queue
+from servers.modes.address.lobby import Lobby
 from servers.modes.address.tenant import SupervisedWorker, Tenant
-from servers.modes.address.tenant_worker import TenantWorker
+from servers.modes.address.tenant_worker import SLOTS, TenantWorker
 from servers.sites import Site, Sites
 
 _ASK: Final = b"."
@@ -103,15 +104,16 @@ class _Service(Service[SupervisedWorker]):
         self._limits = content.setting.limits
         sites = [site for site in Sites(content.setting.sites) if site.owner.uid]
         self.allow_descriptors(
-            len(sites) + 3 * allowance.bound,
-            "one for each tenant's listener, and three for each worker",
+            3 * len(sites) + 3 * allowance.bound,
+            "three for each tenant's listener and lobby, and three for each worker",
             "serve fewer tenants, or lower the bound",
         )
         self._tenants = [_listening(site, port, self._limits.client) for site in sites]
         self._rehearse()
         makings.confine()
         self._awake = select.epoll()
-        self._by_listener: dict[int, Tenant] = {}
+        self._by_descriptor: dict[int, Tenant] = {}
+        self._keepers: list[SupervisedWorker] = []
         self._hungry: deque[Tenant] = deque()
         self._retried: list[Tenant] = []
         self._queues: dict[Tenant, Queue] = {}
@@ -151,6 +153,7 @@ class _Service(Service[SupervisedWorker]):
         """See whether somebody waits for too long, or something takes too long."""
         now = time.monotonic()
         self._look_at_queues(now)
+        self._have_shared()
         if self._hungry:
             self._make_room(now)
         if now >= self._next_care:
@@ -160,17 +163,38 @@ class _Service(Service[SupervisedWorker]):
     def _look_at_queues(self, now: float) -> None:
         """Start another worker for tenants whose connections wait for too long."""
         queues, before = {}, self._queues
-        for descriptor, _ in self._awake.poll(0):
-            tenant = self._by_listener[descriptor]
+        for tenant in {self._by_descriptor[descriptor] for descriptor, _ in self._awake.poll(0)}:
             accepted = tenant.accepted()
             queue = queues[tenant] = before.get(tenant) or Queue(now, accepted)
             if now - queue.since < PATIENCE_SECONDS:
                 continue
-            if queue.is_too_long(now, tenant.waiting(), accepted) and self._may_grow(tenant):
-                self._start(tenant)
+            if queue.is_too_long(now, tenant.waiting(), accepted):
+                self._help(tenant, now)
         self._queues = queues
         if queues:
             self._lively_until = now + _LIVELY_SECONDS
+
+    def _help(self, tenant: Tenant, now: float) -> None:
+        """Start another worker, unless all that those of the tenant lack is a processor.
+
+        Where there may be no more, end one that does not see who waits: a script can have done that
+        to it.
+        """
+        if self._may_grow(tenant):
+            # Of all of them, since each has its own time of the last look.
+            lacking = [worker.waits_for_processor(now) for worker in tenant.workers]
+            if not all(lacking):
+                self._start(tenant)
+            return
+        for worker in tenant.workers:
+            if worker.is_deaf(now):
+                worker.tell_to_end(now)
+                return
+
+    def _have_shared(self) -> None:
+        """Have workers whose script takes long leave what else they keep to others."""
+        for worker in self._keepers:
+            worker.share()
 
     def _may_grow(self, tenant: Tenant) -> bool:
         return (
@@ -187,6 +211,9 @@ class _Service(Service[SupervisedWorker]):
             worker.hurry(now, self._limits.script)
             if worker.since < idle_since and worker.is_idle():
                 worker.tell_to_end(now)
+        self._keepers = [one for one in self.workers.values() if one.keeps_connections()]
+        if self._keepers:
+            self._lively_until = now + _LIVELY_SECONDS
         retried, self._retried = self._retried, []
         for tenant in retried:
             self._lie_down(tenant)
@@ -206,9 +233,11 @@ class _Service(Service[SupervisedWorker]):
             self._retried.append(tenant)
             return
         self.watch(tenant.listener.fileno(), lambda: self._wake(tenant))
+        self.watch(tenant.lobby.fileno(), lambda: self._wake(tenant))
 
     def _wake(self, tenant: Tenant) -> None:
         self.forget(tenant.listener.fileno())
+        self.forget(tenant.lobby.fileno())
         if len(self.workers) < self._allowance.bound:
             self._start(tenant)
             return
@@ -247,12 +276,13 @@ class _Service(Service[SupervisedWorker]):
                 self._retried.append(tenant)
 
     def _start_worker(self, tenant: Tenant) -> None:
-        board, place = Scoreboard(2), tenant.free_place()
+        board, place = Scoreboard(SLOTS), tenant.free_place()
         process = self.start(
             tenant.listener,
             self._makings.fork,
             lambda: self._makings.become(tenant.site),
             lambda listener: self._serve(listener, tenant.site, board, place),
+            tenant.lobby.descriptors(),
         )
         now = time.monotonic()
         worker = SupervisedWorker(tenant, process, board, now, place)
@@ -260,14 +290,15 @@ class _Service(Service[SupervisedWorker]):
         self._starts += 1
         tenant.workers.append(worker)
         if len(tenant.workers) == 1:
-            descriptor = tenant.listener.fileno()
-            self._by_listener[descriptor] = tenant
-            self._awake.register(descriptor, select.EPOLLIN)
+            for descriptor in (tenant.listener.fileno(), tenant.lobby.fileno()):
+                self._by_descriptor[descriptor] = tenant
+                self._awake.register(descriptor, select.EPOLLIN)
         self._lively_until = now + _LIVELY_SECONDS
 
     def _serve(self, listener: socket.socket, site: Site, board: Scoreboard, place: int) -> None:
         board.keep_from_children()
-        self._kind(listener, self._content, site).serve_on(board, place)
+        lobby = Lobby.of(FURTHER, FURTHER + 1)
+        self._kind(listener, self._content, site, lobby).serve_on(board, place)
 
     def worker_ended(self, worker: SupervisedWorker) -> None:
         """Let another have its place, and the tenant sleep whose last worker it was."""
@@ -275,10 +306,12 @@ class _Service(Service[SupervisedWorker]):
         self._told -= worker.makes_room
         tenant = worker.tenant
         tenant.workers.remove(worker)
+        if worker in self._keepers:
+            self._keepers.remove(worker)
         if not tenant.workers:
-            descriptor = tenant.listener.fileno()
-            self._awake.unregister(descriptor)
-            del self._by_listener[descriptor]
+            for descriptor in (tenant.listener.fileno(), tenant.lobby.fileno()):
+                self._awake.unregister(descriptor)
+                del self._by_descriptor[descriptor]
             self._queues.pop(tenant, None)
             self._lie_down(tenant)
         self._feed()

@@ -1,4 +1,4 @@
-"""A tenant as the supervisor sees it: the listener, and the workers that accept there.
+"""A tenant as the supervisor sees it: listener and lobby, and the workers that accept there.
 
 Of a worker the supervisor knows what it counts on a page that the two share, and whether it takes
 too long; of a listener, whether somebody waits there and how many (TCP_INFO).
@@ -17,12 +17,17 @@ from servers.front.oversight import descendants
 from servers.front.scoreboard import Scoreboard
 from servers.front.starter import WorkerProcess
 from servers.front.worker import BACKLOG
-from servers.kernel.reaping import kill
+from servers.kernel.reaping import kill, send
 from servers.modes.address.addresses import address_of
-from servers.modes.address.tenant_worker import TO_END
+from servers.modes.address.crowding import PATIENCE_SECONDS
+from servers.modes.address.lobby import Lobby
+from servers.modes.address.tenant_worker import TO_END, TO_SHARE
 from servers.sites import Site
 
 _GRACE_SECONDS: Final = 1.0
+_DEAF_SECONDS: Final = 1.0
+_MOST: Final = 0.5
+_STALE_SECONDS: Final = 10 * PATIENCE_SECONDS
 _MOST_TURNED_AWAY: Final = 64
 _TCP_INFO_BYTES: Final = 32
 _WAITING: Final = struct.Struct("<24xI")
@@ -34,7 +39,7 @@ _REFUSAL: Final = (
 
 
 class SupervisedWorker(WorkerProcess):
-    """A tenant's worker, and what it counts on `board`: requests, and connections accepted.
+    """A tenant's worker, and what it counts on `board`: see `SLOTS`.
 
     `place` is its own among the tenant's workers, from 1 on.
     """
@@ -46,18 +51,39 @@ class SupervisedWorker(WorkerProcess):
         self.tenant = tenant
         self.place = place
         self._board = board
-        self.requests, self._arrivals = board.slots
+        self.requests, self._arrivals, self._holds = board.slots
         self.since = now  # when it was last seen to have done something
         self._seen = (0, 0)
         self.told_at = 0.0
         self.makes_room = False
         self._warnings = 0
+        self._shares = False
+        self._delay = Delay(process)
         # A script of a later worker could falsify it, were it mapped there.
         board.keep_from_children()
 
     def accepted(self) -> int:
         """Return how many connections it says that it has accepted."""
         return self._arrivals.served()
+
+    def keeps_connections(self) -> bool:
+        """Return whether it says that it keeps connections besides that which it serves."""
+        return self._holds.served() > 0
+
+    def share(self) -> None:
+        """Have it leave these to other workers, once in a script that takes long."""
+        takes_long = self.requests.busy_seconds() >= PATIENCE_SECONDS
+        if takes_long and not self._shares and self.keeps_connections():
+            send(self.process, TO_SHARE)
+        self._shares = takes_long
+
+    def waits_for_processor(self, now: float) -> bool:
+        """Return whether, since the last call, it has mostly been ready to run but did not."""
+        return self._delay.is_most(now)
+
+    def is_deaf(self, now: float) -> bool:
+        """Return whether it has done nothing for so long that it does not see who waits."""
+        return self.is_idle() and now - self.since > _DEAF_SECONDS
 
     def is_idle(self) -> bool:
         """Return whether it is ready to serve, does not, and was not told to end."""
@@ -100,6 +126,32 @@ class SupervisedWorker(WorkerProcess):
             self.kill()
 
 
+class Delay:
+    """For how long a process was ready to run and did not, as the kernel has counted it.
+
+    Field 2 of /proc/PID/schedstat, in nanoseconds (sched-stats in the kernel's documentation).
+    """
+
+    def __init__(self, process: int) -> None:
+        self._path = f"/proc/{process}/schedstat"
+        self._seen = (0.0, 0)
+
+    def is_most(self, now: float) -> bool:
+        """Return whether it was, for most of the time since the last call.
+
+        Also where that is too long ago to tell. The call may be made again a moment later.
+        """
+        try:
+            with open(self._path, "rb") as file:
+                waited = int(file.read().split()[1])
+        except (OSError, ValueError, IndexError):
+            return False  # this kernel does not tell, or it has ended
+        (before, waited_before), self._seen = self._seen, (now, waited)
+        if now - before > _STALE_SECONDS:
+            return True
+        return waited - waited_before > _MOST * (now - before) * 1e9
+
+
 class Tenant:
     """One site, its listener, and its workers, if it has any."""
 
@@ -109,6 +161,7 @@ class Tenant:
         self._address = (address_of(site.owner.uid), port)
         self._patience = patience
         self.workers: list[SupervisedWorker] = []
+        self.lobby = Lobby.new()
         self._listen()
 
     def _listen(self) -> None:
@@ -128,8 +181,12 @@ class Tenant:
         options(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
         options(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         options(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        os.set_blocking(self.listener.fileno(), True)
+        # Its workers wait for more than this, and one that finds nobody must not wait here.
+        os.set_blocking(self.listener.fileno(), False)
         self.listener.listen(BACKLOG)
+        if not self.lobby.is_sound():
+            self.lobby.close()
+            self.lobby = Lobby.new()
 
     def listens(self) -> bool:
         """Return whether the listener is what it was made as."""
@@ -144,10 +201,10 @@ class Tenant:
         self._listen()
 
     def waiting(self) -> int:
-        """Return how many connections wait to be accepted."""
+        """Return how many connections wait to be accepted, or taken over."""
         info = self.listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         waiting: int = _WAITING.unpack_from(info)[0]
-        return waiting
+        return waiting + (not self.lobby.is_empty())
 
     def accepted(self) -> int:
         """Return how many connections its workers say that they have accepted."""
@@ -160,10 +217,8 @@ class Tenant:
 
     def turn_away(self) -> None:
         """Refuse whoever waits: no process can be had."""
-        self.listener.setblocking(False)
         with contextlib.suppress(OSError):
             for _ in range(_MOST_TURNED_AWAY):
                 connection, _ = self.listener.accept()
                 with connection, contextlib.suppress(OSError):
                     connection.send(_REFUSAL)
-        self.listener.setblocking(True)

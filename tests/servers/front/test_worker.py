@@ -74,7 +74,7 @@ def test_what_uses_up_a_worker_is_a_request(sites: Sites, mode: str) -> None:
 def test_a_rehearsal_waits_for_no_client(
     monkeypatch: pytest.MonkeyPatch, shared_sites: Sites, tmp_path: Path, mode: str
 ) -> None:
-    monkeypatch.setattr("servers.front.worker._LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr("servers.front.worker.LINGER_SECONDS", 3600.0)
     www = Identity(shared_sites.www.uid, shared_sites.www.gid)
     limits = Limits(client=3600.0)
     setting = Setting(str(shared_sites.root), www, str(tmp_path), limits=limits)

@@ -3,16 +3,20 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from servers.modes.address import addresses
 from servers.modes.address.crowding import PATIENCE_SECONDS, Queue, expected_wait
-from tests.servers.live import PATIENCE, Server, Sites, needs_root, read_reply, request
+from servers.modes.address.lobby import Lobby
+from servers.modes.address.tenant import Delay
+from tests.servers.live import PATIENCE, Reply, Server, Sites, needs_root, read_reply, request
 from workloads.addresses import address_of
 
 SLOW = "import time; time.sleep(0.3); print('Content-Type: text/plain\\n\\nslow')"
@@ -168,6 +172,129 @@ def test_slow_clients_of_one_tenant_do_not_delay_another(server: Server) -> None
             connection.close()
 
 
+def ask_on(connection: socket.socket, target: str = "/hello.py", tenant: str = "t0001") -> Reply:
+    """Ask on a connection, to be kept."""
+    connection.sendall(request(target, tenant, headers=""))
+    return read_reply(connection.makefile("rb"))
+
+
+@needs_root
+def test_kept_connections_and_slow_clients_hold_up_nobody(sites: Sites) -> None:
+    with Server("address", sites, workers=1) as server, ExitStack() as stack:
+        kept = [stack.enter_context(server.connect()) for _ in range(6)]
+        slow = stack.enter_context(server.connect())
+        slow.send(b"GET /hello.py HT")
+        for connection in 2 * kept:
+            assert ask_on(connection).status == 200
+            assert server.get().status == 200
+        slow.send(b"TP/1.1\r\nHost: t0001\r\n\r\n")
+        assert read_reply(slow.makefile("rb")).status == 200
+        assert server.usage()["worker_starts"] == 1
+
+
+@needs_root
+def test_a_request_on_a_kept_connection_does_not_wait_for_a_slow_script(sites: Sites) -> None:
+    sites.put(
+        "wait.py",
+        """
+        import os, time
+        while not os.path.exists("done"):
+            time.sleep(0.01)
+        print("Content-Type: text/plain\\n\\nwaited")
+        """,
+    )
+    sites.put("do.py", "open('done', 'x'); print('Content-Type: text/plain\\n\\ndid')")
+    with (
+        Server("address", sites, workers=2) as server,
+        server.connect() as first,
+        server.connect() as second,
+    ):
+        assert [ask_on(one).status for one in (first, second)] == [200, 200]
+        assert server.usage()["worker_starts"] == 1
+        first.sendall(request("/wait.py", headers=""))
+        assert ask_on(second, "/do.py").text == "did\n"
+        assert read_reply(first.makefile("rb")).text == "waited\n"
+        assert [ask_on(one).status for one in (first, second)] == [200, 200]
+
+
+@needs_root
+def test_kept_connections_outlive_a_worker_that_is_of_no_more_use(server: Server) -> None:
+    server.sites.put("closed.py", "", mode=0)
+    with server.connect() as kept:
+        assert ask_on(kept).status == 200
+        for _ in range(2):  # as many as there may be workers
+            assert server.get("/closed.py").status == 403
+        assert ask_on(kept).status == 200
+
+
+@needs_root
+def test_a_request_that_does_not_come_in_time_is_refused_and_an_idle_client_let_go(
+    server: Server,
+) -> None:
+    with server.connect() as slow, server.connect() as idle:
+        slow.send(b"GET /hello.py HT")
+        assert ask_on(idle).status == 200
+        assert read_reply(slow.makefile("rb")).status == 408
+        assert idle.recv(1) == b""
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "deed", ["os.close(3)", "os.close(6)", "socket.socket(fileno=os.dup(5)).shutdown(2)"]
+)
+def test_what_a_script_does_to_its_only_worker_does_not_last(sites: Sites, deed: str) -> None:
+    with Server("address", sites, workers=1) as server:
+        server.run(f"import os, socket; print('Content-Type: a/b\\n'); {deed}")
+        server.assert_serves(3)
+
+
+def test_a_connection_goes_through_the_lobby_with_its_clients_address() -> None:
+    lobby = Lobby.new()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert lobby.is_empty()
+        assert lobby.put(theirs.fileno(), ("127.0.0.1", 4711))
+        assert not lobby.is_empty()
+        handed = lobby.take()
+        assert handed is not None
+        assert handed.remote == ("127.0.0.1", 4711)
+        with socket.socket(fileno=handed.descriptor) as taken:
+            taken.send(b"hello")
+        assert ours.recv(5) == b"hello"
+        assert lobby.take() == (-1, ("", 0))
+    lobby.close()
+
+
+def test_a_lobby_that_is_shut_down_or_full_says_so() -> None:
+    lobby = Lobby.new()
+    assert lobby.is_sound()
+    while lobby.put(0, ("127.0.0.1", 1)):
+        pass
+    assert not lobby.is_empty()
+    with socket.socket(fileno=os.dup(lobby.descriptors()[0])) as entrance:
+        entrance.shutdown(socket.SHUT_RDWR)
+    while (handed := lobby.take()) is not None:
+        os.close(handed.descriptor)
+    assert not lobby.is_sound()
+    assert not lobby.put(0, ("127.0.0.1", 1))
+    lobby.close()
+
+
+def test_a_process_that_sleeps_does_not_wait_for_a_processor() -> None:
+    delay = Delay(os.getpid())
+    assert delay.is_most(time.monotonic())  # not known yet
+    sleeper = subprocess.Popen(["sleep", "60"])
+    try:
+        delay = Delay(sleeper.pid)
+        now = time.monotonic()
+        delay.is_most(now)
+        assert not delay.is_most(now + 0.1)
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+    assert not delay.is_most(now + 0.2)  # it has ended
+
+
 @needs_root
 def test_sites_of_one_owner_are_refused(sites: Sites) -> None:
     os.chown(sites.root / "t0002", sites.tenants[0].uid, -1)
@@ -189,7 +316,7 @@ def test_an_address_that_is_taken_is_named(sites: Sites) -> None:
 
 
 @needs_root
-def test_scripts_meet_no_descriptor_but_their_listener_and_their_client(server: Server) -> None:
+def test_scripts_meet_no_descriptor_but_those_of_their_tenant(server: Server) -> None:
     reply = server.run("""
         import os
         print("Content-Type: text/plain\\n")
@@ -197,4 +324,5 @@ def test_scripts_meet_no_descriptor_but_their_listener_and_their_client(server: 
                      if os.path.exists(f"/proc/self/fd/{n}")
                      or os.path.lexists(f"/proc/self/fd/{n}")))
     """)
-    assert reply.text.count("socket") == 2
+    # Listener, both ends of the lobby, and the client; the set that the worker waits on.
+    assert (reply.text.count("socket"), reply.text.count("anon_inode")) == (4, 1)

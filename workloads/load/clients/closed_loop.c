@@ -44,6 +44,7 @@
 #define NEVER INT64_MAX
 #define TICKS_PER_TIMEOUT 10
 #define LARGE_REQUEST (16 * 1024)
+#define MOST_RESTING 64 /* `addressed_client.py` has the same number */
 
 /* What became of a request; `workloads/load/clients/compiled.py` has the same numbers. */
 enum outcome { RIGHT, WRONG, LOST, FAILED, TIMED_OUT, BROKEN };
@@ -480,6 +481,12 @@ static bool is_right(const struct reply *reply, const struct request *request)
 
 enum state { IDLE, SENDING, RECEIVING };
 
+/* A connection to another address than the one that is being asked. */
+struct resting {
+    int fd;
+    uint32_t address;
+};
+
 struct user {
     int fd; /* -1: no connection */
     uint32_t events; /* that the epoll set watches for; 0: it does not */
@@ -492,6 +499,8 @@ struct user {
     size_t sent;
     int64_t began, attempted, resumes;
     struct reply reply;
+    uint32_t resting_length;
+    struct resting resting[MOST_RESTING]; /* the one that has rested longest comes first */
 };
 
 struct block {
@@ -585,6 +594,45 @@ static void watch(struct loop *loop, struct user *user, uint32_t events)
     user->events = events;
 }
 
+static void take_out(struct user *user, uint32_t place)
+{
+    user->resting_length--;
+    memmove(user->resting + place, user->resting + place + 1,
+            (user->resting_length - place) * sizeof *user->resting);
+}
+
+/* Turn to another address. A connection leads to one for its life, so the one to the former address
+ * rests until that is asked again, as browsers keep connections to several sites. Unwatched, since
+ * a server may close it meanwhile: the next request on it finds that out. */
+static void turn_to(struct loop *loop, struct user *user, uint32_t address)
+{
+    uint32_t place = 0;
+    int fd = -1;
+    while (place < user->resting_length && user->resting[place].address != address)
+        place++;
+    if (place < user->resting_length) {
+        fd = user->resting[place].fd;
+        take_out(user, place);
+    }
+    if (user->fd >= 0) {
+        watch(loop, user, 0);
+        if (user->resting_length == MOST_RESTING) {
+            close(user->resting[0].fd);
+            take_out(user, 0);
+        }
+        user->resting[user->resting_length++] = (struct resting){user->fd, user->address};
+    }
+    user->fd = fd;
+    user->address = address;
+}
+
+static void disconnect_all(struct user *user)
+{
+    disconnect(user);
+    while (user->resting_length)
+        close(user->resting[--user->resting_length].fd);
+}
+
 static void note(struct loop *loop, struct user *user, enum outcome outcome, int error)
 {
     const struct reply *reply = &user->reply;
@@ -638,7 +686,7 @@ static bool open_connection(struct loop *loop, struct user *user)
 {
     const int on = 1;
     struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(loop->settings.port)};
-    server.sin_addr.s_addr = user->address = loop->settings.requests[user->request].address;
+    server.sin_addr.s_addr = user->address;
     user->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (user->fd < 0) {
         fail(loop, user, FAILED, errno);
@@ -683,7 +731,7 @@ static void attempt(struct loop *loop, struct user *user)
     user->state = SENDING;
     user->sent = 0;
     if (user->address != loop->settings.requests[user->request].address)
-        disconnect(user); /* a connection leads to one address for its life */
+        turn_to(loop, user, loop->settings.requests[user->request].address);
     user->fresh = user->fd < 0;
     reply_begin(&user->reply);
     /* Over the loopback the handshake is over when connect(2) returns EINPROGRESS: the kernel
@@ -841,7 +889,7 @@ static void come_and_go(struct loop *loop)
     uint32_t wanted = atomic_load(&loop->wanted);
     while (loop->active > wanted) {
         struct user *user = loop->users[--loop->active];
-        disconnect(user);
+        disconnect_all(user);
         user->state = IDLE;
     }
     while (loop->active < wanted) {

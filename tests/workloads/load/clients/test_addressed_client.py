@@ -21,6 +21,7 @@ from workloads.load.trial import Trial, measure
 outcome = measure(Trial.read(json.loads(sys.argv[1])), lambda *_: None)
 print(json.dumps([outcome.requests, outcome.errors, outcome.evidence]))
 """
+CONNECTIONS = MEASURE.replace("outcome.errors, outcome.evidence", "outcome.connections")
 HOSTS = ("127.64.0.1", "127.64.0.2", "127.64.0.3")
 
 
@@ -82,10 +83,36 @@ def test_a_request_to_another_address_takes_another_connection(port: int) -> Non
     first, second, _ = asks(load)
     hosts = {ask.request: ask.host for ask in asks(load)}
     with AddressedClient(hosts, port) as client:
-        for ask, connections in ((first, 1), (first, 1), (second, 2), (first, 3)):
+        for ask, connections in ((first, 1), (first, 1), (second, 2), (first, 2), (second, 2)):
             reply = client.exchange(ask.request)
             assert ask.check(reply.status, reply.body) is None
             assert client.connections == connections
+
+
+def test_a_client_keeps_a_bounded_number_of_connections(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workloads.load.clients.addressed_client.MOST_RESTING", 1)
+    load = read(fields(port, "lean", "keep-alive"))
+    first, second, third = asks(load)
+    hosts = {ask.request: ask.host for ask in asks(load)}
+    with AddressedClient(hosts, port) as client:
+        for ask, connections in ((first, 1), (second, 2), (third, 3), (second, 3), (first, 4)):
+            client.exchange(ask.request)
+            assert client.connections == connections
+
+
+def test_a_load_keeps_connections_to_several_addresses(
+    port: int, in_locust: Callable[..., Any], tmp_path: object
+) -> None:
+    if library.obstacle():
+        pytest.skip(str(library.obstacle()))
+    for client in ("lean", "compiled"):
+        trial = {**fields(port, client, "keep-alive"), "warmup_s": 0.05, "measure_s": 0.1}
+        output = f"{tmp_path}/{client}"
+        requests, connections = in_locust(CONNECTIONS, json.dumps({**trial, "output": output}))
+        assert requests > connections
+        assert connections <= 2 * len(HOSTS)  # of its two users
 
 
 @pytest.mark.parametrize("client", ["lean", "compiled"])
