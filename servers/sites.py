@@ -32,17 +32,14 @@ class NotFound(Exception):
 class Script(NamedTuple):
     """A script of one tenant, as one URL names it.
 
-    `environment` holds the part of the CGI environment that depends on nothing else.
+    `environment` holds the part of the CGI environment that depends on nothing else; `directory` is
+    the one that the script is in, which it runs in (RFC 3875, section 7.2).
     """
 
     path: bytes
     site: Site
     environment: dict[bytes, bytes]
-
-    @property
-    def directory(self) -> bytes:
-        """Return the directory that the script is in, which it runs in (RFC 3875, section 7.2)."""
-        return self.path.rpartition(b"/")[0]
+    directory: bytes
 
 
 class Site:
@@ -95,7 +92,7 @@ class Site:
         if rest:
             environment[b"PATH_INFO"] = b"/" + b"/".join(rest)
             environment[b"PATH_TRANSLATED"] = self.root + b"/" + b"/".join(rest)
-        return Script(path, self, environment)
+        return Script(path, self, environment, path.rpartition(b"/")[0])
 
 
 def unquoted(path: bytes) -> bytes:

@@ -32,13 +32,13 @@ class Unfit(RuntimeError):
     """
 
 
-def respond(request: Request, run: Callable[[], Response | Answered]) -> Response | Answered:
-    """Return what `run` returns, or the response that its failure deserves.
+def respond(request: Request, run: Callable[[Request], Response | Answered]) -> Response | Answered:
+    """Return what `run` returns for it, or the response that its failure deserves.
 
     Raises Unfit where it was not the script that failed, but this process.
     """
     try:
-        return run()
+        return run(request)
     except (NotFound, FileNotFoundError, NotADirectoryError):
         return plain_response(404, "not found: there is no such tenant or script")
     except BadRequest as error:

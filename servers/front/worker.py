@@ -300,7 +300,7 @@ class Worker:
 
     def _handle(self, request: Request) -> Response | Answered:
         try:
-            return respond(request, lambda: self._locate_and_run(request))
+            return respond(request, self._locate_and_run)
         except Unfit as error:
             log(request, f"this worker ends, since it can no longer serve: {error}")
             self._left = 0

@@ -145,7 +145,10 @@ class Stage:
         _fork_watch.seen = False
         try:
             try:
-                self._run(code)
+                if self._ends_process:
+                    self._run_to_the_end(code)
+                else:
+                    _execute(code, self._namespace)
             finally:
                 self._namespace.clear()
                 self._imports.forget()
@@ -155,16 +158,15 @@ class Stage:
                 os._exit(0)  # a child that the script forked ends where the script does
         return self._output.getvalue()
 
-    def _run(self, code: CodeType) -> None:
+    def _run_to_the_end(self, code: CodeType) -> None:
+        """Run the script in a process that ends with it."""
         try:
             _execute(code, self._namespace)
         except ScriptFailed:
-            self._come_to_an_end()
+            if not _fork_watch.seen:
+                _tidy_up()
             raise
-        self._come_to_an_end()
-
-    def _come_to_an_end(self) -> None:
-        if self._ends_process and not _fork_watch.seen:
+        if not _fork_watch.seen:
             _tidy_up()
 
     def strike(self) -> None:

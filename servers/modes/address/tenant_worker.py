@@ -178,7 +178,7 @@ class TenantWorker(Worker):
     def _go_on(self, kept: Kept) -> None:
         """Take what has come on a connection, then keep or end it."""
         self._served_now = kept
-        had_begun = kept.parser.mid_message
+        had_begun = kept.deadline > 0 and kept.parser.mid_message
         stays = self._drain(kept) if kept.leaving else self._converse(kept)
         self._served_now = None
         if stays or (kept.leaving and not kept.drained):
@@ -271,7 +271,8 @@ class TenantWorker(Worker):
                 pass  # a script has closed it, or this worker ends
 
     def _let_go(self, kept: Kept) -> None:
-        self._forget(kept)
+        if kept.deadline:
+            self._forget(kept)
         end(kept.connection)
 
     def _end_overdue(self, kept: Kept) -> None:

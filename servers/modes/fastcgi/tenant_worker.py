@@ -156,7 +156,8 @@ def _answer(
             directory = os.fsdecode(root)
             site = sites[root] = Site(os.path.basename(directory), directory)
         request = Request()
-        request.script = Script(environment[b"SCRIPT_FILENAME"], site, {})
+        path = environment[b"SCRIPT_FILENAME"]
+        request.script = Script(path, site, {}, path.rpartition(b"/")[0])
         request.body = body
         return ANSWERED, interpreter.output_of(request, environment)
     except ScriptFailed as error:

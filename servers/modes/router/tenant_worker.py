@@ -93,7 +93,7 @@ class TenantWorker:
             return messages.Answered(asked.number, False, printed(refusal))
         request.remote, request.port = asked.remote, asked.port
         try:
-            response = respond(request, lambda: self._locate_and_run(request, site))
+            response = respond(request, lambda request: self._locate_and_run(request, site))
         except Unfit:
             response = plain_response(503, "the server's process could not serve it")
         if isinstance(response, Response):
