@@ -183,7 +183,7 @@ class _Service(Service[SupervisedWorker]):
         if self._may_grow(tenant):
             # Of all of them, since each has its own time of the last look.
             lacking = [worker.waits_for_processor(now) for worker in tenant.workers]
-            if not all(lacking):
+            if not all(lacking) or tenant.wish.is_urgent(now):
                 self._start(tenant)
             return
         for worker in tenant.workers:

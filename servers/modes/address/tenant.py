@@ -14,6 +14,7 @@ import struct
 from typing import Final
 
 from servers.front.oversight import descendants
+from servers.front.run_delay import RunDelay, Wish
 from servers.front.scoreboard import Scoreboard
 from servers.front.starter import WorkerProcess
 from servers.front.worker import BACKLOG
@@ -26,8 +27,6 @@ from servers.sites import Site
 
 _GRACE_SECONDS: Final = 1.0
 _DEAF_SECONDS: Final = 1.0
-_MOST: Final = 0.5
-_STALE_SECONDS: Final = 10 * PATIENCE_SECONDS
 _MOST_TURNED_AWAY: Final = 64
 _TCP_INFO_BYTES: Final = 32
 _WAITING: Final = struct.Struct("<24xI")
@@ -58,7 +57,7 @@ class SupervisedWorker(WorkerProcess):
         self.makes_room = False
         self._warnings = 0
         self._shares = False
-        self._delay = Delay(process)
+        self._delay = RunDelay(process)
         # A script of a later worker could falsify it, were it mapped there.
         board.keep_from_children()
 
@@ -78,8 +77,8 @@ class SupervisedWorker(WorkerProcess):
         self._shares = takes_long
 
     def waits_for_processor(self, now: float) -> bool:
-        """Return whether, since the last call, it has mostly been ready to run but did not."""
-        return self._delay.is_most(now)
+        """Return whether, since the last call, it has long been ready to run, and did not."""
+        return self._delay.is_high(now)
 
     def is_deaf(self, now: float) -> bool:
         """Return whether it has done nothing for so long that it does not see who waits."""
@@ -126,32 +125,6 @@ class SupervisedWorker(WorkerProcess):
             self.kill()
 
 
-class Delay:
-    """For how long a process was ready to run and did not, as the kernel has counted it.
-
-    Field 2 of /proc/PID/schedstat, in nanoseconds (sched-stats in the kernel's documentation).
-    """
-
-    def __init__(self, process: int) -> None:
-        self._path = f"/proc/{process}/schedstat"
-        self._seen = (0.0, 0)
-
-    def is_most(self, now: float) -> bool:
-        """Return whether it was, for most of the time since the last call.
-
-        Also where that is too long ago to tell. The call may be made again a moment later.
-        """
-        try:
-            with open(self._path, "rb") as file:
-                waited = int(file.read().split()[1])
-        except (OSError, ValueError, IndexError):
-            return False  # this kernel does not tell, or it has ended
-        (before, waited_before), self._seen = self._seen, (now, waited)
-        if now - before > _STALE_SECONDS:
-            return True
-        return waited - waited_before > _MOST * (now - before) * 1e9
-
-
 class Tenant:
     """One site, its listener, and its workers, if it has any."""
 
@@ -161,6 +134,7 @@ class Tenant:
         self._address = (address_of(site.owner.uid), port)
         self._patience = patience
         self.workers: list[SupervisedWorker] = []
+        self.wish = Wish()
         self.lobby = Lobby.new()
         self._listen()
 

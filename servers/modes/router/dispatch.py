@@ -5,7 +5,8 @@ likely to be in caches. Where none is idle it waits for its turn.
 
 Rule 2: a tenant without a worker gets one at once; one whose requests wait for longer than
 `PATIENCE_SECONDS` gets another, up to a bound. A worker that is about to be free is cheaper than a
-new one, and many processes on few processors make all of them slower.
+new one, and many processes on few processors make all of them slower. So the starter refuses one
+for now, with EBUSY, where a processor is what the tenant's workers or the front lack.
 
 Rule 3: a worker that has just answered goes on faster than one that has to be woken, whose memory
 is in no cache. So where each processor has a worker to run, a request of a tenant that answers
@@ -159,11 +160,14 @@ class Dispatch:
         """Return whose worker was asked for under a number."""
         return self._starting.get(number)
 
-    def refused(self, number: int) -> list[Job]:
-        """A worker that was asked for cannot be had; return the jobs that nobody will do."""
+    def refused(self, number: int, for_now: bool = False) -> list[Job]:
+        """A worker that was asked for cannot be had; return the jobs that nobody will do.
+
+        `for_now` says that the tenant has others, which only lack a processor.
+        """
         tenant = self._starting.pop(number)
         tenant.starting -= 1
-        return self._forget_one(tenant, stranded=True)
+        return self._forget_one(tenant, stranded=not for_now)
 
     def finished(self, worker: Worker, now: float) -> None:
         """A worker is free, for whoever waits."""

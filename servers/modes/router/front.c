@@ -1388,6 +1388,7 @@ static void on_answer(struct channel *worker)
 }
 
 /* A worker that was asked for cannot be had; where it was the last, nobody will do what waits. */
+/* EBUSY says that the tenant's other workers only lack a processor. */
 static void on_refusal(struct channel *worker, int error)
 {
     struct tenant *tenant = worker->tenant;
@@ -1397,7 +1398,7 @@ static void on_refusal(struct channel *worker, int error)
     put_last(&ended, &worker->own);
     worker_count--;
     tenant->count--;
-    if (!tenant->count) {
+    if (!tenant->count && error != EBUSY) {
         struct link given_up = {&given_up, &given_up};
         while (!is_empty(&tenant->waiting)) {
             struct link *link = tenant->waiting.after;

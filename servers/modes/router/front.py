@@ -10,6 +10,7 @@ Here is its side of tenants' workers; `client_side` has that of clients.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -183,7 +184,7 @@ class Front(ClientSide):
             raise Gone
         number, error = STARTED.unpack(message)
         if error:
-            for job in self._dispatch.refused(number):
+            for job in self._dispatch.refused(number, error == errno.EBUSY):
                 assert isinstance(job, Connection)
                 self._fail(job, 503, f"no process for it: {os.strerror(error)}")
             return

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ import pytest
 from servers.modes.address import addresses
 from servers.modes.address.crowding import PATIENCE_SECONDS, Queue, expected_wait
 from servers.modes.address.lobby import Lobby
-from servers.modes.address.tenant import Delay
 from tests.servers.live import PATIENCE, Reply, Server, Sites, needs_root, read_reply, request
 from workloads.addresses import address_of
 
@@ -278,21 +276,6 @@ def test_a_lobby_that_is_shut_down_or_full_says_so() -> None:
     assert not lobby.is_sound()
     assert not lobby.put(0, ("127.0.0.1", 1))
     lobby.close()
-
-
-def test_a_process_that_sleeps_does_not_wait_for_a_processor() -> None:
-    delay = Delay(os.getpid())
-    assert delay.is_most(time.monotonic())  # not known yet
-    sleeper = subprocess.Popen(["sleep", "60"])
-    try:
-        delay = Delay(sleeper.pid)
-        now = time.monotonic()
-        delay.is_most(now)
-        assert not delay.is_most(now + 0.1)
-    finally:
-        sleeper.kill()
-        sleeper.wait()
-    assert not delay.is_most(now + 0.2)  # it has ended
 
 
 @needs_root

@@ -136,6 +136,13 @@ def test_who_gets_no_worker_is_told() -> None:
     assert play.asked_for[-1] == (A, 2)
 
 
+def test_who_is_refused_a_worker_for_now_waits_on_for_one() -> None:
+    play = Play()
+    play.ask(A)
+    assert play.table.refused(1, for_now=True) == []
+    assert play.asked_for == [(A, 1), (A, 2)]  # since it has none after all
+
+
 def test_idle_workers_end_after_their_time() -> None:
     play = Play()
     play.ask(A)
