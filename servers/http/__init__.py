@@ -127,7 +127,7 @@ class RequestParser:
 
     def __init__(self, head_limit: int, body_limit: int) -> None:
         self._head_limit = head_limit
-        self._longest = max(min(_LONGEST_TARGET, head_limit - _BESIDE_A_TARGET), 0)
+        self._longest = longest_target(head_limit)
         self._body_limit = body_limit
         self._last = False
         self._start_message()
@@ -155,7 +155,7 @@ class RequestParser:
         request that is the connection's last is not looked at (RFC 9112, section 9.6).
         """
         if self._request is None and not self._head and not self._last:
-            plain = _plain_request(data, self._head_limit, self._longest)
+            plain = plain_request(data, self._head_limit, self._longest)
             if plain is not None:
                 self._last = not plain.keep_alive
                 yield plain
@@ -364,7 +364,12 @@ class RequestParser:
             raise BadRequest(413, "the request's body is too large") from None
 
 
-def _plain_request(data: bytes, longest_head: int, longest_target: int) -> Request | None:
+def longest_target(head_limit: int) -> int:
+    """Return how many bytes a request target may have, where a head may have `head_limit`."""
+    return max(min(_LONGEST_TARGET, head_limit - _BESIDE_A_TARGET), 0)
+
+
+def plain_request(data: bytes, longest_head: int, longest_target: int) -> Request | None:
     """Return the request that `data` is, if it is nothing but one plain GET or HEAD.
 
     That is what most requests are. One that is not plain, or not right, is for the parser: where

@@ -12,6 +12,7 @@ import sys
 from types import CodeType, ModuleType
 
 from servers.interpreter.site_imports import SiteImports
+from servers.remembered import Remembered
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ FileState = tuple[int, int, int, int]
 # than a putenv for each variable, and modules that did `from os import environ` see it as well.
 _environ: Any = os.environ
 _environb: Any = os.environb
+
+
+_files: Final = Remembered(os.fsdecode)
 
 
 class ScriptFailed(Exception):
@@ -122,7 +126,7 @@ class Stage:
         """Put everything in its place for the script `path` and a request's body."""
         self._before = sys.stdin, sys.stdout, sys.stderr, sys.argv
         self._environment_before = _environ._data
-        file = os.fsdecode(path)
+        file = _files[path]
         self._namespace["__file__"] = file
         sys.modules["__main__"] = self._main
         sys.argv = [file]

@@ -586,10 +586,10 @@ plain_heads = st.tuples(
 @example(HEAD + b"Connection: close\r\nAccept: */*\r\n\r\n")
 @example(HEAD + b"Connection: Keep-Alive\r\n\r\n")
 def test_a_plain_request_is_what_the_parser_makes_of_it(data: bytes) -> None:
-    quick = servers.http._plain_request(data, LIMIT, LIMIT - 64)
+    quick = servers.http.plain_request(data, LIMIT, LIMIT - 64)
     if quick is None:
         return
-    with mock.patch.object(servers.http, "_plain_request", return_value=None):
+    with mock.patch.object(servers.http, "plain_request", return_value=None):
         (parsed,) = parse(data)
     for name in ("method", "target", "version", "headers", "host", "body", "keep_alive"):
         assert getattr(quick, name) == getattr(parsed, name), name
@@ -608,5 +608,5 @@ def test_a_plain_request_is_what_the_parser_makes_of_it(data: bytes) -> None:
     ],
 )
 def test_what_most_clients_send_takes_the_short_way(rest: bytes, is_plain: bool) -> None:
-    quick = servers.http._plain_request(HEAD + rest + b"\r\n", LIMIT, LIMIT)
+    quick = servers.http.plain_request(HEAD + rest + b"\r\n", LIMIT, LIMIT)
     assert (quick is not None) is is_plain

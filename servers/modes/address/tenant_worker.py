@@ -13,7 +13,15 @@ import time
 
 from servers.front.scoreboard import Scoreboard, Slot
 from servers.front.worker import CHUNK, LINGER_SECONDS, MOST_DRAINED, Worker, connection_of, end
-from servers.http import BadRequest, Request, RequestParser, Response, plain_response
+from servers.http import (
+    BadRequest,
+    Request,
+    RequestParser,
+    Response,
+    longest_target,
+    plain_request,
+    plain_response,
+)
 from servers.mode import Answered, IsolationMode
 from servers.modes.address.lobby import Lobby
 from servers.sites import NotFound, Site, Sites
@@ -22,6 +30,7 @@ TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import signal
     import socket
+    from collections.abc import Iterable
     from types import FrameType
     from typing import Final
 else:
@@ -65,15 +74,18 @@ class Kept:
 
     __slots__ = ("connection", "deadline", "drained", "leaving", "parser", "remote")
 
-    def __init__(
-        self, connection: socket.socket, remote: tuple[str, int], parser: RequestParser
-    ) -> None:
+    def __init__(self, connection: socket.socket, remote: tuple[str, int]) -> None:
         self.connection = connection
         self.remote = remote
-        self.parser = parser
+        self.parser: RequestParser | None = None  # until something comes that is not plain
         self.deadline = 0.0
         self.leaving = False
         self.drained = 0
+
+    @property
+    def mid_message(self) -> bool:
+        """Whether a request has begun that is not complete."""
+        return self.parser is not None and self.parser.mid_message
 
 
 class TenantWorker(Worker):
@@ -99,6 +111,7 @@ class TenantWorker(Worker):
         self._kept: dict[int, Kept] = {}
         self._served_now: Kept | None = None
         self._next_look = _NEVER
+        self._longest_target = longest_target(self._limits.head)
         self._arrivals, self._holds = Scoreboard(2).slots
         self._poll = select.epoll()
         signal.signal(TO_END, self._on_end)
@@ -130,7 +143,8 @@ class TenantWorker(Worker):
             self._poll.register(lobby, select.EPOLLIN | select.EPOLLEXCLUSIVE)
         while self._left and not self._told_to_end:
             # One at a time: a script's time may be long enough for the others to be handed over.
-            for descriptor, _ in self._poll.poll(self._patience(), 1):
+            patience = -1.0 if self._next_look == _NEVER else self._patience()
+            for descriptor, _ in self._poll.poll(patience, 1):
                 if descriptor == listener:
                     kept = self._accepted()
                 elif descriptor == lobby:
@@ -142,8 +156,6 @@ class TenantWorker(Worker):
 
     def _patience(self) -> float:
         """End what is overdue; return for how many seconds nothing else will be."""
-        if self._next_look == _NEVER:
-            return -1.0
         now = time.monotonic()
         if now >= self._next_look:
             for kept in [one for one in self._kept.values() if now >= one.deadline]:
@@ -172,13 +184,12 @@ class TenantWorker(Worker):
     def _received(self, descriptor: int, remote: tuple[str, int]) -> Kept:
         """Return a connection that is new to this worker."""
         self._arrivals.count()
-        parser = RequestParser(self._limits.head, self._limits.body)
-        return Kept(connection_of(descriptor), remote, parser)
+        return Kept(connection_of(descriptor), remote)
 
     def _go_on(self, kept: Kept) -> None:
         """Take what has come on a connection, then keep or end it."""
         self._served_now = kept
-        had_begun = kept.deadline > 0 and kept.parser.mid_message
+        had_begun = kept.deadline > 0 and kept.mid_message
         stays = self._drain(kept) if kept.leaving else self._converse(kept)
         self._served_now = None
         if stays or (kept.leaving and not kept.drained):
@@ -188,15 +199,23 @@ class TenantWorker(Worker):
 
     def _converse(self, kept: Kept) -> bool:
         """Answer what has come, if that is whole; return whether the connection stays."""
-        parser, connection = kept.parser, kept.connection
+        connection, parser = kept.connection, kept.parser
         try:
             data = connection.recv(CHUNK, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:
             return False
+        requests: Iterable[Request]
+        if parser is None and (
+            plain := plain_request(data, self._limits.head, self._longest_target)
+        ):
+            requests = (plain,)
+        else:
+            parser = kept.parser = parser or RequestParser(self._limits.head, self._limits.body)
+            requests = parser.feed(data)
         try:
-            for request in parser.feed(data):
+            for request in requests:
                 request.remote = kept.remote
                 request.port = self._port
                 goes_on = request.keep_alive
@@ -206,11 +225,12 @@ class TenantWorker(Worker):
                     if goes_on:  # as far as the client knows
                         self._see_off(connection, LINGER_SECONDS)
                     return False
-            if parser.expects_continue:
+            if parser is not None and parser.expects_continue:
                 parser.expects_continue = False
                 connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         except BadRequest as error:
-            self._refuse(connection, plain_response(error.status, str(error)), parser.head_only)
+            head_only = parser is not None and parser.head_only
+            self._refuse(connection, plain_response(error.status, str(error)), head_only)
             return False
         except OSError:  # the client is gone, or does not take its answer in time
             return False
@@ -252,7 +272,7 @@ class TenantWorker(Worker):
             self._kept[descriptor] = kept
             self._holds.follow(len(self._kept), 0)
         # A request has one time limit from its first byte on, however its bytes trickle in.
-        if not kept.leaving and not (had_begun and kept.parser.mid_message):
+        if not kept.leaving and not (had_begun and kept.mid_message):
             kept.deadline = time.monotonic() + self._limits.client
         self._next_look = min(self._next_look, kept.deadline)
 
@@ -277,12 +297,13 @@ class TenantWorker(Worker):
 
     def _end_overdue(self, kept: Kept) -> None:
         """End a connection whose time is up, with a word to a client that has begun a request."""
-        if kept.leaving or not kept.parser.mid_message:
+        if kept.leaving or not kept.mid_message:
             self._let_go(kept)
             return
         self._served_now = kept
         response = plain_response(408, "the request did not arrive in time")
-        self._refuse(kept.connection, response, kept.parser.head_only)
+        head_only = kept.parser is not None and kept.parser.head_only
+        self._refuse(kept.connection, response, head_only)
         self._served_now = None
         if kept.deadline > time.monotonic():  # it is being seen off
             self._keep(kept, had_begun=True)
@@ -314,7 +335,7 @@ class TenantWorker(Worker):
         if self._lobby is None:
             return
         for kept in list(self._kept.values()):
-            if kept is self._served_now or kept.leaving or kept.parser.mid_message:
+            if kept is self._served_now or kept.leaving or kept.mid_message:
                 continue
             if not self._lobby.put(kept.connection.fileno(), kept.remote):
                 return
