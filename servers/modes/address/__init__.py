@@ -55,6 +55,7 @@ class Mode(IsolationMode):
             (*FRONT, *EMBEDDED, *BACK),
             probes=(
                 ProbePoint(f"{__name__}.tenant_worker:TenantWorker._received", "accepted"),
+                ProbePoint(f"{__name__}.tenant_worker:plain_request", "received"),
                 ProbePoint(f"{__name__}:Content.handle", "located"),
             ),
         )
