@@ -202,17 +202,14 @@ def test_a_request_on_a_kept_connection_does_not_wait_for_a_slow_script(sites: S
         """,
     )
     sites.put("do.py", "open('done', 'x'); print('Content-Type: text/plain\\n\\ndid')")
-    with (
-        Server("address", sites, workers=2) as server,
-        server.connect() as first,
-        server.connect() as second,
-    ):
-        assert [ask_on(one).status for one in (first, second)] == [200, 200]
-        assert server.usage()["worker_starts"] == 1
-        first.sendall(request("/wait.py", headers=""))
-        assert ask_on(second, "/do.py").text == "did\n"
-        assert read_reply(first.makefile("rb")).text == "waited\n"
-        assert [ask_on(one).status for one in (first, second)] == [200, 200]
+    with Server("address", sites, workers=2) as server, ExitStack() as stack:
+        kept = [stack.enter_context(server.connect()) for _ in range(5)]
+        assert [ask_on(one).status for one in kept] == [200] * 5
+        kept[0].sendall(request("/wait.py", headers=""))
+        assert [ask_on(one).status for one in kept[1:]] == [200] * 4
+        assert ask_on(kept[1], "/do.py").text == "did\n"
+        assert read_reply(kept[0].makefile("rb")).text == "waited\n"
+        assert [ask_on(one).status for one in kept] == [200] * 5
 
 
 @needs_root
