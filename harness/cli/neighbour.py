@@ -33,11 +33,15 @@ def neighbour(
     ] = 100.0,
     workers: Workers = 4,
     blocks: Annotated[
-        int | None, typer.Option(metavar="N", help="How many times to measure. Default: 3.")
-    ] = None,
+        int,
+        typer.Option(metavar="N", help="How many times to measure; more make intervals narrower."),
+    ] = 2,
     seconds: Annotated[
-        float, typer.Option(metavar="S", help="Length of each noise in a block.")
-    ] = 0.5,
+        float,
+        typer.Option(
+            metavar="S", help="Length of each noise in a block; up to four times for slow targets."
+        ),
+    ] = 0.35,
     seed: Seed = None,
     quick: Annotated[bool, options.quick("Three contrasting modes only, about a minute.")] = False,
     out: Annotated[Path | None, options.folder("neighbour-")] = None,
@@ -49,12 +53,7 @@ def neighbour(
 
     usual = quick and modes is None
     command.start(
-        Effort(
-            blocks=(2 if quick else 3) if blocks is None else blocks,
-            seconds=seconds,
-            rate=rate,
-            workers=workers,
-        ),
+        Effort(blocks=blocks, seconds=seconds, rate=rate, workers=workers),
         command.QUICK_TARGETS if usual else targets(modes),
         modes is not None,
         noises.choose(split_or(noise, (), "noises")),

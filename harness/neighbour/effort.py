@@ -10,10 +10,15 @@ from harness.errors import IsobenchError
 from harness.neighbour.limits import CGROUP
 from harness.neighbour.noises import Noise
 
-OVERHEAD_S = 0.35
-"""Of a window, about: verification, warm-up, the last answers."""
-STARTUP_S = 0.9
-"""Of a server, about, with its end."""
+OVERHEAD_S = 0.27
+"""Of a window, about: verification, warm-up, the last answers, and what slow targets take longer.
+"""
+STARTUP_S = 0.8
+"""Of a server, about, with its end and its first warm-up."""
+LEAST_REQUESTS = 10
+"""Of a window, expected: fewer say nothing of a tail, and a random schedule may have none."""
+LONGEST = 4.0
+"""How many times as long the window of a slow target may be."""
 SHARE_OF_CAPACITY = 0.25
 """The most that the quiet tenant asks of a target: alone, it must have it easy."""
 _LEAST_RATE = 2.0
@@ -24,10 +29,11 @@ class Effort:
     """In each block every target has a window of `seconds` alone and one with each noise.
 
     The quiet tenant sends `rate` requests a second, less where that is too much for the target.
+    All windows of a target are equally long, since the p99 of few requests rises with their number.
     """
 
-    blocks: int = 3
-    seconds: float = 0.5
+    blocks: int = 2
+    seconds: float = 0.35
     rate: float = 100.0
     workers: int = 4
 
@@ -48,6 +54,10 @@ class Effort:
         """Return the quiet tenant's rate, for a target that can answer so many a second alone."""
         most = max(_LEAST_RATE, SHARE_OF_CAPACITY * capacity)
         return self.rate if self.rate <= most else float(f"{most:.2g}")
+
+    def seconds_for(self, rate: float) -> float:
+        """Return the length of a window at that rate: longer where few requests would be sent."""
+        return min(LONGEST * self.seconds, max(self.seconds, LEAST_REQUESTS / rate))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,9 @@ from workloads import tenants
 from workloads.load import schedule
 
 WARMUP_S: Final = 0.1
-DRAIN_S: Final = 1.0
+WARM_S: Final = 0.03
+"""The warm-up of a server's later windows."""
+DRAIN_S: Final = 0.5
 """How long after a window answers are waited for; the noise goes on meanwhile."""
 PILOT_S: Final = 0.25
 _WORKLOAD: Final = "hello"
@@ -172,8 +174,8 @@ class Neighbourhood(CompositeContext):
         command |= {
             "trial": f"{row.block}/{row.target}/{row.limits}/{row.noise}",
             "seed": command["seed"] * 100 + row.position,
-            "warmup_s": WARMUP_S,
-            "measure_s": self._effort.seconds,
+            "warmup_s": WARM_S if row.position else WARMUP_S,
+            "measure_s": self._effort.seconds_for(rate),
             "drain_s": DRAIN_S,
         }
         begins: list[float] = []

@@ -94,6 +94,10 @@ def _passes(limited: str, means: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [*([()] if limited != "on" else []), *([means] if limited != "off" else [])]
 
 
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{max(10, round(seconds, -1)):.0f} s"
+
+
 def _measure(
     plan: Sequence[Sequence[Series]],
     effort: Effort,
@@ -104,8 +108,12 @@ def _measure(
     """Measure all series; what is interrupted loses the one under way and nothing else."""
     every = [one for block in plan for one in block]
     expected_s = sum(effort.expected_s(1 + len(one.noises)) for one in every)
-    if not console.is_terminal:
-        console.print(f"this takes about {max(1, round(expected_s / 60))} min", highlight=False)
+    windows = sum(1 + len(one.noises) for one in every)
+    console.print(
+        f"this takes about {_minutes(expected_s)} on a quiet host: {windows} windows of "
+        f"{effort.seconds:g} s on {len(every)} servers",
+        highlight=False,
+    )
     with Display(console, expected_s) as display:
         for one in every:
             display.begins(one.block, f"{one.target}, limits: {one.limits}")

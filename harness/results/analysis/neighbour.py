@@ -1,20 +1,22 @@
 """What noise does to a quiet tenant, from the windows of neighbour.parquet. Pure.
 
 The p99 beside a noise is compared with the p99 alone of the same block: on the same target, under
-the same limits, from the same start of the server. The interval is over the blocks. A p99 itself is
-that of all blocks' requests together.
+the same limits, from the same start of the server. The interval is over the blocks, and since these
+are few it also goes by how the ratios of the other targets scatter under the same noise (moderated
+t, see `moderation`). A p99 itself is that of all blocks' requests together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from harness.results.blocks import merged_histogram
-from harness.stats.intervals import NOTHING, Interval, geometric_interval, quantile_ranks
+from harness.stats.intervals import Interval, geometric_interval, quantile_ranks
+from harness.stats.moderation import common_scatter
 
 ALONE = "alone"
 NOISES = ("flood", "cpu", "memory", "forks", "disk", "slow")
@@ -64,25 +66,43 @@ def effects(windows: pd.DataFrame) -> list[Effect]:
 
 
 def _effects(windows: pd.DataFrame) -> Iterator[Effect]:
-    for (target, limits), series in windows.groupby(["target", "limits"], sort=False):
-        good = series[series["verdict"] == "ok"]
-        alone = good[good["noise"] == ALONE].set_index("block")["p99_ms"]
-        alone_ms, _ = _p99_ms(good[good["noise"] == ALONE])
-        for noise, every in series[series["noise"] != ALONE].groupby("noise", sort=False):
-            yield _effect(str(target), str(limits), str(noise), every, alone, alone_ms)
+    every = {
+        (str(target), str(limits), str(noise)): rows
+        for (target, limits, noise), rows in windows.groupby(["target", "limits", "noise"])
+    }
+    noisy = [key for key in every if key[2] != ALONE]
+    alone = {key[:2]: _good(rows) for key, rows in every.items() if key[2] == ALONE}
+    ratios = {key: _ratios(_good(every[key]), alone.get(key[:2])) for key in noisy}
+    alike: dict[tuple[str, str], list[Sequence[float]]] = {}
+    for (_, limits, noise), values in ratios.items():
+        alike.setdefault((limits, noise), []).append(values)
+    scatters = {kind: common_scatter(samples) for kind, samples in alike.items()}
+    for key in noisy:
+        interval = geometric_interval(ratios[key], scatter=scatters[key[1:]])
+        yield _effect(key, every[key], alone.get(key[:2]), len(ratios[key]), interval)
+
+
+def _good(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["verdict"] == "ok"]
+
+
+def _ratios(beside: pd.DataFrame, alone: pd.DataFrame | None) -> list[float]:
+    """Return the p99 beside a noise to that alone, of each block that has both."""
+    if alone is None:
+        return []
+    ratios = beside.set_index("block")["p99_ms"] / alone.set_index("block")["p99_ms"]
+    return [float(ratio) for ratio in ratios.dropna()]
 
 
 def _effect(
-    target: str,
-    limits: str,
-    noise: str,
+    key: tuple[str, str, str],
     every: pd.DataFrame,
-    alone: pd.Series[float],
-    alone_ms: float,
+    alone: pd.DataFrame | None,
+    blocks: int,
+    ratio: Interval,
 ) -> Effect:
-    rows = every[every["verdict"] == "ok"]
-    beside = rows.set_index("block")["p99_ms"]
-    ratios = (beside / alone).dropna().tolist()
+    target, limits, noise = key
+    rows = _good(every)
     p99_ms, is_bound = _p99_ms(rows)
     sent = int(rows["requests"].sum())
     made = float(rows["noise_done"].sum() + rows["noise_refused"].sum())
@@ -92,12 +112,12 @@ def _effect(
         runs_as=str(every["runs_as"].iloc[0]),
         noise=noise,
         limits=limits,
-        blocks=len(ratios),
+        blocks=blocks,
         requests=sent,
-        alone_ms=alone_ms,
+        alone_ms=math.nan if alone is None else _p99_ms(alone)[0],
         p99_ms=p99_ms,
         is_bound=is_bound,
-        ratio=geometric_interval(ratios) if ratios else NOTHING,
+        ratio=ratio,
         lost=min(1.0, float(rows["errors"].sum() + rows["dropped"].sum()) / sent) if sent else 0.0,
         refused=float(rows["noise_refused"].sum()) / made if made else None,
         failed="" if void.empty else str(void.iloc[0]).removeprefix("void: "),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from harness.cli.options import targets as modes
 from harness.errors import IsobenchError
 from harness.neighbour.effort import Effort, plan
 from harness.neighbour.noises import EVERY, choose
+from harness.target.targets import choose as choose_targets
 
 DSO = {"dso": "server"}
 BOTH = ("rlimits", "cgroup")
@@ -48,6 +50,21 @@ def test_the_quiet_tenant_asks_no_more_than_a_quarter_of_what_a_target_can_do() 
     assert Effort(rate=100).rate_for(1000) == 100
     assert Effort(rate=100).rate_for(61) == 15
     assert Effort(rate=100).rate_for(0) == 2
+
+
+def test_a_slow_targets_windows_are_longer_so_that_they_have_requests() -> None:
+    effort = Effort(seconds=0.4)
+    assert effort.seconds_for(100) == 0.4
+    assert effort.seconds_for(20) == 0.5
+    assert effort.seconds_for(2) == 1.6
+
+
+@pytest.mark.parametrize("limited", [[()], [(), BOTH]])
+def test_all_modes_fit_into_six_minutes_unless_told_otherwise(limited: list[tuple[str]]) -> None:
+    targets = {target.name: target.runs_as for target in choose_targets(modes(None))}
+    blocks = plan(Effort(), targets, EVERY, limited, seed=1)
+    every = [one for block in blocks for one in block]
+    assert sum(Effort().expected_s(1 + len(one.noises)) for one in every) < 360
 
 
 @pytest.mark.parametrize("wrong", [{"blocks": 0}, {"seconds": -1.0}, {"rate": float("nan")}])

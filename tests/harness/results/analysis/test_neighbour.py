@@ -51,6 +51,24 @@ def test_an_interval_that_holds_one_shows_nothing() -> None:
     assert not effect.is_shown
 
 
+def test_targets_that_scatter_alike_narrow_each_others_intervals() -> None:
+    def of(count: int) -> Effect:
+        windows = []
+        for number in range(count):
+            target = f"mode{number}"
+            windows += [window("alone", block, target=target) for block in (1, 2)]
+            step = 1.1 + 0.02 * number
+            windows += [window("cpu", 1, 6.0, target=target)]
+            windows += [window("cpu", 2, 6.0 * step, target=target)]
+        return found(*windows)[0]
+
+    alone, among = of(1), of(12)
+    assert alone.ratio.mid == pytest.approx(among.ratio.mid)
+    assert among.ratio.high / among.ratio.low < alone.ratio.high / alone.ratio.low
+    assert not alone.is_shown or alone.ratio.low < among.ratio.low
+    assert among.is_shown
+
+
 def test_requests_without_a_right_answer_are_lost() -> None:
     (effect,) = found(window("alone"), window("slow", errors=10, dropped=40))
     assert effect.lost == 0.5
