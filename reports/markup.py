@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import chain, zip_longest
 
 from markupsafe import Markup, escape
 
 from reports.figures import style
+from reports.figures.lettering import as_text
 
 
 def code(text: str) -> Markup:
@@ -28,37 +30,91 @@ _GLYPH = re.compile(r'<path id="(DejaVu[^"]*)"(?: d="([^"]*)")? transform="([^"]
 def glyphs(svgs: Iterable[str]) -> str:
     """Return the shapes of the letters of all these SVGs, each once, as an SVG that shows nothing.
 
-    Every figure of matplotlib's brings its own: they are a third of a page's bytes.
+    Of letters that `as_text` leaves as shapes; every figure of matplotlib's brings its own.
     """
-    found = {name: (d, scale) for svg in svgs for name, d, scale in _GLYPH.findall(svg)}
+    texts = [as_text(svg) for svg in svgs]
+    used = {name for svg in texts for name in re.findall(r'href="#(DejaVu[^"]*)"', svg)}
+    found = {name: (d, scale) for svg in texts for name, d, scale in _GLYPH.findall(svg)}
     paths = (
         f'<path id="{name}" d="{" ".join(d.split())}" transform="{scale}"/>'
         for name, (d, scale) in sorted(found.items())
+        if name in used
     )
-    if not found:
-        return ""
-    return f'<svg width="0" height="0" aria-hidden="true"><defs>{"".join(paths)}</defs></svg>'
+    shapes = "".join(paths)
+    return f'<svg width="0" height="0" aria-hidden="true"><defs>{shapes}</defs></svg>' * bool(
+        shapes
+    )
 
 
 def inline(svg: str, name: str) -> str:
     """Return an SVG to be put into HTML: ids of its own, and colours that follow the theme.
 
-    The shapes of its letters are not in it; see `glyphs`.
+    Its letters are text; the shapes of others are not in it, see `glyphs`.
     """
-    svg = _compact(_GLYPH.sub("", svg[svg.index("<svg") :]))
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#(?!DejaVu)', f'href="#{name}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    svg = _GLYPH.sub("", as_text(svg[svg.index("<svg") :]))
+    svg = _compact(svg, name)
     for colour, variable in (("INK", "ink"), ("FAINT", "faint"), ("PAPER", "paper")):
         svg = svg.replace(getattr(style, colour), f"var(--{variable})")
     return svg
 
 
-def _compact(svg: str) -> str:
-    """Leave out what nobody sees: comments, white space, unused ids, hundredths of a point."""
+_STYLE = re.compile(r'(<(?:g|path|text|use)\b(?:(?!\bclass=)[^>])*?) style="([^"]*)"')
+
+
+def share_styles(svgs: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Return SVGs of a page with classes instead of styles, and the style sheet of these.
+
+    A page has some hundred different styles and twenty thousand elements.
+    """
+    found = Counter(match[2] for svg in svgs.values() for match in _STYLE.finditer(svg))
+    names = {style: f"s{number}" for number, (style, _) in enumerate(found.most_common())}
+
+    def named(match: re.Match[str]) -> str:
+        return f'{match[1]} class="{names[match[2]]}"'
+
+    sheet = "".join(f".{name}{{{_tight(style)}}}\n" for style, name in names.items())
+    return {name: _STYLE.sub(named, svg) for name, svg in svgs.items()}, sheet
+
+
+def _tight(style: str) -> str:
+    return re.sub(r"\s*([:;])\s*", r"\1", style)
+
+
+def _compact(svg: str, name: str) -> str:
+    """Leave out what nobody sees: comments, white space, unused ids, tenths of a pixel."""
     svg = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    used = set(re.findall(r'(?:href="|url\()#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = svg.replace("xlink:href=", "href=")
+    used = dict.fromkeys(re.findall(r'(?:href="|url\()#(?!DejaVu)([^")]+)', svg))
+    ids = {one: f"{name}-{number}" for number, one in enumerate(used)}
+    svg = re.sub(
+        r' id="([^"]*)"', lambda found: f' id="{ids[found[1]]}"' if found[1] in ids else "", svg
+    )
+    svg = re.sub(
+        r'(href="|url\()#(?!DejaVu)([^")]+)', lambda found: f"{found[1]}#{ids[found[2]]}", svg
+    )
+    svg = re.sub(r'\b(d|x|y|transform)="([^"]*)"', _rounded, svg)
     svg = re.sub(r">\s+<", "><", svg)
-    return re.sub(r"<defs></defs>|<g/>", "", " ".join(svg.split()))
+    return _without_bare_groups(re.sub(r"<defs></defs>|<g/>", "", " ".join(svg.split())))
+
+
+def _rounded(found: re.Match[str]) -> str:
+    """Round the numbers of an attribute: to tenths, below ten to hundredths."""
+    if "scale" in found[2]:  # of a letter's shape, in units of the font
+        return found[0]
+    numbers = re.sub(r"(\d\d\.\d|\b\d\.\d\d)\d+", r"\1", found[2])
+    numbers = re.sub(r"\.0+(?=\D|$)", "", numbers)
+    if found[1] == "d":
+        numbers = re.sub(r"\s*([A-Za-z])\s*", r"\1", numbers)
+    return f'{found[1]}="{" ".join(numbers.split())}"'
+
+
+def _without_bare_groups(svg: str) -> str:
+    """Leave out groups that say nothing of what is in them."""
+    parts, said = [], []
+    for part in re.split(r"(<g\b[^>]*>|</g>)", svg):
+        if part.startswith("<g"):
+            said.append(part != "<g>")
+        is_shown = said.pop() if part == "</g>" else not part.startswith("<g") or said[-1]
+        if is_shown:
+            parts.append(part)
+    return "".join(parts)

@@ -19,7 +19,7 @@ from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
 from reports.figures.style import to_png, to_svg
-from reports.markup import code, glyphs, inline
+from reports.markup import code, glyphs, inline, share_styles
 from reports.section import Results, Section
 from reports.sections.analysis.explained import Explained
 from reports.sections.analysis.pages import Pages
@@ -108,11 +108,9 @@ def render(
     manifest: Manifest, sections: Sequence[Section], svgs: Mapping[str, str] | None = None
 ) -> str:
     """Return the page. Pure. `svgs`: the figures by name; None leaves their places empty."""
-    drawn = {
-        shown.name: Markup("" if svgs is None else inline(svgs[shown.name], shown.name))
-        for section in sections
-        for shown in section.figures
-    }
+    names = [shown.name for section in sections for shown in section.figures]
+    inlined = {name: "" if svgs is None else inline(svgs[name], name) for name in names}
+    drawn, styles = share_styles(inlined)
     titles = (section.title for section in sections if section.title)
     return (
         environment()
@@ -122,7 +120,8 @@ def render(
             made=made(manifest),
             run_id=manifest.run_id,
             sections=sections,
-            drawn=drawn,
+            drawn={name: Markup(svg) for name, svg in drawn.items()},
+            styles=Markup(styles),
             glyphs=Markup(glyphs((svgs or {}).values())),
         )
     )

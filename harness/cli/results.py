@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.options import split
+from harness.cli.options import split, split_or
 from harness.terminal import Terminal
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
@@ -68,7 +68,7 @@ def compare(
     """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
     from harness.commands.reading import compare as command
 
-    metrics = None if metric is None else split(metric)
+    metrics = split_or(metric, None, "metrics")
     command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
 
 
@@ -168,7 +168,7 @@ def history(
     """Show all runs below folders in one page: metrics over time, changes of level marked."""
     from harness.commands.reading import history as command
 
-    metrics = None if metric is None else split(metric)
+    metrics = split_or(metric, None, "metrics")
     command.start(folders, metrics, split(series), form, out)
 
 

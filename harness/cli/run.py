@@ -73,6 +73,7 @@ def run(
     from harness.commands.running import run as session
     from harness.commands.running import traffic
     from harness.plan.loads import parse_load
+    from harness.trial.beside.mechanisms import must_be_measurable
     from harness.trial.generators.generator import usual_client
 
     if resume is not None:
@@ -97,8 +98,11 @@ def run(
         _measure_elsewhere(given, loads)
         return
     usual_run = _is_usual(given, log) and not quick
+    plan = _plan(given, loads, log)
+    if mechanisms:
+        must_be_measurable(plan)
     session.start(
-        _plan(given, loads, log),
+        plan,
         modes is not None,
         out,
         Terminal(),

@@ -136,10 +136,10 @@ const tables = all("table").filter((table) => table.tHead).map((table, number) =
 
 function sortable(one, cell, column) {
   if ($("a", cell) || one.rows.length < 2) return;
-  const isText = one.rows.every((row) => worth(row.cells[column].textContent) === null);
   const button = make("button", { type: "button", className: "sort" }, ...cell.childNodes);
   button.addEventListener("click", () => {
     const [before, order] = state.sort.get(one.number) || [];
+    const isText = one.rows.every((row) => worth(row.cells[column].textContent) === null);
     const turns = isText ? ["ascending", "descending"] : ["descending", "ascending"];
     const next = before === column ? turns[turns.indexOf(order) + 1] : turns[0];
     if (next) state.sort.set(one.number, [column, next]); else state.sort.delete(one.number);
@@ -150,6 +150,8 @@ function sortable(one, cell, column) {
 
 function sort(one) {
   const [column, order] = state.sort.get(one.number) || [];
+  if (column === undefined && !one.sorted) return;
+  one.sorted = column !== undefined;
   one.heads.forEach((cell, place) => {
     if (!$("button.sort", cell)) return;
     if (place === column) cell.setAttribute("aria-sort", order); else cell.removeAttribute("aria-sort");
@@ -171,7 +173,11 @@ const blocks = all("main > h3, main > section > h3").flatMap((heading) => {
   return [{ condition, parts }];
 });
 
+let filtered = false;
 function filter() {
+  const filters = Boolean(terms().length || FILTERS.some((name) => state[name]));
+  if (!filters && !filtered) return;
+  filtered = filters;
   for (const { condition, parts } of blocks) for (const part of parts) part.hidden = !fits(condition);
   for (const one of tables) if (one.named) for (const row of one.rows) {
     const target = row.dataset.target;
@@ -180,12 +186,11 @@ function filter() {
 }
 
 // Marked targets, wherever they are drawn or named.
-for (const element of all("svg .mark")) {
-  if (!(element.dataset.target in facts.targets)) element.classList.add("other");
-}
-let marking = false;
+let marking = false, others = null;
 function mark() {
   if (!marking && !state.on.size) return;  // there are ten thousand elements to visit
+  others ??= all("svg .mark").filter((element) => !(element.dataset.target in facts.targets));
+  for (const element of others) element.classList.add("other");
   marking = state.on.size > 0;
   document.body.classList.toggle("marking", state.on.size > 0);
   for (const element of all("[data-target]")) {

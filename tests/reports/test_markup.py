@@ -7,7 +7,7 @@ import re
 from matplotlib.figure import Figure
 
 from reports.figures.style import STYLE, mark, said_of, to_svg
-from reports.markup import glyphs, inline
+from reports.markup import glyphs, inline, share_styles
 
 
 def drawn() -> str:
@@ -32,15 +32,42 @@ def test_a_value_without_an_interval_has_none_said() -> None:
     assert said_of("dso", "3 ms", "", "") == "dso: 3 ms"
 
 
-def test_letters_are_drawn_by_shapes_that_the_page_has_once() -> None:
-    svg = drawn()
-    shapes = glyphs([svg, svg])
-    ids = re.findall(r'id="([^"]*)"', shapes)
-    assert len(ids) == len(set(ids)) > 2
+def test_shapes_of_letters_that_are_no_text_are_in_the_page_once() -> None:
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3, 2))
+        figure.text(0.1, 0.1, "slanted", style="italic")
+    svg = to_svg(figure)
+    ids = re.findall(r'id="([^"]*)"', glyphs([svg, svg]))
+    assert len(ids) == len(set(ids)) == len(set("slanted"))
     parts = inline(svg, "one")
-    used = set(re.findall(r'href="#(DejaVu[^"]*)"', parts))
-    assert used == set(ids)
+    assert set(re.findall(r'href="#(DejaVu[^"]*)"', parts)) == set(ids)
     assert 'id="DejaVu' not in parts
+    assert glyphs([drawn()]) == ""
+
+
+def test_styles_of_all_figures_are_said_once() -> None:
+    svgs = {name: inline(drawn(), name) for name in ("one", "two")}
+    shared, sheet = share_styles(svgs)
+    assert "stroke-width" not in shared["one"]
+    names = re.findall(r'class="(s\d+)"', shared["one"])
+    assert set(names) == set(re.findall(r"\.(s\d+)\{", sheet))
+    assert set(names) == set(re.findall(r'class="(s\d+)"', shared["two"]))
+    assert sheet.count("stroke-width:1.5") <= 2
+
+
+def test_what_is_written_in_a_figure_is_not_rounded() -> None:
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3, 2))
+        figure.text(0.1, 0.1, "12.3456")
+        (line,) = figure.subplots().plot([1, 2], [3, 4])
+        mark([line], "dso", said_of("dso", "98.7654 ms"))
+    parts = inline(to_svg(figure), "one")
+    assert "12.3456" in parts
+    assert "98.7654 ms" in parts
 
 
 def test_ids_of_a_figure_are_its_own_and_lead_somewhere() -> None:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from harness.plan.plan import Plan, Spec, with_mechanism
+from harness.errors import IsobenchError
+from harness.plan.loads import Closed
+from harness.plan.plan import HELLO, Plan, Spec, with_mechanism
 from harness.results.analysis.mechanism_cost import needed
 from harness.results.conditions import BASELINE
 from harness.results.folder import ResultsFolder
@@ -25,6 +27,23 @@ KIND: Final = "mechanism"
 def of(targets: Sequence[Target]) -> tuple[str, ...]:
     """Return the mechanisms that these targets are made of."""
     return needed(target.recipe for target in targets if target.recipe is not None)
+
+
+def must_be_measurable(plan: Plan) -> None:
+    """Raise IsobenchError where a plan has no place for mechanisms, and say what it lacks."""
+    lacks = {
+        f"{BASELINE} is not among the targets": BASELINE not in plan.targets,
+        f"the workload {HELLO} is not measured": HELLO not in plan.workloads,
+        "targets are not interleaved": plan.slice_s is None,
+        "no load is closed": not any(isinstance(load, Closed) for load in plan.loads),
+    }
+    for reason, is_lacking in lacks.items():
+        if is_lacking:
+            raise IsobenchError(
+                f"mechanisms cannot be measured: {reason}",
+                hint=f"they are interleaved with {BASELINE} on {HELLO}: measure these under a "
+                "closed load, or omit --mechanisms",
+            )
 
 
 def as_targets(plan: Plan, targets: Sequence[Target]) -> list[Target]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.commands.signals import Interrupted
+from harness.errors import IsobenchError
 from harness.plan.loads import Open
 from harness.plan.plan import MECHANISM_BLOCKS, Plan
 from harness.results.folder import ResultsFolder
@@ -57,6 +58,24 @@ def test_each_is_measured_with_the_baseline_under_one_condition() -> None:
 )
 def test_where_modes_cannot_be_compared_none_is_measured(changes: dict[str, object]) -> None:
     assert replace(PLAN, **changes).of_mechanisms(1) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"slice_s": None}, "targets are not interleaved"),
+        ({"loads": (Open(50),)}, "no load is closed"),
+        ({"workloads": ("imports",)}, "the workload hello is not measured"),
+        ({"targets": ("ruid2",)}, "dso is not among the targets"),
+    ],
+)
+def test_whoever_asks_for_them_is_told_why_they_cannot_be_measured(
+    changes: dict[str, object], reason: str
+) -> None:
+    mechanisms.must_be_measurable(PLAN)
+    with pytest.raises(IsobenchError, match=reason) as caught:
+        mechanisms.must_be_measurable(replace(PLAN, **changes))  # type: ignore[arg-type]
+    assert "--mechanisms" in caught.value.hint
 
 
 def test_the_first_blocks_measure_them_and_write_them_apart(folder: ResultsFolder) -> None:
