@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -34,9 +36,31 @@ from harness.host import fingerprint, surroundings, user_namespace
 from harness.terminal import BROKEN_PIPE, Terminal, abandon_output, named_errors, tell
 from workloads.errors import WorkloadError
 
+_WIDE: Final = 72
+_INDENT: Final = 4
+
+
+def _help_of(command: Any, ctx: Any, formatter: Any, usual: Callable[[Any, Any], None]) -> None:
+    """Write a command's help: in a narrow terminal without boxes, whose columns cut names off."""
+    width = shutil.get_terminal_size().columns
+    if width < _WIDE:
+        command.rich_markup_mode = None
+        formatter.width = width - 1
+        write_list = formatter.write_dl
+
+        def write_names_above(rows: Any, *_: Any, **__: Any) -> None:
+            write_list(rows, col_max=_INDENT)
+
+        formatter.write_dl = write_names_above
+    usual(ctx, formatter)
+
 
 class Command(TyperCommand):
     """A command whose help gives a type to what has a value, and none to what is only named."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, as wide as the terminal."""
+        _help_of(self, ctx, formatter, super().format_help)
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, with an empty type for each flag."""
@@ -53,6 +77,18 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """All commands together; its help is as theirs."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, as wide as the terminal."""
+        _help_of(self, ctx, formatter, super().format_help)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with all of what they do; of the help without boxes."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(1000)) for name, one in commands.items() if one]
+            )
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, with an empty type for each flag."""

@@ -8,6 +8,11 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from harness.progress import Live
 
 
+def about(seconds: float) -> str:
+    """Return how long something takes, such as "6 min"."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{max(10, round(seconds, -1)):.0f} s"
+
+
 class Display(Live):
     """A context. `expected_s` is about how long all will take; where no terminal is, it is said."""
 

@@ -58,7 +58,10 @@ def _never(one: Kept) -> str:
     text = f"`{one.target}` never keeps {promised(one.promise)}"
     if not math.isfinite(one.alone):
         return f"{text}."
-    return f"{text}: with a single user {one.measure} is {value(one.measure, one.alone)}."
+    alone = f"with a single user {one.measure} is {value(one.measure, one.alone)}"
+    if one.alone_of_limit < 1:
+        return f"{text} at a rate that was tried, although {alone}."
+    return f"{text}: {alone}."
 
 
 def value(measure: str, number: float) -> str:
@@ -92,6 +95,8 @@ def terminal_table(found: Sequence[Kept]) -> Table:
     for name in names:
         left = name in ("target", "note")
         shown.add_column(name, justify="left" if left else "right", no_wrap=name != "note")
+    if "note" in texts:  # a sentence below has the numbers
+        texts["note"] = [_note(one, brief=True) for one in found]
     for cells in texts[names].to_numpy().tolist():
         shown.add_row(*cells)
     return shown
@@ -118,7 +123,7 @@ def _row(one: Kept) -> dict[str, str]:
     }
 
 
-def _note(one: Kept) -> str:
+def _note(one: Kept, *, brief: bool = False) -> str:
     notes = []
     if one.is_never:
         notes.append("never")
@@ -127,7 +132,8 @@ def _note(one: Kept) -> str:
     if one.at_least:
         notes.append("generator-bound")
     if one.too_few and not one.is_never:
-        notes.append(f"{one.wanted:,.0f} requests a load are wanted")
+        wanted = f"{one.wanted:,.0f} requests a load are wanted"
+        notes.append("few requests" if brief else wanted)
     if one.failed:
         notes.append(one.failed)
     return "; ".join(notes)

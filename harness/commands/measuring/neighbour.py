@@ -20,7 +20,7 @@ from harness.commands.groundwork.folder import (
 )
 from harness.commands.groundwork.report import make_report, name_report
 from harness.commands.groundwork.runnable import examine_host
-from harness.costs.display import Display
+from harness.costs.display import Display, about
 from harness.errors import IsobenchError
 from harness.host.cores import own_cores, running_on
 from harness.neighbour import effort as efforts
@@ -94,10 +94,6 @@ def _passes(limited: str, means: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [*([()] if limited != "on" else []), *([means] if limited != "off" else [])]
 
 
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds > 90 else f"{max(10, round(seconds, -1)):.0f} s"
-
-
 def _measure(
     plan: Sequence[Sequence[Series]],
     effort: Effort,
@@ -110,7 +106,7 @@ def _measure(
     expected_s = sum(effort.expected_s(1 + len(one.noises)) for one in every)
     windows = sum(1 + len(one.noises) for one in every)
     console.print(
-        f"this takes about {_minutes(expected_s)} on a quiet host: {windows} windows of "
+        f"this takes about {about(expected_s)} on a quiet host: {windows} windows of "
         f"{effort.seconds:g} s on {len(every)} servers",
         highlight=False,
     )

@@ -30,7 +30,7 @@ from harness.commands.groundwork.folder import (
 from harness.commands.groundwork.names import check_names
 from harness.commands.groundwork.report import make_report, name_report
 from harness.commands.groundwork.runnable import examine_host
-from harness.costs.display import Display
+from harness.costs.display import Display, about
 from harness.errors import Caution, IsobenchError
 from harness.host import fingerprint
 from harness.host.cores import Cores, own_cores, running_on
@@ -155,7 +155,14 @@ def _blocks(
     left = [one for one in searches(effort, names) if one not in made]
     began, longest_s, block_began = time.monotonic(), 0.0, time.monotonic()
     expected_s = bench.expected_s()
-    total_s = min(effort.budget_s, expected_s * len(left))
+    whole_s = expected_s * len(left)
+    total_s = min(effort.budget_s, whole_s)
+    limited = f", as many as --budget allows of {about(whole_s)}" if whole_s > total_s else ""
+    console.print(
+        f"this takes about {about(total_s)} on a quiet host: {len(left)} searches of about "
+        f"{expected_s:.0f} s{limited}",
+        highlight=False,
+    )
     with Display(console, total_s) as display:
         for number, (block, target) in enumerate(left):
             if number and block != left[number - 1][0]:

@@ -25,7 +25,8 @@ class Kept:
 
     `rate` is in requests a second, of the `blocks` that found one; `at_least` says that it may be
     higher. `never` counts the blocks in which no rate kept the promise, and `alone` is what its
-    worst `measure` was with one user (microseconds; a share of `errors`). `cpu_share` is how much
+    worst `measure` was with one user (microseconds; a share of `errors`), `alone_of_limit` the same
+    as a share of what was promised. `cpu_share` is how much
     of the server's processors was used at the highest rate that kept the promise, `requests` the
     median of a load's, of `wanted`. `void` counts the searches that prove nothing; `failed` is why
     these, or others, found nothing, "" if all did.
@@ -49,6 +50,7 @@ class Kept:
     rate_per_tenant: float
     void: int
     failed: str
+    alone_of_limit: float = math.nan
 
     @property
     def is_never(self) -> bool:
@@ -107,6 +109,7 @@ def _kept(loads: pd.DataFrame) -> Iterator[Kept]:
             never=int((searches["outcome"] == NEVER).sum()),
             measure=str(alone["measure"].iloc[0]) if len(alone) else "",
             alone=float(alone["value"].median()),
+            alone_of_limit=float(alone["margin"].median()),
             cores=int(rows["server_cores"].iloc[0]),
             cpu_share=_cpu_share(rows),
             requests=float(looks["requests"].median()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -64,6 +65,11 @@ BOUND = changed(target="dso", at_least=True, rate=Interval(3900, 4000, 4100))
             "a core.",
         ),
         (NEVER, "`suexec` never keeps p99 below 50 ms: with a single user p99 is 80 ms."),
+        (
+            replace(NEVER, alone=30_000.0, alone_of_limit=0.6),
+            "`suexec` never keeps p99 below 50 ms at a rate that was tried, although with a single "
+            "user p99 is 30 ms.",
+        ),
         (
             changed(promise="p50 < 1 ms and errors < 0.1%", requests=150, never=1,
                     rate_per_tenant=math.nan),

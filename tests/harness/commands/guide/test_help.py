@@ -100,3 +100,19 @@ def test_the_help_of_each_command_fits_into_80_columns(
     shown = capsys.readouterr().out
     assert max(map(len, shown.splitlines())) <= 80
     assert "<bool>" not in shown
+
+
+@pytest.mark.parametrize("name", ["", *typer.main.get_group(cli.app).commands])
+def test_a_narrow_terminal_cuts_no_name_off(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    monkeypatch.setattr(sys, "argv", ["isobench", *name.split(), "--help"])
+    assert cli.main() == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 50
+    assert "…" not in shown
+    group = typer.main.get_group(cli.app)
+    command = group.commands[name] if name else group
+    for option in (text for param in command.params for text in param.opts):
+        assert option in shown
