@@ -43,7 +43,7 @@ PAGE_TARGETS = ("dso", "fastcgi", "harache")
 """The targets with which a page shows whether overheads carry over to it: the baseline, a worker of
 the tenant's that is there already, and a process that is forked. A program that is executed takes
 slices of two seconds for such a page."""
-PAGE_BLOCKS = 5
+PAGE_BLOCKS = 3
 PAGE_SHARE = 0.5
 """Of the seconds of other trials. Its slices are long, and an agreement within 10% needs few."""
 MECHANISM_BLOCKS = 2

@@ -15,9 +15,9 @@ they are answered, and stop when it ends. A request belongs to the slice in whic
 **What is left out.** Just after a switch caches are cold and connections are new. How long that
 lasts is not guessed: the completions of all slices of a condition's quick targets are overlaid, and
 the beginning is left out until the rest of the first half is as fast as the second (97% of it). It
-is the same for all of them: were each to have its own, chance would decide, from block to block,
-which target is spared its cold caches. A slow target has few requests, and longer slices, of which
-nothing is left out.
+is the same for all of them, and for all blocks, of which the first decides: were each to have its
+own, chance would decide, from block to block, which target is spared its cold caches. A slow target
+has few requests, and longer slices, of which nothing is left out.
 
 How the rates of targets are compared is told in `harness.stats.shared_speed`.
 """

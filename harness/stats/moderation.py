@@ -18,6 +18,12 @@ its own scatter.
 more than its neighbours is held less often than that, one that scatters less more often
 (tests/harness/stats/test_moderation.py counts both).
 
+**What they share.** A block in which the baseline is slow moves all ratios the same way, so their
+variances are not so many independent ones. Variances of samples with the correlation r are
+correlated by its square, so k targets tell no more than k / (1 + (k - 1) r^2) independent ones (the
+design effect; Kish 1965). r is their mean correlation: how much more the mean over the targets
+scatters from block to block than it would if they had nothing in common.
+
 **Bounds.** Fewer than eight targets tell nothing about a distribution of variances: each then keeps
 its own. However alike they are, the degrees of freedom are no more than those of all targets. Of
 what is found half counts: the distribution, too, is estimated from few, and may have another shape.
@@ -32,6 +38,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 FEWEST = 8
 """So many targets it takes to speak of a distribution of their variances."""
@@ -72,10 +79,26 @@ def common_scatter(samples: Sequence[Sequence[float]]) -> Scatter:
     centred = np.log(variances) - digamma(freedoms / 2) + np.log(freedoms / 2)
     middle = float(centred.mean())
     beyond_chance = float(centred.var(ddof=1) - polygamma(1, freedoms / 2).mean())
-    most = float(freedoms.sum())
+    most = float(freedoms.sum()) / _design_effect(logs)
     freedom = most if beyond_chance <= 0 else min(most, 2 * _trigamma_inverse(beyond_chance))
     variance = math.exp(middle + float(digamma(freedom / 2)) - math.log(freedom / 2))
     return Scatter(variance, _COUNTED * freedom)
+
+
+def _design_effect(logs: Sequence[NDArray[np.float64]]) -> float:
+    """Return how many targets tell no more than one that had nothing in common with others.
+
+    By those that have all blocks; 1 where these are fewer than two.
+    """
+    blocks = max(len(one) for one in logs)
+    whole = np.array([one - one.mean() for one in logs if len(one) == blocks])
+    count = len(whole)
+    own = float((whole**2).mean())
+    if count < 2 or own <= _SMALLEST:
+        return 1.0
+    shared = float((whole.mean(axis=0) ** 2).mean())
+    correlation = min(1.0, max(0.0, (count * shared / own - 1) / (count - 1)))
+    return 1 + (count - 1) * correlation**2
 
 
 def _trigamma_inverse(value: float) -> float:

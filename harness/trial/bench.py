@@ -29,7 +29,7 @@ from harness.trial.composite import CompositeContext
 from harness.trial.condition import Condition, Paces, by_condition
 from harness.trial.generators.forked_generators import ForkServer
 from harness.trial.generators.generator import Generator, LoadFailed, import_path
-from harness.trial.judging.assess import judge
+from harness.trial.judging.assess import cold_s, judge
 from harness.trial.judging.self_check import least_served
 from harness.trial.loading import Seat, Window, failed, loaded, row_of, rows_of
 from harness.trial.meter import Meter
@@ -74,6 +74,7 @@ class Laboratory(CompositeContext):
         self._all_cores = sorted({*cores.server, *cores.generator})
         self._spin = interference.SpinProbe(self._own_cores)
         self._paces = Paces(plan)
+        self._cold_s: dict[tuple[str, ...], float] = {}
         self.on_pilot: Callable[[Spec, float], None] = lambda _spec, _rate: None
         """Called after each pilot with its requests per second, while nothing is under load."""
 
@@ -154,10 +155,17 @@ class Laboratory(CompositeContext):
         judged = {
             trial.row.trial: trial
             for condition in conditions
-            for trial in judge(condition.own(attempts), surroundings, BASELINE)
+            for trial in self._judged(condition, condition.own(attempts), surroundings)
         }
         self._paces.learn(conditions, judged)
         return [judged[spec.trial] for spec in specs]
+
+    def _judged(
+        self, condition: Condition, attempts: Sequence[Seen | Trial], surroundings: Surroundings
+    ) -> list[Trial]:
+        """Judge the trials of a condition; its first block says what is left out of all slices."""
+        cold = self._cold_s.setdefault(condition.name, cold_s(attempts))
+        return judge(attempts, surroundings, BASELINE, cold)
 
     def _condition(self, specs: Sequence[Spec]) -> Condition:
         prepared = [self._preparation.prepare(one) for one in (*specs, *self._companion(specs))]

@@ -27,6 +27,14 @@ class Condition:
     paces: dict[str, Pace] = field(default_factory=dict)
     alone: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def name(self) -> tuple[str, ...]:
+        """What it has in common with the same trials of other blocks."""
+        specs = [one.spec for one in self.prepared]
+        first = specs[0]
+        targets = sorted(spec.target for spec in specs)
+        return first.workload, str(first.load), first.connection, *targets
+
     def own(self, attempts: Sequence[Seen | Trial]) -> list[Seen | Trial]:
         """Return those of the attempts that are of this condition."""
         names = {one.spec.trial for one in self.prepared}

@@ -27,17 +27,26 @@ from harness.trial.outcome import UNANSWERED, Latencies, Seen, Surroundings, Tri
 from workloads.load import schedule
 
 
+def cold_s(attempts: Sequence[Seen | Trial]) -> float:
+    """Return for how long the slices of these trials are unlike the rest; 0 where none has any."""
+    loads = [_load(one) for one in attempts if isinstance(one, Seen)]
+    return interleaved.cold_s([load for load in loads if load is not None])
+
+
 def judge(
-    attempts: Sequence[Seen | Trial], surroundings: Surroundings, baseline: str
+    attempts: Sequence[Seen | Trial],
+    surroundings: Surroundings,
+    baseline: str,
+    cold_s: float = 0.0,
 ) -> list[Trial]:
     """Return the trials of servers that lived at the same time; a Trial among them is void.
 
-    Interleaved ones get their ratio to the one of the target `baseline`, if it is among them.
+    Interleaved ones get their ratio to the one of the target `baseline`, if it is among them. The
+    first `cold_s` seconds of their slices are left out.
     """
     seen = [one for one in attempts if isinstance(one, Seen)]
     own_cpu_s = sum(probes.between(one.first, one.last).cpu_s for one in seen)
     loads = [None if isinstance(one, Trial) else _load(one) for one in attempts]
-    cold_s = interleaved.cold_s([load for load in loads if load is not None])
     counted = [None if load is None else interleaved.portions(load, cold_s) for load in loads]
     ratios = _ratios(attempts, counted, baseline)
 

@@ -56,6 +56,23 @@ def test_of_targets_that_scatter_differently_as_many_are_held_and_the_worst_hard
     assert moderated < own
 
 
+@pytest.mark.parametrize(("shared", "least"), [(0.05, 0.93), (0.1, 0.9)])
+def test_blocks_that_move_all_ratios_alike_are_not_so_many_witnesses(
+    shared: float, least: float
+) -> None:
+    """So does a block in which the baseline is slow."""
+    random = np.random.default_rng(16)
+    held = 0
+    for _ in range(TABLES):
+        own = random.normal(0.0, 0.05, size=(TARGETS, BLOCKS))
+        samples = np.exp(own + random.normal(0.0, shared, size=BLOCKS))
+        scatter = common_scatter([list(map(float, row)) for row in samples])
+        for values in samples:
+            interval = geometric_interval(list(map(float, values)), scatter=scatter)
+            held += interval.low <= 1 <= interval.high
+    assert least <= held / TABLES / TARGETS <= 0.97
+
+
 def test_few_targets_keep_their_own_scatter() -> None:
     random = np.random.default_rng(1)
     samples = table(np.full(FEWEST - 1, 0.07), random)
