@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import options
-from harness.cli.options import split, split_or
+from harness.cli.options import split
 from harness.terminal import Terminal
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A results folder.")]
@@ -68,7 +68,7 @@ def compare(
     """Compare two runs; with --fail-if, exit 1 if NEW is worse than BASE with confidence."""
     from harness.commands.reading import compare as command
 
-    metrics = split_or(metric, None, "metrics")
+    metrics = _metrics(metric)
     command.start(base, new, fail_if or (), metrics, smallest_effect, force, form, out)
 
 
@@ -168,7 +168,7 @@ def history(
     """Show all runs below folders in one page: metrics over time, changes of level marked."""
     from harness.commands.reading import history as command
 
-    metrics = split_or(metric, None, "metrics")
+    metrics = _metrics(metric)
     command.start(folders, metrics, split(series), form, out)
 
 
@@ -209,3 +209,8 @@ def replay(
     from harness.commands.running import replay as command
 
     command.start(archive, out, Terminal())
+
+
+def _metrics(text: str | None) -> tuple[str, ...] | None:
+    """Return the metrics that were named, None where no option was given."""
+    return None if text is None else split(text)
