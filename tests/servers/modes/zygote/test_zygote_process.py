@@ -222,6 +222,7 @@ def test_it_is_lean() -> None:
             "modes",
             "modes.zygote",
             "modes.zygote.zygote_process",
+            "remembered",
         )
     }
     assert not {"typing", "re", "enum", "socket", "signal", "httptools"} & {*loaded}
