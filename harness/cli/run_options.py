@@ -86,7 +86,7 @@ Budget = Annotated[
     typer.Option(
         metavar="TIME",
         help="Start no block that would exceed this time, such as 10m. Default, without "
-        "--precision: 120 s for each workload, load and connection; with --quick 40 s.",
+        "--precision: 125 s for each workload, load and connection; with --quick 40 s.",
         rich_help_panel=EXTENT,
     ),
 ]

@@ -27,7 +27,7 @@ class Extent:
     blocks: int
 
 
-USUAL = Extent(0.4, 0.1, 0.05, 120.0, 1.0, 0.3, 5)
+USUAL = Extent(0.4, 0.1, 0.05, 125.0, 1.0, 0.3, 5)
 QUICK = Extent(0.3, 0.06, 0.15, 40.0, 0.3, 0.15, 2)
 
 
