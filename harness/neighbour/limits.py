@@ -48,7 +48,8 @@ OF_CGROUP: Final = {
 }
 OF_PROCESS: Final = {
     "RLIMIT_AS": 512 * _MIB,
-    "RLIMIT_FSIZE": 8 * _MIB,
+    # groundhog keeps a worker's former pages in a memory file of 24 MiB, which counts.
+    "RLIMIT_FSIZE": 32 * _MIB,
     "RLIMIT_NPROC": 24,
 }
 

@@ -1,7 +1,7 @@
 """The kinds of noise. Pure.
 
 Each is bounded, so that the host is in no danger: a script ends by itself after a tenth of a second
-or so, takes at most 96 MiB of memory, 24 MiB of disk or 40 processes, and is requested over a fixed
+or so, takes at most 96 MiB of memory, 40 MiB of disk or 40 processes, and is requested over a fixed
 number of connections until the window ends.
 """
 
@@ -65,7 +65,7 @@ EVERY: Final = (
         "forks", "a script forks 40 children", "fork_children.py", 1,
         limited_by=("cgroup", "rlimits"),
     ),
-    Noise("disk", "a script writes 24 MiB", "fill_disk.py", 1, limited_by=("rlimits",)),
+    Noise("disk", "a script writes 40 MiB", "fill_disk.py", 1, limited_by=("rlimits",)),
     Noise("slow", "requests that never end", HELLO, 4, per_worker=True, slow=True),
 )  # fmt: skip
 

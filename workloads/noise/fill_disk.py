@@ -1,10 +1,10 @@
 #!@interpreter@
-"""Write 24 MiB into the site, flush them to the disk, and remove them."""
+"""Write 40 MiB into the site, flush them to the disk, and remove them."""
 
 import os
 import tempfile
 
-CHUNK, CHUNKS = b"x" * (1 << 20), 24
+CHUNK, CHUNKS = b"x" * (1 << 20), 40
 with tempfile.TemporaryFile(dir="data") as file:
     for _ in range(CHUNKS):
         file.write(CHUNK)

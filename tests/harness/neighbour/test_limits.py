@@ -26,7 +26,7 @@ def test_what_is_started_under_limits_has_them() -> None:
     said = ask(
         "import resource as r; print(*r.getrlimit(r.RLIMIT_FSIZE), *r.getrlimit(r.RLIMIT_AS))"
     )
-    assert said == f"{8 << 20} {8 << 20} {512 << 20} {512 << 20}"
+    assert said == f"{32 << 20} {32 << 20} {512 << 20} {512 << 20}"
 
 
 def test_memory_beyond_the_limit_is_refused() -> None:
@@ -149,3 +149,9 @@ def test_controllers_are_found_by_their_mounts(tmp_path: Path) -> None:
         "pids": tmp_path / "sys/pids",
     }
     assert cgroup_v1.create("x", ("cpu", "pids"), tmp_path) is None
+
+
+def test_a_worker_of_groundhog_fits_under_the_limits() -> None:
+    from servers.modes.groundhog.resting_worker import POOL_BYTES
+
+    assert limits.OF_PROCESS["RLIMIT_FSIZE"] > POOL_BYTES
