@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ Numbers = NDArray[np.float64]
 _QUICK = 5
 _BINS = 20
 _AS_FAST = 0.97
+_MOST_LEFT_OUT = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Load:
     lengths: Sequence[float]
     users: int
 
-    @property
+    @cached_property
     def slice_of(self) -> NDArray[np.intp]:
         """The number of the slice in which each request was sent; -1 for those before all."""
         return np.searchsorted(np.asarray(self.begins), self.sent, side="right") - 1
@@ -99,10 +101,11 @@ class Portions:
 def portions(load: Load, cold_s: float) -> Portions:
     """Return what counts of a load, whose slices have cold caches for so long if it is quick.
 
+    Of a slice, half is left out at most: another block's may have been longer.
     Requests that were sent before the first slice count nowhere.
     """
     own, quick = load.slice_of, load.is_quick
-    left_out_s = cold_s if quick else 0.0
+    left_out_s = min(cold_s, _MOST_LEFT_OUT * min(load.lengths)) if quick else 0.0
     found: list[tuple[float, float, int]] = []
     counted, whole = (np.zeros(len(load.sent), dtype=bool) for _ in range(2))
     occupied_s = sending_s = 0.0

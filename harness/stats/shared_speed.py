@@ -85,15 +85,17 @@ def _in_turn(targets: Sequence[Portions]) -> _Turns:
 def _missed(turns: _Turns, memory_s: float) -> float:
     """Return the mean square error with which slices foretell each other's speed."""
     work_s = turns.requests / _mean_rates(turns)[turns.of]
-    speed = _speed(turns, work_s, memory_s)
+    beside_s = _others(turns.seconds, turns.middle, memory_s)
+    speed = _speed(turns, work_s, beside_s, memory_s)
     return float(((work_s / turns.seconds - speed) ** 2 * turns.seconds).sum())
 
 
 def _fitted(turns: _Turns, memory_s: float) -> Numbers:
     """Return the rates on a host that remembers its speed for so long; NaN or 0 where unknown."""
     rates = _mean_rates(turns)
+    beside_s = _others(turns.seconds, turns.middle, memory_s)
     for _ in range(_ROUNDS):
-        speed = _speed(turns, turns.requests / rates[turns.of], memory_s)
+        speed = _speed(turns, turns.requests / rates[turns.of], beside_s, memory_s)
         before = rates
         rates = _mean_rates(turns, speed)
         if np.nanmax(np.abs(rates / before - 1)) < _CLOSE:
@@ -106,9 +108,11 @@ def _mean_rates(turns: _Turns, speed: Numbers | float = 1.0) -> Numbers:
         return turns.sums(turns.requests) / turns.sums(turns.seconds * speed)
 
 
-def _speed(turns: _Turns, work_s: Numbers, memory_s: float) -> Numbers:
-    """Return the host's speed in each slice, which the others tell; its mean is 1."""
-    beside_s = _others(turns.seconds, turns.middle, memory_s)
+def _speed(turns: _Turns, work_s: Numbers, beside_s: Numbers, memory_s: float) -> Numbers:
+    """Return the host's speed in each slice, which the others tell; its mean is 1.
+
+    `beside_s` are the seconds of the others, which count less the farther they are away.
+    """
     beside_work_s = _others(work_s, turns.middle, memory_s)
     speed = np.divide(beside_work_s, beside_s, out=np.ones_like(work_s), where=beside_s > 0)
     return np.asarray(speed / np.average(speed, weights=turns.seconds))

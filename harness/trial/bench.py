@@ -164,8 +164,10 @@ class Laboratory(CompositeContext):
         self, condition: Condition, attempts: Sequence[Seen | Trial], surroundings: Surroundings
     ) -> list[Trial]:
         """Judge the trials of a condition; its first block says what is left out of all slices."""
-        cold = self._cold_s.setdefault(condition.name, cold_s(attempts))
-        return judge(attempts, surroundings, BASELINE, cold)
+        name = condition.name
+        if name not in self._cold_s:
+            self._cold_s[name] = cold_s(attempts)
+        return judge(attempts, surroundings, BASELINE, self._cold_s[name])
 
     def _condition(self, specs: Sequence[Spec]) -> Condition:
         prepared = [self._preparation.prepare(one) for one in (*specs, *self._companion(specs))]

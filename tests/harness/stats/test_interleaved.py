@@ -72,6 +72,13 @@ def test_half_a_slice_is_left_out_at_most() -> None:
     assert cold_s([closed_loop(begins, 0.02, 0.0001, delay_s=0.015)]) == 0.01
 
 
+def test_of_shorter_slices_than_those_that_were_looked_at_half_is_left_out_at_most() -> None:
+    begins = [number * 0.1 for number in range(40)]
+    found = portions(closed_loop(begins, 0.02, 0.0001), 0.2)
+    assert found.left_out_s == 0.01
+    assert found.per_second == pytest.approx(10_000, rel=0.01)
+
+
 def test_a_slow_target_has_nothing_left_out() -> None:
     begins = [number * 0.5 for number in range(5)]
     slow = closed_loop(begins, 0.16, 0.01)
