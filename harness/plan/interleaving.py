@@ -20,7 +20,7 @@ stretch: each falls at random within its own part of it (stratified sampling; Co
 
 **The baseline** stands in every ratio, so with k others it gets the square root of k times the time
 of one of them (Dunnett 1955, Journal of the American Statistical Association 50). Its slices flank
-each group of slices that takes 0.3 s or longer, so that each target has the baseline's rate from
+each group of slices that takes 0.7 s or longer, so that each target has the baseline's rate from
 the same second. How ratios are formed is told in `harness.stats.shared_speed`.
 """
 
@@ -34,7 +34,7 @@ from typing import Any
 
 SHORTEST_S = 0.1
 LONGEST_S = 2.0
-FLANKED_S = 0.3
+FLANKED_S = 0.7
 """How long slices of other targets may take between two of the baseline."""
 _REQUESTS = 12
 _REQUESTS_OF_A_USER = 1.5
