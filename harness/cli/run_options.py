@@ -28,7 +28,7 @@ Workload = Annotated[
 Page = Annotated[
     bool,
     typer.Option(
-        help="With all modes and hello: also measure page:5ms, with a few modes and in five "
+        help="With all modes and hello: also measure page:5ms, with a few modes and in three "
         "blocks, to see whether overheads carry over."
     ),
 ]
@@ -37,7 +37,7 @@ Mechanisms = Annotated[
     bool | None,
     typer.Option(
         help="Also measure the mechanisms of modes, such as a fork, to explain their costs: "
-        "about 70 s. Default: with all modes and hello, but not with --quick.",
+        "about 30 s. Default: with all modes and hello, but not with --quick.",
     ),
 ]
 
@@ -86,7 +86,7 @@ Budget = Annotated[
     typer.Option(
         metavar="TIME",
         help="Start no block that would exceed this time, such as 10m. Default, without "
-        "--precision: 125 s for each workload, load and connection; with --quick 40 s.",
+        "--precision: 125 s for each workload, load and connection; with --quick 50 s.",
         rich_help_panel=EXTENT,
     ),
 ]
@@ -97,7 +97,7 @@ Seconds = Annotated[
     float | None,
     typer.Option(
         metavar="S",
-        help="Measured time of each target in a block. Default: 0.4; with --quick 0.3; with "
+        help="Measured time of each target in a block. Default: 0.3; with "
         "--slices off 1; with --replay 5.",
         rich_help_panel=EXTENT,
     ),

@@ -125,8 +125,8 @@ def interleave(
         share = math.sqrt(max(1, len(paces) - 1))
         flanks = max(_LEAST_SLICES, math.ceil(share * seconds / paces[baseline].slice_s - _ALIKE_S))
         order = list(_flanked(order, paces, baseline, flanks)) if order else [baseline] * flanks
-    longest_s = max(warmup_s, SHORTEST_S)
-    warming = [(place, min(paces[place].slice_s, longest_s)) for place in warm]
+    warming_s = warmup_s or SHORTEST_S
+    warming = [(place, min(paces[place].slice_s, warming_s)) for place in warm]
     measured = [(place, paces[place].slice_s) for place in order]
     slices = tuple(_laid_out([*warming, *measured], paces))
     first = slices[len(warming)]

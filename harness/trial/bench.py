@@ -41,7 +41,7 @@ from workloads.load import spec as load
 STANDING_BY = "standing by"
 LEAD_S = 0.02
 """From the moment when all are ready to the first slice: time to tell the generators."""
-PILOT_WARMUP_S, PILOT_S = 0.05, 0.2
+PILOT_WARMUP_S, PILOT_S = 0.05, 0.1
 
 
 class Bench(Protocol):
