@@ -286,8 +286,14 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
 
 def _with_other_connections(found: Sequence[Place], condition: Condition) -> str:
     fastest = max(_as_safe(found), key=lambda place: place.rate)
+    connections = connection_words(condition.connection)
+    if fastest.ratio >= AS_FAST:
+        return (
+            f"with {connections} {fastest.target} is as fast as {BASELINE}: "
+            f"{count(fastest.rate)}, {percent(fastest.ratio)} of {BASELINE}"
+        )
     return (
-        f"with {connection_words(condition.connection)} the fastest is {fastest.target}, with "
+        f"with {connections} the fastest is {fastest.target}, with "
         f"{count(fastest.rate)}, {percent(fastest.ratio)} of {BASELINE}"
     )
 

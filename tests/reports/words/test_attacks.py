@@ -135,6 +135,17 @@ def test_the_answer_is_given_with_other_connections_too(make_folder: MakeFolder)
     )
 
 
+def test_that_one_is_as_fast_with_other_connections_is_said(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close", "keep-alive"))).summary()
+    kept = (summary["target"] == "ruid2") & (summary["connection"] == "keep-alive")
+    summary.loc[kept, "ratio_to_dso"] = 1.02
+    rows = attacks(cgi="xx..", suexec="....", dso="xxxx", harache="...x", ruid2="x.x.")
+    _overview, answer, _edge = hostility.sentences(rows, summary)
+    assert answer.endswith(
+        "; with connections kept alive ruid2 is as fast as dso: 15,600, 102% of dso."
+    )
+
+
 def test_a_target_that_is_both_would_be_named(make_folder: MakeFolder) -> None:
     numbers = {"dso": ("server", 900, 900, 58, 0.0, 84), "harache": ("owner", 1_000, 1, 9, 1.0, 9)}
     folder = make_folder(connections=("close",), targets=tuple(numbers), numbers=numbers)
