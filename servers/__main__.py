@@ -29,8 +29,8 @@ from servers.command_line import (
     take_place,
     unknown,
 )
-from servers.front import clean_start, containment
-from servers.front.worker import BACKLOG
+from servers.front.startup import clean_start, containment
+from servers.front.workers.worker import BACKLOG
 from servers.kernel import detach, leftovers
 from servers.launch import Orders, execute
 from servers.mode import IsolationMode, Limits, Setting
@@ -157,7 +157,7 @@ def _tally(arguments: argparse.Namespace, sites: int) -> int | None:
     """
     if arguments.metrics is None or arguments.check:
         return None
-    from servers.front.tally import Tally
+    from servers.front.shared_memory.tally import Tally
 
     try:
         return Tally.at(arguments.metrics, arguments.workers + 1, sites).file
@@ -219,7 +219,7 @@ def _in_containment(
 
         ready["phases"] = timelines.layout(type(mode).timeline())
     if tally is not None:
-        from servers.front.tally import layout
+        from servers.front.shared_memory.tally import layout
 
         ready["metrics"] = layout(sites)
     orders = Orders(

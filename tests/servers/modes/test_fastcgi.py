@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.front.front_starter import Gone
+from servers.front.starters.front_starter import Gone
 from servers.interpreter.embedded import ScriptTimeout
 from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
 from servers.modes.fastcgi import TenantWorkers
