@@ -1,58 +1,19 @@
 """What the master sees of a process from outside."""
 
-import ctypes
 import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 
 from servers.front.master.oversight import Condition, Oversight
 from servers.kernel import syscalls
-from servers.kernel.process_table import descendants, status_of
+from servers.kernel.process_table import status_of
+from tests.servers.forked import process
 
-PR_SET_NAME = 15  # linux/prctl.h
 NOTHING = -1
-
-
-@contextmanager
-def process(work: Callable[[], object]) -> Iterator[int]:
-    """Run a process that does `work` and then waits."""
-    told, tell = os.pipe()
-    child = os.fork()
-    if child == 0:
-        work()
-        os.write(tell, b".")
-        time.sleep(60)
-        os._exit(0)
-    try:
-        os.read(told, 1)
-        yield child
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        os.close(told)
-        os.close(tell)
-
-
-def named(name: bytes) -> None:
-    ctypes.CDLL(None).prctl(PR_SET_NAME, ctypes.create_string_buffer(name), 0, 0, 0)
-
-
-NAMES = (b"voluntary_ctxt", b"x\nPPid:\t0", b"\rUid:\t0\t0", b") R 1 1 (", b"\xff\x85\x0c", b"")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_taken_for_nothing_else(name: bytes) -> None:
-    with process(lambda: named(name)) as child:
-        status = status_of(child)
-        assert int(status[b"PPid"]) == os.getpid()
-        assert int(status[b"Uid"].split()[1]) == os.geteuid()
-        assert int(status[b"voluntary_ctxt_switches"]) >= 0
-        assert descendants(os.getpid()).count(child) == 1
 
 
 CHANGES: dict[str, Callable[[], object]] = {
