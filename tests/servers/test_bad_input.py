@@ -116,8 +116,7 @@ def chunked(size: int) -> bytes:
 def test_bad_request_is_refused_and_the_client_sees_it(
     server: Server, data: bytes, status: int
 ) -> None:
-    with server.connect() as connection:
-        stream = connection.makefile("rb")
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(data)
         reply = read_reply(stream)
         assert reply.status == status
@@ -126,9 +125,8 @@ def test_bad_request_is_refused_and_the_client_sees_it(
 
 
 def test_good_request_before_a_bad_one_gets_its_answer(server: Server) -> None:
-    with server.connect() as connection:
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(request(headers="") + b"nonsense\r\n\r\n")
-        stream = connection.makefile("rb")
         statuses = [read_reply(stream).status for _ in range(3)]
         # The worker may have had its last request before the bad one.
         assert statuses == ([200, 0, 0] if modes.load(server.mode).max_requests else [200, 400, 0])
@@ -172,8 +170,7 @@ def status_that_arrived(connection: socket.socket) -> int:
 
 def idle(server: Server) -> int:
     """Wait on a keep-alive connection until it ends; return the status of what came, 0."""
-    with server.connect() as connection:
-        stream = connection.makefile("rb")
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(request(headers=""))
         assert read_reply(stream).status == 200
         return read_reply(stream).status

@@ -32,9 +32,8 @@ def server(request: pytest.FixtureRequest, shared_sites: Sites) -> Iterator[Serv
 def test_answer_survives_what_the_client_sends_behind_its_request(
     server: Server, behind: bytes
 ) -> None:
-    with server.connect() as connection:
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(request(headers="") + behind)
-        stream = connection.makefile("rb")
         reply = read_reply(stream)
         assert (reply.status, reply.headers["connection"]) == (200, "close")
         assert stream.read() == b""
