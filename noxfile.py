@@ -30,8 +30,8 @@ ALWAYS_QUICK = {"costs", "profile"}
 PROFILED = (0, 1)
 
 
-# Four at a time: most of the time a test waits. tests/conftest.py says which may not.
-ALL_TESTS = ("-n", "4")
+# Six at a time: most of the time a test waits. tests/conftest.py says which may not.
+ALL_TESTS = ("-n", "6")
 # pytest's exit code, and where it keeps which they were.
 TESTS_FAILED = 1
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")

@@ -29,8 +29,8 @@ from servers.command_line import (
     take_place,
     unknown,
 )
-from servers.front import clean_start, containment
-from servers.front.worker import BACKLOG
+from servers.front.startup import clean_start, containment
+from servers.front.workers.worker import BACKLOG
 from servers.kernel import detach, leftovers
 from servers.launch import Orders, execute
 from servers.mode import IsolationMode, Limits, Setting
@@ -157,7 +157,7 @@ def _tally(arguments: argparse.Namespace, sites: int) -> int | None:
     """
     if arguments.metrics is None or arguments.check:
         return None
-    from servers.front.tally import Tally
+    from servers.front.shared_memory.tally import Tally
 
     try:
         return Tally.at(arguments.metrics, arguments.workers + 1, sites).file
@@ -202,24 +202,13 @@ def _in_containment(
     if arguments.check:
         return 0
     listener = _listen(arguments.host, arguments.port, mode.listener_options)
-    host, port = listener.getsockname()[:2]
-    ready = {
-        "ready": True,
-        "mode": arguments.mode,
-        "host": host,
-        "port": port,
-        "workers": mode.fixed_workers or arguments.workers,
-        "www": {"uid": setting.www.uid, "gid": setting.www.gid, "groups": setting.www.groups},
-        "interpreter": sys.executable,
-        "own_pid_namespace": os.getpid() == 1,
-        "own_session_keyring": own_keyring,
-    }
+    ready = _ready(mode, arguments, listener.getsockname()[:2], own_keyring)
     if arguments.phases is not None:
         from servers.profiling import timelines
 
         ready["phases"] = timelines.layout(type(mode).timeline())
     if tally is not None:
-        from servers.front.tally import layout
+        from servers.front.shared_memory.tally import layout
 
         ready["metrics"] = layout(sites)
     orders = Orders(
@@ -235,6 +224,24 @@ def _in_containment(
         tally=tally,
     )
     return execute(orders)
+
+
+def _ready(
+    mode: IsolationMode, arguments: argparse.Namespace, at: tuple[str, int], own_keyring: bool
+) -> dict[str, object]:
+    """Return what a server that serves says of itself. In its namespaces, where it has them."""
+    www = mode.setting.www
+    return {
+        "ready": True,
+        "mode": arguments.mode,
+        "host": at[0],
+        "port": at[1],
+        "workers": mode.fixed_workers or arguments.workers,
+        "www": {"uid": www.uid, "gid": www.gid, "groups": www.groups},
+        "interpreter": sys.executable,
+        "own_pid_namespace": os.getpid() == 1,
+        "own_session_keyring": own_keyring,
+    }
 
 
 def _mode_class(name: str | None, mechanism: str | None = None) -> type[IsolationMode]:

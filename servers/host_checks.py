@@ -102,7 +102,7 @@ def pidfds() -> None:
 
 def readable_interpreter(setting: Setting) -> None:
     """Tenants must be able to run the interpreter, wherever it is installed."""
-    from servers.front.containment import unreadable_for
+    from servers.front.startup.containment import unreadable_for
 
     paths = [sys.executable, os.__file__, setting.sites]
     for site in list(Sites(setting.sites))[:1]:

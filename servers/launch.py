@@ -51,7 +51,7 @@ class Orders(NamedTuple):
     log_limit: int = 0
     """The most bytes that the standard error's file may have; 0: any number."""
     tally: int | None = None
-    """The file that requests are counted in, where they are (`servers.front.tally`)."""
+    """The file that requests are counted in, if any (`servers.front.shared_memory.tally`)."""
 
     def written(self) -> int:
         """Return the descriptor of a file in memory that says all this."""

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import ClassVar, Final, Literal
 
-    from servers.front.tally import Tally
-    from servers.front.worker import Worker
+    from servers.front.shared_memory.tally import Tally
+    from servers.front.workers.worker import Worker
     from servers.profiling.timelines import Timeline
 
     Identities = Literal["server", "owner", "client"]
@@ -75,9 +75,9 @@ NO_OPTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 WORKER_START: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {"worker_start": ("fork", "exec")}
 )
-"""The factor of modes whose workers serve one request: how new ones start (`servers.front.spawn`).
+"""The factor of modes whose workers serve one request: how new ones start.
 
-The pool applies it. An executed worker has not run `check_host` and
+The pool applies it (`servers.front.master.spawn`). An executed worker has not run `check_host` and
 `master_init`, so a mode with this factor prepares in `__init__` what its workers share.
 """
 

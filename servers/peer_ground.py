@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from servers.front import containment
+from servers.front.startup import containment
 from servers.kernel import syscalls
 from servers.kernel.credentials import Identity
 from servers.peer import Peer, Setting, Tenant

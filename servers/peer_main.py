@@ -38,7 +38,7 @@ from servers.command_line import (
     unknown,
 )
 from servers.errors import Unavailable
-from servers.front import clean_start, containment
+from servers.front.startup import clean_start, containment
 from servers.kernel import leftovers, syscalls
 from servers.peer import Peer, Setting
 

@@ -10,8 +10,8 @@ import os
 import sys
 
 from servers.errors import Unavailable
-from servers.front.pool import Pool, WorkersFail
-from servers.front.spawn import Inheritance, ServerCommand, serve_as_executed
+from servers.front.master.pool import Pool, WorkersFail
+from servers.front.master.spawn import Inheritance, ServerCommand, serve_as_executed
 from servers.launch import Orders, leave_import_path, refuse
 from servers.mode import IsolationMode
 from servers.sites import Sites
@@ -78,7 +78,7 @@ def _serve(
 
 def _observe(mode: IsolationMode, file: int, sites: Sites) -> type[Pool]:
     """Have requests be counted in a file; return the class of a pool that notes how it is."""
-    from servers.front import observing  # here, since no other server has any use for it
+    from servers.front.master import observing  # here, since no other server has any use for it
 
     return observing.observe(mode, file, [site.name for site in sites])
 

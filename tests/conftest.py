@@ -1,5 +1,6 @@
-"""How tests run: side by side (`pytest -n 4`), or one kind of them for long (`pytest --fuzz`)."""
+"""How tests run: side by side (`pytest -n 6`), or one kind of them for long (`pytest --fuzz`)."""
 
+import gc
 import os
 import sys
 import time
@@ -25,9 +26,21 @@ PEERS = ("tests/servers/peers/", "tests/harness/commands/running/test_run_peers.
 
 SECONDS = {
     "tests/servers/peers/": 1.0,
+    "tests/servers/modes/test_fastcgi.py": 1.0,
+    "tests/servers/modes/test_sandbox.py": 1.0,
+    "tests/servers/modes/": 0.3,
+    "tests/servers/front/": 0.4,
+    "tests/servers/test_hostile_processes.py": 0.3,
+    "tests/servers/test_inheritance.py": 0.4,
+    "tests/servers/test_main.py": 0.3,
     "tests/servers/": 0.1,
+    "tests/harness/commands/guide/test_help.py": 0.1,
+    "tests/harness/commands/running/test_fitting_table.py": 0.1,
+    "tests/harness/commands/test_several_hosts.py": 1.0,
     "tests/harness/commands/": 8.0,
     "tests/harness/plan/test_stopping_coverage.py": 30.0,
+    "tests/harness/host/test_user_namespace.py": 6.0,
+    "tests/harness/neighbour/test_measure.py": 3.0,
     "tests/harness/": 1.0,
     "tests/reports/": 0.5,
     "tests/": 0.2,
@@ -45,6 +58,17 @@ def seconds_of(tests: Iterable[str]) -> float:
     return sum(
         next(each for place, each in SECONDS.items() if test.startswith(place)) for test in tests
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among ten thousand tests, of which none is: not now, and not later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,4 +1,7 @@
-"""Reads the file in which a server counts its requests (`servers.front.tally` writes it)."""
+"""Reads the file in which a server counts its requests.
+
+`servers.front.shared_memory.tally` writes it.
+"""
 
 from __future__ import annotations
 

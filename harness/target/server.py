@@ -88,7 +88,7 @@ class Site:
 
 @dataclass(frozen=True)
 class ServerUsage:
-    """What a server says of itself since its start; see `servers.front.pool`.
+    """What a server says of itself since its start; see `servers.front.master.pool`.
 
     `processes_made` is None where the server has no pid namespace of its own. A real product does
     not tell how many requests it has `served` (None), nor its context switches (NaN).

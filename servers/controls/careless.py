@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from servers import __main__, c_programs, launch, modes
-from servers.front import containment, oversight, pool, usage
+from servers.front.master import accounting, oversight, pool
+from servers.front.startup import containment
 from servers.http import Request, Response
 from servers.interpreter import embedded
 from servers.interpreter.embedded import Embedded, server_environment
@@ -38,7 +39,7 @@ class Careless(dso.Mode):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        setattr(oversight, "_sees_our_processes", lambda: False)  # noqa: B010
+        setattr(oversight, "sees_our_processes", lambda: False)  # noqa: B010
 
     def child_init(self) -> None:
         """Stay root."""
@@ -165,7 +166,7 @@ class CarelessOversight(Careless):
         super().__init__(setting)
         setattr(pool, "has_ended", lambda _: True)  # noqa: B010
         setattr(pool, "exit_code", os.waitstatus_to_exitcode)  # noqa: B010
-        setattr(usage, "status_of", _status_as_it_looks)  # noqa: B010
+        setattr(accounting, "status_of", _status_as_it_looks)  # noqa: B010
 
     def reap_strays(self) -> None:
         """Leave them."""

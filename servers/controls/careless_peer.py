@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal
 
 from servers import peer_main, peers
-from servers.front import containment
+from servers.front.startup import containment
 from servers.peer import Language, Need, Peer
 
 _IN_PHP: Final = Path(__file__).with_name("careless.php")

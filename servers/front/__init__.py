@@ -1,1 +1,1 @@
-"""The front that all modes share: the prefork pool, its workers, how they are made and watched."""
+"""The front that all modes share: the master, its workers, the starters of tenants' workers."""

@@ -67,7 +67,7 @@ class Mode(IsolationMode):
         self._by_connection = self.option("fork") == "connection"
         if self._by_connection:
             # Not for those that fork for each request, whose children would have copies of it.
-            from servers.front.connection_worker import ConnectionWorker
+            from servers.front.workers.connection_worker import ConnectionWorker
             from servers.interpreter.code_files import EmbeddedForConnection
 
             self.pool_worker = ConnectionWorker

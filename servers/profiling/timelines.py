@@ -117,21 +117,21 @@ PROGRAM_ENDS: Final = (Step("reap", "reaped"),)
 
 STAGE_PROBE: Final = ProbePoint("servers.interpreter.context:Stage.perform", "entered", "left")
 _SHARED_PROBES: Final = (
-    ProbePoint("servers.front.worker:Worker._serve_connection", "accepted"),
+    ProbePoint("servers.front.workers.worker:Worker._serve_connection", "accepted"),
     ProbePoint("servers.http:RequestParser.feed", "received"),
-    ProbePoint("servers.front.worker:Worker._answer", "parsed"),
+    ProbePoint("servers.front.workers.worker:Worker._answer", "parsed"),
     STAGE_PROBE,
-    ProbePoint("servers.front.replies:render", end="rendered"),
-    ProbePoint("servers.front.worker:reply", end="sent"),
+    ProbePoint("servers.front.workers.replies:render", end="rendered"),
+    ProbePoint("servers.front.workers.worker:reply", end="sent"),
 )
 _MODE_PROBES: Final = (
     ProbePoint("handle", "located", "handled"),
     ProbePoint("cleanup", end="cleaned"),
 )
 REPLACEMENT_PROBES: Final = (
-    ProbePoint("servers.front.pool:Pool._replace", "reaped"),
-    ProbePoint("servers.front.worker:Worker.serve", "respawned"),
-    ProbePoint("servers.front.scoreboard:Slot.start", end="ready"),
+    ProbePoint("servers.front.master.pool:Pool._replace", "reaped"),
+    ProbePoint("servers.front.workers.worker:Worker.serve", "respawned"),
+    ProbePoint("servers.front.shared_memory.scoreboard:Slot.start", end="ready"),
 )
 CHILD_PROBES: Final = (
     ProbePoint("servers.interpreter.forked:ForkedScripts._make_child", "spawning", child="forked"),

@@ -2,8 +2,11 @@
 
 import os
 import pickle
+import signal
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -28,3 +31,23 @@ def in_child(action: Callable[[], Result], fork: Callable[[], int] = os.fork) ->
     succeeded, result = pickle.loads(answer)
     assert succeeded, result
     return result  # type: ignore[no-any-return]
+
+
+@contextmanager
+def process(work: Callable[[], object]) -> Iterator[int]:
+    """Run a process that does `work` and then waits."""
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        work()
+        os.write(tell, b".")
+        time.sleep(60)
+        os._exit(0)
+    try:
+        os.read(told, 1)
+        yield child
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(told)
+        os.close(tell)

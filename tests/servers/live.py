@@ -20,7 +20,7 @@ import httptools
 import pytest
 
 from servers import modes
-from servers.front.oversight import descendants
+from servers.kernel.process_table import descendants
 from servers.mode import RunsAs
 from workloads import credential, tenants
 from workloads.addresses import address_of
@@ -124,7 +124,7 @@ _WHERE_READABLE = """
 import os, sys
 from pathlib import Path
 from servers.kernel import syscalls as linux
-from servers.front import containment
+from servers.front.startup import containment
 linux.unshare(linux.CLONE_NEWNS)
 linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
 containment.make_visible(

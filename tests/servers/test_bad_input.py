@@ -111,13 +111,29 @@ def chunked(size: int) -> bytes:
         pytest.param(request(tenant="../t0002"), 400, id="host with a path"),
         pytest.param(request(tenant="t0002@t0001"), 400, id="host with a user"),
         pytest.param(request(tenant="."), 404, id="empty host label"),
+        pytest.param(request("http://u:p@t0001.localhost/hello.py"), 400, id="user and password"),
+        pytest.param(request("http://@t0001.localhost/hello.py"), 400, id="empty user"),
+        pytest.param(request("http://t0001.localhost\\@t0002/hello.py"), 400, id="backslash"),
+        pytest.param(
+            b"GET /hello.py HTTP/1.1\r\nHost: [fe80::1%25eth0]\r\n\r\n", 400, id="IPv6 zone"
+        ),
+        pytest.param(
+            b"GET /hello.py HTTP/1.1\r\nHost: t0001:65536\r\n\r\n", 400, id="port beyond 16 bits"
+        ),
+        pytest.param(request(headers="X\t: y\r\n"), 400, id="tab behind a name"),
+        pytest.param(request("/hello.py\tx"), 400, id="tab in the target"),
+        pytest.param(CHUNKED + b"3 \r\nabc\r\n0\r\n\r\n", 400, id="space behind a chunk's size"),
+        pytest.param(CHUNKED + b"0x3\r\nabc\r\n0\r\n\r\n", 400, id="chunk size with a prefix"),
+        pytest.param(trailing(b"X: y\r\n z"), 400, id="folded trailer"),
+        pytest.param(
+            CHUNKED.replace(b"chunked", b"chunked\t") + b"0\r\n\r\n", 400, id="tab behind a coding"
+        ),
     ],
 )
 def test_bad_request_is_refused_and_the_client_sees_it(
     server: Server, data: bytes, status: int
 ) -> None:
-    with server.connect() as connection:
-        stream = connection.makefile("rb")
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(data)
         reply = read_reply(stream)
         assert reply.status == status
@@ -125,10 +141,111 @@ def test_bad_request_is_refused_and_the_client_sees_it(
     server.assert_serves()
 
 
+# Requests that are unusual, and right. A server that reads one in another way than its neighbours
+# is one through which a proxy can be deceived.
+
+ECHO = """
+    import os, sys
+    body = sys.stdin.buffer.read()
+    names = ("REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "SERVER_NAME", "HTTP_X")
+    print("Content-Type: text/plain\\n")
+    print(*(ascii(os.environ.get(name, "-")) for name in names), ascii(body))
+"""
+
+
+def asked(
+    target: bytes = b"/echo.py",
+    host: bytes = b"t0001.localhost",
+    fields: bytes = b"",
+    body: bytes = b"",
+    method: bytes = b"GET",
+    version: bytes = b"1.1",
+) -> bytes:
+    first = b"%b %b HTTP/%b\r\n" % (method, target, version)
+    return first + b"Host: %b\r\n" % host + fields + b"\r\n" + body
+
+
+NEXT = asked(b"/echo.py?next")
+IN_CHUNKS = b"Transfer-Encoding: chunked\r\n"
+THREE = b"Content-Length: 3\r\n"
+KEPT = b"Connection: keep-alive\r\n"
+EXPECTS = b"Expect: 100-continue\r\n"
+
+UNUSUAL = {
+    "HTTP/1.0, kept": (asked(fields=KEPT, version=b"1.0") + NEXT, "'GET' '/echo.py'", True),
+    "HTTP/1.0, kept, and a body": (
+        asked(fields=KEPT + THREE, body=b"abc", method=b"POST", version=b"1.0") + NEXT,
+        "b'abc'",
+        True,
+    ),
+    "HTTP/1.0, close wins": (
+        asked(fields=b"Connection: close, keep-alive\r\n", version=b"1.0") + NEXT, "'GET'", False,
+    ),
+    "a body of HEAD": (asked(fields=THREE, body=b"abc", method=b"HEAD") + NEXT, "", True),
+    "a body of GET": (asked(fields=THREE, body=b"abc") + NEXT, "'GET' '/echo.py'", True),
+    "chunks of HEAD": (
+        asked(fields=IN_CHUNKS, body=b"3\r\nabc\r\n0\r\n\r\n", method=b"HEAD") + NEXT, "", True,
+    ),
+    "an expectation that came with its body": (
+        asked(fields=EXPECTS + THREE, body=b"abc", method=b"POST") + NEXT, "b'abc'", True,
+    ),
+    "an expectation without a body": (asked(fields=EXPECTS) + NEXT, "'GET' '/echo.py'", True),
+    "zeros before a chunk's size": (
+        asked(fields=IN_CHUNKS, body=b"0000003\r\nabc\r\n000\r\n\r\n", method=b"POST") + NEXT,
+        "b'abc'",
+        True,
+    ),
+    "a Host among the trailers": (
+        asked(fields=IN_CHUNKS, body=b"3\r\nabc\r\n0\r\nHost: x\r\n\r\n", method=b"POST") + NEXT,
+        "'t0001.localhost' '-' b'abc'",
+        True,
+    ),
+    "zeros before a length": (
+        asked(fields=b"Content-Length:\t0003\t\r\n", body=b"abc", method=b"POST") + NEXT,
+        "b'abc'",
+        True,
+    ),
+    "absolute form": (
+        asked(b"HTTP://T0001.localhost:0/echo.py?q", host=b"x"), "'/echo.py?q' '-' 't0001", True,
+    ),
+    "a dot behind the host": (asked(host=b"t0001.localhost."), "'t0001.localhost'", True),
+    "port 0": (asked(host=b"t0001.localhost:0"), "'t0001.localhost'", True),
+    "no port behind the colon": (asked(host=b"t0001.localhost:"), "'t0001.localhost'", True),
+    "encoded slashes": (asked(b"/%2fecho.py/a%2Fb"), "'/%2fecho.py/a%2Fb' '/a/b'", True),
+    "an encoded NUL in the query": (asked(b"/echo.py?%00"), "'/echo.py?%00' '-'", True),
+    "a percent sign by itself": (asked(b"/echo.py/%zz%"), "'/%zz%'", True),
+    "tabs in a value": (asked(fields=b"X:\t a\tb \t\r\n"), r"'a\tb'", True),
+    "a value of tabs": (asked(fields=b"X: \t\r\n"), "'t0001.localhost' '' b''", True),
+    "close in capitals": (asked(fields=b"Connection:\tx, CLOSE\r\n") + NEXT, "'GET'", False),
+    "an upgrade with a body": (
+        asked(fields=b"Connection: upgrade\r\nUpgrade: x\r\n" + THREE, body=b"abc") + NEXT,
+        "b'abc'",
+        True,
+    ),
+    "a line end behind a body": (
+        asked(fields=THREE, body=b"abc\r\n", method=b"POST") + NEXT, "b'abc'", True,
+    ),
+}  # fmt: skip
+"""What is sent, a part of the first answer's body, and whether the connection stays after it."""
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_unusual_request_is_read_alike_in_all_modes(server: Server, name: str) -> None:
+    server.sites.put("echo.py", ECHO)
+    data, part, stays = UNUSUAL[name]
+    method = "HEAD" if data.startswith(b"HEAD") else "GET"
+    with server.connect() as connection, connection.makefile("rb") as stream:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        reply, following = read_reply(stream, method), read_reply(stream)
+    assert (reply.status, part in reply.text) == (200, True), reply
+    goes_on = stays and NEXT in data and not modes.load(server.mode).max_requests
+    assert (following.status, "?next" in following.text) == ((200, True) if goes_on else (0, False))
+
+
 def test_good_request_before_a_bad_one_gets_its_answer(server: Server) -> None:
-    with server.connect() as connection:
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(request(headers="") + b"nonsense\r\n\r\n")
-        stream = connection.makefile("rb")
         statuses = [read_reply(stream).status for _ in range(3)]
         # The worker may have had its last request before the bad one.
         assert statuses == ([200, 0, 0] if modes.load(server.mode).max_requests else [200, 400, 0])
@@ -172,8 +289,7 @@ def status_that_arrived(connection: socket.socket) -> int:
 
 def idle(server: Server) -> int:
     """Wait on a keep-alive connection until it ends; return the status of what came, 0."""
-    with server.connect() as connection:
-        stream = connection.makefile("rb")
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(request(headers=""))
         assert read_reply(stream).status == 200
         return read_reply(stream).status

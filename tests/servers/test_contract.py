@@ -311,8 +311,7 @@ def test_one_connection_serves_several_requests(server: Server) -> None:
     first, second = on_one_connection(server)
     asked = [(first, ""), (second, ""), (first, "Connection: close\r\n")]
     most = most_on_one_connection(server)
-    with server.connect() as connection:
-        stream = connection.makefile("rb")
+    with server.connect() as connection, connection.makefile("rb") as stream:
         for number, (tenant, headers) in enumerate(asked[:most], 1):
             connection.sendall(request(tenant=tenant, headers=headers))
             reply = read_reply(stream)

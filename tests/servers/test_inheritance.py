@@ -20,7 +20,7 @@ from typing import Any
 import httptools
 import pytest
 
-from servers.front import relay
+from servers.front.startup import relay
 from servers.kernel import keyring, leftovers, syscalls
 from tests.servers import keys
 from tests.servers.forked import in_child

@@ -248,9 +248,8 @@ def test_client_does_not_wait_for_a_child_that_goes_on(server: Server) -> None:
     if server.mode == "safe_mode":
         pytest.skip("scripts may not fork")
     server.sites.put("case.py", source)
-    with server.connect() as connection:
+    with server.connect() as connection, connection.makefile("rb") as stream:
         connection.sendall(request("/case.py"))
-        stream = connection.makefile("rb")
         assert read_reply(stream).text == "whole\n"
         assert stream.read() == b""  # in less than the child's time, by the connection's limit
     for process in server.scripts():

@@ -10,7 +10,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -63,12 +63,9 @@ def serve(
             stdout=subprocess.PIPE,
             start_new_session=True,
         ) as process:
-            assert process.stdout is not None
             try:
-                word = process.stdout.readline()
-                facts = json.loads(word) if word else {}
-                ready = facts.get("ready", False)
-                if ready:
+                facts = _said(process)
+                if facts.get("ready", False):
                     base_url = f"http://{_reached(host)}:{facts['port']}"
                     _announce(target, base_url, site, host, console)
                     at = host, facts["port"]
@@ -83,7 +80,7 @@ def serve(
                 raise
     if status:
         raise IsobenchError(
-            f"{target.name} {'stopped serving' if ready else 'cannot be served'}",
+            f"{target.name} {'stopped serving' if facts.get('ready') else 'cannot be served'}",
             hint="see the server's message above",
         )
 
@@ -155,6 +152,14 @@ def _must_listen_there(target: Target, host: str) -> None:
 def _reached(host: str) -> str:
     """Return an address at which a server that is bound to `host` can be reached."""
     return LOOPBACK if host == "0.0.0.0" else host
+
+
+def _said(process: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """Return the line in which a server says that it serves; nothing where it ended before."""
+    assert process.stdout is not None
+    word = process.stdout.readline()
+    facts: dict[str, Any] = json.loads(word) if word else {}
+    return facts
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

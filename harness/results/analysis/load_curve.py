@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 
 from harness.results.blocks import histograms
-from harness.results.conditions import by_condition, is_portion
+from harness.results.conditions import Key, by_condition, is_portion
 from harness.results.summary import GENERATOR_SHARE
+from harness.stats.histogram import Histogram
 from harness.stats.intervals import quantile_ranks
 
 Place = tuple[str, str]
@@ -72,27 +73,7 @@ def sweeps(
     `trials`, `latency` and `summary` are the tables of a results folder, `plan` that of run.json.
     Targets come in the order of the load that they bear.
     """
-    merged = histograms(trials, latency)
-    points: dict[Place, dict[str, list[Point]]] = {}
-    for condition, rows in by_condition(summary):
-        if not is_portion(condition.load):
-            continue
-        for row in rows[rows["trials"] > 0].to_dict("records"):
-            key = (str(row["target"]), condition)
-            if key not in merged:
-                continue
-            of_target = points.setdefault((condition.workload, condition.connection), {})
-            of_target.setdefault(key[0], []).append(
-                Point(
-                    percent=int(condition.load.removeprefix("open:").removesuffix("%")),
-                    offered=float(row["offered_per_second"]),
-                    completed=float(row["requests_per_second"]),
-                    p50_ms=merged[key].quantile(0.5) / 1000,
-                    p99_ms=merged[key].quantile(0.99) / 1000
-                    if quantile_ranks(merged[key].count, 0.99)
-                    else math.nan,
-                )
-            )
+    points = _points(summary, histograms(trials, latency))
     bound = generator_bound(plan.get("knees", ()), plan.get("ceilings", ()))
     knees = {
         (knee["target"], knee["workload"], knee["connection"]): (knee["rate"], knee["users"])
@@ -113,6 +94,35 @@ def sweeps(
         )
         for place, of_targets in points.items()
     }
+
+
+def _points(
+    summary: pd.DataFrame, merged: Mapping[Key, Histogram]
+) -> dict[Place, dict[str, list[Point]]]:
+    """Return the measured points of each workload and connection, by target."""
+    points: dict[Place, dict[str, list[Point]]] = {}
+    for condition, rows in by_condition(summary):
+        if not is_portion(condition.load):
+            continue
+        for row in rows[rows["trials"] > 0].to_dict("records"):
+            key = (str(row["target"]), condition)
+            if key in merged:
+                of_target = points.setdefault((condition.workload, condition.connection), {})
+                of_target.setdefault(key[0], []).append(_point(condition.load, row, merged[key]))
+    return points
+
+
+def _point(load: str, row: Mapping[Any, Any], latencies: Histogram) -> Point:
+    """Return what a row of the summary and its latencies show at a portion such as `open:50%`."""
+    return Point(
+        percent=int(load.removeprefix("open:").removesuffix("%")),
+        offered=float(row["offered_per_second"]),
+        completed=float(row["requests_per_second"]),
+        p50_ms=latencies.quantile(0.5) / 1000,
+        p99_ms=latencies.quantile(0.99) / 1000
+        if quantile_ranks(latencies.count, 0.99)
+        else math.nan,
+    )
 
 
 def generator_bound(

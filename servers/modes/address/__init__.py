@@ -11,7 +11,7 @@ import resource
 
 from servers import host_checks
 from servers.errors import Unavailable
-from servers.front.starter import Makings
+from servers.front.starters.starter import Makings
 from servers.http import Request, Response, plain_response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel import syscalls

@@ -26,8 +26,8 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from servers.errors import Unavailable
-from servers.front.scoreboard import Scoreboard
-from servers.front.starter import FURTHER, Makings, Service, Starter
+from servers.front.shared_memory.scoreboard import Scoreboard
+from servers.front.starters.starter import FURTHER, Makings, Service, Starter
 from servers.interpreter.embedded import ScriptFailed
 from servers.mode import IsolationMode
 from servers.modes.address.addresses import address_of

@@ -13,11 +13,11 @@ import socket
 import struct
 from typing import Final
 
-from servers.front.oversight import descendants
-from servers.front.run_delay import RunDelay, Wish
-from servers.front.scoreboard import Scoreboard
-from servers.front.starter import WorkerProcess
-from servers.front.worker import BACKLOG
+from servers.front.shared_memory.scoreboard import Scoreboard
+from servers.front.starters.run_delay import RunDelay, Wish
+from servers.front.starters.starter import WorkerProcess
+from servers.front.workers.worker import BACKLOG
+from servers.kernel.process_table import descendants
 from servers.kernel.reaping import kill, send
 from servers.modes.address.addresses import address_of
 from servers.modes.address.crowding import PATIENCE_SECONDS

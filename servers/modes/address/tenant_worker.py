@@ -11,8 +11,15 @@ import errno
 import select
 import time
 
-from servers.front.scoreboard import Scoreboard, Slot
-from servers.front.worker import CHUNK, LINGER_SECONDS, MOST_DRAINED, Worker, connection_of, end
+from servers.front.shared_memory.scoreboard import Scoreboard, Slot
+from servers.front.workers.worker import (
+    CHUNK,
+    LINGER_SECONDS,
+    MOST_DRAINED,
+    Worker,
+    connection_of,
+    end,
+)
 from servers.http import (
     BadRequest,
     Request,

@@ -12,7 +12,7 @@ import socket
 from typing import Final
 
 from servers import host_checks
-from servers.front.front_starter import FrontStarter, Gone, tell
+from servers.front.starters.front_starter import FrontStarter, Gone, tell
 from servers.http import Request, Response
 from servers.interpreter.child import REFUSED
 from servers.interpreter.embedded import (

@@ -22,7 +22,7 @@ import struct
 from functools import partial
 from typing import Final, NamedTuple
 
-from servers.front.front_starter import ChannelWorker, FrontService
+from servers.front.starters.front_starter import ChannelWorker, FrontService
 from servers.interpreter.embedded import Embedded
 from servers.kernel import keyring, syscalls
 from servers.kernel.confinement import restrain

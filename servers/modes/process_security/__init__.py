@@ -13,7 +13,7 @@ import threading  # noqa: F401
 
 from servers import host_checks
 from servers.errors import Unavailable
-from servers.front.worker import CleanupFailed
+from servers.front.workers.worker import CleanupFailed
 from servers.http import Request, Response
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel.all_ids import CredentialError

@@ -12,8 +12,8 @@ import sys
 
 from servers import host_checks
 from servers.errors import Unavailable
-from servers.front.front_starter import FrontStarter
-from servers.front.starter import Makings
+from servers.front.starters.front_starter import FrontStarter
+from servers.front.starters.starter import Makings
 from servers.http import Request
 from servers.interpreter.embedded import Embedded, environment_of, server_environment
 from servers.kernel import open_files, seccomp, syscalls

@@ -12,7 +12,7 @@ import os
 import select
 import sys
 
-from servers.front.worker import Worker as PoolWorker
+from servers.front.workers.worker import Worker as PoolWorker
 from servers.http import (
     BadRequest,
     Request,

@@ -16,15 +16,15 @@ import sys
 
 from servers import c_programs, host_checks
 from servers.errors import Unavailable
-from servers.front.worker import Worker
+from servers.front.workers.worker import Worker
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     import signal
     from typing import Final, NoReturn
 
-    from servers.front.scoreboard import Slot
-    from servers.front.tally import Tally
+    from servers.front.shared_memory.scoreboard import Slot
+    from servers.front.shared_memory.tally import Tally
     from servers.modes.router import Mode
 else:
     import _signal as signal

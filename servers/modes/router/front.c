@@ -246,7 +246,7 @@ enum { ACCEPTED = 0, SPAWNING = 5, ANSWERED = 14, RENDERED = 18 };
 
 static volatile int64_t *journal;
 
-/* Counts of requests, as servers/front/tally.py has them; NULL where nobody observes. */
+/* Counts of requests, as servers/front/shared_memory/tally.py has them; NULL where nobody observes. */
 enum { TENANT_WORKERS = 5, TENANT_WORKERS_BUSY = 6, HEAD = 16 };
 enum { CLASSES = 4, SUM = CLASSES, BUCKETS, BOUNDED = 20, CELL = BUCKETS + BOUNDED + 1, SHIFT = 16 };
 

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 
-from servers.front.front_starter import Gone, tell
+from servers.front.starters.front_starter import Gone, tell
 from servers.http import plain_response
 from servers.interpreter.embedded import ScriptFailed, parse_output
 from servers.modes.router import messages
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     import socket
     from typing import Final, NoReturn
 
-    from servers.front.scoreboard import Slot
-    from servers.front.tally import Tally
-    from servers.front.worker import Worker as PoolWorker
+    from servers.front.shared_memory.scoreboard import Slot
+    from servers.front.shared_memory.tally import Tally
+    from servers.front.workers.worker import Worker as PoolWorker
     from servers.mode import Limits
     from servers.modes.router import Mode
 else:

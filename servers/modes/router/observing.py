@@ -1,11 +1,14 @@
-"""The front in Python of an observed server (`servers.front.tally`): it counts requests."""
+"""The front in Python of an observed server: it counts requests.
+
+See `servers.front.shared_memory.tally`.
+"""
 
 from __future__ import annotations
 
 import time
 
-from servers.front.observing import vars_of
-from servers.front.tally import Row, Tally, nowhere
+from servers.front.shared_memory.tally import Row, Tally, nowhere
+from servers.front.workers.observing import vars_of
 from servers.kernel.credentials import Identity
 from servers.modes.router.client_side import Connection
 from servers.modes.router.front import Front
@@ -15,7 +18,7 @@ TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
     from typing import ClassVar, Final, NoReturn
 
-    from servers.front.scoreboard import Slot
+    from servers.front.shared_memory.scoreboard import Slot
     from servers.http import Response
 
 _NO_SITE: Final = Site("", "/", Identity(0, 0))

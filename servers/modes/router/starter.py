@@ -17,9 +17,9 @@ import struct
 import time
 from typing import Final, NamedTuple
 
-from servers.front.front_starter import ChannelWorker, FrontService
-from servers.front.run_delay import RunDelay, Wish
-from servers.front.starter import Makings
+from servers.front.starters.front_starter import ChannelWorker, FrontService
+from servers.front.starters.run_delay import RunDelay, Wish
+from servers.front.starters.starter import Makings
 from servers.interpreter.embedded import ScriptFailed
 from servers.mode import Setting
 from servers.modes.router.tenant_worker import TenantWorker

@@ -10,7 +10,7 @@ import errno
 import os
 import select
 
-from servers.front.replies import Unfit, respond
+from servers.front.workers.replies import Unfit, respond
 from servers.http import BadRequest, Request, RequestParser, Response, plain_response
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
 from servers.kernel import syscalls

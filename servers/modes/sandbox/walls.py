@@ -34,7 +34,7 @@ from servers.sites import Site, Sites
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
-    from servers.front.starter import Makings
+    from servers.front.starters.starter import Makings
 
 NAMESPACES: Final = {
     "mount": syscalls.CLONE_NEWNS,
@@ -132,7 +132,9 @@ class Walls:
 
     def makings(self) -> Makings:
         """Prepare, and return how a starter makes workers behind these walls."""
-        from servers.front.starter import Makings  # here, since not all who have walls have one
+        from servers.front.starters.starter import (
+            Makings,
+        )  # here, since not all who have walls have one
 
         self.prepare()
         return Makings(self.enter, self.make_child, self.wall_in)

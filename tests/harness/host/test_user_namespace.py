@@ -27,7 +27,7 @@ BECOME = """
 import os, sys
 from pathlib import Path
 from servers.kernel import syscalls as linux
-from servers.front.containment import make_visible
+from servers.front.startup.containment import make_visible
 here, visible, uid, *command = sys.argv[1:]
 linux.unshare(linux.CLONE_NEWNS)
 linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from harness.metrics.exposition import Exposition, Source
 from harness.metrics.listening import Queue
-from servers.front import tally
+from servers.front.shared_memory import tally
 
 SITES = ["t0001", "t0002", "t0003"]
 LAYOUT = tally.layout(SITES)

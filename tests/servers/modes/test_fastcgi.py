@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.front.front_starter import Gone
+from servers.front.starters.front_starter import Gone
 from servers.interpreter.embedded import ScriptTimeout
 from servers.kernel.syscalls import CAP_KILL, CAP_SETGID, CAP_SETUID, capability_mask
 from servers.modes.fastcgi import TenantWorkers
@@ -200,8 +200,7 @@ def test_no_request_is_lost_to_eviction(sites: Sites, bound: int) -> None:
 @needs_root
 def test_eviction_under_keep_alive_loses_nothing(sites: Sites) -> None:
     def ask_all(server: Server) -> None:
-        with server.connect() as connection:
-            stream = connection.makefile("rb")
+        with server.connect() as connection, connection.makefile("rb") as stream:
             for tenant in sites.tenants * 5:
                 connection.sendall(request(tenant=tenant.name, headers=""))
                 assert f"tenant={tenant.name} uid={tenant.uid} " in read_reply(stream).text
@@ -244,9 +243,12 @@ def test_a_tenants_own_limit(sites: Sites) -> None:
 
 @needs_root
 def test_a_front_that_waits_for_its_client_keeps_no_worker(sites: Sites) -> None:
-    with serving(sites, "bound=1", workers=2) as server, server.connect() as idle:
+    with (
+        serving(sites, "bound=1", workers=2) as server,
+        server.connect() as idle,
+        idle.makefile("rb") as stream,
+    ):
         idle.sendall(request(tenant=A, headers=""))
-        stream = idle.makefile("rb")
         assert read_reply(stream).status == 200
         begun = time.monotonic()
         assert server.get(tenant=B).status == 200
@@ -297,9 +299,8 @@ def test_the_largest_body_and_answer(sites: Sites) -> None:
 def test_a_slow_client_does_not_hold_a_worker(sites: Sites) -> None:
     with serving(sites, "bound=1", workers=2) as server:
         sites.put("large.py", f"{OK}print('x' * (16 * 1024 * 1024 - 100))")
-        with server.connect() as slow:
+        with server.connect() as slow, slow.makefile("rb") as stream:
             slow.sendall(request("/large.py"))
-            stream = slow.makefile("rb")
             assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
             assert server.get(tenant=B).status == 200
             assert len(stream.read()) > 16 * 1024 * 1024 - 100

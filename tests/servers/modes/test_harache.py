@@ -11,8 +11,8 @@ from typing import IO
 
 import pytest
 
-from servers.front import connection_worker
-from servers.front.scoreboard import Scoreboard
+from servers.front.shared_memory.scoreboard import Scoreboard
+from servers.front.workers import connection_worker
 from tests.servers.live import Server, Sites, needs_root, read_reply, request
 
 pytestmark = needs_root
@@ -126,7 +126,7 @@ def test_those_that_fork_for_each_request_load_nothing_of_it() -> None:
         "import sys\n"
         "from servers import modes\n"
         "modes.load('harache')\n"
-        "print('servers.front.connection_worker' in sys.modules)\n"
+        "print('servers.front.workers.connection_worker' in sys.modules)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"

@@ -249,7 +249,7 @@ def test_shared_memory_is_the_hole(server: Server) -> None:
     """What a script puts in the way of the main thread runs there, able to switch."""
     with Server(server.mode, server.sites) as other:
         other.run(f"""
-            from servers.front import replies; from servers.kernel import syscalls as linux
+            from servers.front.workers import replies; from servers.kernel import syscalls as linux
             from servers.kernel.credentials import RAISED, Identity, become
             def render(*_, linux=linux, become=become, raised=RAISED,
                        neighbour=Identity({FIRST_UID + 1}, {FIRST_UID + 1})):

@@ -322,8 +322,7 @@ def test_worker_that_misbehaves_hurts_its_own_tenant_at_most(server: Server, nam
 def test_answer_on_a_connection_that_stays_is_one(server: Server) -> None:
     """What a script adds to its answer must not pass for that to the next request."""
     server.sites.put("case.py", MISBEHAVED["it answers two answers in one"][0])
-    with server.connect() as connection:
-        stream = connection.makefile("rb")
+    with server.connect() as connection, connection.makefile("rb") as stream:
         for data, word in ((request("/case.py", headers=""), "forged"), (GOOD, "tenant=t0002 ")):
             connection.sendall(data)
             assert word in read_reply(stream).text

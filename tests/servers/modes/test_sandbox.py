@@ -16,7 +16,7 @@ import pytest
 
 from servers import host_checks
 from servers.errors import Unavailable
-from servers.front.containment import make_visible
+from servers.front.startup.containment import make_visible
 from servers.kernel import confinement, seccomp, syscalls
 from servers.kernel.credentials import Identity
 from servers.mode import Limits, Setting

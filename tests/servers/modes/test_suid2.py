@@ -133,8 +133,7 @@ def test_script_cannot_accept_for_others(server: Server) -> None:
 
 def test_keep_alive_client_gets_one_answer_a_connection(server: Server) -> None:
     for tenant in ("t0001", "t0002"):
-        with server.connect() as connection:
-            stream = connection.makefile("rb")
+        with server.connect() as connection, connection.makefile("rb") as stream:
             connection.sendall(request(tenant=tenant, headers=""))
             reply = read_reply(stream)
             assert f"tenant={tenant} " in reply.text

@@ -118,9 +118,8 @@ def test_nobody_here(server: Server, client: Identity) -> None:
 
 
 def test_a_refused_connection_is_closed(server: Server) -> None:
-    with connect(server) as connection:
+    with connect(server) as connection, connection.makefile("rb") as stream:
         connection.sendall(request(headers="") * 2)
-        stream = connection.makefile("rb")
         assert [read_reply(stream).status for _ in range(2)] == [403, 0]
 
 
@@ -154,8 +153,7 @@ def test_a_script_that_all_may_read_runs_as_whoever_asks(sites: Sites) -> None:
 
 
 def test_a_connection_is_one_clients_for_its_life(server: Server) -> None:
-    with server.connect("t0001") as connection:
-        stream = connection.makefile("rb")
+    with server.connect("t0001") as connection, connection.makefile("rb") as stream:
         statuses = []
         for tenant in ("t0001", "t0001", "t0002", "t0001"):
             connection.sendall(request(tenant=tenant, headers=""))

@@ -14,7 +14,7 @@ def attack(given: Given) -> object:
     import sys
 
     given.must_be_guarded()
-    replies = sys.modules.get("servers.front.replies")
+    replies = sys.modules.get("servers.front.workers.replies")
     if replies is None:
         raise PermissionError("nothing of the server's is in the script's process")
     real, secret, drop, opens = replies.render, f"{given.neighbour}/config.secret", given.drop, open

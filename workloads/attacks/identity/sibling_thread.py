@@ -38,7 +38,7 @@ def attack(given: Given) -> object:
         except Exception:
             return
 
-    replies = sys.modules.get("servers.front.replies")
+    replies = sys.modules.get("servers.front.workers.replies")
     if replies is None:
         raise given.nothing("the server's modules are not in the script's process")
     real = replies.render

@@ -1,0 +1,1 @@
+"""What a server's processes tell each other through memory that they share."""

@@ -1,0 +1,1 @@
+"""Small privileged processes that fork tenants' permanent workers."""

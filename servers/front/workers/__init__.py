@@ -1,0 +1,1 @@
+"""What accepts connections and answers requests."""
