@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 from typing import TypeVar
@@ -62,7 +63,8 @@ def carry_out(
     is how many are attacked at the same time, and as many controls; None: `usual_jobs`.
     """
     with ExitStack() as stack:
-        seats = list(_seats(resources, stack, jobs or usual_jobs()))
+        modules = [path for target in assault.targets for path in target.modules]
+        seats = list(_seats(resources, stack, jobs or usual_jobs(), modules))
         free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
         for seat in seats:
             free.put(seat)
@@ -152,13 +154,15 @@ def _attack_from(
         free.put((seat, canary))
 
 
-def _seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
+def _seats(
+    resources: RunResources, stack: ExitStack, count: int, modules: Sequence[Path]
+) -> Iterator[tuple[Seat, Canary]]:
     base = resources.uids.first_free(count * IDS_OF_A_SEAT - 1)
     for number in range(count):
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         first = base + number * IDS_OF_A_SEAT
-        operator = stack.enter_context(Operator())
+        operator = stack.enter_context(Operator([resources.scratch, *modules]))
         seat = Seat(directory, resources.another_group(number), first, operator)
         yield seat, stack.enter_context(Canary(directory, first + 1))
 

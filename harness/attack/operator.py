@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Final, Self
 
+from harness.attack.operators_host import OperatorsHost
 from harness.attack.starter import KEY
 from harness.target.line_process import Process
 from harness.target.targets import server_command
@@ -65,10 +66,12 @@ def _all_of(descriptor: int) -> bytes:
 class Operator:
     """Starts servers one after the other, each at a terminal; a context, at whose end it leaves.
 
-    Has a process for it, which is started with the first server (see `starter`).
+    Has a process for it, which is started with the first server (see `starter`), and what is left
+    on `host` is gone with it. `visible` are paths that servers need, also in /tmp or /dev/shm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, visible: Sequence[Path] = ()) -> None:
+        self._visible = visible
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -76,6 +79,11 @@ class Operator:
 
     def __exit__(self, *_: object) -> None:
         self._leave()
+
+    @property
+    def host(self) -> OperatorsHost:
+        """The host, as servers find it that have no namespaces of their own."""
+        return OperatorsHost(os.getpid() if self._process is None else self._process.pid)
 
     def at(self, terminal: Terminal, key: str) -> Callable[..., Process]:
         """Return what starts a server from there, with a key, as `subprocess.Popen` would.
@@ -128,10 +136,11 @@ class Operator:
             self._leave()
             self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             command, environment = server_command()
+            visible = map(str, self._visible)
             program = str(Path(__file__).with_name("starter.py"))
             with theirs:
                 self._process = subprocess.Popen(
-                    [*command[: command.index("-m")], program, str(theirs.fileno())],
+                    [*command[: command.index("-m")], program, str(theirs.fileno()), *visible],
                     env=environment,
                     cwd="/",
                     stdin=subprocess.DEVNULL,

@@ -306,6 +306,14 @@ class Scene(ObservedProcesses):
         if (self.drop / shown).exists() and not (self.drop / seen).exists():
             raise TooLate("what the script did was over before it was seen: this host is too busy")
 
+    def on_host(self, path: Path) -> Path:
+        """Return where a path of the host is found, as a server without namespaces has it."""
+        return self._seat.operator.host.path(path)
+
+    def take_segment(self, key: int) -> bool:
+        """Remove shared memory with a key from the host; return whether there was any."""
+        return self._seat.operator.host.take_segment(key)
+
     def wait_for(self, seconds: float, name: str) -> bool:
         """Wait until a file of this name is in the drop."""
         return wait_until((self.drop / name).exists, seconds)

@@ -56,7 +56,7 @@ def seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[Sea
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         group = resources.another_group(number)
-        operator = stack.enter_context(Operator())
+        operator = stack.enter_context(Operator([resources.scratch]))
         yield Seat(directory, group, first + number * IDS_OF_A_SEAT, operator)
 
 

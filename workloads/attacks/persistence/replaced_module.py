@@ -33,9 +33,10 @@ def proof(scene: Scene) -> str | None:
         return f"the neighbour's script called the attacker's function in the place of {LOADED}'s"
     scene.put(
         "colours.py",
-        "import colorsys\n"
-        "print('Content-Type: text/plain\\n\\n', colorsys.rgb_to_hsv(0, 0, 0))\n",
+        "import colorsys\nprint('Content-Type: text/plain\\n\\n', colorsys.rgb_to_hsv(0, 0, 0))\n",
     )
     if scene.token.encode() in scene.visit("colours.py").body:
-        return f"the neighbour's script called the attacker's function in the place of {NOT_LOADED}'s"
+        return (
+            f"the neighbour's script called the attacker's function in the place of {NOT_LOADED}'s"
+        )
     return None
