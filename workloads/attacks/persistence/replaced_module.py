@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+CONTROL = "careless_rest"
 LOADED, NOT_LOADED = "locale", "colorsys"
 
 
