@@ -4,8 +4,8 @@ Rule 1: an attack has succeeded when its proof is seen, and not before; what the
 of itself only explains why there was none. Where it reports nothing, there is no result.
 Rule 2: every attack is also made where it must succeed, on a target or on a weak double
 (`harness.attack.controls`), so that "blocked" never means that the attack was broken.
-Rule 3: targets have nothing in common, so several are attacked at the same time; the attacks on one
-come one after the other, on a server of their own unless they leave nothing behind.
+Rule 3: seats have nothing in common, so several servers are attacked at the same time, also of one
+target; the attacks on one server come one after the other, a single one unless it leaves nothing.
 Rule 4: whatever one attack breaks, its own script, its own proof or the server, is an error of that
 attack, and the others are made all the same.
 Rule 5: no outcome tells of the host's speed: what came too late to show anything is made again,
@@ -109,14 +109,23 @@ class Judgement:
 Watch = Callable[[Attempt], None]
 
 
-def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Watch) -> None:
+def attack_all(
+    seat: Seat,
+    target: Target,
+    attacks: Sequence[Attack],
+    watch: Watch,
+    lost: list[str] | None = None,
+) -> None:
     """Make these attacks on one target, telling `watch` of each.
+
+    `lost` says how other servers of the target were lost; those of these attacks are added.
 
     Attacks that leave nothing behind come first, on one server for each size of pool. Of the
     others, too, one follows on the server of another that has found nothing to attack, or that a
     refusal has left undone. Where a server ends, the rest are made on a new one.
     """
-    siege = _Siege(seat, target, controls.server_class(target.name), watch)
+    lost = [] if lost is None else lost
+    siege = _Siege(seat, target, controls.server_class(target.name), watch, lost)
     left = sorted(siege.pass_over(attacks), key=_wanted)
     for _, group in groupby(left, _wanted):
         siege.make(group)
@@ -130,12 +139,19 @@ def _wanted(attack: Attack) -> tuple[bool | int, ...]:
 class _Siege:
     """The attacks on one target: on one server after the other, as often as one is lost."""
 
-    def __init__(self, seat: Seat, target: Target, server_class: type[Server], watch: Watch):
+    def __init__(
+        self,
+        seat: Seat,
+        target: Target,
+        server_class: type[Server],
+        watch: Watch,
+        lost: list[str],
+    ) -> None:
         self._seat = seat
         self._target = target
         self._server_class = server_class
         self._watch = watch
-        self._lost: list[str] = []
+        self._lost = lost
         self._short = target.kind == MODE or server_class is not Server
         self._tries = 0
 
