@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.attack import attempt as attacks
-from harness.attack.attempt import Attempt, Outcome
-from harness.attack.bystander import Canary
 from harness.attack.findings import Assault, Findings, Script
-from harness.attack.operator import Operator
-from harness.attack.seat import IDS_OF_A_SEAT, Seat
+from harness.attack.judgement import Attempt, Outcome, presentable
+from harness.attack.seats.bystander import Canary
+from harness.attack.seats.operator import Operator
+from harness.attack.seats.seat import IDS_OF_A_SEAT, Seat
 from harness.host import proc
 from harness.progress import live_line
 from harness.target.run_resources import RunResources
@@ -173,7 +173,7 @@ def _attack_from(
     except Exception as error:
         findings.note_harm([f"what it left on {target.name} could not be cleared away: {error}"])
         for one in list(left.values()):
-            reason = attacks.presentable(f"not made: {error}")
+            reason = presentable(f"not made: {error}")
             count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0, target.language))
     finally:
         free.put((seat, canary))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from harness.attack import attempt as attacks
-from harness.attack.attempt import Attempt, Outcome
-from harness.attack.unsuited import UNFIT
+from harness.attack.judgement import Attempt, Outcome, presentable
+from harness.attack.scene.unsuited import UNFIT
 from harness.errors import Caution, IsobenchError
 from harness.results.format import first_few
 from harness.target.targets import Target
@@ -96,7 +96,7 @@ class Findings:
     def note_harm(self, harm: Iterable[str]) -> None:
         """Keep what was done to bystanders."""
         with self._lock:
-            self.harm += map(attacks.presentable, harm)
+            self.harm += map(presentable, harm)
 
     def errors(self) -> list[Attempt]:
         """Return the attacks that gave no result."""

@@ -1,6 +1,6 @@
 """What the two halves of an attack may use: `Given` in the script, `Scene` in the harness.
 
-Here are their shapes alone. `program.py` makes the one, `harness.attack.scene` is the other.
+Here are their shapes alone. `program.py` makes the one, `harness.attack.scene.scene` is the other.
 """
 
 from collections.abc import Sequence

@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from harness.attack.attempt import Attempt, Outcome
 from harness.attack.campaign import carry_out
 from harness.attack.findings import Assault, Findings, cautions, must_be_believed
+from harness.attack.judgement import Attempt, Outcome
 from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.beside_products import NO_PRODUCTS, Products
 from harness.commands.groundwork.folder import (

@@ -9,9 +9,10 @@ from rich.console import Console
 
 from harness.attack import attempt as attacks
 from harness.attack import campaign
-from harness.attack.attempt import Attempt, Outcome, Watch
+from harness.attack.attempt import Watch
 from harness.attack.findings import Assault, Findings
-from harness.attack.seat import Seat
+from harness.attack.judgement import Attempt, Outcome
+from harness.attack.seats.seat import Seat
 from harness.target.run_resources import RunResources
 from harness.target.targets import Target, choose
 from tests.harness.live import needs_root

@@ -9,8 +9,9 @@ import pytest
 
 import reports
 from harness.attack import attempt
-from harness.attack.attempt import Attempt, Outcome, Watch
-from harness.attack.seat import Seat
+from harness.attack.attempt import Watch
+from harness.attack.judgement import Attempt, Outcome
+from harness.attack.seats.seat import Seat
 from harness.commands.measuring import attack as attack_run
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.attack.operator import Operator, Terminal
+from harness.attack.seats.operator import Operator, Terminal
 from harness.host import proc
 from harness.target.line_process import Process
 from tests.harness.live import needs_root

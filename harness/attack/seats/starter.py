@@ -9,11 +9,11 @@ It is also the host on which a server can leave something: it has an ipc namespa
 /dev/shm, /tmp and /var/tmp, in which all servers start. What a double or a bad mode leaves there is
 gone with this process, however the harness ends.
 
-Run as a program by `harness.attack.operator`, with the descriptor of a socket from which it reads
-orders, and paths that servers need wherever they are. It forks for an order a process that sits
-down at a terminal, as an operator does: makes it the controlling one, puts a key into a new session
-keyring and becomes a program of the servers. It tells the process's id and, when that has ended,
-its exit status; one server comes after the other.
+Run as a program by `harness.attack.seats.operator`, with the descriptor of a socket from which it
+reads orders, and paths that servers need wherever they are. It forks for an order a process that
+sits down at a terminal, as an operator does: makes it the controlling one, puts a key into a new
+session keyring and becomes a program of the servers. It tells the process's id and, when that has
+ended, its exit status; one server comes after the other.
 """
 
 from __future__ import annotations

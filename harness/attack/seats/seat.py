@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.attack.operator import Operator
+from harness.attack.seats.operator import Operator
 from harness.host.cgroup import ProcessGroup
 from workloads.proof import Identity
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Final
 
 from harness.attack.errors import SceneFailed
-from harness.attack.operator import Terminal
-from harness.attack.scene import Scene
-from harness.attack.seat import Seat
-from harness.attack.secrets import Planted
+from harness.attack.scene.scene import Scene
+from harness.attack.scene.secrets import Planted
+from harness.attack.seats.operator import Terminal
+from harness.attack.seats.seat import Seat
 from harness.host.proc import Cast
 from harness.target import probes
 from harness.target.server import Server, Site

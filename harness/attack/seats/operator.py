@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import IO, Final, Self
 
-from harness.attack.operators_host import OperatorsHost
-from harness.attack.starter import KEY
+from harness.attack.seats.operators_host import OperatorsHost
+from harness.attack.seats.starter import KEY
 from harness.target.line_process import Process
+from harness.target.others_child import OthersChild, is_readable
 from harness.target.targets import server_command
 
-__all__ = ["KEY", "Operator", "Started", "Terminal"]
+__all__ = ["KEY", "Operator", "Terminal"]
 
 _PATIENCE_S: Final = 30.0
 _LONGEST: Final = 64
-_KILLED: Final = -signal.SIGKILL
 
 
 class Terminal:
@@ -129,7 +128,9 @@ class Operator:
             os.close(ours_out)
             self._leave()
             raise ChildProcessError("the process that starts servers has ended")
-        return Started(pid, line, ours_in, ours_out)
+        return OthersChild(
+            "a server", pid, ours_in, ours_out, line.fileno(), partial(_status, line)
+        )
 
     def _line_to_starter(self) -> socket.socket:
         if self._process is None or self._process.poll() is not None:
@@ -164,9 +165,7 @@ class Operator:
 
 def _heard(line: socket.socket, within_s: float | None) -> bytes | None:
     """Return the starter's next word, b"" where it has ended; None where it says none in time."""
-    ready = select.poll()
-    ready.register(line, select.POLLIN)
-    if not ready.poll(None if within_s is None else 1000 * within_s):
+    if not is_readable(line.fileno(), within_s):
         return None
     try:
         return line.recv(_LONGEST)
@@ -174,39 +173,7 @@ def _heard(line: socket.socket, within_s: float | None) -> bytes | None:
         return b""
 
 
-class Started:
-    """A server's first process, as a `subprocess.Popen` of it would be: a `Process`.
-
-    Its parent, the starter, tells how it has ended.
-    """
-
-    def __init__(self, pid: int, line: socket.socket, stdin: int, stdout: int) -> None:
-        self.pid = pid
-        self.stdin: IO[str] | None = os.fdopen(stdin, "w", encoding="utf-8")
-        self.stdout: IO[str] | None = os.fdopen(stdout, errors="surrogateescape")
-        self._line = line
-        self._lock = Lock()
-        self._status: int | None = None
-
-    def poll(self) -> int | None:
-        """Return its exit status, None while it lives."""
-        return self._ended(0.0)
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end, return its exit status. Raises subprocess.TimeoutExpired."""
-        status = self._ended(timeout)
-        if status is None:
-            raise subprocess.TimeoutExpired("a server", timeout or 0.0)
-        return status
-
-    def kill(self) -> None:
-        """Kill it."""
-        if self.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-
-    def _ended(self, within_s: float | None) -> int | None:
-        with self._lock:
-            if self._status is None and (word := _heard(self._line, within_s)) is not None:
-                self._status = int(word) if word else _KILLED
-            return self._status
+def _status(line: socket.socket) -> int:
+    """Return how the server has ended, as the starter tells; where that has ended too: killed."""
+    word = _heard(line, None)
+    return int(word) if word else -signal.SIGKILL
