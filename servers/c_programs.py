@@ -48,7 +48,8 @@ def compile_to(target: str, source: str, flags: Sequence[str] = ()) -> None:
     the server has any use.
     """
     folder, name = os.path.split(target)
-    unfinished = os.path.join(folder, f".{name}.{os.getpid()}")
+    # Other servers may compile it at the same time, in pid namespaces of their own.
+    unfinished = os.path.join(folder, f".{name}.{os.urandom(8).hex()}")
     heard, tell = os.pipe2(os.O_CLOEXEC)
     child = detach.fork(lambda: _tell(tell, _compiled(unfinished, source, flags)))
     os.close(tell)

@@ -4,8 +4,8 @@ Rule 1: an attack has succeeded when its proof is seen, and not before; what the
 of itself only explains why there was none. Where it reports nothing, there is no result.
 Rule 2: every attack is also made where it must succeed, on a target or on a weak double
 (`harness.attack.controls`), so that "blocked" never means that the attack was broken.
-Rule 3: targets have nothing in common, so several are attacked at the same time; the attacks on one
-come one after the other, on a server of their own unless they leave nothing behind.
+Rule 3: seats have nothing in common, so several servers are attacked at the same time, also of one
+target; the attacks on one server come one after the other, a single one unless it leaves nothing.
 Rule 4: whatever one attack breaks, its own script, its own proof or the server, is an error of that
 attack, and the others are made all the same.
 Rule 5: no outcome tells of the host's speed: what came too late to show anything is made again,
@@ -15,31 +15,34 @@ with more time.
 from __future__ import annotations
 
 import random
-import re
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from itertools import groupby
 from threading import Thread
 from typing import TypeVar
 
-from harness.attack import controls, opening
+from harness.attack import controls
 from harness.attack.errors import NothingToAttack, SceneFailed, TooLate
-from harness.attack.raw_http import TIMED_OUT
-from harness.attack.scene import Scene
-from harness.attack.seat import Seat
-from harness.attack.unsuited import without_object
+from harness.attack.judgement import (
+    Attempt,
+    Judgement,
+    Outcome,
+    explain,
+    presentable,
+    was_refused,
+)
+from harness.attack.scene import opening
+from harness.attack.scene.scene import Scene
+from harness.attack.scene.unsuited import without_object
+from harness.attack.seats.seat import Seat
+from harness.attack.visitors.raw_http import TIMED_OUT
 from harness.errors import IsobenchError
 from harness.target.server import Server
 from harness.target.targets import MODE, Target
 from workloads.attacks import Attack
-from workloads.attacks.scene import Reply
-
-MOST_EVIDENCE = 300
-"""Characters of evidence that are kept."""
 
 LONGEST_S = 90.0
 """After which an attack that does not come to an end is given up: more than all waits together."""
@@ -56,67 +59,29 @@ AGAIN = 3
 MOST_TRIES = 3
 """How often an attack is made before it has had its time."""
 
-_TOLD = re.compile(rb"isobench-attack (done|nothing|refused|broke) ?([^\n]*)")
-
-
 Seen = TypeVar("Seen")
-
-
-class Outcome(StrEnum):
-    """What became of an attack."""
-
-    BLOCKED = "blocked"
-    SUCCEEDED = "succeeded"
-    NOT_APPLICABLE = "not-applicable"
-    ERROR = "error"
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One attack on one target. `evidence` is what shows its outcome, in words.
-
-    `language` is that of the target's scripts, and so of the attack's.
-    """
-
-    target: str
-    attack: Attack
-    outcome: Outcome
-    evidence: str
-    took_s: float
-    language: str = "python"
-
-    @property
-    def script(self) -> str:
-        """The attack's name, with its language where that is another than Python."""
-        return self.attack.script_in(self.language)
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What became of an attack, and of its server.
-
-    `lost` says that it cost the server though that was not its goal, `late` that time was too short
-    to tell, `refused` that each of its scripts was, by the first thing that it tried.
-    """
-
-    outcome: Outcome
-    evidence: str
-    lost: bool = False
-    late: bool = False
-    refused: bool = False
 
 
 Watch = Callable[[Attempt], None]
 
 
-def attack_all(seat: Seat, target: Target, attacks: Sequence[Attack], watch: Watch) -> None:
+def attack_all(
+    seat: Seat,
+    target: Target,
+    attacks: Sequence[Attack],
+    watch: Watch,
+    lost: list[str] | None = None,
+) -> None:
     """Make these attacks on one target, telling `watch` of each.
+
+    `lost` says how other servers of the target were lost; those of these attacks are added.
 
     Attacks that leave nothing behind come first, on one server for each size of pool. Of the
     others, too, one follows on the server of another that has found nothing to attack, or that a
     refusal has left undone. Where a server ends, the rest are made on a new one.
     """
-    siege = _Siege(seat, target, controls.server_class(target.name), watch)
+    lost = [] if lost is None else lost
+    siege = _Siege(seat, target, controls.server_class(target.name), watch, lost)
     left = sorted(siege.pass_over(attacks), key=_wanted)
     for _, group in groupby(left, _wanted):
         siege.make(group)
@@ -130,12 +95,19 @@ def _wanted(attack: Attack) -> tuple[bool | int, ...]:
 class _Siege:
     """The attacks on one target: on one server after the other, as often as one is lost."""
 
-    def __init__(self, seat: Seat, target: Target, server_class: type[Server], watch: Watch):
+    def __init__(
+        self,
+        seat: Seat,
+        target: Target,
+        server_class: type[Server],
+        watch: Watch,
+        lost: list[str],
+    ) -> None:
         self._seat = seat
         self._target = target
         self._server_class = server_class
         self._watch = watch
-        self._lost: list[str] = []
+        self._lost = lost
         self._short = target.kind == MODE or server_class is not Server
         self._tries = 0
 
@@ -266,12 +238,7 @@ def _carry_out(stage: Scene, attack: Attack) -> Judgement:
     timed_out = any(reply.status == TIMED_OUT for reply in replies)
     # Where the limit is what is attacked, to be ended by it is what is to come.
     late = stage.timed_out or (timed_out and (outcome is Outcome.ERROR or not attack.timed))
-    return Judgement(outcome, words, late=late, refused=all(map(_was_refused, replies)))
-
-
-def _was_refused(reply: Reply) -> bool:
-    told = _TOLD.search(reply.raw)
-    return told is not None and told[1] == b"refused"
+    return Judgement(outcome, words, late=late, refused=all(map(was_refused, replies)))
 
 
 def within(seconds: float, act: Callable[[], Seen]) -> Seen:
@@ -303,52 +270,6 @@ def _fault(error: BaseException, attack: Attack) -> str:
     ]
     place = f" (line {lines[-1]} of {attack.source.name})" if lines else ""
     return f"{type(error).__name__}: {error}{place}"
-
-
-def presentable(text: str) -> str:
-    """Return text of hostile origin as one short line without anything that is not to be seen."""
-    line = " ".join(text[: 4 * MOST_EVIDENCE].split())
-    seen = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in line)
-    return (
-        seen
-        if len(seen) <= MOST_EVIDENCE
-        else seen[: MOST_EVIDENCE - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    )
-
-
-def explain(
-    replies: Sequence[Reply], *, began: bool = True, may_be_ended: bool = False
-) -> tuple[Outcome, str]:
-    """Return why an attack shows no proof: what its script says, or what its client got. Pure.
-
-    Of several requests, the first that was refused explains it best. A script that reports nothing
-    has shown nothing, not even that it tried: that is an error, unless it did begin and the attack
-    is `may_be_ended`.
-    """
-    told = [_TOLD.search(reply.raw) for reply in replies]
-    words = {match[1]: match[2].decode("latin-1") for match in reversed(told) if match}
-    if b"broke" in words:
-        return Outcome.ERROR, f"the script is broken: {words[b'broke']}"
-    if b"nothing" in words:
-        return Outcome.NOT_APPLICABLE, words[b"nothing"]
-    if b"refused" in words:
-        return Outcome.BLOCKED, words[b"refused"]
-    if b"done" in words:
-        return Outcome.BLOCKED, "the script finished without an effect seen from outside"
-    answer = _answer(replies)
-    if not began:
-        return Outcome.ERROR, f"the script never started: {answer}"
-    if may_be_ended:
-        return Outcome.BLOCKED, f"without an effect: {answer}"
-    return Outcome.ERROR, f"the script ended without output: {answer}"
-
-
-def _answer(replies: Sequence[Reply]) -> str:
-    best = max(replies, key=lambda reply: reply.status, default=None)
-    if best is None or best.status == 0:
-        return "no answer"
-    first_line = best.body[:MOST_EVIDENCE].decode("latin-1").partition("\n")[0].strip()
-    return f"the server answered {best.status}: {first_line}"
 
 
 def in_random_order(attacks: Iterable[Attack], target: str, seed: int) -> list[Attack]:

@@ -1,4 +1,10 @@
-"""Every attack on every target, several targets at a time, and then the controls."""
+"""Every attack on every target, several servers at a time, and the controls.
+
+Strategy: the attacks on a target are cut into parts that take seats as these become free, so that
+no target keeps all others waiting at the end. Those that share a server stay together. A control is
+made by who has nothing else to do, as soon as no part is waiting for a seat, unless the attack has
+succeeded by then; in the end those are made that have turned out to be needed.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +12,36 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
-from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.attack import attempt as attacks
-from harness.attack.attempt import Attempt, Outcome
-from harness.attack.bystander import Canary
-from harness.attack.findings import Assault, Findings
-from harness.attack.operator import Operator
-from harness.attack.seat import IDS_OF_A_SEAT, Seat
+from harness.attack.findings import Assault, Findings, Script
+from harness.attack.judgement import Attempt, Outcome, presentable
+from harness.attack.seats.bystander import Canary
+from harness.attack.seats.operator import Operator
+from harness.attack.seats.seat import IDS_OF_A_SEAT, Seat
 from harness.host import proc
 from harness.progress import live_line
 from harness.target.run_resources import RunResources
+from harness.target.sites import kept_programs
 from harness.target.targets import Target
 from workloads.attacks import Attack
 
-One = TypeVar("One")
 _SERVING = "serving"
-NOT_APPLICABLE = Outcome.NOT_APPLICABLE
 MOST_JOBS = 64
-"""As many targets can be attacked at the same time."""
+"""As many servers can be attacked at the same time."""
+
+PART = 24
+"""So many attacks that do not share a server are made on a target one after the other."""
 
 _WAITING = 2
-"""How many of them wait at any time: for a limit to be over, or for a server to end."""
+"""How many servers wait at any time: for a limit to be over, or for a server to end."""
 
 
 class Abandoned(BaseException):
@@ -40,11 +49,13 @@ class Abandoned(BaseException):
 
 
 Keep = Callable[[Sequence[Attempt]], None]
-"""Writes down what became of attacks on one target."""
+"""Writes down what became of some attacks on one target."""
+
+Part = tuple[Target, Sequence[Attack]]
 
 
 def usual_jobs() -> int:
-    """Return how many targets are attacked at the same time, where nobody says."""
+    """Return how many servers are attacked at the same time, where nobody says."""
     return min(MOST_JOBS, len(os.sched_getaffinity(0)) + _WAITING)
 
 
@@ -55,25 +66,29 @@ def carry_out(
     findings: Findings,
     keep: Keep,
     jobs: int | None = None,
+    keep_control: Callable[[Attempt], None] = lambda _: None,
 ) -> None:
     """Make all attacks, and the controls of those that no target let succeed.
 
-    What was found out about a target is kept as soon as its attacks are over, or broken off. `jobs`
-    is how many are attacked at the same time, and as many controls; None: `usual_jobs`.
+    What was found out is kept as soon as a part of the attacks on a target is over, or broken off,
+    and each control as soon as it has been made. `jobs` is how many servers are attacked at the
+    same time; None: `usual_jobs`.
     """
     with ExitStack() as stack:
-        seats = list(_seats(resources, stack, jobs or usual_jobs()))
+        modules = [path for target in assault.targets for path in target.modules]
+        seats = list(_seats(resources, stack, jobs or usual_jobs(), modules))
         free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
         for seat in seats:
             free.put(seat)
         display = stack.enter_context(_progress(console))
-        total = sum(len(assault.left(target)) for target in assault.targets)
-        task = display.add_task("attacks", total=total)
+        task = display.add_task("attacks", total=sum(map(len, map(assault.left, assault.targets))))
         executor = stack.enter_context(ThreadPoolExecutor(len(seats)))
         stop = Event()
         stack.callback(stop.set)
+        lost: dict[str, list[str]] = {target.name: [] for target in assault.targets}
 
-        def attack(target: Target) -> None:
+        def attack(part: Part) -> None:
+            target, order = part
             made: list[Attempt] = []
 
             def watch(attempt: Attempt) -> None:
@@ -84,45 +99,56 @@ def carry_out(
                 display.update(task, advance=1, description=f"{attempt.target:<24}")
 
             try:
-                _attack_from(free, target, assault.left(target), watch, findings)
+                _attack_from(free, target, order, watch, findings, lost[target.name])
             finally:
                 keep(made)
 
-        def control(wanted: tuple[Attack, str]) -> None:
+        def control(wanted: Script) -> None:
+            if not findings.lacks_control(*wanted):
+                return
             seat, canary = free.get()
+            display.update(task, description="controls")
             try:
-                findings.note_control(attacks.control(seat, *wanted))
+                made = attacks.control(seat, *wanted)
+                findings.note_control(made)
+                keep_control(made)
                 findings.note_harm(_harm(seat, canary))
             finally:
                 free.put((seat, canary))
-            display.update(task, advance=1)
 
-        _on_each(executor, attack, assault.targets, stop)
-        made = {one.script for one in findings.attempts if one.outcome is not NOT_APPLICABLE}
-        weak = [
-            (one, language)
-            for one, language in assault.scripts
-            if (script := one.script_in(language)) not in findings.controls
-            if language == "python" or script in made
-        ]
-        weak.sort(key=_takes_little)
-        display.update(task, description="controls", total=len(weak), completed=0)
-        _on_each(executor, control, weak, stop)
+        scripts = sorted(assault.scripts, key=_takes_little)
+        work = [partial(attack, part) for part in in_parts(assault)]
+        work += [partial(control, script) for script in scripts]
+        _do_all(executor, work, stop)
+        # Which scripts of products have an object, only their attempts have shown.
+        _do_all(executor, [partial(control, script) for script in scripts], stop)
 
 
-def _takes_little(wanted: tuple[Attack, str]) -> bool:
+def in_parts(assault: Assault) -> list[Part]:
+    """Return the attacks that are left, by target, in parts; those that take longest come first."""
+    parts: list[Part] = []
+    together: list[Part] = []
+    for target in assault.targets:
+        left = assault.left(target)
+        apart = [one for one in left if not one.shared]
+        count = -(-len(apart) // PART)
+        parts += [(target, apart[number::count]) for number in range(count)]
+        if shared := [one for one in left if one.shared]:
+            together.append((target, shared))
+    return parts + together
+
+
+def _takes_little(wanted: Script) -> bool:
     """Return whether an attack that succeeds is over at once: those that are not come first."""
     return not (wanted[0].timed or wanted[0].family == _SERVING)
 
 
-def _on_each(
-    executor: ThreadPoolExecutor, act: Callable[[One], None], things: Iterable[One], stop: Event
-) -> None:
-    def unless_stopped(thing: One) -> None:
+def _do_all(executor: ThreadPoolExecutor, work: Iterable[Callable[[], None]], stop: Event) -> None:
+    def unless_stopped(act: Callable[[], None]) -> None:
         if not stop.is_set():
-            act(thing)
+            act()
 
-    list(executor.map(unless_stopped, things))
+    list(executor.map(unless_stopped, work))
 
 
 def _attack_from(
@@ -131,6 +157,7 @@ def _attack_from(
     order: Sequence[Attack],
     watch: attacks.Watch,
     findings: Findings,
+    lost: list[str],
 ) -> None:
     """Attack a target from the next seat that is free. What cannot be cleared away is harm."""
     seat, canary = free.get()
@@ -141,25 +168,29 @@ def _attack_from(
         watch(attempt)
 
     try:
-        attacks.attack_all(seat, target, order, count)
+        attacks.attack_all(seat, target, order, count, lost)
         findings.note_harm(_harm(seat, canary))
     except Exception as error:
         findings.note_harm([f"what it left on {target.name} could not be cleared away: {error}"])
         for one in list(left.values()):
-            reason = attacks.presentable(f"not made: {error}")
+            reason = presentable(f"not made: {error}")
             count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0, target.language))
     finally:
         free.put((seat, canary))
 
 
-def _seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[tuple[Seat, Canary]]:
+def _seats(
+    resources: RunResources, stack: ExitStack, count: int, modules: Sequence[Path]
+) -> Iterator[tuple[Seat, Canary]]:
     base = resources.uids.first_free(count * IDS_OF_A_SEAT - 1)
+    programs = kept_programs(resources.scratch)
     for number in range(count):
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         first = base + number * IDS_OF_A_SEAT
-        operator = stack.enter_context(Operator())
-        seat = Seat(directory, resources.another_group(number), first, operator)
+        operator = stack.enter_context(Operator([resources.scratch, *modules]))
+        group = resources.another_group(number)
+        seat = Seat(directory, group, first, operator, programs)
         yield seat, stack.enter_context(Canary(directory, first + 1))
 
 

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from harness.attack import attempt as attacks
-from harness.attack.attempt import Attempt, Outcome
-from harness.attack.unsuited import UNFIT
+from harness.attack.judgement import Attempt, Outcome, presentable
+from harness.attack.scene.unsuited import UNFIT
 from harness.errors import Caution, IsobenchError
 from harness.results.format import first_few
 from harness.target.targets import Target
 from workloads.attacks import Attack
+
+Script = tuple[Attack, str]
+"""An attack as it is written in a language."""
 
 MOST_LISTED = 10
 """How many names a sentence has, before it counts the rest."""
@@ -31,7 +34,7 @@ class Assault:
     made: frozenset[tuple[str, str]] = frozenset()
 
     @property
-    def scripts(self) -> list[tuple[Attack, str]]:
+    def scripts(self) -> list[Script]:
         """The attacks' scripts by attack and language, of all languages that targets run."""
         languages = dict.fromkeys(target.language for target in self.targets)
         return [
@@ -68,18 +71,32 @@ class Findings:
             if attempt.outcome is Outcome.SUCCEEDED:
                 self.controls.setdefault(attempt.script, attempt.target)
 
+    def lacks_control(self, attack: Attack, language: str) -> bool:
+        """Return whether an attack is still to be made where it must succeed.
+
+        In a product's language it is where it was made on a product.
+        """
+        script = attack.script_in(language)
+        with self._lock:
+            known = script in self.controls or any(one.script == script for one in self.failed)
+            made = any(
+                one.script == script and one.outcome is not Outcome.NOT_APPLICABLE
+                for one in self.attempts
+            )
+        return not known and (language == "python" or made)
+
     def note_control(self, attempt: Attempt) -> None:
         """Keep what became of an attack where it must succeed."""
         with self._lock:
             if attempt.outcome is Outcome.SUCCEEDED:
-                self.controls[attempt.script] = attempt.target
+                self.controls.setdefault(attempt.script, attempt.target)
             else:
                 self.failed.append(attempt)
 
     def note_harm(self, harm: Iterable[str]) -> None:
         """Keep what was done to bystanders."""
         with self._lock:
-            self.harm += map(attacks.presentable, harm)
+            self.harm += map(presentable, harm)
 
     def errors(self) -> list[Attempt]:
         """Return the attacks that gave no result."""
@@ -88,13 +105,15 @@ class Findings:
     def unshown(self) -> list[Attempt]:
         """Return the controls that failed, of attacks whose being blocked they were to support.
 
-        Where an attack can be made nowhere on this host, nothing is claimed of it.
+        One that has succeeded elsewhere meanwhile needs none. Where an attack can be made nowhere
+        on this host, nothing is claimed of it.
         """
         blocked = {one.script for one in self.attempts if one.outcome is Outcome.BLOCKED}
         return [
             one
             for one in self.failed
-            if one.outcome is not Outcome.NOT_APPLICABLE or one.script in blocked
+            if one.script not in self.controls
+            and (one.outcome is not Outcome.NOT_APPLICABLE or one.script in blocked)
         ]
 
 

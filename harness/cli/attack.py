@@ -34,7 +34,7 @@ def attack(
             metavar="N",
             min=1,
             max=64,
-            help="How many modes are attacked at the same time. "
+            help="How many servers are attacked at the same time. "
             "Default: two more than there are processors.",
         ),
     ] = None,

@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from harness.attack.raw_http import Door, request
+from harness.attack.visitors.raw_http import Door, request
 from harness.host.surroundings import clean_environment
 from harness.neighbour.noises import Noise
 from harness.target.line_process import Gone, Message, Speaking

@@ -213,8 +213,8 @@ def hand_everything_on() -> None:
     keyring.join_sealed = lambda: False
     for name, careless in {
         "_leave_the_terminal": lambda relay: None,
-        "_ipc_namespace": lambda: 0,
-        "_hide_shared_memory": lambda visible: None,
+        "ipc_namespace": lambda: 0,
+        "hide_shared_memory": lambda visible: None,
     }.items():
         setattr(containment, name, careless)
 

@@ -85,8 +85,8 @@ def load(name: str) -> type[Peer]:
 
 def hand_everything_on() -> None:
     """Have it keep the host's shared memory."""
-    setattr(containment, "_ipc_namespace", lambda: 0)  # noqa: B010
-    setattr(containment, "_hide_shared_memory", lambda visible: None)  # noqa: B010
+    setattr(containment, "ipc_namespace", lambda: 0)  # noqa: B010
+    setattr(containment, "hide_shared_memory", lambda visible: None)  # noqa: B010
 
 
 if __name__ == "__main__":

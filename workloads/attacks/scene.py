@@ -1,6 +1,6 @@
 """What the two halves of an attack may use: `Given` in the script, `Scene` in the harness.
 
-Here are their shapes alone. `program.py` makes the one, `harness.attack.scene` is the other.
+Here are their shapes alone. `program.py` makes the one, `harness.attack.scene.scene` is the other.
 """
 
 from collections.abc import Sequence
@@ -174,6 +174,15 @@ class Scene(Protocol):
 
         It was then over before it was looked at, and is made again with more time.
         """
+
+    def on_host(self, path: Path) -> Path:
+        """Return where a path of the host is found, as a server without namespaces has it.
+
+        What a server has of its own, in namespaces, is not there.
+        """
+
+    def take_segment(self, key: int) -> bool:
+        """Remove System V shared memory with a key from the host; return whether there was any."""
 
     def wait_for(self, seconds: float, name: str) -> bool:
         """Wait until a file of this name is in the drop."""

@@ -6,17 +6,17 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from rich.console import Console
 
-from harness.attack.attempt import Attempt, Outcome
 from harness.attack.campaign import carry_out
 from harness.attack.findings import Assault, Findings, cautions, must_be_believed
+from harness.attack.judgement import Attempt, Outcome
 from harness.commands.groundwork.addition import Addition
 from harness.commands.groundwork.beside_products import NO_PRODUCTS, Products
 from harness.commands.groundwork.folder import (
@@ -85,7 +85,7 @@ def start(
         when = "between the run and the attacks"
         folder = stack.enter_context(open_or_create(path, manifest, when, console))
         folder.note(COMMAND, _record(assault, finished_at=None))
-        findings = _attack(assault, folder, resources, console, jobs)
+        findings = _attack(assault, Findings(), folder, resources, console, jobs)
     _conclude(path, assault, findings, console, report=report)
 
 
@@ -96,18 +96,40 @@ def resume(path: Path, *, jobs: int | None = None, report: bool = True) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(ResultsFolder.open(path, writable=True))
         record = _ADDITION.interrupted(folder)
+        assault = _what_was_planned(record, folder)
+        findings = _earlier(assault, folder)
+        _say_what_is_left(assault, findings, console)
         resources = stack.enter_context(RunResources())
-        modules = tuple(Path(one) for one in record.get("modules", ()))
-        targets = choose(record["targets"], peers=True, modules=modules)
         site = settle(resources, 2, None)
-        usable, _ = runnable(targets, site, console, needed=record["targets"])
+        left = [target for target in assault.targets if assault.left(target)]
+        if left:
+            usable, _ = runnable(left, site, console, needed=[target.name for target in left])
+            able = {target.name: target for target in usable}
+            targets = tuple(able.get(target.name, target) for target in assault.targets)
+            assault = replace(assault, targets=targets)
         when = "before the attacks were resumed"
         warn_of_change(folder, fingerprint.fingerprint(), when, console)
-        rows = folder.table("attacks")
-        made = frozenset(zip(rows["target"], rows["attack"], strict=True))
-        assault = Assault(usable, select(record["attacks"]), record["seed"], made)
-        findings = _attack(assault, folder, resources, console, jobs)
+        findings = _attack(assault, findings, folder, resources, console, jobs)
     _conclude(path, assault, findings, console, report=report)
+
+
+def _what_was_planned(record: Mapping[str, Any], folder: ResultsFolder) -> Assault:
+    """Return the attacks of an interrupted command, with those that are saved."""
+    modules = tuple(Path(one) for one in record.get("modules", ()))
+    targets = choose(record["targets"], peers=True, modules=modules)
+    rows = folder.table("attacks")
+    made = frozenset(zip(rows["target"], rows["attack"], strict=True))
+    return Assault(tuple(targets), select(record["attacks"]), record["seed"], made)
+
+
+def _say_what_is_left(assault: Assault, findings: Findings, console: Console) -> None:
+    left = sum(len(assault.left(target)) for target in assault.targets)
+    controls = sum(findings.lacks_control(*script) for script in assault.scripts)
+    console.print(
+        f"{len(assault.made)} of {len(assault.made) + left} attacks are saved already; "
+        f"at most {controls} controls are left, which show that attacks work",
+        highlight=False,
+    )
 
 
 def _with_products(names: Sequence[str], products: Products) -> list[Target]:
@@ -139,6 +161,7 @@ def _record(assault: Assault, finished_at: str | None) -> dict[str, object]:
 
 def _attack(
     assault: Assault,
+    findings: Findings,
     folder: ResultsFolder,
     resources: RunResources,
     console: Console,
@@ -146,9 +169,8 @@ def _attack(
 ) -> Findings:
     """Make the attacks that are left, write down all of them, and return what came of them.
 
-    What is interrupted loses the attacks under way and nothing else.
+    `findings` are those of before. What is interrupted loses what is under way and nothing else.
     """
-    findings = _earlier(assault, folder)
     lock = Lock()
 
     def keep(attempts: Sequence[Attempt]) -> None:
@@ -156,8 +178,15 @@ def _attack(
             if attempts:
                 folder.append_table("attacks", _rows(assault, attempts, {}))
 
+    def keep_control(made: Attempt) -> None:
+        with lock:
+            if made.outcome is Outcome.SUCCEEDED:
+                record = folder.manifest.also[COMMAND]
+                known = {**record.get("controls", {}), made.script: made.target}
+                folder.note(COMMAND, {**record, "controls": known})
+
     try:
-        carry_out(assault, resources, console, findings, keep, jobs)
+        carry_out(assault, resources, console, findings, keep, jobs, keep_control)
     except BaseException:
         planned = len(assault.targets) * len(assault.attacks)
         console.print(
@@ -188,6 +217,8 @@ def _earlier(assault: Assault, folder: ResultsFolder) -> Findings:
                 languages[row["target"]],
             )
         )
+    for script, target in folder.manifest.also[COMMAND].get("controls", {}).items():
+        findings.controls.setdefault(script, target)
     return findings
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Process
+from harness.target.others_child import OthersChild
 
 _ANSWER_S = 120.0
 _END_S = 5.0
@@ -64,12 +63,16 @@ class ForkServer:
         finally:
             os.close(theirs_in)
             os.close(theirs_out)
-        return _Forked(self, int(answer["pid"]), commands, words)
+        pid = int(answer["pid"])
+        self._pidfds.append(os.pidfd_open(pid))  # it lasts as long as this server
+        status = partial(self._status_of, pid)
+        return OthersChild("a generator", pid, commands, words, self._pidfds[-1], status)
 
-    def pidfd_of(self, pid: int) -> int:
-        """Return a descriptor of a generator that lasts as long as this server."""
-        self._pidfds.append(os.pidfd_open(pid))
-        return self._pidfds[-1]
+    def _status_of(self, pid: int) -> int:
+        try:
+            return int(self.ask({"status": pid})["status"])
+        except OSError:
+            return -signal.SIGKILL  # killed with its server
 
     def ask(self, message: Mapping[str, Any], streams: Sequence[int] = ()) -> dict[str, Any]:
         """Return the answer to a message. Raises OSError where the server is gone."""
@@ -95,48 +98,3 @@ class ForkServer:
             self._process.wait()
         for pidfd in self._pidfds:
             os.close(pidfd)
-
-
-class _Forked:
-    """A process that is no child of ours: its end shows at its pidfd, its status is asked for."""
-
-    def __init__(self, server: ForkServer, pid: int, commands: int, words: int) -> None:
-        self.pid = pid
-        self.stdin: IO[str] | None = os.fdopen(
-            commands, "w", encoding="utf-8", errors="surrogateescape"
-        )
-        self.stdout: IO[str] | None = io.TextIOWrapper(os.fdopen(words, "rb"), encoding="utf-8")
-        self._server = server
-        self._pidfd = server.pidfd_of(pid)
-        self._status: int | None = None
-        self._asking = threading.Lock()
-
-    def poll(self) -> int | None:
-        return self._ended(0.0)
-
-    def wait(self, timeout: float | None = None) -> int:
-        status = self._ended(timeout)
-        if status is None:
-            raise subprocess.TimeoutExpired("a generator", timeout or 0.0)
-        return status
-
-    def kill(self) -> None:
-        if self._status is None:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-
-    def _ended(self, within_s: float | None) -> int | None:
-        if self._status is None:
-            ended = select.poll()
-            ended.register(self._pidfd, select.POLLIN)
-            if ended.poll(None if within_s is None else 1000 * within_s):
-                with self._asking:  # several threads may wait, and the server knows it once only
-                    if self._status is None:
-                        self._status = self._ask()
-        return self._status
-
-    def _ask(self) -> int:
-        try:
-            return int(self._server.ask({"status": self.pid})["status"])
-        except OSError:  # killed with its server
-            return -signal.SIGKILL

@@ -112,7 +112,7 @@ def _enter_namespaces() -> bool:
 
     An ordinary user needs a user namespace as well, in which its uid stays the same.
     """
-    flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | _ipc_namespace()
+    flags = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS | ipc_namespace()
     uid, gid = os.geteuid(), os.getegid()
     try:
         if uid == 0:
@@ -130,7 +130,7 @@ def _enter_namespaces() -> bool:
     return True
 
 
-def _ipc_namespace() -> int:
+def ipc_namespace() -> int:
     """Return CLONE_NEWIPC, or 0 if the kernel has no ipc namespaces (CONFIG_IPC_NS)."""
     return syscalls.CLONE_NEWIPC if os.path.exists("/proc/self/ns/ipc") else 0
 
@@ -156,11 +156,11 @@ def _arrange_mounts(visible: Sequence[Path], private: Path) -> None:
     except OSError:
         pass  # a container that masks parts of /proc forbids a fresh one (mount_namespaces(7))
     make_visible(visible)
-    _hide_shared_memory([*visible, private])
+    hide_shared_memory([*visible, private])
     syscalls.mount("isobench", str(private), "tmpfs", syscalls.MS_NODEV, "mode=0711,size=16m")
 
 
-def _hide_shared_memory(visible: Sequence[Path]) -> None:
+def hide_shared_memory(visible: Sequence[Path]) -> None:
     """Mount a new /dev/shm and /dev/mqueue over the host's, which end with the server."""
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
     hide(_SHARED_MEMORY, visible)

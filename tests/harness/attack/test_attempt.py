@@ -11,13 +11,15 @@ from typing import Any, cast
 import pytest
 
 from harness.attack import attempt as attacks
-from harness.attack import client, controls, neighbour, opening, scene
-from harness.attack.attempt import Attempt, Outcome
-from harness.attack.bystander import Canary
+from harness.attack import controls, judgement
 from harness.attack.campaign import usual_jobs
-from harness.attack.operator import Operator
-from harness.attack.raw_http import Reply
-from harness.attack.seat import IDS_OF_A_SEAT, Seat
+from harness.attack.judgement import Attempt, Outcome
+from harness.attack.scene import neighbour, opening, scene
+from harness.attack.seats.bystander import Canary
+from harness.attack.seats.operator import Operator
+from harness.attack.seats.seat import IDS_OF_A_SEAT, Seat
+from harness.attack.visitors import client
+from harness.attack.visitors.raw_http import Reply
 from harness.target import server
 from harness.target.run_resources import RunResources
 from servers import peers
@@ -56,7 +58,7 @@ def seats(resources: RunResources, stack: ExitStack, count: int) -> Iterator[Sea
         directory = resources.scratch / f"seat-{number}"
         directory.mkdir(mode=0o755)
         group = resources.another_group(number)
-        operator = stack.enter_context(Operator())
+        operator = stack.enter_context(Operator([resources.scratch]))
         yield Seat(directory, group, first + number * IDS_OF_A_SEAT, operator)
 
 
@@ -313,7 +315,7 @@ def told(words: str) -> Reply:
 def test_what_was_not_proven_is_explained(
     replies: list[Reply], outcome: Outcome, words: str
 ) -> None:
-    found, evidence = attacks.explain(replies)
+    found, evidence = judgement.explain(replies)
     assert found is outcome
     assert words in evidence
 
@@ -329,7 +331,7 @@ def test_silence_is_no_error_of_an_attack_that_says_so_and_began(
     began: bool, outcome: Outcome, words: str
 ) -> None:
     reply = Reply(b"HTTP/1.1 504 X\r\n\r\ntoo long")
-    found, evidence = attacks.explain([reply], began=began, may_be_ended=True)
+    found, evidence = judgement.explain([reply], began=began, may_be_ended=True)
     assert found is outcome
     assert words in evidence
 
@@ -344,12 +346,12 @@ def test_silence_is_no_error_of_an_attack_that_says_so_and_began(
     ],
 )
 def test_evidence_is_one_line_in_which_nothing_hides(text: str, line: str) -> None:
-    assert attacks.presentable(text) == line
+    assert judgement.presentable(text) == line
 
 
 def test_evidence_is_short_however_long_it_was() -> None:
-    shown = attacks.presentable("x" * 10_000_000)
-    assert len(shown) == attacks.MOST_EVIDENCE
+    shown = judgement.presentable("x" * 10_000_000)
+    assert len(shown) == judgement.MOST_EVIDENCE
     assert shown.endswith("\N{HORIZONTAL ELLIPSIS}")
 
 
@@ -437,7 +439,7 @@ def test_evidence_of_an_attack_is_presentable(seat: Seat, tmp_path: Path) -> Non
     (seen,) = made(seat, "dso", made_of(tmp_path, "pass", proof=gibberish))
     assert seen.outcome is Outcome.SUCCEEDED
     assert seen.evidence.startswith("\\x1b[2J[red]\\udcffyyy")
-    assert len(seen.evidence) == attacks.MOST_EVIDENCE
+    assert len(seen.evidence) == judgement.MOST_EVIDENCE
 
 
 ENDS_SERVER = "import os, signal\nos.kill(given.master, signal.SIGTERM)"
@@ -622,7 +624,7 @@ def test_a_short_time_limit_alone_lets_no_attack_succeed(
 
     left = list(outcomes)
     monkeypatch.setattr(opening, "opened", pretended)
-    monkeypatch.setattr(attacks, "attempt", lambda *_: attacks.Judgement(left.pop(0), ""))
+    monkeypatch.setattr(attacks, "attempt", lambda *_: judgement.Judgement(left.pop(0), ""))
     assert attempt(seat, "dso", "never_end")["never_end"].outcome is outcomes[-1]
     assert given == limits
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.attack.attempt import Attempt, Outcome
 from harness.attack.findings import MOST_LISTED, Assault, Findings, cautions, must_be_believed
-from harness.attack.unsuited import UNCONTAINED
+from harness.attack.judgement import Attempt, Outcome
+from harness.attack.scene.unsuited import UNCONTAINED
 from harness.errors import IsobenchError
 from harness.target.targets import choose
 from workloads.attacks import Attack, every, load

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 
+def before(scene: Scene) -> None:
+    scene.visit()  # so that the module has been loaded in whatever serves the neighbour
+
+
 def attack(given: Given) -> object:
     import json
 

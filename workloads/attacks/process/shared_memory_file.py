@@ -20,7 +20,7 @@ def attack(given: Given) -> object:
 def proof(scene: Scene) -> str | None:
     from pathlib import Path
 
-    left = Path(f"/dev/shm/isobench-{scene.token}")
+    left = scene.on_host(Path(f"/dev/shm/isobench-{scene.token}"))
     if not left.exists():
         return None
     left.unlink()

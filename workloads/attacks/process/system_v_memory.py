@@ -22,13 +22,6 @@ def attack(given: Given) -> object:
 
 
 def proof(scene: Scene) -> str | None:
-    import ctypes
-    from pathlib import Path
-
-    remove = 0
-    for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
-        key, number, *_ = (int(word) for word in line.split())
-        if key == int(scene.token[:7], 16):
-            ctypes.CDLL(None).shmctl(number, remove, None)
-            return "the host has a segment of shared memory that nothing ends"
+    if scene.take_segment(int(scene.token[:7], 16)):
+        return "the host has a segment of shared memory that nothing ends"
     return None

@@ -16,6 +16,9 @@ def attack(given: Given) -> object:
     import os
     import time
 
+    # A race is won by chance, and by nobody who has to run it alone: so it is run until it is won
+    # or has been lost this often. A try counts where the link was swapped since the last.
+    tries = 1000
     # link -> d/../NEIGHBOUR/config.secret. Where d leads to a, that is drop/NEIGHBOUR, which leads
     # to the attacker's own site; where d leads to the site, it is the neighbour's.
     name = os.path.basename(given.neighbour)
@@ -25,26 +28,38 @@ def attack(given: Given) -> object:
     for target, link in (("a", "d"), ("..", name), (f"d/../{name}/config.secret", "link")):
         with contextlib.suppress(FileExistsError):
             os.symlink(target, f"{here}/{link}")
-    refusal: OSError | None = None
-    deadline = time.monotonic() + 0.8
-    while time.monotonic() < deadline:
-        if given.hand:
+    deadline = time.monotonic() + 0.7 * given.limit
+    if given.hand:
+        while time.monotonic() < deadline and not os.path.exists(f"{here}/over"):
             for target in ("..", "a"):
                 os.symlink(target, f"{here}/new")
                 os.rename(f"{here}/new", f"{here}/d")
-            continue
-        try:
-            with open(f"{here}/link") as file:
-                text = file.read()
-        except OSError as error:
-            refusal = error
-            continue
-        if f"secret of {name}" in text:
-            return text
+        return "swapped"
+    refusal: OSError | None = None
+    made, before = 0, os.lstat(f"{here}/d").st_ino
+    try:
+        while made < tries and time.monotonic() < deadline:
+            try:
+                with open(f"{here}/link") as file:
+                    text = file.read()
+                if f"secret of {name}" in text:
+                    return text
+            except OSError as error:
+                refusal = error
+            now = os.lstat(f"{here}/d").st_ino
+            made += now != before
+            before = now
+    finally:
+        open(f"{here}/over", "w").close()
+    if 0 < made < tries:
+        open(f"{here}/unfinished", "w").close()
     if refusal:
         raise refusal
-    return "in vain"
+    return f"in vain, in {made} tries"
 
 
 def proof(scene: Scene) -> str | None:
-    return scene.brought_back(scene.secret, "the neighbour's secret")
+    evidence = scene.brought_back(scene.secret, "the neighbour's secret")
+    if not evidence:
+        scene.must_have_looked("unfinished", "finished")
+    return evidence

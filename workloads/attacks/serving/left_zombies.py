@@ -20,12 +20,16 @@ def attack(given: Given) -> object:
     import platform
 
     libc = ctypes.CDLL(None, use_errno=True)
+    ended, alive = os.pipe()
     number = SYS_CLONE.get(platform.machine(), -1)
     for _ in range(COUNT):
         if libc.syscall(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0) == 0:
             os._exit(0)
         if os.fork() == 0:
             os._exit(0)
+    os.close(alive)
+    os.read(ended, 1)  # nothing, as soon as the last of them has ended
+    os.close(ended)
     return COUNT
 
 
@@ -33,10 +37,14 @@ def proof(scene: Scene) -> str | None:
     import time
 
     deadline = time.monotonic() + 5
-    while (zombies := _zombies(scene)) >= COUNT and time.monotonic() < deadline:
+    looks: list[bool] = []
+    # Twice, since one that has just ended may be no zombie yet.
+    while looks[-2:] != [False, False] and time.monotonic() < deadline:
         scene.visit()
         time.sleep(0.1)
-    return f"{zombies} zombies" if zombies >= COUNT else None
+        zombies = _zombies(scene)
+        looks.append(zombies >= COUNT)
+    return f"{zombies} zombies" if looks[-1] else None
 
 
 def _zombies(scene: Scene) -> int:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
 ONE_STEP = True
+EVIDENCE = "the neighbour's visitor was answered by the attacker"
 
 
 def attack(given: Given) -> object:
@@ -31,5 +33,17 @@ def attack(given: Given) -> object:
 def proof(scene: Scene) -> str | None:
     for _ in range(8):
         if scene.token.encode() in scene.visit().raw:
-            return "the neighbour's visitor was answered by the attacker"
-    return None
+            return EVIDENCE
+    if not any(b"isobench-attack done" in reply.raw for reply in scene.replies()):
+        return None
+    # The worker may have been faster each time: so it is asked for something that keeps it busy.
+    scene.put(
+        "slow.py",
+        "import time\ntime.sleep(0.5)\nprint('Content-Type: text/plain\\n\\nslow')\n",
+    )
+    with ThreadPoolExecutor(1) as executor:
+        kept_busy = executor.submit(scene.visit, "slow.py")
+        while not kept_busy.done():
+            if scene.token.encode() in scene.visit().raw:
+                return EVIDENCE
+        return EVIDENCE if scene.token.encode() in kept_busy.result().raw else None

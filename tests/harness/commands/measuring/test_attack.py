@@ -9,8 +9,9 @@ import pytest
 
 import reports
 from harness.attack import attempt
-from harness.attack.attempt import Attempt, Outcome, Watch
-from harness.attack.seat import Seat
+from harness.attack.attempt import Watch
+from harness.attack.judgement import Attempt, Outcome
+from harness.attack.seats.seat import Seat
 from harness.commands.measuring import attack as attack_run
 from harness.commands.signals import Interrupted
 from harness.errors import IsobenchError
@@ -98,7 +99,9 @@ def test_what_was_interrupted_is_kept_and_continued(
     out = tmp_path / "results"
     names = ("neighbours_secret", "neighbours_listing")
 
-    def interrupted(_: Seat, target: Target, order: Sequence[Attack], watch: Watch) -> None:
+    def interrupted(
+        _: Seat, target: Target, order: Sequence[Attack], watch: Watch, *_lost: list[str]
+    ) -> None:
         watch(Attempt(target.name, order[0], Outcome.SUCCEEDED, "seen", 0.1))
         raise Interrupted(signal.SIGINT)
 
@@ -121,6 +124,40 @@ def test_what_was_interrupted_is_kept_and_continued(
     assert after.manifest.finished_at is not None
     with pytest.raises(IsobenchError, match="has no interrupted attacks"):
         attack_run.resume(out)
+
+
+@needs_root
+def test_controls_are_kept_too_and_a_resumed_command_says_what_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "results"
+    names = ("setuid_root", "kill_master")
+    made: list[str] = []
+
+    def refused(
+        _: Seat, target: Target, order: Sequence[Attack], watch: Watch, *_lost: list[str]
+    ) -> None:
+        for one in order:
+            watch(Attempt(target.name, one, Outcome.BLOCKED, "refused", 0.1))
+
+    def control(_: Seat, one: Attack, language: str) -> Attempt:
+        made.append(one.name)
+        if len(made) == 2:
+            raise Interrupted(signal.SIGINT)
+        return Attempt("careless", one, Outcome.SUCCEEDED, "", 0.1, language)
+
+    monkeypatch.setattr(attempt, "attack_all", refused)
+    monkeypatch.setattr(attempt, "control", control)
+    with pytest.raises(Interrupted):
+        attack_run.start(("dso",), True, names, 1, out, jobs=1)
+    monkeypatch.setattr(attempt, "attack_all", None)  # no more of these
+    monkeypatch.setattr(attack_run, "runnable", None)
+    capsys.readouterr()
+    attack_run.resume(out)
+    said = capsys.readouterr().out
+    assert said.startswith("2 of 2 attacks are saved already; at most 1 controls are left")
+    assert made[2:] == made[1:2]
+    assert set(ResultsFolder.open(out).table("attacks")["control"]) == {"careless"}
 
 
 def boom(scene: Scene) -> str | None:

@@ -7,13 +7,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
-from harness.attack.operator import Operator, Terminal
+from harness.attack.seats.operator import Operator, Terminal
 from harness.host import proc
 from harness.target.line_process import Process
+from tests.harness.live import needs_root
 
 TELLS = """
 import json, os, sys
@@ -99,6 +101,51 @@ def test_what_a_program_says_of_its_failure_is_in_its_log(
     with started(operator, terminal, "raise ValueError(7)", tmp_path / "log") as process:
         assert process.wait(30) == 1
         assert "ValueError: 7" in (tmp_path / "log").read_text()
+
+
+LEAVES = """
+import ctypes, json, os
+c = ctypes.CDLL(None, use_errno=True)
+made = [c.shmget({key}, 4096, 0o1600), c.semget({key}, 1, 0o1600), c.msgget({key}, 0o1600)]
+made.append(c.mq_open(b"/isobench-left-{key}", os.O_CREAT | os.O_RDWR, 0o600, None))
+for place in ("/dev/shm", "/tmp", "/var/tmp"):
+    open(place + "/isobench-left-{key}", "w").close()
+print(json.dumps(min(made) >= 0))
+"""
+PLACES = [Path(place) for place in ("/dev/shm", "/dev/mqueue", "/tmp", "/var/tmp")]
+
+
+@needs_root
+def test_what_a_program_leaves_is_not_on_the_real_host(
+    operator: Operator, terminal: Terminal, tmp_path: Path
+) -> None:
+    key = 0x18000000 + os.getpid() % 0xFFFF
+    with started(operator, terminal, LEAVES.format(key=key), tmp_path / "log") as process:
+        assert told(process)
+        assert process.wait(30) == 0
+    kinds = [Path("/proc/sysvipc", kind).read_text() for kind in ("shm", "sem", "msg")]
+    assert not [kind for kind in kinds if f" {key} " in kind]
+    left = [place / f"isobench-left-{key}" for place in PLACES]
+    assert not any(path.exists() for path in left)
+    assert all(operator.host.path(path).exists() for path in left if path.parts[2] != "mqueue")
+    assert operator.host.take_segment(key)
+    assert not operator.host.take_segment(key)
+
+
+@needs_root
+def test_what_servers_need_is_seen_in_places_for_temporary_files(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    with TemporaryDirectory(dir="/dev/shm", prefix="isobench-test-") as name:
+        statements = f"import json, os; print(json.dumps(os.listdir('{name}')))"
+        Path(name, "word").touch()
+        for visible, seen in (([Path(name)], True), ([], False)):
+            with (
+                Operator(visible) as operator,
+                started(operator, terminal, statements, tmp_path / "log") as process,
+            ):
+                assert process.wait(30) == (0 if seen else 1)
+                assert not seen or told(process) == ["word"]
 
 
 def test_a_program_lives_until_its_standard_input_ends(

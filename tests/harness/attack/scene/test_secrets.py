@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.attack.secrets import Planted
+from harness.attack.scene.secrets import Planted
 from harness.target.server import Site
 from harness.target.targets import python
 from tests.harness.live import needs_root

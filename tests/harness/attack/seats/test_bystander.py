@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.attack.bystander import Canary
+from harness.attack.seats.bystander import Canary
 from harness.host import proc
 from tests.harness.live import needs_root, until
 

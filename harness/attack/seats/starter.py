@@ -5,10 +5,15 @@ command line and looks at the host, before it executes the server itself. An att
 something behind takes a server of its own, and so this process forks for each what it has loaded.
 The server is executed all the same, and finds nothing in its memory that it would not find else.
 
-Run as a program by `harness.attack.operator`, with the descriptor of a socket from which it reads
-orders. It forks for an order a process that sits down at a terminal, as an operator does: makes it
-the controlling one, puts a key into a new session keyring and becomes a program of the servers. It
-tells the process's id and, when that has ended, its exit status; one server comes after the other.
+It is also the host on which a server can leave something: it has an ipc namespace, and its own
+/dev/shm, /tmp and /var/tmp, in which all servers start. What a double or a bad mode leaves there is
+gone with this process, however the harness ends.
+
+Run as a program by `harness.attack.seats.operator`, with the descriptor of a socket from which it
+reads orders, and paths that servers need wherever they are. It forks for an order a process that
+sits down at a terminal, as an operator does: makes it the controlling one, puts a key into a new
+session keyring and becomes a program of the servers. It tells the process's id and, when that has
+ended, its exit status; one server comes after the other.
 """
 
 from __future__ import annotations
@@ -20,7 +25,9 @@ import os
 import runpy
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 KEY: Final = "isobench:operator"
@@ -35,6 +42,7 @@ _NUMBERS: Final = {"x86_64": (248, 250)}  # of add_key and keyctl; asm-generic/u
 _OTHERS: Final = (217, 219)
 _STREAMS: Final = 3
 _PRELOADED: Final = "servers.__main__"
+_TEMPORARY: Final = ("/tmp", "/var/tmp")
 
 
 def main() -> None:
@@ -42,6 +50,7 @@ def main() -> None:
     line = socket.socket(fileno=int(sys.argv[1]))
     with suppress(Exception):  # whoever becomes a server says what is wrong
         __import__(_PRELOADED)
+        _part_from_the_host([Path(path) for path in sys.argv[2:]])
     gc.freeze()  # no collection looks at it in the forked process, which would copy it
     while order := _next_order(line):
         words, streams = order
@@ -54,6 +63,20 @@ def main() -> None:
             os.close(descriptor)
         line.send(str(process).encode())
         line.send(str(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])).encode())
+
+
+def _part_from_the_host(visible: Sequence[Path]) -> None:
+    """Have an own place for all that outlives its makers, where the host allows namespaces."""
+    from servers import command_line
+    from servers.front import containment
+    from servers.kernel import syscalls
+
+    syscalls.unshare(syscalls.CLONE_NEWNS | containment.ipc_namespace())
+    syscalls.mount("none", "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    needed = [*command_line.own_files(), Path(sys.prefix), *visible]
+    containment.hide_shared_memory(needed)
+    for place in _TEMPORARY:
+        containment.hide(Path(place), needed)
 
 
 def _next_order(line: socket.socket) -> tuple[dict[str, Any], list[int]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from harness.attack.raw_http import PATIENCE_S, Door, Reply, first_of, request, rest_of
+from harness.attack.visitors.raw_http import PATIENCE_S, Door, Reply, first_of, request, rest_of
 from workloads.tenants import Tenant
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.attack.operator import Operator
+from harness.attack.seats.operator import Operator
 from harness.host.cgroup import ProcessGroup
 from workloads.proof import Identity
 
@@ -15,12 +15,16 @@ IDS_OF_A_SEAT = 3
 
 @dataclass(frozen=True)
 class Seat:
-    """Where servers of scenes run, one after the other; no two seats have anything in common."""
+    """Where servers of scenes run, one after the other; no two seats share what a script can reach.
+
+    In `programs`, which is root's alone, servers keep what they compile; None: nowhere.
+    """
 
     directory: Path
     processes: ProcessGroup
     first_uid: int
     operator: Operator
+    programs: Path | None = None
 
     @property
     def www(self) -> Identity:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.attack import wrapper
 from harness.attack.errors import SceneFailed
+from harness.attack.scene import wrapper
 from harness.host import proc
 from harness.host.proc import Cast
 from tests.harness.live import needs_root

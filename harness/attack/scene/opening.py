@@ -10,14 +10,13 @@ from dataclasses import replace
 from typing import Final
 
 from harness.attack.errors import SceneFailed
-from harness.attack.operator import Terminal
-from harness.attack.scene import Scene
-from harness.attack.seat import Seat
-from harness.attack.secrets import Planted
+from harness.attack.scene.scene import Scene
+from harness.attack.scene.secrets import Planted
+from harness.attack.seats.operator import Terminal
+from harness.attack.seats.seat import Seat
 from harness.host.proc import Cast
 from harness.target import probes
 from harness.target.server import Server, Site
-from harness.target.sites import kept_programs
 from harness.target.targets import Target, python
 from workloads import tenants
 
@@ -56,7 +55,7 @@ def opened(
             privileged=True,
             log=place / "server.log",
             # Scripts of a weak double can be root, and write what others would execute.
-            programs=kept_programs(seat.directory) if server_class is Server else None,
+            programs=seat.programs if server_class is Server else None,
         )
         attacker, neighbour = tenants.create(
             site.sites,

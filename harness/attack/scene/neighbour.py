@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.attack.errors import TooLate
-from harness.attack.raw_http import Door, Reply, request, rest_of
-from harness.attack.secrets import Planted
+from harness.attack.scene.secrets import Planted
+from harness.attack.visitors.raw_http import Door, Reply, request, rest_of
 from harness.host import proc
 from harness.host.polling import wait_until
 from harness.host.proc import Cast

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.attack import neighbour
 from harness.attack.errors import SceneFailed
-from harness.attack.neighbour import NeighbourAtWork
-from harness.attack.raw_http import Door
-from harness.attack.secrets import Planted
+from harness.attack.scene import neighbour
+from harness.attack.scene.neighbour import NeighbourAtWork
+from harness.attack.scene.secrets import Planted
+from harness.attack.visitors.raw_http import Door
 from harness.host import proc
 from harness.host.proc import Cast
 from workloads.tenants import Tenant

@@ -4,8 +4,8 @@ import socket
 import threading
 from pathlib import Path
 
-from harness.attack import raw_http
-from harness.attack.raw_http import Reply, first_of, request, rest_of
+from harness.attack.visitors import raw_http
+from harness.attack.visitors.raw_http import Reply, first_of, request, rest_of
 from workloads.tenants import Tenant
 
 TENANT = Tenant("t0001", 47_001, 47_001, Path("/nowhere"))

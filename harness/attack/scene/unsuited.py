@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from harness.attack.observed import ObservedProcesses
+from harness.attack.scene.observed import ObservedProcesses
 from harness.target.targets import Target
 from workloads.attacks import Attack
 

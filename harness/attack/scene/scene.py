@@ -15,16 +15,16 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
-from harness.attack import wrapper
-from harness.attack.client import Client
 from harness.attack.errors import NothingToAttack, TooLate
-from harness.attack.neighbour import NeighbourAtWork
-from harness.attack.observed import ObservedProcesses
-from harness.attack.operator import Terminal
-from harness.attack.raw_http import TIMED_OUT, Door, Reply
-from harness.attack.seat import Seat
-from harness.attack.secrets import BEGUN, Planted, look_old
-from harness.attack.unsuited import unfit_for
+from harness.attack.scene import wrapper
+from harness.attack.scene.neighbour import NeighbourAtWork
+from harness.attack.scene.observed import ObservedProcesses
+from harness.attack.scene.secrets import BEGUN, Planted, look_old
+from harness.attack.scene.unsuited import unfit_for
+from harness.attack.seats.operator import Terminal
+from harness.attack.seats.seat import Seat
+from harness.attack.visitors.client import Client
+from harness.attack.visitors.raw_http import TIMED_OUT, Door, Reply
 from harness.host.polling import EVERY_S, wait_until
 from harness.host.proc import Cast
 from harness.profile.journal import JournalReader
@@ -305,6 +305,14 @@ class Scene(ObservedProcesses):
         """Raise TooLate where the script has shown something that was not looked at in time."""
         if (self.drop / shown).exists() and not (self.drop / seen).exists():
             raise TooLate("what the script did was over before it was seen: this host is too busy")
+
+    def on_host(self, path: Path) -> Path:
+        """Return where a path of the host is found, as a server without namespaces has it."""
+        return self._seat.operator.host.path(path)
+
+    def take_segment(self, key: int) -> bool:
+        """Remove shared memory with a key from the host; return whether there was any."""
+        return self._seat.operator.host.take_segment(key)
 
     def wait_for(self, seconds: float, name: str) -> bool:
         """Wait until a file of this name is in the drop."""

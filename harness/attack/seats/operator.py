@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import IO, Final, Self
 
-from harness.attack.starter import KEY
+from harness.attack.seats.operators_host import OperatorsHost
+from harness.attack.seats.starter import KEY
 from harness.target.line_process import Process
+from harness.target.others_child import OthersChild, is_readable
 from harness.target.targets import server_command
 
-__all__ = ["KEY", "Operator", "Started", "Terminal"]
+__all__ = ["KEY", "Operator", "Terminal"]
 
 _PATIENCE_S: Final = 30.0
 _LONGEST: Final = 64
-_KILLED: Final = -signal.SIGKILL
 
 
 class Terminal:
@@ -65,10 +65,12 @@ def _all_of(descriptor: int) -> bytes:
 class Operator:
     """Starts servers one after the other, each at a terminal; a context, at whose end it leaves.
 
-    Has a process for it, which is started with the first server (see `starter`).
+    Has a process for it, which is started with the first server (see `starter`), and what is left
+    on `host` is gone with it. `visible` are paths that servers need, also in /tmp or /dev/shm.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, visible: Sequence[Path] = ()) -> None:
+        self._visible = visible
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -76,6 +78,11 @@ class Operator:
 
     def __exit__(self, *_: object) -> None:
         self._leave()
+
+    @property
+    def host(self) -> OperatorsHost:
+        """The host, as servers find it that have no namespaces of their own."""
+        return OperatorsHost(os.getpid() if self._process is None else self._process.pid)
 
     def at(self, terminal: Terminal, key: str) -> Callable[..., Process]:
         """Return what starts a server from there, with a key, as `subprocess.Popen` would.
@@ -121,17 +128,20 @@ class Operator:
             os.close(ours_out)
             self._leave()
             raise ChildProcessError("the process that starts servers has ended")
-        return Started(pid, line, ours_in, ours_out)
+        return OthersChild(
+            "a server", pid, ours_in, ours_out, line.fileno(), partial(_status, line)
+        )
 
     def _line_to_starter(self) -> socket.socket:
         if self._process is None or self._process.poll() is not None:
             self._leave()
             self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             command, environment = server_command()
+            visible = map(str, self._visible)
             program = str(Path(__file__).with_name("starter.py"))
             with theirs:
                 self._process = subprocess.Popen(
-                    [*command[: command.index("-m")], program, str(theirs.fileno())],
+                    [*command[: command.index("-m")], program, str(theirs.fileno()), *visible],
                     env=environment,
                     cwd="/",
                     stdin=subprocess.DEVNULL,
@@ -155,9 +165,7 @@ class Operator:
 
 def _heard(line: socket.socket, within_s: float | None) -> bytes | None:
     """Return the starter's next word, b"" where it has ended; None where it says none in time."""
-    ready = select.poll()
-    ready.register(line, select.POLLIN)
-    if not ready.poll(None if within_s is None else 1000 * within_s):
+    if not is_readable(line.fileno(), within_s):
         return None
     try:
         return line.recv(_LONGEST)
@@ -165,39 +173,7 @@ def _heard(line: socket.socket, within_s: float | None) -> bytes | None:
         return b""
 
 
-class Started:
-    """A server's first process, as a `subprocess.Popen` of it would be: a `Process`.
-
-    Its parent, the starter, tells how it has ended.
-    """
-
-    def __init__(self, pid: int, line: socket.socket, stdin: int, stdout: int) -> None:
-        self.pid = pid
-        self.stdin: IO[str] | None = os.fdopen(stdin, "w", encoding="utf-8")
-        self.stdout: IO[str] | None = os.fdopen(stdout, errors="surrogateescape")
-        self._line = line
-        self._lock = Lock()
-        self._status: int | None = None
-
-    def poll(self) -> int | None:
-        """Return its exit status, None while it lives."""
-        return self._ended(0.0)
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end, return its exit status. Raises subprocess.TimeoutExpired."""
-        status = self._ended(timeout)
-        if status is None:
-            raise subprocess.TimeoutExpired("a server", timeout or 0.0)
-        return status
-
-    def kill(self) -> None:
-        """Kill it."""
-        if self.poll() is None:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-
-    def _ended(self, within_s: float | None) -> int | None:
-        with self._lock:
-            if self._status is None and (word := _heard(self._line, within_s)) is not None:
-                self._status = int(word) if word else _KILLED
-            return self._status
+def _status(line: socket.socket) -> int:
+    """Return how the server has ended, as the starter tells; where that has ended too: killed."""
+    word = _heard(line, None)
+    return int(word) if word else -signal.SIGKILL

@@ -1,0 +1,1 @@
+"""The visitors of the tenants' sites, who see what a server answers."""
