@@ -213,14 +213,23 @@ def quantile_ranks(
     The number of `count` independent values at or below it is binomial (David and Nagaraja,
     *Order Statistics*, 7.1). None where the sample is too small for both ends to exist.
     """
-    if count < 1:
+    if not has_quantile(count, quantile, confidence):
         return None
     tail = (1 - confidence) / 2
     from scipy import stats
 
     low = int(stats.binom.ppf(tail, count, quantile))
     high = int(stats.binom.ppf(1 - tail, count, quantile)) + 1
-    return (low, high) if low >= 1 and high <= count else None
+    return low, high
+
+
+def has_quantile(count: int, quantile: float, confidence: float = CONFIDENCE) -> bool:
+    """Tell whether a sample is large enough for both ends of a quantile's interval to exist.
+
+    That is, whether all of `count` values lie on one side of it as seldom as an end may fail.
+    """
+    tail = (1 - confidence) / 2
+    return count >= 1 and (1 - quantile) ** count < tail and quantile**count <= tail
 
 
 def _positive(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

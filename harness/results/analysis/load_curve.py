@@ -12,7 +12,7 @@ import pandas as pd
 from harness.results.blocks import histograms
 from harness.results.conditions import by_condition, is_portion
 from harness.results.summary import GENERATOR_SHARE
-from harness.stats.intervals import quantile_ranks
+from harness.stats.intervals import has_quantile
 
 Place = tuple[str, str]
 """A workload, and how connections are handled: targets compare within one."""
@@ -72,6 +72,8 @@ def sweeps(
     `trials`, `latency` and `summary` are the tables of a results folder, `plan` that of run.json.
     Targets come in the order of the load that they bear.
     """
+    if not summary["load"].map(is_portion).any():
+        return {}
     merged = histograms(trials, latency)
     points: dict[Place, dict[str, list[Point]]] = {}
     for condition, rows in by_condition(summary):
@@ -89,7 +91,7 @@ def sweeps(
                     completed=float(row["requests_per_second"]),
                     p50_ms=merged[key].quantile(0.5) / 1000,
                     p99_ms=merged[key].quantile(0.99) / 1000
-                    if quantile_ranks(merged[key].count, 0.99)
+                    if has_quantile(merged[key].count, 0.99)
                     else math.nan,
                 )
             )

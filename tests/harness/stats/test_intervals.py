@@ -14,6 +14,7 @@ from harness.stats.intervals import (
     Interval,
     bootstrap_interval,
     geometric_interval,
+    has_quantile,
     quantile_ranks,
     ratio_interval,
     unpaired_ratio,
@@ -201,6 +202,15 @@ def test_small_samples_support_no_high_quantile() -> None:
     assert quantile_ranks(0, 0.5) is None
     assert quantile_ranks(367, 0.99) is None
     assert quantile_ranks(368, 0.99) is not None
+
+
+@given(st.integers(1, 100_000), st.floats(0.01, 0.9999))
+def test_a_quantile_is_known_where_both_ends_are_values_of_the_sample(
+    count: int, quantile: float
+) -> None:
+    low = scipy_stats.binom.ppf(0.025, count, quantile)
+    high = scipy_stats.binom.ppf(0.975, count, quantile) + 1
+    assert has_quantile(count, quantile) == (low >= 1 and high <= count)
 
 
 @given(st.integers(1, 100_000), st.floats(0.01, 0.9999))
