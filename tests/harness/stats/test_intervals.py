@@ -224,6 +224,8 @@ def test_ranks_cover_as_claimed(count: int, quantile: float) -> None:
         low - 1, count, quantile
     )
     assert covered >= 0.95 - 1e-9
+    assert low == scipy_stats.binom.ppf(0.025, count, quantile)
+    assert high == scipy_stats.binom.ppf(0.975, count, quantile) + 1
 
 
 def test_the_bootstrap_agrees_with_t_where_there_are_many_blocks() -> None:
