@@ -26,6 +26,22 @@ ALSO = {
 LAST = "profile"
 # A minute or less for all modes: what a long one adds is a little less scatter.
 ALWAYS_QUICK = {"costs", "profile"}
+# What a short bench leaves out unless its user says otherwise: the report names it. Two blocks, so
+# that each ratio has an interval; and of each family that dso, harache and ruid2 differ in, the
+# attacks that tell most and wait for nothing.
+SHORTER = {
+    "run": {"--connection": "close", "--blocks": "2"},
+    "attack": {
+        "--attacks": "neighbours_secret,neighbours_source,leftover_group,last_tenants_memory,"
+        "neighbours_file,squatted_tmp,forged_log,saved_uid,raw_system_calls,setuid_neighbour,"
+        "kill_sibling,kill_own_worker,exhaust_memory,misleading_name,unfit_worker,"
+        "patched_builtin,signal_handler,left_thread,changed_umask,kept_module_state,"
+        "kept_descriptor,cached_visitor,inherited_listener,next_answer,forged_identity,"
+        "poisoned_cache,scoreboard,include_neighbours_file"
+    },
+}
+# Each of them says how long a run is.
+EXTENT = ("--blocks", "--budget", "--precision")
 # 1: the phases of a mode do not add up, as on a noisy host. The report says which.
 PROFILED = (0, 1)
 
@@ -49,12 +65,13 @@ def bench(session: nox.Session) -> None:
         folder = f"results/{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         options += ["--out", folder]
     try:
-        session.run("isobench", "run", "--no-report", *options)
+        session.run("isobench", "run", "--no-report", *options, *_shorter(session, "run"))
         for command, shared in ALSO.items():
             short = "--quick" in session.posargs or command in ALWAYS_QUICK
             given = {option: _given(session, option) for option in shared}
             same = [f"{option}={value}" for option, value in given.items() if value is not None]
             words = ["isobench", command, "--out", folder, *(["--quick"] if short else []), *same]
+            words += _shorter(session, command)
             words += [] if command == LAST else ["--no-report"]
             session.run(*words, success_codes=PROFILED if command == LAST else (0,))
     except CommandFailed:
@@ -146,6 +163,18 @@ def _test(session: nox.Session) -> None:
     if failed:
         session.warn(f"{len(failed)} of the tests failed beside others: once more, by themselves")
         session.run("pytest", "--last-failed")
+
+
+def _shorter(session: nox.Session, command: str) -> list[str]:
+    """Return the options that make a command of a short bench shorter, but for those given."""
+    if "--quick" not in session.posargs or _given(session, "--resume"):
+        return []
+    how_long = any(_given(session, option) for option in EXTENT)
+    return [
+        f"{option}={value}"
+        for option, value in SHORTER.get(command, {}).items()
+        if _given(session, option) is None and not (how_long and option in EXTENT)
+    ]
 
 
 def _given(session: nox.Session, option: str) -> str | None:

@@ -12,13 +12,12 @@ from typing import Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from harness.errors import IsobenchError
 from harness.results.atomic_file import replace_file
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
-from reports.figures.style import to_png, to_svg
+from reports.figures.files import write_figures
 from reports.markup import code, glyphs, inline, share_styles
 from reports.section import Results, Section
 from reports.sections.analysis.explained import Explained
@@ -83,9 +82,8 @@ def write(folder: Path, base: Path | None = None, *, force: bool = False) -> Pat
     before = None if base is None else ResultsFolder.open(base)
     results = Results(results_folder, results_folder.write_summary(), before, force)
     sections = read(results)
-    figures = {shown.name: shown.draw() for section in sections for shown in section.figures}
-    svgs = {name: to_svg(figure) for name, figure in figures.items()}
-    _write_figures(folder, figures, svgs)
+    figures = {shown.name: shown.draw for section in sections for shown in section.figures}
+    svgs = write_figures(figures, _directory(folder / "figures"))
     page = folder / "report.html"
     # A file's name may be bytes that are no text.
     replace_file(page, render(results.manifest, sections, svgs).encode(errors="replace"))
@@ -157,8 +155,7 @@ def made(manifest: Manifest) -> str:
     return f"{by}, {' to '.join(times)} UTC{''.join(later)}"
 
 
-def _write_figures(folder: Path, figures: Mapping[str, Figure], svgs: Mapping[str, str]) -> None:
-    directory = folder / "figures"
+def _directory(directory: Path) -> Path:
     try:
         directory.mkdir(exist_ok=True)
     except OSError as error:
@@ -166,6 +163,4 @@ def _write_figures(folder: Path, figures: Mapping[str, Figure], svgs: Mapping[st
             f"cannot write {directory}: {error.strerror}",
             hint="copy the results folder to a place that you may write to",
         ) from error
-    for name, figure in figures.items():
-        replace_file(directory / f"{name}.svg", svgs[name].encode())
-        replace_file(directory / f"{name}.png", to_png(figure))
+    return directory

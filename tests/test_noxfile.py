@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from nox.command import CommandFailed
 
+from workloads.attacks import every
+
 _NOXFILE = Path(__file__).parents[1] / "noxfile.py"
 
 
@@ -64,11 +66,34 @@ def test_bench_without_arguments_measures_all_into_one_folder() -> None:
 @pytest.mark.parametrize("words", [("--seed", "7"), ("--seed=7",)])
 def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
     run, costs, attack, profile = commands_of_bench("--quick", "--out", "here", *words)
-    assert run == ["isobench", "run", "--no-report", "--quick", "--out", "here", *words]
-    later = ["--quick", "--seed=7", "--no-report"]
-    assert costs == ["isobench", "costs", "--out", "here", *later]
-    assert attack == ["isobench", "attack", "--out", "here", *later]
+    assert run[:-2] == ["isobench", "run", "--no-report", "--quick", "--out", "here", *words]
+    assert costs == ["isobench", "costs", "--out", "here", "--quick", "--seed=7", "--no-report"]
+    assert attack[:-2] == ["isobench", "attack", "--out", "here", "--quick", "--seed=7"]
+    assert attack[-1] == "--no-report"
     assert profile == ["isobench", "profile", "--out", "here", "--quick", "--seed=7"]
+
+
+def test_a_short_bench_has_intervals_and_leaves_out_what_its_user_has_not_asked_for() -> None:
+    run, _, attack, _ = commands_of_bench("--quick", "--out", "here")
+    assert run[-2:] == ["--connection=close", "--blocks=2"]
+    assert attack[-2].startswith("--attacks=")
+    run, *_ = commands_of_bench("--quick", "--out", "here", "--connection", "keep-alive")
+    assert "--connection=close" not in run
+    run, *_ = commands_of_bench("--quick", "--out", "here", "--budget=2m")
+    assert run[-1] == "--connection=close"
+    run, _, attack, _ = commands_of_bench("--quick", "--resume", "here")
+    assert run[-2:] == ["--resume", "here"]
+    assert "--attacks" not in " ".join(attack)
+    assert "--blocks" not in " ".join(commands_of_bench("--out", "here")[0])
+
+
+def test_the_attacks_of_a_short_bench_exist_and_are_of_all_families_that_tell() -> None:
+    wanted = noxfile().SHORTER["attack"]["--attacks"].split(",")
+    known = {one.name: one for one in every()}
+    assert set(wanted) <= set(known)
+    # The others are about one mode each.
+    families = {one.family for one in known.values()} - {"guard", "wrapper"}
+    assert {known[name].family for name in wanted} == families
 
 
 def test_bench_attacks_and_profiles_the_modes_that_it_measures() -> None:

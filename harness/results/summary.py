@@ -37,6 +37,7 @@ from harness.stats.intervals import (
     NOTHING,
     Interval,
     geometric_interval,
+    has_quantile,
     quantile_ranks,
     ratio_interval,
 )
@@ -217,7 +218,7 @@ def _sample(histogram: Histogram | None) -> dict[str, float]:
     if ranks:
         empty["p99_ms_sample_low"] = histogram.at_rank(ranks[0]) / 1000
         empty["p99_ms_sample_high"] = histogram.at_rank(ranks[1]) / 1000
-    if quantile_ranks(histogram.count, 0.999):
+    if has_quantile(histogram.count, 0.999):
         empty["p999_ms"] = histogram.quantile(0.999) / 1000
     return empty
 

@@ -213,14 +213,29 @@ def quantile_ranks(
     The number of `count` independent values at or below it is binomial (David and Nagaraja,
     *Order Statistics*, 7.1). None where the sample is too small for both ends to exist.
     """
-    if count < 1:
+    if not has_quantile(count, quantile, confidence):
         return None
     tail = (1 - confidence) / 2
-    from scipy import stats
+    return _below(tail, count, quantile), _below(1 - tail, count, quantile) + 1
 
-    low = int(stats.binom.ppf(tail, count, quantile))
-    high = int(stats.binom.ppf(1 - tail, count, quantile)) + 1
-    return (low, high) if low >= 1 and high <= count else None
+
+def _below(share: float, count: int, quantile: float) -> int:
+    """Return how many values are below a quantile in `share` of all samples (binom.ppf)."""
+    # Not scipy.stats, which takes half a second to import.
+    from scipy.special import bdtr, bdtrik
+
+    number = math.ceil(bdtrik(share, count, quantile))
+    # The inverse is a root that was searched for, and may be next to it.
+    return number - 1 if number and bdtr(number - 1, count, quantile) >= share else number
+
+
+def has_quantile(count: int, quantile: float, confidence: float = CONFIDENCE) -> bool:
+    """Tell whether a sample is large enough for both ends of a quantile's interval to exist.
+
+    That is, whether all of `count` values lie on one side of it as seldom as an end may fail.
+    """
+    tail = (1 - confidence) / 2
+    return count >= 1 and (1 - quantile) ** count < tail and quantile**count <= tail
 
 
 def _positive(values: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -9,8 +9,6 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.textpath import TextToPath
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results.conditions import Condition
@@ -28,6 +26,7 @@ from reports.figures.style import (
     panels_of,
     said_of,
     settle,
+    text_width_pt,
 )
 from reports.words import attacks as hostility
 from reports.words.attacks import Place
@@ -208,32 +207,28 @@ def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
     """Write each name and its counts beside its point, over nothing that is drawn."""
     pixel = panel.figure.dpi / 72
     texts = [
-        Text(
-            text=f"{point.name} {point.place.stopped}",
-            size=_NAME_PT,
-            weight="bold" if point.name in edge else "normal",
-        )
+        (f"{point.name} {point.place.stopped}", "bold" if point.name in edge else "normal")
         for point in points
     ]
     pixels = [_pixels(panel, (point.x, point.y)) for point in points]
     frame = panel.get_window_extent()
     boxes = labels.place(
         pixels,
-        [_size(text, pixel) for text in texts],
+        [_size(text, weight, pixel) for text, weight in texts],
         [_pixels(panel, place) for place in _joined(points, edge)],
         labels.Box(frame.x0, frame.y0, frame.x1, frame.y1),
         _RADIUS_PT * pixel,
     )
-    for point, text, box in zip(points, texts, boxes, strict=True):
+    for point, (text, weight), box in zip(points, texts, boxes, strict=True):
         named = panel.annotate(
-            text.get_text(),
+            text,
             (point.x, point.y),
             xytext=_data(panel, box.middle),
             textcoords="data",
             ha="center",
             va="center",
             fontsize=_NAME_PT,
-            fontweight=text.get_fontweight(),
+            fontweight=weight,
             arrowprops={
                 "arrowstyle": "-", "color": COLOURS[-1], "lw": 0.6, "shrinkA": 0, "shrinkB": 3.5,
                 "relpos": _towards(box, _pixels(panel, (point.x, point.y))),
@@ -253,12 +248,9 @@ def _data(panel: Axes, pixels: tuple[float, float]) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _size(text: Text, pixel: float) -> tuple[float, float]:
-    """Return width and height of a text in pixels, with a little air around."""
-    width, _, _ = TextToPath().get_text_width_height_descent(  # in points
-        text.get_text(), text.get_fontproperties(), ismath=False
-    )
-    return (width + 3) * pixel, (_NAME_PT * 1.25) * pixel
+def _size(text: str, weight: str, pixel: float) -> tuple[float, float]:
+    """Return width and height of a name in pixels, with a little air around."""
+    return (text_width_pt(text, _NAME_PT, weight) + 3) * pixel, _NAME_PT * 1.25 * pixel
 
 
 def _towards(box: labels.Box, point: tuple[float, float]) -> tuple[float, float]:

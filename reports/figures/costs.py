@@ -214,7 +214,7 @@ def _tree(panel: Axes, tree: Sequence[Row], started: set[str], height_in: float)
             Rectangle((left, row["depth"]), width, 1, facecolor=colour, edgecolor=PAPER, lw=0.6)
         )
         if id(row) in named:
-            panel.annotate(
+            number = panel.annotate(
                 str(named[id(row)]),
                 (left + width / 2, row["depth"] + 0.5),
                 ha="center",
@@ -222,6 +222,7 @@ def _tree(panel: Axes, tree: Sequence[Row], started: set[str], height_in: float)
                 fontsize=6.5,
                 color="#ffffff",
             )
+            number.set_in_layout(False)  # it lies in its box
         left += float(row["value_us"])
     widest = _total(tree)
     panel.set_xlim(0, widest * 1.5)

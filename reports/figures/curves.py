@@ -16,7 +16,7 @@ from harness.results.analysis.load_curve import Place, Swept
 from harness.results.conditions import Condition, by_condition
 from harness.results.format import connection_words, count, duration
 from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
+from harness.stats.intervals import has_quantile
 from reports.figures.style import (
     STYLE,
     Look,
@@ -138,7 +138,7 @@ def _latency_lines(
 def _supported_shares(requests: int) -> Floats:
     """Return shares from 1% to the last one whose interval fits into the sample."""
     wanted = [*np.linspace(0.01, 0.5, 50), *(1 - 0.5 * np.logspace(0, -4.6, 93)[1:])]
-    return np.array([share for share in wanted if quantile_ranks(requests, float(share))])
+    return np.array([share for share in wanted if has_quantile(requests, float(share))])
 
 
 def _tail(shares: Floats) -> Floats:

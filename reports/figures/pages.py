@@ -81,7 +81,7 @@ def _column(panel: Axes, pages: PageCosts, place: int, style: dict[str, Look]) -
 
 def _label(panel: Axes, row: int, share: float) -> Annotation:
     left = share > _MIDDLE
-    return panel.annotate(
+    label = panel.annotate(
         percent(share),
         (share, row),
         xytext=(-8 if left else 8, 0),
@@ -90,3 +90,5 @@ def _label(panel: Axes, row: int, share: float) -> Annotation:
         va="center",
         fontsize=8.5,
     )
+    label.set_in_layout(False)  # it lies in the panel
+    return label

@@ -117,28 +117,39 @@ def reach_of(rows: pd.DataFrame, measure: Measure) -> tuple[float, float]:
 
 def draw_point(
     panel: Axes,
-    place: int,
+    place: float,
     row: Row,
     measure: Measure,
     look: Look,
     reach: tuple[float, float],
+    at: Callable[[float], float] = float,
 ) -> None:
-    """Draw a row of a panel: its point, its interval, and its label."""
-    value = float(row[measure.column])
+    """Draw a row of a panel: its point, its interval, and its label.
+
+    `at` says where in the panel a value is, of a panel that has no scale of its own.
+    """
+    value, start = at(float(row[measure.column])), at(_start(row, measure))
     ends = [float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high")]
-    low, high = shown = [float(np.clip(end, *reach)) for end in ends]
-    start = value / 1e9 if measure.log else 0
+    low, high = shown = [at(float(np.clip(end, *reach))) for end in ends]
     drawn: list[Artist] = [
-        *panel.plot([start, value], [place] * 2, color=look.colour, lw=6, alpha=0.3, zorder=1),
+        *panel.plot(
+            [start, value],
+            [place] * 2,
+            color=look.colour,
+            lw=6,
+            alpha=0.3,
+            zorder=1,
+            solid_capstyle="butt",
+        ),
         *panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2),
         # Over the point and with ends of its own: an interval of 1% is narrower than the point.
         *panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3),
     ]
-    marked = [end for end, whole in zip(shown, ends, strict=True) if end == whole]
+    marked = [end for end, whole in zip(shown, ends, strict=True) if end == at(whole)]
     drawn += panel.plot(
         *(marked, [place] * len(marked), "|"), color=INK, mew=1.2, markersize=9, zorder=3
     )
-    hollow = _hollow(row, measure)
+    hollow = at(_hollow(row, measure))
     if np.isfinite(hollow):
         drawn += panel.plot([value, hollow], [place] * 2, color=look.colour, lw=1, ls=":", zorder=1)
         drawn += panel.plot(
@@ -161,6 +172,11 @@ def draw_point(
     mark([*drawn, label], row["target"], said_of(row["target"], measure.label(row), *known))
 
 
+def _start(row: Row, measure: Measure) -> float:
+    """Return where the stem of a point begins; on a logarithmic axis, out of sight."""
+    return float(row[measure.column]) / 1e9 if measure.log else 0.0
+
+
 def name_rows(panel: Axes, rows: Sequence[Row]) -> None:
     """Write the targets' names beside their rows."""
     panel.set_yticks(range(len(rows)), [short_name(row["target"]) for row in rows])
@@ -175,14 +191,39 @@ def share_x(
     panels: Sequence[Axes], reach: tuple[float, float], measure: Measure, room: float = 0.42
 ) -> None:
     """Give panels one scale; `room` is what the labels need on the right, as a share of it."""
-    smallest, largest = reach
+    limits = _limits(reach, measure, room)
     for panel in panels:
+        panel.set_xlim(*limits)
         if measure.log:
             panel.set_xscale("log")
-            decades = max(np.log10(largest / smallest), 1)
-            panel.set_xlim(smallest / 10 ** (0.12 * decades), largest * 10 ** (room * decades))
-            panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
+            panel.xaxis.set_major_locator(log_ticks(limits))
             panel.xaxis.set_minor_locator(NullLocator())
-        else:
-            panel.set_xlim(0, largest * (0.8 + room) or 1)
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: measure.tick(value)))
+
+
+def _limits(reach: tuple[float, float], measure: Measure, room: float) -> tuple[float, float]:
+    smallest, largest = reach
+    if not measure.log:
+        return 0.0, largest * (0.8 + room) or 1.0
+    decades = max(np.log10(largest / smallest), 1)
+    return smallest / 10 ** (0.12 * decades), largest * 10 ** (room * decades)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A part of a panel with a scale of its own, for one measure: from `left` on, `width` wide.
+
+    As good as a panel, each of which takes matplotlib as long as all that is drawn in it.
+    """
+
+    measure: Measure
+    reach: tuple[float, float]
+    left: float
+    width: float
+    room: float
+
+    def at(self, value: float) -> float:
+        """Return where in the panel a value is; what lies below the scale, at its beginning."""
+        ends = np.array([*_limits(self.reach, self.measure, self.room), value])
+        low, high, there = np.log10(ends) if self.measure.log else ends
+        return float(self.left + self.width * np.maximum((there - low) / (high - low), 0.0))

@@ -9,13 +9,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.results.format import count, duration, percent
 from harness.results.overload import overloaded
-from reports.figures.points import Measure, Row, draw_point, name_rows, points, reach_of, share_x
-from reports.figures.style import FAINT, ROW_IN, STYLE, WIDTH_IN, Look, looks, nothing_measured
+from reports.figures.points import Measure, Row, Strip, draw_point, points, reach_of
+from reports.figures.style import (
+    FAINT,
+    ROW_IN,
+    STYLE,
+    WIDTH_IN,
+    Look,
+    looks,
+    mark,
+    nothing_measured,
+    short_name,
+    text_width_pt,
+)
 
 _BESIDE = (
     Measure(
@@ -40,6 +50,11 @@ _BESIDE = (
         log=False,
     ),
 )
+
+# Of `beside`: above the first row of a condition, between names and rows, of a strip that is drawn.
+_HEADING_IN = 0.64
+_NAME_GAP_IN, _NAME_PT = 0.05, 9.5
+_FILLED = 0.94
 
 
 def with_telling_rates(summary: pd.DataFrame) -> pd.DataFrame:
@@ -127,53 +142,61 @@ def beside(summary: pd.DataFrame, targets: Sequence[str]) -> Figure:
     ]
     if not conditions:
         return nothing_measured()
-    measures = [measure for measure in _BESIDE if np.isfinite(rows[measure.column]).any()]
-    reaches = {measure: reach_of(rows, measure) for measure in measures}
-    own = looks(summary["target"].tolist())[targets[0]]
-    style = {target: own if target == targets[0] else Look(FAINT, "solid") for target in targets}
+    style = looks(summary["target"].tolist())
+    looked = {name: Look(FAINT, "solid") for name in targets} | {targets[0]: style[targets[0]]}
     with mpl.rc_context(STYLE):
-        height = sum(ROW_IN * len(group) + 0.62 for _, group in conditions)
-        # Above each line of panels is room for its condition, of which the layout knows nothing.
-        layout = ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - 0.24 / height), hspace=0.24)
-        figure = Figure(figsize=(WIDTH_IN, height), layout=layout)
-        heights = [len(group) for _, group in conditions]
-        grid = figure.subplots(len(conditions), len(measures), squeeze=False, height_ratios=heights)
-        for line, (condition, group) in zip(grid, conditions, strict=True):
-            _beside_line(list(line), condition, group, reaches, style)
-        for column, measure in zip(grid.T, measures, strict=True):
-            share_x(list(column), reaches[measure], measure, room=0.75)
-            for panel in column:
-                panel.xaxis.set_visible(False)
+        figure, panel = _panel_of([len(group) for _, group in conditions], targets)
+        strips, top = _strips(rows, panel), 0.0
+        for condition, group in conditions:
+            _beside_condition(panel, top, condition.words(), group, strips, looked)
+            top += _HEADING_IN + ROW_IN * len(group)
     return figure
 
 
-def _beside_line(
-    line: Sequence[Axes],
-    condition: Condition,
+def _panel_of(groups: Sequence[int], names: Sequence[str]) -> tuple[Figure, Axes]:
+    """Return a panel with room for groups of so many rows, in inches from its top and its left.
+
+    It is all of the figure but the names, which are on the left of it.
+    """
+    height = sum(_HEADING_IN + ROW_IN * rows for rows in groups)
+    named = max(text_width_pt(short_name(name), _NAME_PT) for name in names) / 72 + 2 * _NAME_GAP_IN
+    figure = Figure(figsize=(WIDTH_IN, height))
+    panel = figure.add_axes((named / WIDTH_IN, 0, 1 - named / WIDTH_IN, 1))
+    panel.set_axis_off()
+    panel.set_xlim(0, WIDTH_IN - named)
+    panel.set_ylim(height, 0)
+    return figure, panel
+
+
+def _strips(rows: pd.DataFrame, panel: Axes) -> list[Strip]:
+    """Return a strip of the panel for each measure that has a value."""
+    measures = [measure for measure in _BESIDE if np.isfinite(rows[measure.column]).any()]
+    pitch = panel.get_xlim()[1] / len(measures)
+    return [
+        Strip(measure, reach_of(rows, measure), place * pitch, _FILLED * pitch, room=0.75)
+        for place, measure in enumerate(measures)
+    ]
+
+
+def _beside_condition(
+    panel: Axes,
+    top: float,
+    words: str,
     group: Sequence[Row],
-    reaches: Mapping[Measure, tuple[float, float]],
+    strips: Sequence[Strip],
     style: Mapping[str, Look],
 ) -> None:
-    """Draw one condition: a panel for each measure, the names at the first."""
-    measures = list(reaches)
-    for panel, measure in zip(line, measures, strict=True):
-        for place, row in enumerate(group):
-            if np.isfinite(row[measure.column]):
-                draw_point(panel, place, row, measure, style[row["target"]], reaches[measure])
-        name_rows(panel, group)
-        panel.set_title(measure.axis, fontsize=9, fontweight="normal")
-        panel.spines["bottom"].set_visible(False)
-        if panel is not line[0]:
-            panel.yaxis.set_visible(False)
-    heading = line[0].annotate(
-        condition.words(),
-        (0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 22),
-        textcoords="offset points",
-        fontweight="bold",
-    )
-    heading.set_in_layout(False)  # it may reach over the other panels
+    """Draw one condition: its words, and below them a row for each target."""
+    panel.text(0, top + 0.13, words, fontweight="bold", va="center")
+    for strip in strips:
+        panel.text(strip.left, top + 0.34, strip.measure.axis, fontsize=9, va="center")
+    for number, row in enumerate(group):
+        place, target = top + _HEADING_IN + ROW_IN * number, row["target"]
+        name = (-_NAME_GAP_IN, place, short_name(target))
+        mark([panel.text(*name, ha="right", va="center", fontsize=_NAME_PT)], target)
+        for strip in strips:
+            if np.isfinite(row[strip.measure.column]):
+                draw_point(panel, place, row, strip.measure, style[target], strip.reach, strip.at)
 
 
 def _condition(row: Row) -> Condition:

@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 
 from harness.results.manifest import Manifest, Skipped, Target
 from reports.section import Results, Section
+from reports.words import left_out
 
 FILES = {
     "report.html": "this page",
@@ -40,16 +41,17 @@ _ALWAYS = ("report.html", "summary.csv", "summary.md", "figures/")
 
 @dataclass(frozen=True, kw_only=True)
 class NotMeasured(Section):
-    """The targets that this host could not run, and why."""
+    """The targets that this host could not run, and why; what a short run left out."""
 
     template: ClassVar[str] = "not_measured.html.j2"
     skipped: Sequence[Skipped]
 
     @classmethod
     def read(cls, results: Results) -> Self | None:
-        """Gather them; None where all could be run."""
+        """Gather them; None where nothing was left out."""
         skipped = results.manifest.skipped
-        return cls(skipped=skipped) if skipped else None
+        said = list(left_out.sentences(results.manifest, results.table("attacks")))
+        return cls(skipped=skipped, sentences=said) if skipped or said else None
 
 
 @dataclass(frozen=True, kw_only=True)

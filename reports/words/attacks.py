@@ -9,6 +9,7 @@ since a family is one kind of harm however many attacks show it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,11 +50,10 @@ class Stopped:
     errors: int = 0
 
     @classmethod
-    def of(cls, rows: pd.DataFrame) -> Stopped:
-        """Count rows of attacks.parquet."""
-        blocked = int((rows["outcome"] == "blocked").sum())
-        counted = blocked + int((rows["outcome"] == "succeeded").sum())
-        return cls(blocked, counted, int((rows["outcome"] == "error").sum()))
+    def of(cls, outcomes: Sequence[str]) -> Stopped:
+        """Count outcomes as attacks.parquet names them."""
+        found = Counter(outcomes)
+        return cls(found["blocked"], found["blocked"] + found["succeeded"], found["error"])
 
     @property
     def share(self) -> float:
@@ -102,13 +102,19 @@ def standings(attacks: pd.DataFrame) -> list[Standing]:
     A real product follows the mode that re-enacts it, where that is among the targets.
     """
     families = [str(name) for name in attacks["family"].unique()]
+    outcomes: dict[str, dict[str, list[str]]] = {}
+    for target, family, outcome in zip(
+        *(attacks[name].tolist() for name in ("target", "family", "outcome")), strict=True
+    ):
+        of_target = outcomes.setdefault(target, {name: [] for name in families})
+        of_target[family].append(outcome)
     found = [
         Standing(
-            str(target),
-            {family: Stopped.of(rows[rows["family"] == family]) for family in families},
-            Stopped.of(rows),
+            target,
+            {family: Stopped.of(some) for family, some in of_target.items()},
+            Stopped.of([outcome for some in of_target.values() for outcome in some]),
         )
-        for target, rows in attacks.groupby("target")
+        for target, of_target in outcomes.items()
     ]
     # Those of which nothing counts are last.
     ranked = sorted(found, key=lambda one: (math.isnan(one.share), -one.share, one.target))

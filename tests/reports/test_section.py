@@ -86,5 +86,5 @@ def test_every_section_is_in_the_list_and_has_its_fragment() -> None:
 def test_a_page_without_figures_draws_none(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "to_svg", lambda figure: pytest.fail("drawn"))
+    monkeypatch.setattr(page, "write_figures", lambda *_: pytest.fail("drawn"))
     assert "<svg" not in page.without_figures(make_folder(blocks=1, targets=("dso",)))

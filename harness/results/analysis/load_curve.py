@@ -13,7 +13,7 @@ from harness.results.blocks import histograms
 from harness.results.conditions import Key, by_condition, is_portion
 from harness.results.summary import GENERATOR_SHARE
 from harness.stats.histogram import Histogram
-from harness.stats.intervals import quantile_ranks
+from harness.stats.intervals import has_quantile
 
 Place = tuple[str, str]
 """A workload, and how connections are handled: targets compare within one."""
@@ -73,6 +73,8 @@ def sweeps(
     `trials`, `latency` and `summary` are the tables of a results folder, `plan` that of run.json.
     Targets come in the order of the load that they bear.
     """
+    if not summary["load"].map(is_portion).any():
+        return {}
     points = _points(summary, histograms(trials, latency))
     bound = generator_bound(plan.get("knees", ()), plan.get("ceilings", ()))
     knees = {
@@ -119,9 +121,7 @@ def _point(load: str, row: Mapping[Any, Any], latencies: Histogram) -> Point:
         offered=float(row["offered_per_second"]),
         completed=float(row["requests_per_second"]),
         p50_ms=latencies.quantile(0.5) / 1000,
-        p99_ms=latencies.quantile(0.99) / 1000
-        if quantile_ranks(latencies.count, 0.99)
-        else math.nan,
+        p99_ms=latencies.quantile(0.99) / 1000 if has_quantile(latencies.count, 0.99) else math.nan,
     )
 
 

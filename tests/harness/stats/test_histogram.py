@@ -46,6 +46,17 @@ def test_a_reader_of_another_library_sees_the_same() -> None:
     assert theirs.get_value_at_percentile(99) == histogram.quantile(0.99)
 
 
+@given(latencies)
+def test_a_value_is_the_highest_that_counts_as_the_same(values: list[float]) -> None:
+    histogram = Histogram.of(values)
+    theirs = HdrHistogram.decode(histogram.to_text())
+    for value in histogram.values_us.tolist():
+        assert value == theirs.get_highest_equivalent_value(value)
+    assert set(histogram.values_us.tolist()) == {
+        theirs.get_highest_equivalent_value(max(1, round(value))) for value in values
+    }
+
+
 def test_below_a_microsecond_counts_as_one_and_above_a_minute_as_a_minute() -> None:
     histogram = Histogram.of([0.0, 0.2, 1e12])
     assert histogram.at_rank(1) == histogram.at_rank(2) == 1

@@ -14,6 +14,7 @@ from harness.stats.intervals import (
     Interval,
     bootstrap_interval,
     geometric_interval,
+    has_quantile,
     quantile_ranks,
     ratio_interval,
     unpaired_ratio,
@@ -204,6 +205,15 @@ def test_small_samples_support_no_high_quantile() -> None:
 
 
 @given(st.integers(1, 100_000), st.floats(0.01, 0.9999))
+def test_a_quantile_is_known_where_both_ends_are_values_of_the_sample(
+    count: int, quantile: float
+) -> None:
+    low = scipy_stats.binom.ppf(0.025, count, quantile)
+    high = scipy_stats.binom.ppf(0.975, count, quantile) + 1
+    assert has_quantile(count, quantile) == (low >= 1 and high <= count)
+
+
+@given(st.integers(1, 100_000), st.floats(0.01, 0.9999))
 def test_ranks_cover_as_claimed(count: int, quantile: float) -> None:
     ranks = quantile_ranks(count, quantile)
     if ranks is None:
@@ -214,6 +224,8 @@ def test_ranks_cover_as_claimed(count: int, quantile: float) -> None:
         low - 1, count, quantile
     )
     assert covered >= 0.95 - 1e-9
+    assert low == scipy_stats.binom.ppf(0.025, count, quantile)
+    assert high == scipy_stats.binom.ppf(0.975, count, quantile) + 1
 
 
 def test_the_bootstrap_agrees_with_t_where_there_are_many_blocks() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -74,11 +75,27 @@ def test_a_rate_that_was_given_is_not_drawn_as_a_result(make_folder: MakeFolder)
 def test_a_target_comes_before_those_it_is_set_beside(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
     figure = throughput.beside(summary, ["ruid2", "dso", "harache"])
-    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    written = [text.get_text() for text in figure.axes[0].texts]
+    names = [text for text in written if text in ("ruid2", "dso", "harache")]
     assert names == ["ruid2", "dso", "harache"]
-    titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert titles == ["requests per second", "p99 latency", "CPU per request", "memory"]
+    titles = ["requests per second", "p99 latency", "CPU per request", "memory"]
+    assert [text for text in written if text in titles] == titles
     assert {"1,040", "85 MiB"} <= texts(figure)
+
+
+def test_side_by_side_each_measure_is_to_its_own_scale(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    (panel,) = throughput.beside(summary, ["ruid2", "dso", "harache"]).axes
+    titles = {text.get_text(): text.get_position()[0] for text in panel.texts}
+    starts = [titles[name] for name in ("requests per second", "p99 latency", "CPU per request")]
+    width = starts[1] - starts[0]
+    points = [np.ravel(line.get_xdata())[0] for line in panel.lines if line.get_marker() == "o"]
+    rates, times = points[0::4], points[1::4]
+    assert all(starts[0] < point < starts[0] + width for point in rates)
+    assert all(starts[1] < point < starts[1] + width for point in times)
+    # dso has the highest rate and the lowest latency, harache the reverse.
+    assert rates[1] > rates[0] > rates[2]
+    assert times[1] < times[2]
 
 
 @pytest.mark.parametrize(
