@@ -17,6 +17,7 @@ COLD_HEADING = "Cold starts"
 COLUMNS = (
     "target",
     "tenants",
+    "active",
     "popularity",
     "req/s",
     "p50 ms",
@@ -31,7 +32,10 @@ COLUMNS = (
 )
 
 
-_IN_TERMINAL = ("target", "tenants", "popularity", "req/s", "p99 ms", "MiB", "processes", "start s")
+_IN_TERMINAL = (
+    *("target", "tenants", "active", "popularity"),
+    *("req/s", "cold", "p99 ms", "MiB", "processes", "start s"),
+)
 
 
 def each(table: pd.DataFrame) -> Iterator[Any]:
@@ -46,8 +50,16 @@ def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
 
 def _fits(cost: TenantCost) -> str:
     p99 = _ceiling(cost.p99_ms)
-    many = f"{cost.tenants:,} {_plural(cost.tenants)} {_fit(cost.tenants)}"
+    many = f"{cost.tenants:,} {_plural(cost.tenants)}{_how_active(cost)} {_fit(cost.tenants)}"
     told = f"`{cost.target}`: {many} in {_size(cost.memory_mib)} at p99 below {p99:g} ms"
+    told += _how_cold(cost)
+    if cost.growth is not None:
+        before, last = cost.growth
+        return (
+            f"{told}; an active tenant costs {last.each_mib:.2g} MiB among {last.tenants:,} "
+            f"tenants and {before.each_mib:.2g} MiB among {before.tenants:,}, so how many fit "
+            "cannot be extrapolated."
+        )
     if cost.line is None:
         return f"{told}."
     slope = cost.line.slope
@@ -65,6 +77,18 @@ def _fits(cost: TenantCost) -> str:
     elif math.isfinite(cost.most_tenants):
         told += f", so about {_rounded(cost.most_tenants):,} fit on this host"
     return f"{told}."
+
+
+def _how_active(cost: TenantCost) -> str:
+    """Say how many tenants were asked for, where that leaves out more than a tenth."""
+    return "" if cost.active >= 0.9 * cost.tenants else f", {cost.active:,} of them active,"
+
+
+def _how_cold(cost: TenantCost) -> str:
+    """Say that a load mostly measured starts of workers, where it did."""
+    if cost.cold is None or cost.cold < 0.1:
+        return ""
+    return f", where {cost.cold:.0%} of the requests started a worker"
 
 
 def _cold(starts: pd.DataFrame) -> Iterator[str]:
@@ -109,6 +133,7 @@ def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
         (
             str(row.target),
             f"{row.tenants:,}",
+            _number(row.active_tenants, "{:,.0f}"),
             str(row.popularity),
             _number(row.requests_per_second, "{:,.0f}"),
             _number(row.p50_ms, "{:.3g}"),
@@ -118,7 +143,7 @@ def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
             _number(_share(row.memory_mib, row.active_tenants), "{:.3g}"),
             _number(row.processes, "{:,.0f}"),
             _number(row.startup_s, "{:.2f}"),
-            _number(_cold_share(row), "{:.3%}"),
+            _number(_cold_share(row), "{:.1%}"),
             str(row.note or ""),
         )
         for row in each(density)
