@@ -36,6 +36,7 @@ _IN_TERMINAL = (
     *("target", "tenants", "active", "popularity"),
     *("req/s", "cold", "p99 ms", "MiB", "processes", "start s"),
 )
+_FIRST_LEFT_OUT = ("start s", "active", "processes", "cold")
 
 
 def each(table: pd.DataFrame) -> Iterator[Any]:
@@ -103,16 +104,32 @@ def _cold(starts: pd.DataFrame) -> Iterator[str]:
             yield f"`{target}` first answers after {'; '.join(parts)}."
 
 
-def terminal_table(density: pd.DataFrame) -> Table:
-    """Return the table that the command ends with, of those that have numbers."""
+def terminal_table(density: pd.DataFrame, width: int) -> Table:
+    """Return the table that the command ends with, of those that have numbers.
+
+    Where it would not fit into `width` columns, figures are left out that the report has.
+    """
+    rows = rows_of(density[density["requests_per_second"].notna()])
+    names = _that_fit(rows, width)
     table = Table(box=None, pad_edge=False)
-    for name in _IN_TERMINAL:
+    for name in names:
         left = name in ("target", "popularity")
         table.add_column(name, justify="left" if left else "right", no_wrap=not left)
-    places = [COLUMNS.index(name) for name in _IN_TERMINAL]
-    for cells in rows_of(density[density["requests_per_second"].notna()]):
-        table.add_row(*(cells[place] for place in places))
+    for cells in rows:
+        table.add_row(*(cells[COLUMNS.index(name)] for name in names))
     return table
+
+
+def _that_fit(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return the columns of the terminal's table, without as many as it takes to fit."""
+    widths = {
+        name: max(len(text) for text in (name, *(row[COLUMNS.index(name)] for row in rows))) + 2
+        for name in _IN_TERMINAL
+    }
+    for name in _FIRST_LEFT_OUT:
+        if sum(widths.values()) - 2 > width:
+            del widths[name]
+    return list(widths)
 
 
 def left_out(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:

@@ -5,7 +5,8 @@ A line is fitted to memory against *active* tenants, those that were asked for a
 supposes that all are active at once.
 
 No line is drawn on where an active tenant costs more the more tenants there are, as with php-fpm,
-each of whose workers has memory for every pool.
+each of whose workers has memory for every pool. Loads that evicted workers say nothing of the line:
+the memory is that of the bound.
 """
 
 from __future__ import annotations
@@ -97,11 +98,11 @@ def _most(line: Line | None, room: float) -> float:
 
 
 def _growth(rows: pd.DataFrame) -> tuple[Step, Step] | None:
-    """Return the last two numbers of tenants, if an active one took more with the last."""
-    steps = list(_steps(rows))[-2:]
-    if len(steps) < 2 or steps[1].each_mib < _GROWS * steps[0].each_mib:
+    """Return the first and the last number of tenants, if an active one took more with the last."""
+    steps = list(_steps(rows))
+    if len(steps) < 2 or steps[-1].each_mib < _GROWS * steps[0].each_mib:
         return None
-    return steps[0], steps[1]
+    return steps[0], steps[-1]
 
 
 def _steps(rows: pd.DataFrame) -> Iterator[Step]:
@@ -114,6 +115,7 @@ def _steps(rows: pd.DataFrame) -> Iterator[Step]:
 
 
 def _line(rows: pd.DataFrame) -> Line | None:
+    rows = rows[~(rows["evictions"] > 0)]
     pairs = zip(rows["active_tenants"], rows["memory_mib"], strict=True)
     points = [(float(tenants), float(mib)) for tenants, mib in pairs if not math.isnan(tenants)]
     try:

@@ -1,8 +1,11 @@
 """What a report says of many tenants."""
 
+import io
 import math
 
 import pandas as pd
+import pytest
+from rich.console import Console
 
 from harness.results.analysis.tenant_cost import tenant_costs
 from harness.results.rows import ColdStartRow, DensityRow
@@ -140,6 +143,27 @@ def test_nothing_is_extrapolated_where_an_active_tenant_costs_more_the_more_ther
         "80% of the requests started a worker; an active tenant costs 1.7 MiB among 1,000 tenants "
         "and 0.8 MiB among 100, so how many fit cannot be extrapolated."
     )
+
+
+def test_the_terminals_table_leaves_figures_out_rather_than_cut_names() -> None:
+    written = io.StringIO()
+    console = Console(file=written, width=72)
+    console.print(words.terminal_table(fpm(), console.width))
+    heading, *rows = written.getvalue().splitlines()
+    assert "start s" not in heading
+    assert "active" not in heading
+    assert heading.split()[-2:] == ["MiB", "processes"]
+    assert all(row.startswith("nginx-fpm ") for row in rows)
+
+
+def test_evicted_workers_do_not_flatten_the_cost_of_a_tenant() -> None:
+    bounded = study()
+    bounded = bounded[bounded["target"] == "router"]
+    last = bounded["tenants"] == 1000
+    bounded.loc[last, ["memory_mib", "evictions"]] = [300.0, 50]
+    (cost,) = tenant_costs(bounded)
+    assert cost.line is not None
+    assert cost.line.slope.mid == pytest.approx(2.0)
 
 
 def test_no_line_is_drawn_to_where_it_does_not_lead() -> None:
