@@ -90,6 +90,11 @@ class Peer(ABC):
     """Factors: each name with the values it may take, the default first."""
     wants_own_copies: ClassVar[bool] = False
     """Whether scripts have to belong to tenant:tenant and be readable by all."""
+    forks_only_workers: ClassVar[bool] = False
+    """Whether each process that it makes once it is ready is a worker of one tenant, who keeps it.
+
+    Then the number of its processes tells how many requests found no worker.
+    """
     wants_suexec: ClassVar[bool] = False
     """Whether Apache's suEXEC wrapper starts the scripts."""
     version_command: ClassVar[Sequence[str]]

@@ -88,6 +88,7 @@ def describe(name: str) -> dict[str, object]:
         "in_own_group": peer.in_own_group,
         "language": peer.language,
         "wants_own_copies": peer.wants_own_copies,
+        "forks_only_workers": peer.forks_only_workers,
         "summary": (peer.__doc__ or "").partition("\n")[0],
         "options": {option: list(values) for option, values in peer.options.items()},
     }

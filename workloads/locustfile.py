@@ -29,6 +29,7 @@ from locust import events
 from locust.env import Environment
 
 from workloads import popularity
+from workloads.addresses import address_of
 from workloads.catalog import WORKLOADS, find
 from workloads.errors import WorkloadError
 from workloads.load import spec
@@ -93,6 +94,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="the identity that scripts must prove: server for cgi, dso and safe_mode",
     )
     add(
+        "--own-addresses",
+        env_var="ISOBENCH_OWN_ADDRESSES",
+        action="store_true",
+        help="ask each tenant at an address of its own (address)",
+    )
+    add(
         "--credential-key",
         env_var="ISOBENCH_CREDENTIAL_KEY",
         default="",
@@ -148,4 +155,5 @@ def load_from(options: Any, url: str | None) -> Load:
         popularity=popularity.parse(options.popularity),
         server=manifest.www,
         credential_key=spec.stamping_key(options.credential_key),
+        hosts={t.name: address_of(t.uid) for t in tenants} if options.own_addresses else {},
     )

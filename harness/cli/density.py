@@ -32,6 +32,14 @@ def density(
         float | None,
         typer.Option(metavar="S", min=0.1, max=60, help="Measured time of each load. Default: 1."),
     ] = None,
+    wake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Before the loads, request each tenant once, as far as this time allows. "
+            "Default: 10s; with --quick 3s.",
+        ),
+    ] = None,
     cold: Annotated[
         int | None,
         typer.Option(
@@ -70,6 +78,7 @@ def density(
         tenants=usual.tenants if tenants is None else plan.parse_tenants(tenants),
         popularities=split(popularity),
         seconds=usual.seconds if seconds is None else seconds,
+        waking_s=usual.waking_s if wake is None else stopping.parse_span(wake, "--wake"),
         cold=usual.cold if cold is None else cold,
         budget_s=usual.budget_s if budget is None else stopping.parse_span(budget, "--budget"),
         seed=drawn(seed),

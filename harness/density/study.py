@@ -189,7 +189,9 @@ def _loaded(
         processes=len(pids),
         active_tenants=len(active),
         cpu_us_per_request=used.cpu_s * 1e6 / done["requests"] if done["requests"] else None,
-        worker_starts=_difference(readings, "worker_starts"),
+        worker_starts=used.forks
+        if target.forks_only_workers
+        else _difference(readings, "worker_starts"),
         evictions=_difference(readings, "evictions"),
         code_cache_hit_rate=_hit_rate(readings),
         note=why_void(done),

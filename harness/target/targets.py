@@ -49,7 +49,8 @@ class Target:
     files that the user has named, `interpreter` names what runs its scripts once the host was
     asked, `in_own_group` says whether a script's gid is among its supplementary groups, too, and
     `wants_own_copies` whether its sites have to belong to tenant:tenant, `caches` whether it has
-    the factor of what PHP's cache checks.
+    the factor of what PHP's cache checks, `forks_only_workers` whether each process that it makes
+    while it serves is a worker that a tenant keeps.
     With `own_addresses` each tenant is asked at an address of its own.
     """
 
@@ -68,6 +69,7 @@ class Target:
     language: str = "python"
     in_own_group: bool = False
     wants_own_copies: bool = False
+    forks_only_workers: bool = False
     caches: bool = False
     modules: tuple[Path, ...] = ()
     interpreter: str | None = None
@@ -306,6 +308,7 @@ def _target(mode: Mapping[str, object], name: object, options: Mapping[str, str]
         in_own_group=bool(mode.get("in_own_group", False)),
         caches="opcache" in _options(mode),
         wants_own_copies=bool(mode.get("wants_own_copies", False)),
+        forks_only_workers=bool(mode.get("forks_only_workers", False)),
         own_addresses=bool(mode.get("own_addresses", False)),
     )
 

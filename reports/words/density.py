@@ -17,6 +17,7 @@ COLD_HEADING = "Cold starts"
 COLUMNS = (
     "target",
     "tenants",
+    "active",
     "popularity",
     "req/s",
     "p50 ms",
@@ -31,7 +32,11 @@ COLUMNS = (
 )
 
 
-_IN_TERMINAL = ("target", "tenants", "popularity", "req/s", "p99 ms", "MiB", "processes", "start s")
+_IN_TERMINAL = (
+    *("target", "tenants", "active", "popularity"),
+    *("req/s", "cold", "p99 ms", "MiB", "processes", "start s"),
+)
+_FIRST_LEFT_OUT = ("start s", "active", "processes", "cold")
 
 
 def each(table: pd.DataFrame) -> Iterator[Any]:
@@ -46,8 +51,16 @@ def sentences(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
 
 def _fits(cost: TenantCost) -> str:
     p99 = _ceiling(cost.p99_ms)
-    many = f"{cost.tenants:,} {_plural(cost.tenants)} {_fit(cost.tenants)}"
+    many = f"{cost.tenants:,} {_plural(cost.tenants)}{_how_active(cost)} {_fit(cost.tenants)}"
     told = f"`{cost.target}`: {many} in {_size(cost.memory_mib)} at p99 below {p99:g} ms"
+    told += _how_cold(cost)
+    if cost.growth is not None:
+        before, last = cost.growth
+        return (
+            f"{told}; an active tenant costs {last.each_mib:.2g} MiB among {last.tenants:,} "
+            f"tenants and {before.each_mib:.2g} MiB among {before.tenants:,}, so how many fit "
+            "cannot be extrapolated."
+        )
     if cost.line is None:
         return f"{told}."
     slope = cost.line.slope
@@ -67,6 +80,18 @@ def _fits(cost: TenantCost) -> str:
     return f"{told}."
 
 
+def _how_active(cost: TenantCost) -> str:
+    """Say how many tenants were asked for, where that leaves out more than a tenth."""
+    return "" if cost.active >= 0.9 * cost.tenants else f", {cost.active:,} of them active,"
+
+
+def _how_cold(cost: TenantCost) -> str:
+    """Say that a load mostly measured starts of workers, where it did."""
+    if cost.cold is None or cost.cold < 0.1:
+        return ""
+    return f", where {cost.cold:.0%} of the requests started a worker"
+
+
 def _cold(starts: pd.DataFrame) -> Iterator[str]:
     for target, rows in starts.groupby("target", sort=False):
         known = rows[rows["p50_ms"].notna()]
@@ -79,16 +104,32 @@ def _cold(starts: pd.DataFrame) -> Iterator[str]:
             yield f"`{target}` first answers after {'; '.join(parts)}."
 
 
-def terminal_table(density: pd.DataFrame) -> Table:
-    """Return the table that the command ends with, of those that have numbers."""
+def terminal_table(density: pd.DataFrame, width: int) -> Table:
+    """Return the table that the command ends with, of those that have numbers.
+
+    Where it would not fit into `width` columns, figures are left out that the report has.
+    """
+    rows = rows_of(density[density["requests_per_second"].notna()])
+    names = _that_fit(rows, width)
     table = Table(box=None, pad_edge=False)
-    for name in _IN_TERMINAL:
+    for name in names:
         left = name in ("target", "popularity")
         table.add_column(name, justify="left" if left else "right", no_wrap=not left)
-    places = [COLUMNS.index(name) for name in _IN_TERMINAL]
-    for cells in rows_of(density[density["requests_per_second"].notna()]):
-        table.add_row(*(cells[place] for place in places))
+    for cells in rows:
+        table.add_row(*(cells[COLUMNS.index(name)] for name in names))
     return table
+
+
+def _that_fit(rows: list[tuple[str, ...]], width: int) -> list[str]:
+    """Return the columns of the terminal's table, without as many as it takes to fit."""
+    widths = {
+        name: max(len(text) for text in (name, *(row[COLUMNS.index(name)] for row in rows))) + 2
+        for name in _IN_TERMINAL
+    }
+    for name in _FIRST_LEFT_OUT:
+        if sum(widths.values()) - 2 > width:
+            del widths[name]
+    return list(widths)
 
 
 def left_out(density: pd.DataFrame, starts: pd.DataFrame) -> list[str]:
@@ -109,6 +150,7 @@ def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
         (
             str(row.target),
             f"{row.tenants:,}",
+            _number(row.active_tenants, "{:,.0f}"),
             str(row.popularity),
             _number(row.requests_per_second, "{:,.0f}"),
             _number(row.p50_ms, "{:.3g}"),
@@ -118,7 +160,7 @@ def rows_of(density: pd.DataFrame) -> list[tuple[str, ...]]:
             _number(_share(row.memory_mib, row.active_tenants), "{:.3g}"),
             _number(row.processes, "{:,.0f}"),
             _number(row.startup_s, "{:.2f}"),
-            _number(_cold_share(row), "{:.3%}"),
+            _number(_cold_share(row), "{:.1%}"),
             str(row.note or ""),
         )
         for row in each(density)

@@ -20,6 +20,7 @@ class Fpm(Peer):
     beside = "fastcgi"
     runs_as = "owner"
     language = "php"
+    forks_only_workers = True
     options = _php.OPCACHE
     version_command = ("php", "-v")
 

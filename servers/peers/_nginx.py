@@ -21,6 +21,7 @@ def command(setting: Setting) -> tuple[str, ...]:
 def configuration(setting: Setting, location: Callable[[Tenant], str]) -> str:
     """Return nginx.conf; `location` says for a tenant where scripts are passed to."""
     paths = (f"{name}_temp_path {setting.run}/tmp-{name};" for name in _TEMPORARY)
+    names_hash = max(512, 2 * len(setting.tenants))
     servers = (_server(setting, tenant, location(tenant)) for tenant in setting.tenants)
     return f"""daemon off;
 user www www;
@@ -33,6 +34,8 @@ access_log off;
 keepalive_timeout 10;
 keepalive_requests 1000000000;
 client_max_body_size 8m;
+server_names_hash_max_size {names_hash};
+server_names_hash_bucket_size 128;
 fastcgi_read_timeout {setting.script_seconds or 60};
 uwsgi_read_timeout {setting.script_seconds or 60};
 {chr(10).join(paths)}

@@ -17,8 +17,8 @@ EVERY_KIND = (
 
 
 def started(target: str, sites: Sites, file: Path, workers: int = 2) -> Server:
-    mode, _, factor = target.partition(":")
-    options = ("--option", factor) if factor else ()
+    mode, _, factors = target.partition(":")
+    options = [word for one in filter(None, factors.split("+")) for word in ("--option", one)]
     return Server(mode, sites, "--metrics", str(file), *options, workers=workers)
 
 
@@ -75,6 +75,28 @@ def test_a_front_notes_its_tenants_workers(front: str, sites: Sites, tmp_path: P
             client.sendall(request("/waits.py"))
             server.wait_for(lambda: tally.head().get("tenant_workers_busy") == 1)
         assert tally.head()["tenant_workers"] == 1
+
+
+@needs_root
+@pytest.mark.parametrize("front", ["c", "python"])
+def test_a_worker_with_a_request_ahead_is_one_busy_worker(
+    front: str, sites: Sites, tmp_path: Path
+) -> None:
+    sites.put(
+        "slow.py",
+        "import sys, time\nif sys.stdin.read(): time.sleep(2)\n"
+        "print('Content-Type: text/plain\\n')\n",
+    )
+    target = f"router:front={front}+per_tenant=1"
+    with started(target, sites, tmp_path / "tally") as server:
+        tally = TallyReader(tmp_path / "tally", server.ready["metrics"])
+        for _ in range(20):  # the tenant is known to be quick
+            server.exchange(request("/slow.py"))
+        with server.connect() as first, server.connect() as second, server.connect() as third:
+            for client in (first, second, third):
+                client.sendall(request("/slow.py", method="POST", body=b"x"))
+            server.wait_for(lambda: tally.head().get("tenant_workers_busy", 0) > 0)
+            assert tally.head()["tenant_workers_busy"] == tally.head()["tenant_workers"] == 1
 
 
 @needs_root

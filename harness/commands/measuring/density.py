@@ -217,7 +217,7 @@ def _show(path: Path, console: Console) -> None:
     page = make_report(path)
     folder = ResultsFolder.open(path)
     density, starts = folder.table("density"), folder.table("coldstarts")
-    console.print(terminal_table(density))
+    console.print(terminal_table(density, console.width))
     for sentence in sentences(density, starts):
         console.print(sentence.replace("`", ""), highlight=False, markup=False)
     for line in left_out(density, starts):

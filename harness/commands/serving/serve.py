@@ -175,10 +175,14 @@ def _announce(target: Target, base_url: str, site: Site, host: str, console: Con
     """Print how to send a request to the server, how to load it and how to stop it."""
     manifest = site.sites.parent / "tenants.json"
     script = catalog.find("hello").written_in(target.language).script
-    attempt = f"curl -H 'Host: t0001.localhost' {base_url}/{script}"
+    first = _tenants.Manifest.read(manifest).tenants[0]
+    asked_at = base_url.replace(_reached(host), target.host_of(first.uid) or _reached(host))
+    attempt = f"curl -H 'Host: t0001.localhost' {asked_at}/{script}"
     settings = f"ISOBENCH_TENANTS={manifest} ISOBENCH_RUNS_AS={target.runs_as}"
+    if target.own_addresses:
+        settings += " ISOBENCH_OWN_ADDRESSES=true"
     if target.by_client:  # curl cannot send a credential in its packets
-        key, uid = site.credential_key, _tenants.Manifest.read(manifest).tenants[0].uid
+        key, uid = site.credential_key, first.uid
         url = base_url.replace("127.0.0.1", "t0001.localhost")
         attempt = f"{sys.executable} -m workloads.credential --key {key} --uid {uid} {url}/hello.py"
         settings += f" ISOBENCH_CREDENTIAL_KEY={key}"

@@ -117,6 +117,11 @@ class Dispatch:
         return bool(self._crowded)
 
     @property
+    def busy(self) -> int:
+        """How many workers have a request; a second one, handed ahead, makes none of them two."""
+        return self._busy
+
+    @property
     def workers(self) -> int:
         """How many workers there are, with those that are about to start."""
         return self._count

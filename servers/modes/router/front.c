@@ -1504,17 +1504,15 @@ static void look_at(struct connection *connection)
 static void sweep(void)
 {
     struct link *link = connections.after;
-    int64_t busy = 0;
 
     while (link != &connections) {
         struct connection *connection = HOLDER(link, struct connection, all);
         link = link->after; /* what is looked at may go, and nothing else */
-        busy += connection->state == ASKED && connection->worker;
         look_at(connection);
     }
     if (tally) {
         tally[TENANT_WORKERS] = worker_count;
-        tally[TENANT_WORKERS_BUSY] = busy;
+        tally[TENANT_WORKERS_BUSY] = busy_count;
     }
     end_idle();
     listen_again();

@@ -58,9 +58,8 @@ class ObservingFront(Front):
 
     def _sweep(self, now: float) -> None:
         super()._sweep(now)
-        busy = sum(connection.worker is not None for connection in self._connections.values())
         self.tally.note("tenant_workers", self._dispatch.workers)
-        self.tally.note("tenant_workers_busy", busy)
+        self.tally.note("tenant_workers_busy", self._dispatch.busy)
 
 
 def observing(tally: Tally, places: dict[str, int]) -> type[Front]:

@@ -76,6 +76,11 @@ def test_a_real_product_is_a_target_beside_its_mode() -> None:
     assert command[-1] == "servers.peer_main"
 
 
+def test_php_fpm_makes_no_process_that_is_no_worker() -> None:
+    fpm, itk = targets.choose(["nginx-fpm", "apache-itk"], peers=True)
+    assert (fpm.forks_only_workers, itk.forks_only_workers) == (True, False)
+
+
 def test_a_command_that_has_no_use_for_real_products_refuses_them() -> None:
     with pytest.raises(IsobenchError, match="apache-php is a real product") as caught:
         targets.choose(["dso", "apache-php"])

@@ -1,6 +1,11 @@
 """What a report says of many tenants."""
 
+import io
+import math
+
 import pandas as pd
+import pytest
+from rich.console import Console
 
 from harness.results.analysis.tenant_cost import tenant_costs
 from harness.results.rows import ColdStartRow, DensityRow
@@ -64,8 +69,8 @@ def test_a_target_without_numbers_has_no_cost() -> None:
 
 def test_the_table_divides_memory_among_tenants() -> None:
     last = [row for row in words.rows_of(study()) if row[0] == "router"][-1]
-    assert last[:3] == ("router", "1,000", "zipf:1")
-    assert last[6:9] == ("2,020", "2.02", "2.02")
+    assert last[:4] == ("router", "1,000", "1,000", "zipf:1")
+    assert last[7:10] == ("2,020", "2.02", "2.02")
 
 
 def test_cold_starts_are_told_for_each_state_and_page_cache() -> None:
@@ -103,4 +108,65 @@ def test_a_cold_request_found_no_compiled_script_or_no_worker() -> None:
     rows["code_cache_hit_rate"] = [0.98, None]
     rows["worker_starts"] = [None, 5]
     cold = words.COLUMNS.index("cold")
-    assert [row[cold] for row in words.rows_of(rows)] == ["2.000%", "0.500%"]
+    assert [row[cold] for row in words.rows_of(rows)] == ["2.0%", "0.5%"]
+
+
+def fpm() -> pd.DataFrame:
+    """Workers that each have memory for every pool, and more tenants than could be woken."""
+    return pd.DataFrame(
+        [
+            vars(
+                DensityRow(
+                    target="nginx-fpm",
+                    tenants=tenants,
+                    popularity="uniform",
+                    requests_per_second=50.0,
+                    p50_ms=20.0,
+                    p99_ms=300.0,
+                    memory_mib=20 + active * (0.7 + tenants / 1000),
+                    active_tenants=active,
+                    idle_memory_mib=20.0,
+                    available_mib=20_000.0,
+                    requests=50,
+                    worker_starts=starts,
+                )
+            )
+            for tenants, active, starts in ((10, 10, 0), (100, 100, 0), (1000, 400, 40))
+        ]
+    )
+
+
+def test_nothing_is_extrapolated_where_an_active_tenant_costs_more_the_more_there_are() -> None:
+    (told,) = words.sentences(fpm(), NO_STARTS)
+    assert told == (
+        "`nginx-fpm`: 1,000 tenants, 400 of them active, fit in 700 MiB at p99 below 310 ms, where "
+        "80% of the requests started a worker; an active tenant costs 1.7 MiB among 1,000 tenants "
+        "and 0.8 MiB among 100, so how many fit cannot be extrapolated."
+    )
+
+
+def test_the_terminals_table_leaves_figures_out_rather_than_cut_names() -> None:
+    written = io.StringIO()
+    console = Console(file=written, width=72)
+    console.print(words.terminal_table(fpm(), console.width))
+    heading, *rows = written.getvalue().splitlines()
+    assert "start s" not in heading
+    assert "active" not in heading
+    assert heading.split()[-2:] == ["MiB", "processes"]
+    assert all(row.startswith("nginx-fpm ") for row in rows)
+
+
+def test_evicted_workers_do_not_flatten_the_cost_of_a_tenant() -> None:
+    bounded = study()
+    bounded = bounded[bounded["target"] == "router"]
+    last = bounded["tenants"] == 1000
+    bounded.loc[last, ["memory_mib", "evictions"]] = [300.0, 50]
+    (cost,) = tenant_costs(bounded)
+    assert cost.line is not None
+    assert cost.line.slope.mid == pytest.approx(2.0)
+
+
+def test_no_line_is_drawn_to_where_it_does_not_lead() -> None:
+    (cost,) = tenant_costs(fpm())
+    assert cost.growth is not None
+    assert math.isinf(cost.most_tenants)

@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ extra = pytest.mark.skipif(
 
 
 @contextmanager
-def served(isobench: Isobench, tmp_path: Path, *options: str) -> Iterator[tuple[str, str]]:
+def served(
+    isobench: Isobench, tmp_path: Path, *options: str, mode: str = "dso"
+) -> Iterator[tuple[str, str]]:
     """Serve; provide the URL of a script, and that of the metrics."""
 
     def urls() -> list[str]:
@@ -37,7 +40,7 @@ def served(isobench: Isobench, tmp_path: Path, *options: str) -> Iterator[tuple[
         words = (tmp_path / "out").read_text().split()
         return [word for word in words if word.endswith(("/hello.py", "/metrics"))]
 
-    arguments = ("serve", "dso", "--port", "0", "--metrics", "0", *options)
+    arguments = ("serve", mode, "--port", "0", "--metrics", "0", *options)
     with isobench.started(*arguments) as process:
         script, metrics = until(lambda: found if len(found := urls()) == 2 else [])
         yield script, metrics
@@ -95,12 +98,36 @@ def test_metrics_are_told_by_a_process_without_power_on_the_loopback_address(
 
 @extra
 @needs_root
+def test_the_dashboard_asks_for_metrics_and_labels_that_exist(
+    isobench: Isobench, tmp_path: Path
+) -> None:
+    """Of `router`, which has workers of tenants, and so has them all."""
+    with served(isobench, tmp_path, "--tenants", "1", mode="router") as (script, metrics):
+        ask(script)
+        line = 'isobench_requests_total{code="2xx",mode="router",tenant="t0001"} 1.0'
+        told = told_once(metrics, line)
+        until(lambda: "isobench_tenant_worker_starts_total" in text_at(metrics))
+        told = text_at(metrics)
+    labels: dict[str, set[str]] = {}
+    for name, inside in re.findall(r"^(isobench_\w+)\{(.*)\} ", told, re.MULTILINE):
+        labels.setdefault(name, set()).update(re.findall(r"(\w+)=\"", inside))
+    text = DASHBOARD.read_text().replace('\\"', '"')
+    asked = re.findall(r"(isobench_\w+)(?:\{([^}]*)\})?", text)
+    assert len(asked) > 15
+    for name, inside in asked:
+        assert set(re.findall(r"(\w+)=", inside)) <= labels[name], name
+    for grouped in re.findall(r"sum by \(([^)]*)\) \((?:rate|increase)\((isobench_\w+)", text):
+        assert set(grouped[0].split(", ")) <= labels[grouped[1]], grouped
+
+
+@extra
+@needs_root
 @pytest.mark.skipif(shutil.which("prometheus") is None, reason="there is no Prometheus here")
 def test_a_real_prometheus_scrapes_them_and_answers_what_the_dashboard_asks(
     isobench: Isobench, tmp_path: Path
 ) -> None:
     with (
-        served(isobench, tmp_path, "--tenants", "1") as (script, metrics),
+        served(isobench, tmp_path, "--tenants", "1", mode="router") as (script, metrics),
         prometheus(tmp_path, metrics.removeprefix("http://").removesuffix("/metrics")) as url,
     ):
         asked = 0
@@ -120,9 +147,18 @@ def test_a_real_prometheus_scrapes_them_and_answers_what_the_dashboard_asks(
 
         until(rate)
         for expression in expressions():
-            query(url, expression)  # raises where Prometheus does not understand it
+            assert until(partial(asked_and_found, script, url, expression)), expression
         busy = query(url, "isobench_workers")
-        assert busy[0]["metric"]["mode"] == "dso"
+        assert busy[0]["metric"]["mode"] == "router"
+
+
+def asked_and_found(script: str, url: str, expression: str) -> list[dict[str, Any]]:
+    """Send a request; return what Prometheus finds.
+
+    Raises HTTPError where it does not understand the expression.
+    """
+    ask(script)
+    return query(url, expression)
 
 
 def expressions() -> list[str]:

@@ -113,6 +113,34 @@ def test_a_target_that_goes_by_its_clients_says_how_to_be_one(
 
 
 @needs_root
+def test_what_is_told_to_try_reaches_tenants_who_have_addresses_of_their_own(
+    isobench: Isobench, tmp_path: Path
+) -> None:
+    def told(word: str) -> str:
+        lines = (tmp_path / "out").read_text().splitlines()
+        return next((line.partition(":")[2] for line in lines if line.startswith(word)), "")
+
+    with isobench.started("serve", "address", "--port", "0", "--tenants", "2") as process:
+        until(lambda: told("stop it"))
+        (url,) = re.findall(r"http://\S+", told("try it"))
+        request = urllib.request.Request(url, headers={"Host": "t0001.localhost"})
+        with urllib.request.urlopen(request) as reply:
+            assert reply.read().endswith(b"Hello from t0001\n")
+        *settings, _locust, _f, file, _host, server = told("load it").split()
+        command = [*("-m", "locust", "-f", file), *("--host", server, "--headless", "--json")]
+        loaded = subprocess.run(
+            [sys.executable, *command, "--users", "2", "--run-time", "1s"],
+            env={**os.environ, **dict(one.split("=", 1) for one in settings)},
+            capture_output=True,
+            check=False,
+        )
+        assert loaded.returncode == 0, loaded.stderr.decode()
+        process.terminate()
+        isobench.end_of(process)
+    assert isobench.lasting_traces() == []
+
+
+@needs_root
 def test_a_port_in_use(isobench: Isobench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

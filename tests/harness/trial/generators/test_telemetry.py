@@ -2,6 +2,8 @@
 
 import socket
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
 
 import pytest
@@ -65,11 +67,68 @@ def test_a_run_without_a_collector_is_refused(say: Say, monkeypatch: pytest.Monk
 
 
 @needs_extra
-def test_nothing_is_asked_of_a_collector_where_metrics_go_elsewhere(
+@pytest.mark.parametrize("exporter", ["none", "console", "prometheus", "otlp,console"])
+def test_metrics_that_would_go_elsewhere_are_refused(
+    exporter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", exporter)
+    with pytest.raises(IsobenchError, match=f"OTEL_METRICS_EXPORTER={exporter}") as caught:
+        telemetry.must_be_possible()
+    assert "omit --otel" in caught.value.hint
+
+
+@needs_extra
+def test_a_protocol_that_locust_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/json")
+    with pytest.raises(IsobenchError, match="cannot export by the protocol 'http/json'"):
+        telemetry.must_be_possible()
+
+
+@needs_extra
+def test_a_port_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:99999")
+    with pytest.raises(
+        IsobenchError, match=r"OTEL_EXPORTER_OTLP_ENDPOINT=http.*99999: Port out of"
+    ):
+        telemetry.must_be_possible()
+
+
+class _Deaf(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(404, "Nothing here")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@needs_extra
+def test_what_listens_and_takes_no_metrics_is_refused_with_its_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(telemetry, "environment", lambda: {"OTEL_METRICS_EXPORTER": "console"})
-    telemetry.must_be_possible()
+    with HTTPServer(("127.0.0.1", 0), _Deaf) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        try:
+            with pytest.raises(IsobenchError, match="takes no metrics by http/protobuf") as caught:
+                telemetry.must_be_possible()
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "Nothing here" in str(caught.value)
+
+
+@needs_extra
+def test_a_collector_that_never_answers_is_refused_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        with pytest.raises(IsobenchError, match=f"127.0.0.1:{port} takes no metrics"):
+            telemetry.must_be_possible()
 
 
 def test_without_the_extra_the_command_that_installs_it_is_told(
