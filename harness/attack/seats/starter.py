@@ -68,7 +68,7 @@ def main() -> None:
 def _part_from_the_host(visible: Sequence[Path]) -> None:
     """Have an own place for all that outlives its makers, where the host allows namespaces."""
     from servers import command_line
-    from servers.front import containment
+    from servers.front.startup import containment
     from servers.kernel import syscalls
 
     syscalls.unshare(syscalls.CLONE_NEWNS | containment.ipc_namespace())
