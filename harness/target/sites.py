@@ -36,12 +36,7 @@ def settle(
     private = place / "private"
     private.mkdir(mode=0o711)
     privileged = os.geteuid() == 0
-    if privileged:
-        base = resources.uids.first_free(count)
-        www, first = Identity(base, base, ()), base + 1
-    else:
-        groups = tuple(sorted(os.getgroups()))
-        www, first = Identity(os.geteuid(), os.getegid(), groups), os.geteuid()
+    www, first = _identities(resources, count) if privileged else _our_identity()
     sites = place / "sites"
     offered = [one for language in dict.fromkeys(languages) for one in scripts(language)]
     tenants.create(
@@ -64,6 +59,18 @@ def settle(
         cpus=cores.server if cores else (),
         programs=kept_programs(place),
     )
+
+
+def _identities(resources: RunResources, count: int) -> tuple[Identity, int]:
+    """Return who serves, and the first tenant's uid, of ids that nobody on the host has."""
+    base = resources.uids.first_free(count)
+    return Identity(base, base, ()), base + 1
+
+
+def _our_identity() -> tuple[Identity, int]:
+    """Return who serves, and the uid of all tenants, where we can be nobody else."""
+    groups = tuple(sorted(os.getgroups()))
+    return Identity(os.geteuid(), os.getegid(), groups), os.geteuid()
 
 
 def kept_programs(place: Path) -> Path:

@@ -1,9 +1,11 @@
 """A real server on sites of its own, and what a test wants to ask of it."""
 
+import atexit
 import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -149,6 +152,14 @@ def key_for(mode: str, path: Path) -> tuple[str, ...]:
     return "--credential-key", str(credential.make_key(path))
 
 
+@cache
+def _programs() -> Path:
+    """Return where the servers of this process's tests keep what they compile, until it ends."""
+    directory = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="isobench-test-programs-"))
+    atexit.register(shutil.rmtree, directory)
+    return directory
+
+
 class Server:
     """A server in a process of its own, started as the harness starts one.
 
@@ -178,7 +189,8 @@ class Server:
         self._log = self.private.with_suffix(".log")
         packages = Path(httptools.__file__).parents[1]
         key = self.private.with_suffix(".key")
-        arguments = (*key_for(mode, key), *arguments)
+        kept = () if sites.www != WWW else ("--programs", str(_programs()))
+        arguments = (*key_for(mode, key), *kept, *arguments)
         self.key = credential.read_key(key) if key.exists() else None
         command = [
             *prefix, PYTHON, *("-S", "-s", "-P", "-m", "servers", mode),

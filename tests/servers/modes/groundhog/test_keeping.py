@@ -42,6 +42,9 @@ REPLACED = {
     "words without an end",
     "words of no kind",
 }
+OF_KEYS = {"keys that allow one", "keys that forbid everything"}
+HAS_KEYS = "ospke" in Path("/proc/cpuinfo").read_text().split()
+"""Whether this processor has protection keys (pkeys(7)); to write them ends a worker elsewhere."""
 EITHER = {"a larger page over its own", "a neighbour of its own that is as it"}
 
 
@@ -62,6 +65,8 @@ def test_a_worker_is_put_back_or_replaced_after(keeper: Keeper, name: str) -> No
     if kind == "T":
         pytest.skip("this host is too busy for the keeper to come to an end in its time")
     allowed = "KDE" if name in EITHER else "DE" if name in REPLACED else "K"
+    if name in OF_KEYS and not HAS_KEYS:
+        allowed = "E"
     assert kind in allowed, words
 
 
