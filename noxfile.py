@@ -33,8 +33,8 @@ SHORTER = {
     "run": {"--connection": "close", "--blocks": "2"},
     "attack": {
         "--attacks": "neighbours_secret,neighbours_source,leftover_group,last_tenants_memory,"
-        "neighbours_file,squatted_tmp,forged_log,saved_uid,raw_system_calls,setuid_neighbour,"
-        "kill_sibling,kill_own_worker,exhaust_memory,misleading_name,unfit_worker,"
+        "neighbours_file,squatted_tmp,forged_log,setuid_file,raw_system_calls,sibling_thread,"
+        "kill_sibling,kill_own_worker,exhaust_memory,misleading_name,"
         "patched_builtin,signal_handler,left_thread,changed_umask,kept_module_state,"
         "kept_descriptor,cached_visitor,inherited_listener,next_answer,forged_identity,"
         "poisoned_cache,scoreboard,include_neighbours_file"

@@ -94,7 +94,8 @@ def _compact(svg: str, name: str) -> str:
     )
     svg = re.sub(r'\b(d|x|y|transform)="([^"]*)"', _rounded, svg)
     svg = re.sub(r">\s+<", "><", svg)
-    return _without_bare_groups(re.sub(r"<defs></defs>|<g/>", "", " ".join(svg.split())))
+    svg = re.sub(r"<defs></defs>|<g/>", "", " ".join(svg.split()))
+    return _with_marks_joined(_without_bare_groups(svg))
 
 
 def _rounded(found: re.Match[str]) -> str:
@@ -118,3 +119,28 @@ def _without_bare_groups(svg: str) -> str:
         if is_shown:
             parts.append(part)
     return "".join(parts)
+
+
+_GROUP = re.compile(r'(<g class="mark"[^>]*>(?:<title>[^<]*</title>)?|<g\b[^>]*>|</g>)')
+
+
+def _with_marks_joined(svg: str) -> str:
+    """Make one group of those that follow each other and say the same of the same target.
+
+    Each point of a figure is five of matplotlib's artists, and what is said of it is long.
+    """
+    parts, open_groups = _GROUP.split(svg), list[str]()
+    kept, place = [], 0
+    while place < len(parts):
+        part = parts[place]
+        if part == "</g>":
+            group = open_groups.pop()
+            if group.startswith('<g class="mark"') and parts[place + 1 : place + 3] == ["", group]:
+                open_groups.append(group)
+                place += 3
+                continue
+        elif part.startswith("<g"):
+            open_groups.append(part)
+        kept.append(part)
+        place += 1
+    return "".join(kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import signal
@@ -25,6 +26,8 @@ Figures = Mapping[str, Callable[[], Figure]]
 
 _MOST_PROCESSES: Final = 4
 """Each needs some hundred megabytes, and there are few figures that take long."""
+
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
 def write_figures(figures: Figures, directory: Path) -> dict[str, str]:
@@ -55,8 +58,10 @@ def _begin(figures: Figures, directory: Path) -> None:
     """Begin a process that draws."""
     global _own
     _own = figures, directory
-    # Whoever interrupts means the command, which then ends these.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whoever interrupts means the command, which then ends these; one that is killed cannot.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # What was there before is never garbage; to look at it took a tenth of the time.
     gc.freeze()
 

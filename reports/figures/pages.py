@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter
 
@@ -55,16 +56,14 @@ def _column(panel: Axes, pages: PageCosts, place: int, style: dict[str, Look]) -
         share, look = cost.shares[place], style[cost.target]
         low, high = np.clip([share.low, share.high], 0, _TOP)
         drawn: list[Artist] = [
-            *panel.plot([0, share.mid], [row] * 2, color=look.colour, lw=6, alpha=0.3, zorder=1),
-            *panel.plot(share.mid, row, "o", color=look.colour, markersize=6, zorder=2),
-            *panel.plot([low, high], [row] * 2, "-", color=INK, lw=1.2, zorder=3),
+            *panel.plot([0, share.mid], [row] * 2, color=look.colour, lw=6, alpha=0.3),
+            *panel.plot(share.mid, row, "o", color=look.colour, markersize=6),
+            *panel.plot([low, high], [row] * 2, "-", color=INK, lw=1.2),
         ]
         check = pages.check(cost.target, PAGES_US[place])
         if check is not None:
             point = min(check.measured.mid, _TOP)
-            drawn += panel.plot(
-                *(point, row, "D"), mfc="none", mec=INK, mew=1.2, markersize=7, zorder=4
-            )
+            drawn += panel.plot(*(point, row, "D"), mfc="none", mec=INK, mew=1.2, markersize=7)
         drawn.append(_label(panel, row, share.mid))
         ends = [percent(end) for end in (share.low, share.high) if np.isfinite(end)]
         mark(drawn, cost.target, said_of(cost.target, percent(share.mid), *ends))
@@ -89,6 +88,7 @@ def _label(panel: Axes, row: int, share: float) -> Annotation:
         ha="right" if left else "left",
         va="center",
         fontsize=8.5,
+        zorder=Line2D.zorder,  # in the page one group with its point
     )
     label.set_in_layout(False)  # it lies in the panel
     return label

@@ -131,35 +131,21 @@ def draw_point(
     value, start = at(float(row[measure.column])), at(_start(row, measure))
     ends = [float(row.get(f"{measure.column}_{end}", np.nan)) for end in ("low", "high")]
     low, high = shown = [at(float(np.clip(end, *reach))) for end in ends]
-    drawn: list[Artist] = [
-        *panel.plot(
-            [start, value],
-            [place] * 2,
-            color=look.colour,
-            lw=6,
-            alpha=0.3,
-            zorder=1,
-            solid_capstyle="butt",
-        ),
-        *panel.plot(value, place, "o", color=look.colour, markersize=7, zorder=2),
-        # Over the point and with ends of its own: an interval of 1% is narrower than the point.
-        *panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2, zorder=3),
-    ]
-    marked = [end for end, whole in zip(shown, ends, strict=True) if end == at(whole)]
-    drawn += panel.plot(
-        *(marked, [place] * len(marked), "|"), color=INK, mew=1.2, markersize=9, zorder=3
-    )
     hollow = at(_hollow(row, measure))
+    marked = [end for end, whole in zip(shown, ends, strict=True) if end == at(whole)]
+    colour = look.colour
+    # One above the other in this order, and in the page one group: so nothing has a `zorder`.
+    stem = panel.plot([start, value], [place] * 2, color=colour, lw=6, alpha=0.3)
+    stem[0].set_solid_capstyle("butt")
+    drawn: list[Artist] = [*stem]
     if np.isfinite(hollow):
-        drawn += panel.plot([value, hollow], [place] * 2, color=look.colour, lw=1, ls=":", zorder=1)
-        drawn += panel.plot(
-            *(hollow, place, "o"),
-            markerfacecolor="none",
-            color=look.colour,
-            markersize=7,
-            mew=1.5,
-            zorder=2,
-        )
+        drawn += panel.plot([value, hollow], [place] * 2, color=colour, lw=1, ls=":")
+    drawn += panel.plot(value, place, "o", color=colour, markersize=7)
+    if np.isfinite(hollow):
+        drawn += panel.plot(hollow, place, "o", mfc="none", color=colour, markersize=7, mew=1.5)
+    # Over the point and with ends of its own: an interval of 1% is narrower than the point.
+    drawn += panel.plot([low, high], [place] * 2, "-", color=INK, lw=1.2)
+    drawn += panel.plot(marked, [place] * len(marked), "|", color=INK, mew=1.2, markersize=9)
     label = panel.annotate(
         measure.label(row),
         (np.nanmax([value, high, hollow]), place),
@@ -167,6 +153,7 @@ def draw_point(
         textcoords="offset points",
         va="center",
         fontsize=9,
+        zorder=Line2D.zorder,
     )
     known = [measure.tick(end) if np.isfinite(end) else "" for end in ends]
     mark([*drawn, label], row["target"], said_of(row["target"], measure.label(row), *known))

@@ -167,7 +167,8 @@ def _draw_matrix(panel: Axes, found: Sequence[Bar]) -> None:
             if value <= 0:
                 continue
             shade = shades(0.05 + 0.75 * float(norm(value)))
-            panel.add_patch(Rectangle((column - 0.48, place - 0.47), 0.96, 0.94, color=shade))
+            corner = (column - 0.48, place - 0.47)
+            panel.add_patch(Rectangle(corner, 0.96, 0.94, facecolor=shade, linewidth=0))
             dark = norm(value) > 0.8
             cell = panel.text(
                 column, place, duration(value), ha="center", va="center", fontsize=7,

@@ -57,6 +57,23 @@ def test_styles_of_all_figures_are_said_once() -> None:
     assert sheet.count("stroke-width:1.5") <= 2
 
 
+def test_what_says_the_same_of_the_same_target_is_one_group() -> None:
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3, 2))
+        panel = figure.subplots()
+        for target, value in (("dso", "1"), ("dso", "1"), ("dso", "2"), ("cgi", "2"), ("dso", "1")):
+            mark(panel.plot([1, 2], [3, 4]), target, said_of(target, value))
+    parts = inline(to_svg(figure), "one")
+    titles = ["dso: 1", "dso: 2", "cgi: 2", "dso: 1"]
+    assert re.findall("<title>([^<]*)</title>", parts) == titles
+    assert parts.count('class="mark"') == len(titles)
+    assert parts.count("<g") == parts.count("</g>")
+    marks = [part.partition("</g>")[0] for part in parts.split('class="mark"')[1:]]
+    assert [mark.count("<path") for mark in marks] == [2, 1, 1, 1]
+
+
 def test_what_is_written_in_a_figure_is_not_rounded() -> None:
     import matplotlib as mpl
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 from matplotlib.figure import Figure
 
@@ -64,6 +68,31 @@ def test_a_process_that_is_killed_ends_the_report(tmp_path: Path, cores: int) ->
     with pytest.raises(IsobenchError, match="was killed") as raised:
         write_figures({"a": partial(saying, "a"), "b": killed}, tmp_path)
     assert "memory" in raised.value.hint
+
+
+_DRAWS_FOR_EVER = """
+import os, sys, time
+from pathlib import Path
+from reports.figures.files import write_figures
+
+os.sched_getaffinity = lambda _: {0, 1}
+def endless():
+    print(os.getpid(), flush=True)
+    time.sleep(600)
+write_figures({"a": endless, "b": endless}, Path(sys.argv[1]))
+"""
+
+
+def test_a_command_that_is_killed_leaves_no_process_that_draws(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _DRAWS_FOR_EVER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pids = [int(process.stdout.readline()) for _ in range(2)]
+        process.kill()
+    deadline = time.monotonic() + 30
+    while any(map(psutil.pid_exists, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(psutil.pid_exists, pids))
 
 
 def test_nothing_to_draw(tmp_path: Path) -> None:
