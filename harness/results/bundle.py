@@ -168,6 +168,11 @@ def _archive(name: str, files: Mapping[str, bytes], time: int) -> bytes:
 
 def _read(bundle: Path) -> dict[str, bytes]:
     """Return the files of a bundle by their names in it; nothing is written."""
+    if bundle.is_dir():
+        raise IsobenchError(
+            f"{bundle} is a folder, and a bundle is an archive",
+            hint=f"isobench bundle {bundle} makes one of the results folder of a run",
+        )
     files: dict[str, bytes] = {}
     left = _MOST_BYTES
     try:
