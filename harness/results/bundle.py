@@ -36,13 +36,17 @@ _WRONG: Final = "ask its sender for the archive that isobench bundle wrote"
 
 
 def pack(folder: ResultsFolder) -> bytes:
-    """Return the bundle of a results folder. Raises IsobenchError where a run has not finished."""
+    """Return the bundle of a results folder.
+
+    Raises IsobenchError where a run has not finished, or where its trials cannot be read.
+    """
     manifest = folder.manifest
     if manifest.finished_at is None:
         raise IsobenchError(
             f"{folder.path} is of a run that did not finish",
             hint=f"finish it: isobench run --resume {folder.path}",
         )
+    folder.trials()  # a bundle of a damaged table would be of use to nobody
     results = {
         f"{_RESULTS}/{path.relative_to(folder.path)}": path.read_bytes()
         for path in sorted(folder.path.rglob("*"))
