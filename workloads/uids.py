@@ -69,8 +69,10 @@ class ClaimedUids:
                 return base
         raise WorkloadError(
             f"no {count + 1} free uids in a row from {UID_RANGE.start} to {UID_RANGE.stop - 1}",
-            hint="use fewer tenants, wait until other runs have ended, or use a user namespace "
-            "that maps more uids (/etc/subuid)",
+            hint="use fewer tenants, or wait until other runs have ended"
+            if _maps_all()
+            else "this user namespace maps too few uids: leave it, or map a range of ids in it "
+            "(newuidmap(1), /etc/subuid)",
         )
 
     def _holds(self, block: int) -> bool:
@@ -160,3 +162,12 @@ def _has_entry(number: int, look_up: Callable[[int], object]) -> bool:
     except KeyError:
         return False
     return True
+
+
+def _maps_all(uid_map: str = "/proc/self/uid_map") -> bool:
+    """Return whether this user namespace has each uid that tenants may get."""
+    mapped = sum(
+        max(0, min(one.stop, UID_RANGE.stop) - max(one.start, UID_RANGE.start))
+        for one in _mapped(uid_map)
+    )
+    return mapped == len(UID_RANGE)

@@ -19,12 +19,20 @@ def explain(
             autocompletion=completion.topics,
         ),
     ] = None,
+    man: Annotated[bool, typer.Option("--man", help="Write the manual page: man -l FILE.")] = False,
 ) -> None:
     """Explain a term: mode, load, block, interval, verdict or promise."""
     from harness.commands.guide import help as command
 
     group: Any = ctx.find_root().command
-    if topic is None:
+    if man:
+        from importlib.metadata import version
+
+        from harness.commands.guide import man_page
+        from harness.commands.output import deliver
+
+        deliver(man_page.page(group, version("isobench")), None)
+    elif topic is None:
         command.show_list(Terminal())
     elif topic in group.commands:
         group.main([topic, "--help"], prog_name=completion.PROGRAM)

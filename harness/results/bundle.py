@@ -36,13 +36,17 @@ _WRONG: Final = "ask its sender for the archive that isobench bundle wrote"
 
 
 def pack(folder: ResultsFolder) -> bytes:
-    """Return the bundle of a results folder. Raises IsobenchError where a run has not finished."""
+    """Return the bundle of a results folder.
+
+    Raises IsobenchError where a run has not finished, or where its trials cannot be read.
+    """
     manifest = folder.manifest
     if manifest.finished_at is None:
         raise IsobenchError(
             f"{folder.path} is of a run that did not finish",
             hint=f"finish it: isobench run --resume {folder.path}",
         )
+    folder.trials()  # a bundle of a damaged table would be of use to nobody
     results = {
         f"{_RESULTS}/{path.relative_to(folder.path)}": path.read_bytes()
         for path in sorted(folder.path.rglob("*"))
@@ -168,6 +172,11 @@ def _archive(name: str, files: Mapping[str, bytes], time: int) -> bytes:
 
 def _read(bundle: Path) -> dict[str, bytes]:
     """Return the files of a bundle by their names in it; nothing is written."""
+    if bundle.is_dir():
+        raise IsobenchError(
+            f"{bundle} is a folder, and a bundle is an archive",
+            hint=f"isobench bundle {bundle} makes one of the results folder of a run",
+        )
     files: dict[str, bytes] = {}
     left = _MOST_BYTES
     try:

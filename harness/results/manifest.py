@@ -92,9 +92,14 @@ class Manifest:
         """
         try:
             content = json.loads(text)
-            schema = content.pop("schema", None)
-        except (ValueError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise _damaged(source, str(error)) from error
+        if not isinstance(content, dict) or "schema" not in content:
+            raise IsobenchError(
+                f"{source} was not written by isobench: it has no schema",
+                hint="name the folder that a run wrote, such as results/<run-id>",
+            )
+        schema = content.pop("schema")
         if not isinstance(schema, int) or isinstance(schema, bool):
             raise _damaged(source, f"schema is {schema!r}")
         if schema > SCHEMA:

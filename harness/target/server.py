@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import subprocess
@@ -239,7 +240,7 @@ class Server:
         return ServerFailed(
             message,
             evidence=f"{message}\n{tail}",
-            hint=f"try it by hand: isobench serve {self._target.name}",
+            hint=_remedy(line, self._target),
         )
 
     def __exit__(self, *_: object) -> None:
@@ -297,7 +298,14 @@ def examine(target: Target, site: Site) -> Refusal | Runnable:
         return Refusal(target, answer["reason"], answer["hint"])
     except (ValueError, KeyError):
         words = result.stderr.strip().splitlines() or [f"exit status {result.returncode}"]
-        return Refusal(target, words[-1], f"try it by hand: isobench serve {target.name}")
+        return Refusal(target, words[-1], _remedy(words[-1], target))
+
+
+def _remedy(line: str, target: Target) -> str:
+    """Return what helps a server that has ended with this line."""
+    if f"[Errno {errno.EAGAIN}]" in line:  # fork(2)
+        return "raise the limit on processes (ulimit -u), or the cgroup's pids.max"
+    return f"try it by hand: isobench serve {target.name}"
 
 
 def check(target: Target, site: Site) -> Refusal | None:

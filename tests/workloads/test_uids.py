@@ -132,3 +132,21 @@ def test_id_maps() -> None:
 def test_a_directory_service_cannot_be_listed(tmp_path: Path, text: str, complete: bool) -> None:
     (tmp_path / "nsswitch.conf").write_text(text)
     assert lists_are_complete(tmp_path / "nsswitch.conf") == complete
+
+
+@pytest.mark.parametrize(
+    ("uid_map", "all_there"),
+    [
+        ("0 0 4294967295\n", True),
+        ("0 0 1\n", False),
+        ("0 1000 1\n1 100000 65536\n", True),
+        ("0 1000 1\n1 100000 50000\n", False),
+        ("0 0 50000\n50000 100000 60000\n", True),
+    ],
+)
+def test_a_user_namespace_with_too_few_uids_is_told_apart(
+    uid_map: str, all_there: bool, tmp_path: Path
+) -> None:
+    file = tmp_path / "uid_map"
+    file.write_text(uid_map)
+    assert uids._maps_all(str(file)) == all_there

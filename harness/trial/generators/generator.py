@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import site
@@ -204,7 +205,7 @@ class Generator:
         line = self._process.last_line()
         return GeneratorFailed(
             f"the load generator ended unexpectedly ({fate})" + (f": {line}" if line else ""),
-            hint="check whether memory ran out (dmesg), then continue with --resume",
+            hint=_remedy(line),
         )
 
     def __exit__(
@@ -224,3 +225,12 @@ def _length_of(command: Event) -> float:
     turns = command.get("turns") or {}
     loads: int = turns.get("loads", 1)
     return seconds * loads
+
+
+def _remedy(line: str) -> str:
+    """Return what helps a generator that has ended with this line."""
+    if f"[Errno {errno.EMFILE}]" in line:
+        return "raise the limit on open files (ulimit -n 4096), then continue with --resume"
+    if f"[Errno {errno.EAGAIN}]" in line:
+        return "raise the limit on processes (ulimit -u), then continue with --resume"
+    return "check whether memory ran out (dmesg), then continue with --resume"

@@ -122,3 +122,16 @@ def test_an_unfinished_run_is_not_bundled(tmp_path: Path) -> None:
     with pytest.raises(IsobenchError, match="did not finish") as raised:
         bundle.pack(ResultsFolder.open(path))
     assert "--resume" in raised.value.hint
+
+
+def test_a_folder_in_the_place_of_a_bundle_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(IsobenchError, match="is a folder, and a bundle is an archive") as caught:
+        bundle.unpack(tmp_path, tmp_path / "to")
+    assert "isobench bundle" in caught.value.hint
+
+
+def test_a_damaged_table_is_not_bundled(folder: ResultsFolder) -> None:
+    table = folder.path / "trials.parquet"
+    table.write_bytes(table.read_bytes()[:100])
+    with pytest.raises(IsobenchError, match=r"trials\.parquet is damaged"):
+        bundle.pack(folder)

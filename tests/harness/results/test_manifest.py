@@ -76,8 +76,6 @@ def test_a_newer_schema_says_so() -> None:
     "text",
     [
         "",
-        "[]",
-        "{}",
         MANIFEST.to_json()[:-20],
         json.dumps({"schema": 1}),
         json.dumps({**json.loads(MANIFEST.to_json()), "schema": "1"}),
@@ -143,3 +141,10 @@ def test_what_another_command_added_can_be_repeated(added: object) -> None:
     content = {**json.loads(MANIFEST.to_json()), "also": {"costs": added}}
     with pytest.raises(IsobenchError, match=r"run.json is damaged: also\.costs"):
         Manifest.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("text", ['{"tool": "hyperfine"}', "{}", "[1, 2]", "7", "null"])
+def test_the_file_of_another_tool_says_so(text: str) -> None:
+    with pytest.raises(IsobenchError, match="was not written by isobench") as caught:
+        Manifest.from_json(text, "x/run.json")
+    assert "name the folder that a run wrote" in caught.value.hint

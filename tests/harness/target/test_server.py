@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.target import server as server_module
 from harness.target.run_resources import RunResources
 from harness.target.server import Server, ServerFailed, ServerUsage, Site, check, free_port
 from harness.target.sites import settle
@@ -146,3 +147,9 @@ def test_a_check_passes_or_says_what_is_missing(site: Site) -> None:
     assert refusal is not None
     assert "is not a directory of sites" in refusal.reason
     assert refusal.hint
+
+
+def test_a_server_that_may_not_fork_says_which_limit_to_raise(dso: Target) -> None:
+    said = "BlockingIOError: [Errno 11] Resource temporarily unavailable"
+    assert "ulimit -u" in server_module._remedy(said, dso)
+    assert server_module._remedy("", dso) == "try it by hand: isobench serve dso"
