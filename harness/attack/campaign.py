@@ -9,6 +9,7 @@ succeeded by then; in the end those are made that have turned out to be needed.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +19,14 @@ from queue import SimpleQueue
 from threading import Event
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from harness.attack import attempt as attacks
 from harness.attack.findings import Assault, Findings, Script
@@ -77,51 +85,100 @@ def carry_out(
     with ExitStack() as stack:
         modules = [path for target in assault.targets for path in target.modules]
         seats = list(_seats(resources, stack, jobs or usual_jobs(), modules))
-        free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
-        for seat in seats:
-            free.put(seat)
         display = stack.enter_context(_progress(console))
         task = display.add_task("attacks", total=sum(map(len, map(assault.left, assault.targets))))
         executor = stack.enter_context(ThreadPoolExecutor(len(seats)))
-        stop = Event()
-        stack.callback(stop.set)
-        lost: dict[str, list[str]] = {target.name: [] for target in assault.targets}
-
-        def attack(part: Part) -> None:
-            target, order = part
-            made: list[Attempt] = []
-
-            def watch(attempt: Attempt) -> None:
-                if stop.is_set():
-                    raise Abandoned
-                made.append(attempt)
-                findings.note(attempt)
-                display.update(task, advance=1, description=f"{attempt.target:<24}")
-
-            try:
-                _attack_from(free, target, order, watch, findings, lost[target.name])
-            finally:
-                keep(made)
-
-        def control(wanted: Script) -> None:
-            if not findings.lacks_control(*wanted):
-                return
-            seat, canary = free.get()
-            display.update(task, description="controls")
-            try:
-                made = attacks.control(seat, *wanted)
-                findings.note_control(made)
-                keep_control(made)
-                findings.note_harm(_harm(seat, canary))
-            finally:
-                free.put((seat, canary))
-
+        campaign = _Campaign(seats, findings, display, task)
+        stack.callback(campaign.stop.set)
+        parts = [partial(campaign.attack, part, keep) for part in in_parts(assault)]
         scripts = sorted(assault.scripts, key=_takes_little)
-        work = [partial(attack, part) for part in in_parts(assault)]
-        work += [partial(control, script) for script in scripts]
-        _do_all(executor, work, stop)
+        controls = [partial(campaign.control, script, keep_control) for script in scripts]
+        campaign.do_all(executor, [*parts, *controls])
         # Which scripts of products have an object, only their attempts have shown.
-        _do_all(executor, [partial(control, script) for script in scripts], stop)
+        campaign.do_all(executor, controls)
+
+
+class _Campaign:
+    """What the threads that attack have in common: seats, findings, and whether to stop."""
+
+    def __init__(
+        self,
+        seats: Iterable[tuple[Seat, Canary]],
+        findings: Findings,
+        display: Progress,
+        task: TaskID,
+    ) -> None:
+        self.stop = Event()
+        self._free: SimpleQueue[tuple[Seat, Canary]] = SimpleQueue()
+        for seat in seats:
+            self._free.put(seat)
+        self._findings = findings
+        self._display = display
+        self._task = task
+        self._lost: defaultdict[str, list[str]] = defaultdict(list)
+
+    def do_all(self, executor: ThreadPoolExecutor, work: Iterable[Callable[[], None]]) -> None:
+        """Do all, in this order, as many at a time as there are threads, unless stopped."""
+
+        def unless_stopped(act: Callable[[], None]) -> None:
+            if not self.stop.is_set():
+                act()
+
+        list(executor.map(unless_stopped, work))
+
+    def attack(self, part: Part, keep: Keep) -> None:
+        """Make a part of the attacks on a target. Raises Abandoned where it is to stop."""
+        target, order = part
+        made: list[Attempt] = []
+
+        def watch(attempt: Attempt) -> None:
+            if self.stop.is_set():
+                raise Abandoned
+            made.append(attempt)
+            self._findings.note(attempt)
+            self._display.update(self._task, advance=1, description=f"{attempt.target:<24}")
+
+        try:
+            self._attack_from_a_seat(target, order, watch)
+        finally:
+            keep(made)
+
+    def _attack_from_a_seat(
+        self, target: Target, order: Sequence[Attack], watch: attacks.Watch
+    ) -> None:
+        """Attack from the next seat that is free. What cannot be cleared away is harm."""
+        seat, canary = self._free.get()
+        left = {one.name: one for one in order}
+
+        def count(attempt: Attempt) -> None:
+            del left[attempt.attack.name]
+            watch(attempt)
+
+        try:
+            attacks.attack_all(seat, target, order, count, self._lost[target.name])
+            self._findings.note_harm(_harm(seat, canary))
+        except Exception as error:
+            words = f"what it left on {target.name} could not be cleared away: {error}"
+            self._findings.note_harm([words])
+            for one in list(left.values()):
+                reason = presentable(f"not made: {error}")
+                count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0, target.language))
+        finally:
+            self._free.put((seat, canary))
+
+    def control(self, script: Script, keep: Callable[[Attempt], None]) -> None:
+        """Make an attack where it must succeed, unless it has succeeded anywhere by now."""
+        if not self._findings.lacks_control(*script):
+            return
+        seat, canary = self._free.get()
+        self._display.update(self._task, description="controls")
+        try:
+            made = attacks.control(seat, *script)
+            self._findings.note_control(made)
+            keep(made)
+            self._findings.note_harm(_harm(seat, canary))
+        finally:
+            self._free.put((seat, canary))
 
 
 def in_parts(assault: Assault) -> list[Part]:
@@ -141,42 +198,6 @@ def in_parts(assault: Assault) -> list[Part]:
 def _takes_little(wanted: Script) -> bool:
     """Return whether an attack that succeeds is over at once: those that are not come first."""
     return not (wanted[0].timed or wanted[0].family == _SERVING)
-
-
-def _do_all(executor: ThreadPoolExecutor, work: Iterable[Callable[[], None]], stop: Event) -> None:
-    def unless_stopped(act: Callable[[], None]) -> None:
-        if not stop.is_set():
-            act()
-
-    list(executor.map(unless_stopped, work))
-
-
-def _attack_from(
-    free: SimpleQueue[tuple[Seat, Canary]],
-    target: Target,
-    order: Sequence[Attack],
-    watch: attacks.Watch,
-    findings: Findings,
-    lost: list[str],
-) -> None:
-    """Attack a target from the next seat that is free. What cannot be cleared away is harm."""
-    seat, canary = free.get()
-    left = {one.name: one for one in order}
-
-    def count(attempt: Attempt) -> None:
-        del left[attempt.attack.name]
-        watch(attempt)
-
-    try:
-        attacks.attack_all(seat, target, order, count, lost)
-        findings.note_harm(_harm(seat, canary))
-    except Exception as error:
-        findings.note_harm([f"what it left on {target.name} could not be cleared away: {error}"])
-        for one in list(left.values()):
-            reason = presentable(f"not made: {error}")
-            count(Attempt(target.name, one, Outcome.ERROR, reason, 0.0, target.language))
-    finally:
-        free.put((seat, canary))
 
 
 def _seats(

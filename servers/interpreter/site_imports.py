@@ -27,7 +27,7 @@ from types import ModuleType
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from typing import Any, Final
 
 _WITHOUT_A_FILE: Final = ("built-in", "frozen")
@@ -35,6 +35,7 @@ _SERVER: Final = __file__.rpartition("/")[0] + "/"
 _MAIN: Final = "__main__"
 _NOTHING: Final = object()
 _Spec: Final = type(sys.__spec__)
+_FileFinder: Final = sys.modules["_frozen_importlib_external"].FileFinder
 # Of the module itself, whatever its class makes of `__dict__`.
 _contents: Final[Callable[[Any], dict[str, Any]]] = vars(ModuleType)["__dict__"].__get__
 
@@ -162,7 +163,8 @@ def _is_librarys(name: str, module: object, library: tuple[str, ...]) -> bool:
 class _LastingFinders:
     """What looks for modules, and what has looked into which directory, in this process.
 
-    With other credentials, another finder sees other files.
+    Who has looked into a tenant's directory has done so with credentials that others do not have.
+    One for a directory of the library stays, so that it is not listed again for each script.
     """
 
     def __init__(self) -> None:
@@ -177,15 +179,19 @@ class _LastingFinders:
             self._first = dict(self._cache), self._meta_path[:], self._hooks[:]
             self._order = [*self._cache.values()]
 
-    def end(self) -> None:
+    def end(self, library: Collection[str]) -> None:
         """Put them back."""
         assert self._first is not None
         first, self._meta_path[:], self._hooks[:] = self._first
         sys.meta_path, sys.path_hooks = self._meta_path, self._hooks
         sys.path_importer_cache = cache = self._cache
         if len(cache) != len(first) or not all(map(is_, [*cache.values()], self._order)):
+            for place, finder in list(cache.items()):
+                if type(place) is str and place in library and type(finder) is _FileFinder:
+                    first.setdefault(place, finder)
             cache.clear()
             cache.update(first)
+            self._order[:] = first.values()
 
 
 _modules: Final = _LastingModules()
@@ -208,7 +214,7 @@ class SiteImports:
     def forget(self) -> None:
         """Forget what the script has imported but the library. Still with its credentials."""
         _modules.end(self._library)
-        _finders.end()
+        _finders.end(self._library)
 
     def end(self) -> None:
         """Put the import path back."""

@@ -11,7 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ from workloads import tenants
 from workloads.attacks import Attack, query
 
 _SERVED = 200
+_BEGINS_S: Final = 1.0
 _NEXT_REQUEST: Final = "next_request"
 
 
@@ -158,12 +159,27 @@ class Scene(ObservedProcesses):
     def _ask(self, attack: Attack, name: str) -> str | None:
         evidence = None
         with ThreadPoolExecutor(attack.hands) as executor:
-            asked = [executor.submit(self._ask_once, name, hand) for hand in range(attack.hands)]
+            asked = self._ask_with_each_hand(executor, name, attack.hands)
             while attack.meanwhile and not evidence and not all(one.done() for one in asked):
                 evidence = attack.meanwhile(self)
                 wait(asked, timeout=EVERY_S)
             self._replies = [one.result() for one in asked]
         return evidence
+
+    def _ask_with_each_hand(
+        self, executor: ThreadPoolExecutor, name: str, hands: int
+    ) -> list[Future[Reply]]:
+        """Send the requests, each when the one before has a worker: one worker may take two."""
+        asked: list[Future[Reply]] = []
+        for hand in range(hands):
+            if asked:
+                self._await_beginning(hand - 1, asked[-1])
+            asked.append(executor.submit(self._ask_once, name, hand))
+        return asked
+
+    def _await_beginning(self, hand: int, asked: Future[Reply]) -> None:
+        begun = self.site / BEGUN / f"{self.token}-{hand}"
+        wait_until(lambda: asked.done() or begun.exists(), _BEGINS_S)
 
     def _ask_once(self, name: str, hand: int) -> Reply:
         target = f"/{name}?{self._query(hand)}"

@@ -653,3 +653,23 @@ SERVING = ("stopped_orphan", "misleading_name", "held_back_end", "unfit_worker",
 def test_no_script_ends_the_server_or_keeps_it_from_serving(seat: Seat, target: str) -> None:
     seen = attempt(seat, target, *SERVING)
     assert Outcome.SUCCEEDED not in {one.outcome for one in seen.values()}, seen
+
+
+MEETING = """import os, time
+deadline = time.monotonic() + 0.9 * given.limit
+open(f"{given.drop}/{given.hand}", "w").close()
+while not os.path.exists(f"{given.drop}/{1 - given.hand}") and time.monotonic() < deadline:
+    time.sleep(0.01)
+saw = os.path.exists(f"{given.drop}/{1 - given.hand}")
+return f"saw {saw}"
+"""
+
+
+def both_saw_each_other(scene: Scene) -> str | None:
+    return "they met" if all(b"saw True" in one.raw for one in scene.replies()) else None
+
+
+def test_requests_at_the_same_time_are_with_several_workers(seat: Seat, tmp_path: Path) -> None:
+    meeting = made_of(tmp_path, MEETING, hands=2, workers=2, proof=both_saw_each_other)
+    found = made(seat, "dso", *[meeting] * 10)
+    assert [one.evidence for one in found] == ["they met"] * 10

@@ -120,6 +120,19 @@ def test_the_librarys_modules_are_looked_for_as_before(tmp_path: Path, planting:
     assert last_words(tmp_path, "import locale", finder + planting, look) == "found"
 
 
+def test_directories_of_the_library_are_listed_once_and_a_scripts_own_each_time(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.py").touch()
+    uses = "import own, sys\nsys.finders = dict(sys.path_importer_cache)"
+    look = (
+        "import own, os, sys\nfound = sys.path_importer_cache\n"
+        "kept = {place for place in sys.finders if sys.finders[place] is found.get(place)}\n"
+        "print(*[place for place in sys.path if os.path.isdir(place) and place not in kept])"
+    )
+    assert last_words(tmp_path, uses, look) == str(tmp_path)
+
+
 def test_what_is_the_scripts_own_is_emptied_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text("WORD = 1")
     first = "import own, sys, json\nsys.own = own\nsys.modules['mine'] = json"

@@ -19,7 +19,7 @@ def attack(given: Given) -> object:
     while time.monotonic() < deadline:
         try:
             while time.monotonic() < deadline:
-                sum(range(1000))
+                time.sleep(0.001)  # what others need is not taken from them
         except BaseException:
             continue
     open(f"{given.drop}/still_here", "w").close()
