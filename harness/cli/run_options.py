@@ -86,7 +86,7 @@ Budget = Annotated[
     typer.Option(
         metavar="TIME",
         help="Start no block that would exceed this time, such as 10m. Default, without "
-        "--precision: 125 s for each workload, load and connection; with --quick 50 s.",
+        "--precision: 120 s for each workload, load and connection; with --quick 50 s.",
         rich_help_panel=EXTENT,
     ),
 ]
@@ -97,7 +97,7 @@ Seconds = Annotated[
     float | None,
     typer.Option(
         metavar="S",
-        help="Measured time of each target in a block. Default: 0.3; with "
+        help="Measured time of each target in a block. Default: 0.45; with "
         "--slices off 1; with --replay 5.",
         rich_help_panel=EXTENT,
     ),

@@ -27,8 +27,8 @@ class Extent:
     blocks: int
 
 
-USUAL = Extent(0.3, 0.05, 0.05, 125.0, 1.0, 0.3, 5)
-QUICK = Extent(0.3, 0.05, 0.15, 50.0, 0.3, 0.15, 2)
+USUAL = Extent(0.45, 0.1, 0.05, 120.0, 1.0, 0.3, 5)
+QUICK = Extent(0.45, 0.1, 0.15, 50.0, 0.3, 0.15, 2)
 
 
 @dataclass(frozen=True)

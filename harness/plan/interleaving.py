@@ -10,7 +10,7 @@ each, they share it.
 
 **Slices** are as short as the target allows: a *pilot* (the target alone, for a moment), and then
 the block before, tell how quickly it answers. A slice has time for twelve requests, or one and a
-half of each user, but is never shorter than 100 ms: after a switch it takes some 10 to 50 ms until
+half of each user, but is never shorter than 150 ms: after a switch it takes some 10 to 60 ms until
 all of a server's processes have warm caches, and what is left out for that should be the smaller
 part. After a slice nobody sends for as long as requests on their way may need.
 
@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SHORTEST_S = 0.1
+SHORTEST_S = 0.15
 LONGEST_S = 2.0
 FLANKED_S = 0.7
 """How long slices of other targets may take between two of the baseline."""

@@ -14,8 +14,7 @@ they are answered, and stop when it ends. A request belongs to the slice in whic
 
 **What is left out.** Just after a switch caches are cold and connections are new. How long that
 lasts is not guessed: the completions of all slices of a condition's quick targets are overlaid, and
-MSER says where to cut (White 1997; `harness.stats.steady_state`), which weighs the bias of what is
-kept against the loss of what is not. A beginning that is as fast as the rest (97% of it) stays. It
+the beginning is left out until the rest of the first half is as fast as the second (97% of it). It
 is the same for all of them, and for all blocks, of which the first decides: were each to have its
 own, chance would decide, from block to block, which target is spared its cold caches. A slow target
 has few requests, and longer slices, of which nothing is left out.
@@ -32,8 +31,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness.stats.steady_state import truncation
 
 Numbers = NDArray[np.float64]
 
@@ -175,5 +172,9 @@ def _cold_bins(profile: Numbers) -> int:
 
     The last value does not count: a late first sending cuts it short.
     """
-    cut = min(truncation(profile[:-1]), len(profile) // 2)
-    return cut if cut and profile[:cut].mean() < _AS_FAST * profile[cut:-1].mean() else 0
+    half = len(profile) // 2
+    late = profile[half:-1].mean()
+    return next(
+        (cut for cut in range(half) if profile[cut:half].mean() >= _AS_FAST * late),
+        half,
+    )

@@ -76,7 +76,7 @@ def judge(completed_s: ArrayLike, start: float, end: float) -> Settling:
     if windows < LEAST_SUB_WINDOWS:
         return Settling(Steadiness.UNKNOWN)
     means = _batch_means(rates(completed, start, end, windows))
-    cut = truncation(means)
+    cut = _cut(means)
     if not _matters(means, cut):
         return Settling(Steadiness.REACHED, 0.0)
     if cut > len(means) // 2:
@@ -84,8 +84,8 @@ def judge(completed_s: ArrayLike, start: float, end: float) -> Settling:
     return Settling(Steadiness.REACHED, cut * BATCH / windows * (end - start))
 
 
-def truncation(means: NDArray[np.float64]) -> int:
-    """Return how many values to cut off: by MSER, but none in the second half for noise alone.
+def _cut(means: NDArray[np.float64]) -> int:
+    """Return how many batches to cut off: by MSER, but none in the second half for noise alone.
 
     Behind a slow start the standard error may happen to be least far out; the best cut of the first
     half stands if what lies between the two is like the rest.

@@ -165,7 +165,9 @@ def _steadiness(found: Speeds) -> Iterator[str]:
 def _length_of_run(found: Speeds, ratios: int) -> Iterator[str]:
     ways = {
         "in slices of 20 ms": speed.effort(found, WIDTH, 0.02),
-        "in slices of 100 ms, as in a run": speed.effort(found, WIDTH, SHORTEST_S),
+        f"in slices of {SHORTEST_S * 1000:g} ms, as in a run": speed.effort(
+            found, WIDTH, SHORTEST_S
+        ),
         "in trials of 1 s, one after the other": speed.effort(found, WIDTH, 1.0, in_turn=False),
     }
     each = (f"{duration(1e6 * effort.seconds)} {words}" for words, effort in ways.items())

@@ -59,33 +59,6 @@ def test_nothing_is_left_out_where_nothing_is_cold() -> None:
     assert cold_s([closed_loop(begins, 0.02, 0.0001)]) <= 0.001
 
 
-def busy_loop(begins: list[float], length_s: float, faster_later: float, seed: int) -> Load:
-    """Return a load with service times as chance will have it, by so much shorter later on."""
-    chance = np.random.default_rng(seed)
-    sent: list[float] = []
-    completed: list[float] = []
-    for begin in begins:
-        free = begin
-        waiting = [begin] * USERS
-        while waiting:
-            at = waiting.pop(0)
-            progress = (free - begin) / length_s
-            free += chance.exponential(0.0005) / (1 + faster_later * progress)
-            sent.append(at)
-            completed.append(free)
-            if free < begin + length_s:
-                waiting.append(free)
-    return Load(np.array(sent), np.array(completed), begins, [length_s] * len(begins), USERS)
-
-
-def test_chance_and_a_slight_slope_cost_no_half_slice() -> None:
-    """What is kept is then little biased, and what is left out would make the rate less certain."""
-    begins = [number * 0.2 for number in range(10)]
-    left_out = [cold_s([busy_loop(begins, 0.1, 0.1, seed)]) for seed in range(40)]
-    assert sum(seconds == 0.05 for seconds in left_out) <= 4
-    assert np.mean(left_out) <= 0.01
-
-
 def test_targets_together_decide_what_is_left_out_of_each() -> None:
     """Each target has the same weight, whether it is asked often or seldom."""
     begins = [number * 0.1 for number in range(40)]

@@ -47,16 +47,26 @@ def evil(name: str) -> str:
 @pytest.mark.parametrize(
     "replacing",
     [
-        "sys.modules[{name!r}] = fake",
-        "sys.modules.pop({name!r}, None); sys.modules[{name!r}] = fake",
+        "sys.modules[{name!r}] = sys.modules['one more'] = fake",
+        "sys.modules.pop({name!r}, None); sys.modules[{name!r}] = fake; import quopri",
         "sys.modules = dict(sys.modules, {name}=fake)",
         "fake.__class__ = type('Equal', (type(sys),), dict(__eq__=lambda *_: True, "
-        "__hash__=object.__hash__)); sys.modules[{name!r}] = fake",
+        "__hash__=object.__hash__)); sys.modules[{name!r}] = sys.modules['one more'] = fake",
     ],
 )
 def test_a_replaced_module_is_the_librarys_again(tmp_path: Path, name: str, replacing: str) -> None:
     fake = FAKE.format(name=name) + replacing.format(name=name)
     assert last_words(tmp_path, f"import {LOADED}", fake, evil(name)) == "False"
+
+
+def test_one_in_the_place_of_a_loaded_module_stays_until_something_else_is_noticed(
+    tmp_path: Path,
+) -> None:
+    """Which is what the attack `replaced_module` shows."""
+    fake = FAKE.format(name=LOADED) + f"sys.modules[{LOADED!r}] = fake"
+    first = f"import {LOADED}, quopri"
+    assert last_words(tmp_path, first, fake, evil(LOADED)) == "True"
+    assert last_words(tmp_path, first, fake, "import colorsys", evil(LOADED)) == "False"
 
 
 def test_a_known_module_stays_the_same_one_whatever_a_script_does_to_it(tmp_path: Path) -> None:
