@@ -67,6 +67,13 @@ def test_targets_together_decide_what_is_left_out_of_each() -> None:
     assert cold_s([warm, cold]) == pytest.approx(cold_s([cold]), abs=0.002)
 
 
+def test_the_baselines_many_slices_do_not_hide_that_others_are_cold() -> None:
+    begins = [number * 0.1 for number in range(40)]
+    warm = closed_loop(begins, 0.02, 0.0001)
+    cold = closed_loop(begins[:4], 0.02, 0.0001, delay_s=0.001)
+    assert cold_s([warm, cold, cold]) == cold_s([cold]) == 0.001
+
+
 def test_half_a_slice_is_left_out_at_most() -> None:
     begins = [number * 0.1 for number in range(40)]
     assert cold_s([closed_loop(begins, 0.02, 0.0001, delay_s=0.015)]) == 0.01
