@@ -257,8 +257,8 @@ def test_options_may_repeat_themselves(monkeypatch: pytest.MonkeyPatch, tmp_path
 @pytest.mark.parametrize(
     ("words", "blocks", "precision", "budget_s"),
     [
-        ("", 200, 0.05, 250.0),
-        ("--quick", 200, 0.15, 80.0),
+        ("", 200, 0.05, 240.0),
+        ("--quick", 200, 0.15, 100.0),
         ("--slices off", 5, None, None),
         ("--quick --blocks 9", 9, None, None),
         ("--precision 3%", 200, 0.03, None),

@@ -156,8 +156,13 @@ def key_for(mode: str, path: Path) -> tuple[str, ...]:
 def _programs() -> Path:
     """Return where the servers of this process's tests keep what they compile, until it ends."""
     directory = Path(tempfile.mkdtemp(dir="/dev/shm", prefix="isobench-test-programs-"))
-    atexit.register(shutil.rmtree, directory)
+    atexit.register(_remove, directory, os.getpid())
     return directory
+
+
+def _remove(directory: Path, maker: int) -> None:
+    if os.getpid() == maker:  # and not a child that a test has forked
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Server:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import IO, Any, Final, Self
 
 from harness.attack.seats.operators_host import OperatorsHost
 from harness.attack.seats.starter import KEY
@@ -105,13 +105,21 @@ class Operator:
         environment: Mapping[str, str],
         stderr: IO[str],
     ) -> Process:
-        line = self._line_to_starter()
         order = {
             "command": command[command.index("-m") + 1 :],
             "environment": dict(environment),
             "terminal": terminal.path,
             "key": key,
         }
+        # One that was killed may not be seen to have ended yet.
+        for _ in range(2):
+            if started := self._ordered(order, stderr):
+                return started
+        raise ChildProcessError("the process that starts servers has ended")
+
+    def _ordered(self, order: Mapping[str, Any], stderr: IO[str]) -> Process | None:
+        """Return what the starter has started, None where it has ended."""
+        line = self._line_to_starter()
         theirs_in, ours_in = os.pipe()
         ours_out, theirs_out = os.pipe()
         try:
@@ -127,7 +135,7 @@ class Operator:
             os.close(ours_in)
             os.close(ours_out)
             self._leave()
-            raise ChildProcessError("the process that starts servers has ended")
+            return None
         return OthersChild(
             "a server", pid, ours_in, ours_out, line.fileno(), partial(_status, line)
         )
