@@ -7,9 +7,9 @@ script, and one that had found a tenant's `json.py` in the place of the library'
 Rule 1: what a script has imported from elsewhere than the library is taken out of `sys.modules` and
 emptied before its credentials go, so that its finalisers run with them, and the next script, a
 neighbour's perhaps, finds none of it. PHP, too, takes in included files anew with each request.
-Rule 2: a name leads to the same module for as long as the process lives: one of the library that a
-script has replaced or removed is put back. So is all else that says what a name leads to: the
-import path, the finders and their hooks.
+Rule 2: a name leads to the same module for as long as the process lives: where a change is noticed,
+what a script has replaced or removed of the library is put back. So is all else that says what a
+name leads to: the import path, the finders and their hooks.
 Rule 3: what a script is the first to import of the library stays, unless that may have taken in
 something of the script's own under a library's name.
 
@@ -44,14 +44,15 @@ class _LastingModules:
 
     A look at each of them after each script would count references to all: with cold caches 8 us,
     and in `groundhog`, which puts back every page that was written to, 90. So a change is noticed
-    by the number of modules and the last name, since what is imported is last. What is noticed is
-    put right by identity, and a hostile object is not asked whether it is equal.
+    by the number of modules and the last name, since what is imported is last. All is compared by
+    identity: a hostile object is not asked whether it is equal.
     """
 
     def __init__(self) -> None:
         self._modules: dict[str, Any] = sys.modules
         self._known: dict[str, object] = {}
-        self._seen: tuple[int, str] = 0, ""
+        self._count = 0
+        self._last: str | None = None
 
     def begin(self, library: Iterable[str]) -> None:
         """Take what is there now for what has to be there after the script."""
@@ -66,15 +67,20 @@ class _LastingModules:
     def end(self, library: Iterable[str]) -> None:
         """Forget what has been imported but the library, and put back what is missing of that."""
         if not self._seem_unchanged():
-            self._seen = 0, ""  # the next one begins with this, should it be interrupted
+            self._count = -1  # the next one begins with this, should it be interrupted
             self._put_back(library)
 
     def _seem_unchanged(self) -> bool:
         modules = self._modules
-        return sys.modules is modules and self._seen == (len(modules), next(reversed(modules)))
+        return (
+            sys.modules is modules
+            and len(modules) == self._count
+            and next(reversed(modules), None) is self._last
+        )
 
     def _note(self) -> None:
-        self._seen = len(self._modules), next(reversed(self._modules))
+        self._count = len(self._modules)
+        self._last = next(reversed(self._modules), None)
 
     def _put_back(self, library: Iterable[str]) -> None:
         sys.modules = self._modules

@@ -162,6 +162,9 @@ def test_a_script_that_takes_itself_out_does_not_keep_the_next_from_running(
     "strange",
     [
         "sys.modules[5] = 5",
+        "sys.modules.clear()",
+        "sys.modules[type('Name', (str,), dict(__eq__=None, __hash__=lambda _: 1))('x')] = 5",
+        "sys.modules.popitem()\n"
         "sys.modules[type('Name', (str,), dict(__eq__=None, __hash__=lambda _: 1))('x')] = 5",
         "class Module(type(sys)):\n"
         "    __dict__ = __spec__ = __class__ = property(lambda _: 1 / 0)\n"
