@@ -21,6 +21,7 @@ _HINTS = {
 }
 _WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 _STARTING = {errno.EAGAIN, errno.ENOMEM}
+_LIMITS = (errno.EAGAIN, errno.EMFILE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class IsobenchError(Exception):
 def is_lack_of_room(error: OSError) -> bool:
     """Return whether an error says that nothing more can be written, wherever that was."""
     return error.errno in _WRITING
+
+
+def way_out_of_limit(line: str) -> str | None:
+    """Return what helps a program that ended with this line, None where it met no limit of ours."""
+    return next((_HINTS[number] for number in _LIMITS if f"[Errno {number}]" in line), None)
 
 
 def of_system(error: OSError, path: str = "") -> IsobenchError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any, Self
 
 import psutil
 
-from harness.errors import IsobenchError
+from harness.errors import IsobenchError, way_out_of_limit
 from harness.host.cgroup import ProcessGroup
 from harness.host.polling import wait_until
 from harness.target import randomization
@@ -303,9 +302,7 @@ def examine(target: Target, site: Site) -> Refusal | Runnable:
 
 def _remedy(line: str, target: Target) -> str:
     """Return what helps a server that has ended with this line."""
-    if f"[Errno {errno.EAGAIN}]" in line:  # fork(2)
-        return "raise the limit on processes (ulimit -u), or the cgroup's pids.max"
-    return f"try it by hand: isobench serve {target.name}"
+    return way_out_of_limit(line) or f"try it by hand: isobench serve {target.name}"
 
 
 def check(target: Target, site: Site) -> Refusal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import site
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from harness.errors import Caution, IsobenchError
+from harness.errors import Caution, IsobenchError, way_out_of_limit
 from harness.host.surroundings import clean_environment
 from harness.target.line_process import Gone, Message, Speaking
 from harness.target.run_resources import RunResources
@@ -229,8 +228,5 @@ def _length_of(command: Event) -> float:
 
 def _remedy(line: str) -> str:
     """Return what helps a generator that has ended with this line."""
-    if f"[Errno {errno.EMFILE}]" in line:
-        return "raise the limit on open files (ulimit -n 4096), then continue with --resume"
-    if f"[Errno {errno.EAGAIN}]" in line:
-        return "raise the limit on processes (ulimit -u), then continue with --resume"
-    return "check whether memory ran out (dmesg), then continue with --resume"
+    way_out = way_out_of_limit(line) or "check whether memory ran out (dmesg)"
+    return f"{way_out}, then continue with --resume"
