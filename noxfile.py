@@ -26,11 +26,11 @@ ALSO = {
 LAST = "profile"
 # A minute or less for all modes: what a long one adds is a little less scatter.
 ALWAYS_QUICK = {"costs", "profile"}
-# What a short bench leaves out unless its user says otherwise: the report names it. Two blocks, so
-# that each ratio has an interval; and of each family that dso, harache and ruid2 differ in, the
-# attacks that tell most and wait for nothing.
+# What a short bench leaves out unless its user says otherwise: the report names it. Three blocks,
+# so that each ratio has an interval of some use; and of each family that dso, harache and ruid2
+# differ in, the attacks that tell most and wait for nothing.
 SHORTER = {
-    "run": {"--connection": "close", "--blocks": "2"},
+    "run": {"--connection": "close", "--blocks": "3"},
     "attack": {
         "--attacks": "neighbours_secret,neighbours_source,leftover_group,last_tenants_memory,"
         "neighbours_file,squatted_tmp,forged_log,setuid_file,raw_system_calls,sibling_thread,"

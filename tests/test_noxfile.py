@@ -75,7 +75,7 @@ def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
 
 def test_a_short_bench_has_intervals_and_leaves_out_what_its_user_has_not_asked_for() -> None:
     run, _, attack, _ = commands_of_bench("--quick", "--out", "here")
-    assert run[-2:] == ["--connection=close", "--blocks=2"]
+    assert run[-2:] == ["--connection=close", "--blocks=3"]
     assert attack[-2].startswith("--attacks=")
     run, *_ = commands_of_bench("--quick", "--out", "here", "--connection", "keep-alive")
     assert "--connection=close" not in run

@@ -31,7 +31,7 @@ def run(
     peers: Peers = False,
     module: Module = None,
     workload: of_run.Workload = "hello",
-    page: of_run.Page = True,
+    page: of_run.Page = None,
     mechanisms: of_run.Mechanisms = None,
     load: of_run.Load = "closed:8",
     connection: of_run.Connection = "close,keep-alive",
@@ -196,6 +196,7 @@ def _plan(given: Mapping[str, Any], loads: Sequence[Load | Sweep], log: Traffic 
     from harness.results.comparison import thresholds
     from workloads import catalog
 
+    page = not given["quick"] if given["page"] is None else given["page"]
     names = dict.fromkeys(catalog.find(name).name for name in split(given["workload"]))
     chosen = plan.Plan(
         targets=targets(given["modes"]),
@@ -211,7 +212,7 @@ def _plan(given: Mapping[str, Any], loads: Sequence[Load | Sweep], log: Traffic 
         cross_check=given["cross_check"],
         smallest_effect=thresholds.parse_share(given["smallest_effect"], "--smallest-effect"),
         seed=drawn(given["seed"]),
-        page=plan.PAGE if given["page"] and _is_usual(given, log) else None,
+        page=plan.PAGE if page and _is_usual(given, log) else None,
     )
     if log is not None:
         chosen = replace(

@@ -26,10 +26,10 @@ Workload = Annotated[
 ]
 
 Page = Annotated[
-    bool,
+    bool | None,
     typer.Option(
         help="With all modes and hello: also measure page:5ms, with a few modes and in three "
-        "blocks, to see whether overheads carry over."
+        "blocks, to see whether overheads carry over. Default: yes, but not with --quick.",
     ),
 ]
 

@@ -34,8 +34,9 @@ def _of_run(manifest: Manifest) -> Iterator[str]:
     made = plan.get("connections", _CONNECTIONS)
     if missing := [connection_words(one) for one in _CONNECTIONS if one not in made]:
         yield f"Not measured, since the run was short: {join(missing)}."
-    if plan and not plan.get("mechanisms"):
-        yield "Not measured, since the run was short: what the mechanisms of modes cost."
+    parts = {"mechanisms": "what the mechanisms of modes cost", "page": "a page that takes time"}
+    if plan and (absent := [words for name, words in parts.items() if not plan.get(name)]):
+        yield f"Not measured, since the run was short: {join(absent)}."
 
 
 def _of_attacks(manifest: Manifest, attacks: pd.DataFrame) -> Iterator[str]:

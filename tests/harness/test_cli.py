@@ -285,6 +285,29 @@ def test_how_long_a_run_goes_on(
 
 
 @pytest.mark.parametrize(
+    ("words", "page"),
+    [
+        ("", "page:5ms"),
+        ("--no-page", None),
+        ("--quick", None),
+        ("--quick --page", "page:5ms"),
+        ("--page --modes dso,cgi", None),
+    ],
+)
+def test_a_page_is_measured_beside_unless_the_run_is_short(
+    monkeypatch: pytest.MonkeyPatch, words: str, page: str | None
+) -> None:
+    from harness.commands.running import run
+
+    plans = []
+    monkeypatch.setattr(run, "start", lambda plan, *_, **__: plans.append(plan))
+    monkeypatch.setattr(sys, "argv", ["isobench", "run", *words.split()])
+    assert cli.main() == 0
+    (plan,) = plans
+    assert plan.page == page
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         *("run --workload page:{}s", "run --load closed:{}", "run --budget {}h", "run --blocks {}"),
