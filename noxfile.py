@@ -28,7 +28,8 @@ LAST = "profile"
 ALWAYS_QUICK = {"costs", "profile"}
 # What a short bench leaves out unless its user says otherwise: the report names it. Three blocks,
 # so that each ratio has an interval of some use; and of each family that dso, harache and ruid2
-# differ in, the attacks that tell most and wait for nothing.
+# differ in, the attacks that tell most and wait for nothing; and the profiles of five modes that
+# do unlike things.
 SHORTER = {
     "run": {"--connection": "close", "--blocks": "3"},
     "attack": {
@@ -39,6 +40,7 @@ SHORTER = {
         "kept_descriptor,cached_visitor,inherited_listener,next_answer,forged_identity,"
         "poisoned_cache,scoreboard,include_neighbours_file"
     },
+    "profile": {"--modes": "dso,ruid2,router,harache,cgi"},
 }
 # Each of them says how long a run is.
 EXTENT = ("--blocks", "--budget", "--precision")

@@ -70,13 +70,16 @@ def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
     assert costs == ["isobench", "costs", "--out", "here", "--quick", "--seed=7", "--no-report"]
     assert attack[:-2] == ["isobench", "attack", "--out", "here", "--quick", "--seed=7"]
     assert attack[-1] == "--no-report"
-    assert profile == ["isobench", "profile", "--out", "here", "--quick", "--seed=7"]
+    assert profile[:-1] == ["isobench", "profile", "--out", "here", "--quick", "--seed=7"]
 
 
 def test_a_short_bench_has_intervals_and_leaves_out_what_its_user_has_not_asked_for() -> None:
-    run, _, attack, _ = commands_of_bench("--quick", "--out", "here")
+    run, _, attack, profile = commands_of_bench("--quick", "--out", "here")
     assert run[-2:] == ["--connection=close", "--blocks=3"]
     assert attack[-2].startswith("--attacks=")
+    assert profile[-1] == "--modes=dso,ruid2,router,harache,cgi"
+    *_, profile = commands_of_bench("--quick", "--out", "here", "--modes", "dso,suid2")
+    assert profile[-1] == "--modes=dso,suid2"
     run, *_ = commands_of_bench("--quick", "--out", "here", "--connection", "keep-alive")
     assert "--connection=close" not in run
     run, *_ = commands_of_bench("--quick", "--out", "here", "--budget=2m")

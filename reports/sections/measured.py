@@ -50,7 +50,9 @@ class NotMeasured(Section):
     def read(cls, results: Results) -> Self | None:
         """Gather them; None where nothing was left out."""
         skipped = results.manifest.skipped
-        said = list(left_out.sentences(results.manifest, results.table("attacks")))
+        profiles = results.table("profiles")
+        profiled = () if profiles.empty else set(profiles["target"])
+        said = list(left_out.sentences(results.manifest, results.table("attacks"), profiled))
         return cls(skipped=skipped, sentences=said) if skipped or said else None
 
 

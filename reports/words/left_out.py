@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pandas as pd
 
@@ -12,14 +12,18 @@ from harness.results.manifest import Manifest
 _CONNECTIONS = ("close", "keep-alive")
 
 
-def sentences(manifest: Manifest, attacks: pd.DataFrame) -> Iterator[str]:
+def sentences(
+    manifest: Manifest, attacks: pd.DataFrame, profiled: Collection[str]
+) -> Iterator[str]:
     """Yield what commands with `--quick` or with chosen attacks did not measure.
 
-    `attacks` is attacks.parquet.
+    `attacks` is attacks.parquet, `profiled` are the targets that have a profile.
     """
     if _has(manifest.argv, "--quick"):
         yield from _of_run(manifest)
     yield from _of_attacks(manifest, attacks)
+    if profiled and (others := [one.name for one in manifest.targets if one.name not in profiled]):
+        yield f"Not profiled: {join(others)}."
     short = [
         name
         for name, record in manifest.also.items()

@@ -103,7 +103,7 @@ class Procedure:
     slice_s: float = 0.01
     pilots: int = 5
     pilot_seconds: float = 1.0
-    budget_s: float = 570.0
+    budget_s: float = 900.0
 
     def pilot(self, seed: int) -> Plan:
         """Return the plan by which the service time of `dso` is found."""
