@@ -82,6 +82,7 @@ class TrialRow:
     interleaved_ratio: float | None = None
     slices: int | None = None
     slice_s: float | None = None
+    asked_first: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a verdict that no reader knows, and an "ok" trial without a rate."""

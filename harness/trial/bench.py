@@ -30,7 +30,6 @@ from harness.trial.condition import Condition, Paces, by_condition
 from harness.trial.generators.forked_generators import ForkServer
 from harness.trial.generators.generator import Generator, LoadFailed, import_path
 from harness.trial.judging.assess import cold_s, judge
-from harness.trial.judging.self_check import least_served
 from harness.trial.loading import Seat, Window, failed, loaded, row_of, rows_of
 from harness.trial.meter import Meter
 from harness.trial.outcome import Seen, Surroundings, Trial
@@ -42,6 +41,8 @@ STANDING_BY = "standing by"
 LEAD_S = 0.02
 """From the moment when all are ready to the first slice: time to tell the generators."""
 PILOT_WARMUP_S, PILOT_S = 0.05, 0.1
+WAKE_S = 10.0
+"""How long the tenants beyond those that are verified are asked once, before the first load."""
 
 
 class Bench(Protocol):
@@ -254,10 +255,10 @@ class Laboratory(CompositeContext):
 
     def _seen(self, prepared: Prepared, server: Server, seat: Seat) -> Seen:
         """Load a server that has the time for itself."""
-        command = prepared.addressed(server.host, server.port, seat.output)
+        command = prepared.addressed(server.host, server.port, seat.output) | {"wake_s": WAKE_S}
         window = Window()
         done = loaded(server, seat, command, lambda _event, _at: window.look(server, seat))
-        row = row_of(prepared, server, window, least_served([done]))
+        row = row_of(prepared, server, window, [done])
         first, last = window.readings
         return Seen(prepared.spec, row, done, rows_of(done), first, last)
 
@@ -276,7 +277,9 @@ class Laboratory(CompositeContext):
         place = condition.prepared.index(prepared)
         command = prepared.addressed(server.host, server.port, seat.output)
         condition.everybody.meet()  # servers that start would be in the pilots' way
-        earlier = (*earlier, *self._pilot(prepared, server, seat, condition))
+        waking = {} if earlier else {"wake_s": WAKE_S}
+        earlier = (*earlier, *self._pilot(prepared, server, seat, condition, waking))
+        command |= {} if earlier else waking
         condition.everybody.meet()
         interleaving = condition.interleaving(self._plan)
         epoch = 0.0
@@ -296,7 +299,7 @@ class Laboratory(CompositeContext):
             done = loaded(server, seat, command | {"turns": interleaving.fields(place)}, on_event)
         finally:
             metered = () if meter is None else meter.stop()
-        row = row_of(prepared, server, window, least_served([*earlier, done]))
+        row = row_of(prepared, server, window, [*earlier, done])
         slices = tuple(
             replace(one, begin_s=epoch + one.begin_s)
             for one in interleaving.of(place)
@@ -307,14 +310,22 @@ class Laboratory(CompositeContext):
         return Seen(prepared.spec, row, done, rows, first, last, slices, earlier, metered)
 
     def _pilot(
-        self, prepared: Prepared, server: Server, seat: Seat, condition: Condition
+        self,
+        prepared: Prepared,
+        server: Server,
+        seat: Seat,
+        condition: Condition,
+        waking: Mapping[str, float],
     ) -> Iterator[Mapping[str, Any]]:
-        """Find the pace of a target, alone, unless it is known; yield what was loaded."""
+        """Find the pace of a target, alone, unless it is known; yield what was loaded.
+
+        `waking` are the fields of a load that is the first on its server.
+        """
         spec = prepared.spec
         known = self._paces.of(spec)
         if known is None:
             command = prepared.addressed(server.host, server.port, seat.output)
-            command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
+            command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S, **waking}
             with condition.alone:
                 done = loaded(server, seat, command, lambda _event, _at: None)
                 rate = loading.rate_of(rows_of(done))

@@ -20,6 +20,7 @@ from harness.target.server import Server, ServerFailed, Site
 from harness.trial.barrier import Barrier
 from harness.trial.beside import ceiling
 from harness.trial.generators.generator import Generator, LoadFailed
+from harness.trial.judging.self_check import least_served
 from harness.trial.meter import Meter
 from harness.trial.outcome import Latencies, Trial, void
 from harness.trial.prepare import Prepared
@@ -86,19 +87,25 @@ def loaded(
         raise
 
 
-def row_of(prepared: Prepared, server: Server, window: Window, least: int) -> TrialRow:
-    """Return the trial's row with what only the server and the window tell."""
+def row_of(
+    prepared: Prepared, server: Server, window: Window, loads: Sequence[Mapping[str, Any]]
+) -> TrialRow:
+    """Return the trial's row with what only the server and the window tell.
+
+    `loads` is what the generator said of all loads on the server so far.
+    """
     return replace(
         prepared.row,
         startup_s=server.startup_s,
         memory_mib=window.memory_mib,
         processes=window.processes,
-        served=server.served(least),
+        served=server.served(least_served(loads)),
         aborts=server.aborted(),
         env_bytes=server.env_bytes,
         hash_seed=None if ceiling.is_null(prepared.target.name) else prepared.setup.hash_seed,
         port=server.port,
         tenant_order=prepared.setup.order_seed,
+        asked_first=max(int(one["asked_first"]) for one in loads),
     )
 
 

@@ -22,7 +22,8 @@ done, it asks for the epoch, which is to be in the next line, and a moment ahead
     {"epoch": T}
 
 LOAD stands for the fields that `load.read` takes, T for seconds on CLOCK_MONOTONIC. A trial begins
-with a verification of its own, of `asked_first` tenants. With a `rate` or a `trace` in LOAD it is
+with a verification of its own, of `asked_first` tenants: 50, and more as far as the seconds in
+`wake_s` allow, if that is there. With a `rate` or a `trace` in LOAD it is
 open, and `done` comes up to `drain_s` (5) seconds after `measured`: what was to be sent in the
 window is waited for. Instead of any answer there may be
 
@@ -154,7 +155,7 @@ def trial(command: dict[str, Any], telemetry: "Telemetry | None" = None) -> None
 
     name = command["trial"]
     wanted = trials.Trial.read(command)
-    asked_first = trials.verify(wanted.load)
+    asked_first = trials.verify(wanted.load, wake_s=wanted.wake_s)
     if wanted.load.client == "compiled":
         compiled.functions(wanted.load.library)  # now, since a moment later the clock runs
     if "turns" in command:

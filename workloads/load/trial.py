@@ -21,7 +21,7 @@ from workloads.load.clients.reply import ExchangeFailed
 from workloads.load.collector import collector_off
 from workloads.load.recorder import Evidence, OpenLoadRecorder, Recorder, WrongReply
 from workloads.load.schedule import DRAIN_S, Times
-from workloads.load.spec import Load, first_asks, read
+from workloads.load.spec import Load, asks, first_asks, read
 from workloads.load.timetable import Timetable
 from workloads.load.users import Plan, client_maker, following, user_class
 
@@ -51,7 +51,8 @@ class Trial:
 
     An open load goes on until all that was to be sent in the measured window is answered, but no
     longer than `drain_s` seconds. With a `timetable` the load takes turns with others, which says
-    how long it is; it is closed, and by a client of ours.
+    how long it is; it is closed, and by a client of ours. Before, every tenant is asked once, as
+    far as `wake_s` seconds allow (see `verify`).
     """
 
     load: Load
@@ -60,23 +61,27 @@ class Trial:
     output: Path
     drain_s: float = DRAIN_S
     timetable: Timetable | None = None
+    wake_s: float = 0.0
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> "Trial":
         """Make a trial from a JSON object: a load's fields and these. See `load.read`.
 
-        `drain_s` may be left out, `output` may lack the suffix `.npy`. Raises `WorkloadError`.
+        `drain_s` and `wake_s` may be left out, `output` may lack the suffix `.npy`. Raises
+        `WorkloadError`.
         """
         try:
             output = str(fields["output"]).removesuffix(".npy")
             warmup_s, measure_s = float(fields["warmup_s"]), float(fields["measure_s"])
             drain_s = float(fields.get("drain_s", DRAIN_S))
+            wake_s = float(fields.get("wake_s", 0.0))
         except (KeyError, TypeError, ValueError) as error:
             raise WorkloadError(
                 f"the trial is incomplete or malformed: {type(error).__name__}: {error}",
                 hint="a trial needs output, warmup_s and measure_s, both in seconds",
             ) from None
-        return cls(read(fields), warmup_s, measure_s, Path(f"{output}.npy"), drain_s)
+        file = Path(f"{output}.npy")
+        return cls(read(fields), warmup_s, measure_s, file, drain_s, wake_s=wake_s)
 
     def in_turns(self, turns: Mapping[str, Any], begin: Mapping[str, Any]) -> "Trial":
         """Return the trial with its timetable: the fields but `epoch`, and what has `epoch`.
@@ -163,14 +168,20 @@ class Uncounted(RequestStats):
         """Leave it to the `Recorder`."""
 
 
-def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
-    """Ask each tenant once, up to `tenants` of them, for each workload; return how often.
+def verify(load: Load, tenants: int = VERIFY_TENANTS, wake_s: float = 0.0) -> int:
+    """Ask each tenant once, for each workload; return how often.
 
+    Of more than `tenants` of them the first so many are asked, then the others as far as `wake_s`
+    seconds allow: a server that keeps a worker for each tenant starts it at its first request.
     Raises `VerificationFailed` at the first reply that is not right.
     """
-    chosen = first_asks(load, tenants)
+    first = first_asks(load, tenants)
+    others = asks(replace(load, tenants=load.tenants[tenants:])) if wake_s else []
+    deadline = time.monotonic() + wake_s
     with client_maker(load)() as client:
-        for ask in chosen:
+        for asked, ask in enumerate([*first, *others]):
+            if asked >= len(first) and time.monotonic() >= deadline:
+                return asked
             try:
                 reply = client.exchange(ask.request)
             except ExchangeFailed as failure:
@@ -178,7 +189,7 @@ def verify(load: Load, tenants: int = VERIFY_TENANTS) -> int:
             if reason := ask.check(reply.status, reply.body):
                 wrong = WrongReply(reason, reply.status, reply.body)
                 raise VerificationFailed(Evidence.of(wrong, ask.tenant))
-    return len(chosen)
+    return len(first) + len(others)
 
 
 def measure(

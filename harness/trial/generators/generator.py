@@ -223,7 +223,8 @@ def _length_of(command: Event) -> float:
     seconds: float = command.get("warmup_s", 0.0) + command.get("measure_s", 0.0)
     turns = command.get("turns") or {}
     loads: int = turns.get("loads", 1)
-    return seconds * loads
+    wake_s: float = command.get("wake_s", 0.0)
+    return wake_s + seconds * loads
 
 
 def _remedy(line: str) -> str:

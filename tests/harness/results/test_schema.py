@@ -38,7 +38,7 @@ COLUMNS = {
         steady_from_s:float? discarded_s:float? disturbed:text? foreign_cpu_share:float?
         pressure_share:float? spin_before:float? spin_after:float? runnable_before:int?
         runnable_after:int? env_bytes:int? hash_seed:int? port:int? tenant_order:text?
-        interleaved_ratio:float? slices:int? slice_s:float?
+        interleaved_ratio:float? slices:int? slice_s:float? asked_first:int?
     """,
     "latency": """
         trial:text target:text workload:text load:text connection:text block:int clock:text

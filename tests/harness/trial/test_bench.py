@@ -214,6 +214,28 @@ def test_interleaved_servers_live_together(place: Path) -> None:
 
 
 @needs_root
+@pytest.mark.parametrize("slice_s", [0.1, None])
+def test_the_workers_of_all_tenants_are_there_before_the_load(
+    place: Path, slice_s: float | None
+) -> None:
+    plan = replace(INTERLEAVED, targets=("dso", "router"), tenants=60, slice_s=slice_s)
+    specs = list(plan.trials())[:2]
+    cores = Cores((), ())
+    with (
+        RunResources() as resources,
+        Laboratory(resources, plan, choose(plan.targets), cores) as laboratory,
+    ):
+        if slice_s is None:
+            trials = [laboratory.measure(spec) for spec in specs]
+        else:
+            trials = laboratory.measure_interleaved(specs)
+    rows = {trial.row.target: trial.row for trial in trials}
+    assert [row.asked_first for row in rows.values()] == [60, 60], rows
+    assert rows["router"].processes is not None
+    assert rows["router"].processes > 60
+
+
+@needs_root
 def test_a_pilot_in_a_slow_moment_counts_for_one_block_only(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,21 @@ def test_a_trial(
         assert done["connections"] == (4 if connection == "keep-alive" else done["sent"])
 
 
+@pytest.mark.parametrize(("wake_s", "asked"), [(0, 50), (1e-9, 50), (60, 60)])
+def test_of_many_tenants_some_are_verified_and_the_others_asked_if_there_is_time(
+    generator: Generator,
+    stub: Callable[[str], int],
+    trial: Callable[..., Command],
+    tenants: list[Command],
+    wake_s: float,
+    asked: int,
+) -> None:
+    many = [{**tenants[0], "name": f"t{number:04d}"} for number in range(1, 61)]
+    command = trial(stub("hello"), tenants=many, measure_s=0.1, wake_s=wake_s)
+    *_, done = generator.ask(command)
+    assert done["asked_first"] == asked
+
+
 def test_littles_law_holds_of_the_rows(
     generator: Generator, stub: Callable[[str], int], trial: Callable[..., Command]
 ) -> None:

@@ -70,12 +70,12 @@ def shares(outcome: Outcome, metric: str = CPU) -> dict[str, int]:
 PLANTED = {PLANT5.name: 1.05, PLANT10.name: 1.10}
 
 
-def test_the_full_procedure_fits_into_ten_minutes() -> None:
+def test_the_full_procedure_fits_into_its_budget() -> None:
     plan = Procedure().plan(1)
     assert Procedure().comparisons >= 40
     assert QUICK.comparisons < ENOUGH
     trial_s = plan.seconds + plan.warmup_s + 0.2
-    assert len(list(plan.trials())) * trial_s < Procedure().budget_s < 580
+    assert len(list(plan.trials())) * trial_s < Procedure().budget_s <= 900
     assert plan.budget_s == Procedure().budget_s
 
 
