@@ -27,9 +27,9 @@ LAST = "profile"
 # A minute or less for all modes: what a long one adds is a little less scatter.
 ALWAYS_QUICK = {"costs", "profile"}
 # What a short bench leaves out unless its user says otherwise: the report names it. Three blocks,
-# so that each ratio has an interval of some use; and of each family that dso, harache and ruid2
-# differ in, the attacks that tell most and wait for nothing; and the profiles of five modes that
-# do unlike things.
+# so that each ratio has an interval of some use; and of each family that dso, harache, router
+# and ruid2 differ in, the attacks that tell most and wait for nothing; and the profiles of five
+# modes that do unlike things.
 SHORTER = {
     "run": {"--connection": "close", "--blocks": "3"},
     "attack": {
@@ -38,7 +38,8 @@ SHORTER = {
         "kill_sibling,kill_own_worker,exhaust_memory,misleading_name,"
         "patched_builtin,signal_handler,left_thread,changed_umask,kept_module_state,"
         "kept_descriptor,cached_visitor,inherited_listener,next_answer,forged_identity,"
-        "poisoned_cache,scoreboard,include_neighbours_file"
+        "poisoned_cache,scoreboard,include_neighbours_file",
+        "--modes": "dso,harache,router,ruid2",
     },
     "profile": {"--modes": "dso,ruid2,router,harache,cgi"},
 }

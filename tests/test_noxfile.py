@@ -68,7 +68,7 @@ def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
     run, costs, attack, profile = commands_of_bench("--quick", "--out", "here", *words)
     assert run[:-2] == ["isobench", "run", "--no-report", "--quick", "--out", "here", *words]
     assert costs == ["isobench", "costs", "--out", "here", "--quick", "--seed=7", "--no-report"]
-    assert attack[:-2] == ["isobench", "attack", "--out", "here", "--quick", "--seed=7"]
+    assert attack[:-3] == ["isobench", "attack", "--out", "here", "--quick", "--seed=7"]
     assert attack[-1] == "--no-report"
     assert profile[:-1] == ["isobench", "profile", "--out", "here", "--quick", "--seed=7"]
 
@@ -76,7 +76,8 @@ def test_bench_passes_on_what_all_share(words: tuple[str, ...]) -> None:
 def test_a_short_bench_has_intervals_and_leaves_out_what_its_user_has_not_asked_for() -> None:
     run, _, attack, profile = commands_of_bench("--quick", "--out", "here")
     assert run[-2:] == ["--connection=close", "--blocks=3"]
-    assert attack[-2].startswith("--attacks=")
+    assert attack[-3].startswith("--attacks=")
+    assert attack[-2] == "--modes=dso,harache,router,ruid2"
     assert profile[-1] == "--modes=dso,ruid2,router,harache,cgi"
     *_, profile = commands_of_bench("--quick", "--out", "here", "--modes", "dso,suid2")
     assert profile[-1] == "--modes=dso,suid2"

@@ -276,17 +276,24 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
     else:
         fastest = max(as_safe, key=lambda place: place.rate)
         first = (
-            f"No target here is as fast as {BASELINE} ({at_least}{count(baseline.rate)} requests "
-            f"per second, {percent(baseline.share)} of the attacks stopped) and stops as large a "
-            f"share as {SAFE} ({count(safe.rate)}, {percent(safe.share)}): the fastest that does "
-            f"is {fastest.target}, with {count(fastest.rate)} requests per second, "
-            f"{percent(fastest.ratio)} of {BASELINE}, and {percent(fastest.share)} stopped."
+            f"No target that was attacked is as fast as {BASELINE} "
+            f"({at_least}{count(baseline.rate)} requests per second, {percent(baseline.share)} of "
+            f"the attacks stopped) and stops as large a share as {SAFE} ({count(safe.rate)}, "
+            f"{percent(safe.share)}): the fastest that does is {fastest.target}, with "
+            f"{count(fastest.rate)} requests per second, {percent(fastest.ratio)} of {BASELINE}, "
+            f"and {percent(fastest.share)} stopped."
         )
     edge = undominated([(place.target, place.rate, place.share) for place in found])
-    second = (
-        f"The best trade-offs of speed and security are {join(edge)}: each of the rest is slower "
-        f"than one of these that stops no less ({condition.words()})."
-    )
+    if len(edge) == len(found):
+        second = (
+            f"Each of {join(edge)} is a trade-off of speed and security: the slower one stops more "
+            f"({condition.words()})."
+        )
+    else:
+        second = (
+            f"The best trade-offs of speed and security are {join(edge)}: each of the rest is "
+            f"slower than one of these that stops no less ({condition.words()})."
+        )
     return [first, second]
 
 

@@ -122,7 +122,7 @@ def test_the_answer_and_its_figure_come_first_and_one_line_says_what_weakens_it(
         for mark in (
             "<h1>Fastest with scripts run as their owners",
             '<p class="answer">dso, which runs every script',
-            '<p class="answer">No target here is as fast as dso',
+            '<p class="answer">No target that was attacked is as fast as dso',
             "<summary><b>3 things weaken this result.</b> Most serious: The blocks",
             "<li><b>The governor is powersave.</b>",
             "</details>",
@@ -132,7 +132,7 @@ def test_the_answer_and_its_figure_come_first_and_one_line_says_what_weakens_it(
         )
     ]
     assert places == sorted(places)
-    assert text.count("No target here is as fast as dso") == 1
+    assert text.count("No target that was attacked is as fast as dso") == 1
     assert text.count('class="caution"') == 1
 
 

@@ -105,5 +105,5 @@ def test_three_to_five_sentences_are_for_who_decides(summary: pd.DataFrame) -> N
     assert cost.startswith("A request cost from 58")
     with_attacks = said(summary, attacks(dso="xxxx", harache="....", ruid2="x..."))
     assert len(with_attacks) == 5
-    assert with_attacks[2].startswith("No target here is as fast as dso")
+    assert with_attacks[2].startswith("No target that was attacked is as fast as dso")
     assert said(summary, attacks(dso="xxxx", ruid2="x..."))[2].startswith("Of 4 attacks in 2")

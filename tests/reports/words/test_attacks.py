@@ -120,9 +120,16 @@ def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> N
     rows = attacks(cgi="xx..", suexec="....", dso="xxxx", harache="...x", ruid2="x.x.")
     overview, answer, edge = hostility.sentences(rows, summary)
     assert "suexec stopped the largest share, 100% (4/4 that apply to it), and dso" in overview
-    assert answer.startswith("No target here is as fast as dso (14,200 requests per second, 0%")
+    assert answer.startswith("No target that was attacked is as fast as dso (14,200 r")
     assert "the fastest that does is ruid2" in answer
     assert edge.startswith("The best trade-offs of speed and security are dso, ruid2 and suexec:")
+
+
+def test_no_rest_is_spoken_of_where_each_is_a_trade_off(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    rows = attacks(dso="xxxx", harache="...x", ruid2="x.xx")
+    _overview, _answer, edge = hostility.sentences(rows, summary)
+    assert edge.startswith("Each of dso, ruid2 and harache is a trade-off of speed and security")
 
 
 def test_the_answer_is_given_with_other_connections_too(make_folder: MakeFolder) -> None:
