@@ -286,8 +286,8 @@ def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
     edge = undominated([(place.target, place.rate, place.share) for place in found])
     if len(edge) == len(found):
         second = (
-            f"Each of {join(edge)} is a trade-off of speed and security: the slower one stops more "
-            f"({condition.words()})."
+            f"Each of {join(edge)} is a trade-off of speed and security: of two, the slower stops "
+            f"more ({condition.words()})."
         )
     else:
         second = (
