@@ -14,6 +14,9 @@ Unfit
     served: by a seccomp filter, no_new_privs, lower resource limits, blocking or ignoring the
     server's signals, or another socket in the listener's place. If one of these differs from the
     first worker, the worker is replaced between two requests. So is a worker that is stopped.
+    posix_spawn(3) and Python's subprocess block all signals until the program has begun, which on
+    a busy host is a large part of a request: a worker that is busy each time it is checked counts
+    as blocking them only after several requests in succession.
 """
 
 from __future__ import annotations
@@ -40,6 +43,12 @@ _STOPPED: Final = (b"T", b"t")
 # Which are for good, or which no part of the server changes back.
 _LASTING: Final = (b"NoNewPrivs", b"Seccomp", b"Seccomp_filters")
 
+_IS_STOPPED: Final = "is stopped"
+_IS_UNFIT: Final = "can no longer serve as the others do"
+_BLOCKS_SIGNALS: Final = "blocks the server's signals"
+# How many checks in succession have to find it, where the worker is not idle.
+_CHECKS: Final = {_IS_STOPPED: 2, _IS_UNFIT: 2, _BLOCKS_SIGNALS: 6}
+
 
 class Condition:
     """The state of a worker's process that persists between requests, as the kernel reports it."""
@@ -55,17 +64,15 @@ class Condition:
         restrictions = [status.get(name) for name in _LASTING]
         self._lasting = restrictions, limits, _file_behind(process, listener)
 
-    def is_as_good_as(self, first: Condition) -> bool:
-        """Return whether a worker can serve as well as one in the condition `first`.
+    def fault_beside(self, first: Condition) -> str:
+        """Return what keeps a worker from serving as well as one in the condition `first`, or "".
 
         Only the signals that the server itself handles are compared.
         """
         own = first._handled
-        return (
-            self._lasting == first._lasting
-            and self._handled & own == own
-            and self._blocked & own == first._blocked & own
-        )
+        if self._lasting != first._lasting or self._handled & own != own:
+            return _IS_UNFIT
+        return "" if self._blocked & own == first._blocked & own else _BLOCKS_SIGNALS
 
 
 def _file_behind(process: int, descriptor: int) -> tuple[int, int] | None:
@@ -86,7 +93,7 @@ class Oversight:
         """`listener` is the descriptor of the listening socket, in each worker as here."""
         self._listener = listener
         self._first: Condition | None = None
-        self._suspects: dict[int, object] = {}
+        self._suspects: dict[int, tuple[str, object, int]] = {}
         self._sees = sees_our_processes()
 
     def note_first(self, process: int) -> None:
@@ -98,16 +105,20 @@ class Oversight:
         """Return why a worker must be replaced, "" if it need not be.
 
         `progress` changes with each request. A fault counts only if it is present between two
-        requests: while a script runs, it may do to its process what it likes. A stopped worker is
-        reported at the second check, since whoever stopped it may continue it.
+        requests: while a script runs, it may do to its process what it likes. So a busy worker is
+        reported if several checks in succession, each in another request, find one. A stopped
+        worker is reported at the second check, since whoever stopped it may continue it.
         """
         fault = self._fault(process) if self._sees else ""
-        before = self._suspects.pop(process, None)
+        earlier, before, found = self._suspects.pop(process, ("", None, 0))
         if not fault or (idle and fault is not _IS_STOPPED):
             return fault
-        self._suspects[process] = progress
-        again = before is not None and (fault is _IS_STOPPED or before != progress)
-        return fault if again else ""
+        if fault is not earlier:
+            found = 1
+        elif fault is _IS_STOPPED or before != progress:
+            found += 1
+        self._suspects[process] = fault, progress, found
+        return fault if found >= _CHECKS[fault] else ""
 
     def forget(self, process: int) -> None:
         """Note that a worker has ended."""
@@ -123,7 +134,7 @@ class Oversight:
             now = Condition(process, status, self._listener)
         except OSError:
             return ""  # it has ended
-        return "" if now.is_as_good_as(self._first) else _IS_UNFIT
+        return now.fault_beside(self._first)
 
     def has_strays(self, process: int) -> bool:
         """Kill tracers that hold back the end of a worker or of a process below it.
@@ -159,10 +170,6 @@ class Oversight:
         if held and (alive or status[b"State"][:1] == _ENDED) and _is_ours(tracer):
             kill(tracer)
         return held
-
-
-_IS_STOPPED: Final = "is stopped"
-_IS_UNFIT: Final = "can no longer serve as the others do"
 
 
 def _is_debugged(status: Status) -> bool:

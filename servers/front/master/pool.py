@@ -245,8 +245,11 @@ class Pool:
             send(process, signal.SIGUSR1)
         if self._mode.max_requests == 1:
             return
-        idle = slot.busy_seconds() <= 0
-        if fault := self._oversight.finds_fault(process, slot.served(), idle):
+        idle, served = slot.busy_seconds() <= 0, slot.served()
+        fault = self._oversight.finds_fault(process, served, idle)
+        # A request that has begun meanwhile: its script may be what was seen.
+        meanwhile = slot.busy_seconds() > 0 or slot.served() != served
+        if fault and not (idle and meanwhile):
             _log(f"worker {process} {fault}: killed")
             kill(process)
 
