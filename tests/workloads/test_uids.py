@@ -15,9 +15,9 @@ from workloads.uids import BLOCK, UID_RANGE, ClaimedUids, lists_are_complete, pa
 
 ROOT = Path(__file__).parents[2]
 COUNT = 2 * BLOCK
-FIRST = 20_000 + 1000 * (os.getpid() % 20)
+FIRST = 20_000 + 1000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 OURS = range(FIRST, FIRST + 1000)
-"""Where no real run looks, so that none comes between."""
+"""Where no real run looks, nor another of the test processes, so that none comes between."""
 
 RUN = f"""
 import sys
