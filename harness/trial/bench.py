@@ -255,7 +255,7 @@ class Laboratory(CompositeContext):
 
     def _seen(self, prepared: Prepared, server: Server, seat: Seat) -> Seen:
         """Load a server that has the time for itself."""
-        command = prepared.addressed(server.host, server.port, seat.output) | {"wake_s": WAKE_S}
+        command = _command(prepared, server, seat)
         window = Window()
         done = loaded(server, seat, command, lambda _event, _at: window.look(server, seat))
         row = row_of(prepared, server, window, [done])
@@ -275,11 +275,9 @@ class Laboratory(CompositeContext):
         `earlier` is what the generator said of earlier loads on the same server.
         """
         place = condition.prepared.index(prepared)
-        command = prepared.addressed(server.host, server.port, seat.output)
         condition.everybody.meet()  # servers that start would be in the pilots' way
-        waking = {} if earlier else {"wake_s": WAKE_S}
-        earlier = (*earlier, *self._pilot(prepared, server, seat, condition, waking))
-        command |= {} if earlier else waking
+        earlier = (*earlier, *self._pilot(prepared, server, seat, condition, earlier))
+        command = _command(prepared, server, seat, earlier)
         condition.everybody.meet()
         interleaving = condition.interleaving(self._plan)
         epoch = 0.0
@@ -315,17 +313,14 @@ class Laboratory(CompositeContext):
         server: Server,
         seat: Seat,
         condition: Condition,
-        waking: Mapping[str, float],
+        earlier: Sequence[Mapping[str, Any]],
     ) -> Iterator[Mapping[str, Any]]:
-        """Find the pace of a target, alone, unless it is known; yield what was loaded.
-
-        `waking` are the fields of a load that is the first on its server.
-        """
+        """Find the pace of a target, alone, unless it is known; yield what was loaded."""
         spec = prepared.spec
         known = self._paces.of(spec)
         if known is None:
-            command = prepared.addressed(server.host, server.port, seat.output)
-            command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S, **waking}
+            command = _command(prepared, server, seat, earlier)
+            command |= {"warmup_s": PILOT_WARMUP_S, "measure_s": PILOT_S}
             with condition.alone:
                 done = loaded(server, seat, command, lambda _event, _at: None)
                 rate = loading.rate_of(rows_of(done))
@@ -394,6 +389,17 @@ class Laboratory(CompositeContext):
         begin, end = done["window"]
         inside = rows[(rows[:, 0] >= begin) & (rows[:, 0] < end), 1]
         return crosscheck.own(inside, end - begin, users)
+
+
+def _command(
+    prepared: Prepared, server: Server, seat: Seat, earlier: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return the generator's command; the first load on a server asks all of its tenants before.
+
+    `earlier` is what the generator said of earlier loads on the same server.
+    """
+    command = prepared.addressed(server.host, server.port, seat.output)
+    return command if earlier else command | {"wake_s": WAKE_S}
 
 
 def _leave(parts: Sequence[tuple[Prepared, Condition]]) -> None:

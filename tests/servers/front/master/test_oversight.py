@@ -30,6 +30,14 @@ def handle() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for what a process does on a signal: no file descriptor and no end tells of it."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_lasts_is_noticed_between_two_requests(change: str) -> None:
     def changed() -> None:
@@ -63,8 +71,7 @@ def test_signals_that_are_blocked_while_programs_begin_are_no_fault() -> None:
 
     def turn(child: int, number: int, *, blocked: bool) -> None:
         os.kill(child, number)
-        while is_blocked(child) is not blocked:
-            time.sleep(0.001)
+        wait_until(lambda: is_blocked(child) is blocked)
 
     with process(handle) as first, process(change) as other:
         oversight = Oversight(listener=0)
@@ -84,8 +91,7 @@ def test_a_stop_counts_at_the_second_look() -> None:
         oversight = Oversight(listener=0)
         oversight.note_first(child)
         os.kill(child, signal.SIGSTOP)
-        while status_of(child)[b"State"][:1] != b"T":
-            time.sleep(0.001)
+        wait_until(lambda: status_of(child)[b"State"][:1] == b"T")
         looks = [oversight.finds_fault(child, 0, idle=True) for _ in range(2)]
         assert looks[0] == ""
         assert looks[1] != ""
