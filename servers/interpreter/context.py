@@ -9,6 +9,7 @@ import builtins
 import io
 import os
 import sys
+from sys import getrefcount
 from types import CodeType, ModuleType
 
 from servers.interpreter.site_imports import SiteImports
@@ -57,6 +58,8 @@ class OutputTooLarge(ScriptFailed):
 class _Output(io.BytesIO):
     """A script's standard output: bounded, and readable even after the script closed it."""
 
+    __slots__ = ("_limit",)
+
     def __init__(self, limit: int) -> None:
         super().__init__()
         self._limit = limit
@@ -72,6 +75,14 @@ class _Output(io.BytesIO):
 
     def close(self) -> None:
         """Ignore a script's close: the server has yet to read."""
+
+
+class _Text(io.TextIOWrapper):
+    """The text layer of a script's standard output, which notes that a script has changed it."""
+
+    def reconfigure(self, **changes: Any) -> None:  # what it changes cannot all be read
+        self.changed = True
+        super().reconfigure(**changes)
 
 
 class _ForkWatch:
@@ -100,6 +111,10 @@ class _NoInput(io.StringIO):
         return io.BytesIO()
 
 
+# What a module that is to be run has to begin with.
+_FIRST_NAMES: Final = {**vars(ModuleType("__main__")), "__builtins__": builtins}
+
+
 class Stage:
     """What a script finds around it: the standard streams, the environment, `__main__`.
 
@@ -114,26 +129,68 @@ class Stage:
         called.
         """
         self._ends_process = ends_process
+        self._limit = limit
         self._output = _Output(limit)
-        self._stdout = io.TextIOWrapper(self._output, _ENCODING, _ERRORS, newline="\n")
+        self._stdout = _Text(self._output, _ENCODING, _ERRORS, newline="\n")
         self._no_input = _NoInput()
         self._main = ModuleType("__main__")
         self._namespace = self._main.__dict__
         self._namespace["__builtins__"] = builtins
         self._imports = SiteImports()
+        modules = {"__main__": self._main}  # as in `sys.modules`, while a script runs
+        self._references = self._count_references()
+        modules.clear()
+
+    def _count_references(self) -> int:
+        return (
+            getrefcount(self._stdout)
+            + getrefcount(self._output)
+            + getrefcount(self._main)
+            + getrefcount(self._namespace)
+        )
+
+    def clear(self) -> bool:
+        """Make the stage ready for another script; return False if it cannot be used again.
+
+        Making streams and a module takes longer than most of what a small request needs. They
+        serve again unless the script has kept or changed one of them. For one that was struck, and
+        whose script did not fail: what that printed may be in `stdout` still.
+        """
+        if (
+            self._count_references() != self._references
+            or type(self._output) is not _Output
+            or type(self._stdout) is not _Text
+            or type(self._main) is not ModuleType
+            or self._output._limit is not self._limit
+            or self._output.__dict__
+            or self._stdout.__dict__
+            or self._namespace
+            or sys.modules.get("__main__") is not self._main
+        ):
+            return False
+        try:
+            if self._stdout.buffer is not self._output:
+                return False
+            self._output.seek(0)
+            self._output.truncate()
+        except (ValueError, BufferError):  # detached, closed, or a view of it is left
+            return False
+        self._no_input = _NoInput()
+        self._namespace.update(_FIRST_NAMES)
+        return True
 
     def set(self, path: bytes, environment: dict[bytes, bytes], body: bytes) -> None:
         """Put everything in its place for the script `path` and a request's body."""
         self._before = sys.stdin, sys.stdout, sys.stderr, sys.argv
         self._environment_before = _environ._data
         file = _files[path]
+        self._imports.begin(file.rpartition("/")[0])
         self._namespace["__file__"] = file
         sys.modules["__main__"] = self._main
         sys.argv = [file]
         sys.stdin = _input(body) if body else self._no_input
         sys.stdout = self._stdout
         _environ._data = _environb._data = environment
-        self._imports.begin(file.rpartition("/")[0])
 
     def supply(self, environment: dict[bytes, bytes], body: bytes) -> None:
         """Put another environment and body in the place of those that it was set with."""
@@ -156,11 +213,17 @@ class Stage:
             finally:
                 self._namespace.clear()
                 self._imports.forget()
-            _flush(self._stdout)
+            return self._printed()
         finally:
             if _fork_watch.seen:
                 os._exit(0)  # a child that the script forked ends where the script does
-        return self._output.getvalue()
+
+    def _printed(self) -> bytes:
+        try:
+            _flush(self._stdout)
+            return self._output.getvalue()
+        except (ValueError, BufferError) as error:  # closed below; a view of it is left
+            raise ScriptFailed(f"the script's output cannot be read: {error}") from None
 
     def _run_to_the_end(self, code: CodeType) -> None:
         """Run the script in a process that ends with it."""
@@ -194,9 +257,25 @@ def open_script(path: bytes) -> int:
 
 
 def state_of(descriptor: int) -> FileState:
-    """Return device, inode, size and time of change (ns): equal for an unchanged file."""
-    status = os.fstat(descriptor)
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    """Return what is equal as long as nobody changes an open script, or who may read it."""
+    return _state(os.fstat(descriptor))
+
+
+def state_at(path: bytes) -> FileState | None:
+    """Return what `state_of` would for the file `path`; None where it cannot be looked at."""
+    try:
+        return _state(os.lstat(path))
+    except OSError:
+        return None
+
+
+def _state(status: os.stat_result) -> FileState:
+    """Return device, inode, size and time of change (ns; inode(7)).
+
+    Writing changes the time, as do chmod, chown, setfacl and rename; who may write to a file can
+    set st_mtime as he likes, but not this one.
+    """
+    return status.st_dev, status.st_ino, status.st_size, status.st_ctime_ns
 
 
 def read_whole(descriptor: int, most: int) -> bytes:

@@ -20,6 +20,7 @@ from servers.interpreter.context import (
     Stage,
     compile_script,
     open_script,
+    state_at,
     state_of,
 )
 from servers.remembered import Bounded, Remembered, size_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
     from typing import Final
+
+    _Key = tuple[bytes, int, int, FileState]
 
 __all__ = [
     "Embedded",
@@ -265,15 +268,18 @@ def note_compiling() -> None:
 class Embedded:
     """The embedded interpreter. One a worker; runs one script at a time.
 
-    The script's file is opened on each request with the credentials of that moment, so that the
-    kernel checks the permission. Its compiled code is reused while the file stays the same file
-    with the same content, as far as stat(2) can tell.
+    A script's file is opened with the credentials of the moment, so that the kernel checks the
+    permission. Its compiled code is used again, with the same credentials, while the kernel finds
+    the same file at the path, and its content, owner and permissions unchanged (stat(2), which
+    checks the way there).
     """
 
     def __init__(self, output_limit: int, code_cache: bool = True) -> None:
         self._output_limit = output_limit
         self._code_cache = code_cache
-        self._codes: Bounded[tuple[bytes, FileState], CodeType] = Bounded(MOST_KEPT_CODE)
+        self._codes: Bounded[_Key, CodeType] = Bounded(MOST_KEPT_CODE)
+        self._stage: Stage | None = None
+        self._went_well = False
 
     def run(self, request: Request, environment: dict[bytes, bytes]) -> Response:
         """Run the request's script as `__main__` and return what it answered.
@@ -287,37 +293,64 @@ class Embedded:
         """Run the request's script as `__main__` and return what it printed. Raises as `run`."""
         code = self._code_of(request.script.path)
         os.chdir(request.script.directory)
-        stage = Stage(self._output_limit)
+        stage, self._stage = self._stage or Stage(self._output_limit), None
         stage.set(request.script.path, environment, request.body)
+        self._went_well = False
         try:
-            return self.perform(stage, code, request)
+            output = self.perform(stage, code, request)
         finally:
             stage.strike()
+        self._went_well = True
+        if stage.clear():
+            self._stage = stage
+        return output
 
     def perform(self, stage: Stage, code: CodeType, request: Request) -> bytes:
         """Run a script's code on its stage: what a mode overrides that guards just this step."""
         return stage.perform(code)
 
     def _code_of(self, path: bytes) -> CodeType:
-        descriptor = open_script(path)
-        try:
-            state = state_of(descriptor)
-            code = self._kept(path, state) if self._code_cache else None
-            if code is None:
-                code = compile_script(descriptor, path)
-                note_compiling()
-                if self._code_cache:
-                    self._keep(path, state, code)
-            return code
-        finally:
-            os.close(descriptor)
+        # Opening a file shows that this process still can: the last script may have prevented it.
+        code = self._unchanged(path) if self._went_well else None
+        if code is None:
+            descriptor = open_script(path)
+            try:
+                code = self._code_in(descriptor, path)
+            finally:
+                os.close(descriptor)
+        return code
+
+    def _unchanged(self, path: bytes) -> CodeType | None:
+        """Return the code of a script that was opened before, and would be the same again."""
+        state = state_at(path)
+        return None if state is None else self._codes.get(_key(path, state))
+
+    def _code_in(self, descriptor: int, path: bytes) -> CodeType:
+        if not self._code_cache:
+            return self._compile(descriptor, path)
+        state = state_of(descriptor)
+        code = self._kept(path, state)
+        if code is None:
+            code = self._compile(descriptor, path)
+            self._keep(path, state, code)
+        return code
+
+    def _compile(self, descriptor: int, path: bytes) -> CodeType:
+        code = compile_script(descriptor, path)
+        note_compiling()
+        return code
 
     def _kept(self, path: bytes, state: FileState) -> CodeType | None:
-        return self._codes.get((path, state))
+        return self._codes.get(_key(path, state))
 
     def _keep(self, path: bytes, state: FileState, code: CodeType) -> None:
-        key = path, state
+        key = _key(path, state)
         self._codes.keep(key, code, size_of(key) + size_of(code))
+
+
+def _key(path: bytes, state: FileState) -> _Key:
+    """Return what code is kept by: who may read a file is found out with these credentials."""
+    return path, os.geteuid(), os.getegid(), state
 
 
 def forget_origin(error: BaseException) -> None:

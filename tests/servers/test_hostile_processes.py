@@ -8,7 +8,15 @@ from functools import partial
 
 import pytest
 
-from tests.servers.live import PATIENCE, Server, Sites, needs_root, state_of
+from tests.servers.live import (
+    PATIENCE,
+    Server,
+    Sites,
+    needs_root,
+    read_reply,
+    request,
+    state_of,
+)
 
 pytestmark = needs_root
 
@@ -281,3 +289,25 @@ def test_worker_that_a_script_has_left_unfit_is_replaced(reused: Server, left: s
             return all("tenant=" in text for text in answers)
 
     reused.wait_for(all_serve)
+
+
+OK = "print('Content-Type: text/plain\\n')\n"
+
+
+@pytest.mark.parametrize("left", ["no descriptor", "a filter of system calls"])
+def test_worker_that_cannot_open_files_is_replaced_once_a_script_has_failed(
+    shared_sites: Sites, left: str
+) -> None:
+    """Scripts whose code is kept are not opened each time, which is what would fail."""
+    shared_sites.put("left.py", PRELUDE + OK + LEFT[left])
+    shared_sites.put("opens.py", OK + "open(__file__).close()", tenant="t0002")
+    with Server("dso", shared_sites, workers=1) as server:
+        with server.connect() as connection, connection.makefile("rb") as stream:
+            for script, tenant, status in (
+                ("opens", "t0002", 200),
+                ("left", "t0001", 200),
+                ("opens", "t0002", 500),
+            ):
+                connection.sendall(request(f"/{script}.py", tenant, headers=""))
+                assert read_reply(stream).status == status
+        server.wait_for(lambda: server.get("/opens.py", "t0002").status == 200)

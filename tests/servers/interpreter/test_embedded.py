@@ -1,6 +1,7 @@
 """A script's environment, its output, and the embedded interpreter."""
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from servers.interpreter.embedded import (
     server_environment,
 )
 from servers.sites import Site
+from tests.servers.live import needs_root
 
 OK = "print('Content-Type: text/plain\\n')\n"
 Run = Callable[[str], Response]
@@ -288,6 +290,79 @@ def test_what_was_printed_before_stdout_was_closed_counts(run: Run) -> None:
     assert run(f"{OK}print('x')\nimport sys; sys.stdout.close()").body == b"x\n"
 
 
+STREAM_IS_SEEN = "import sys\nprint(id(sys.stdout), id(sys.stdout.buffer))"
+
+
+def test_streams_serve_the_next_script_too(run: Run) -> None:
+    first = run(OK + STREAM_IS_SEEN).body
+    assert run(f"{OK}print('x' * 900)").body == b"x" * 900 + b"\n"
+    assert run(OK + STREAM_IS_SEEN).body == first
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "sys.stdout.reconfigure(newline='\\r\\n')",
+        "sys.stdout.reconfigure(encoding='utf-16', errors='strict')",
+        "sys.stdout.reconfigure(line_buffering=True, write_through=True)",
+        "sys.stdout.own = 1",
+        "sys.stdout.buffer.own = 1",
+        "sys.stdout.buffer._limit = 1",
+        "sys.stdout.buffer.kept = sys.stdout.buffer.getbuffer()",
+        "io.BytesIO.close(sys.stdout.buffer)",
+        "sys.stdout.detach()",
+        "sys.stdout.__class__ = type('Other', (type(sys.stdout),), {})",
+        "a = sys.stdout.buffer; a.__class__ = type('Other', (type(a),), {'__slots__': ()})",
+        "sys.modules['__main__'].__class__ = type('Other', (type(sys),), {})",
+        "sys.modules['__main__'] = sys",
+        "del sys.modules['__main__']",
+        "sys.stdin.close()",
+        "sys.stdin = None",
+        "sys.stdin.write('stdin')",
+        "io.kept = sys.stdout",
+        "io.kept = sys.stdout.buffer",
+        "io.kept = globals()",
+        "io.kept = sys.modules['__main__']",
+        "io.kept = lambda: 1",
+        "io.kept = iter(sys.stdout)",
+        "__name__ = 'other'",
+        "globals().clear()",
+        "print('more', end='')\n1 / 0",
+        "sys.stdout.write('more')\nsys.exit(1)",
+        "sys.stdout.seek(0); sys.stdout.truncate(); print('Content-Type: a/b\\n')",
+        "class Late:\n  def __del__(self): globals()['late'] = 1\nlate = Late()",
+    ],
+)
+def test_nothing_of_what_a_script_did_to_its_surroundings_is_left(
+    run: Run, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(io, "kept", None, raising=False)
+    look = f"""import io, sys
+kept, main = io.kept, sys.modules["__main__"]
+assert main.__dict__ is globals() and type(main) is type(sys) and __name__ == "__main__"
+assert kept is None or kept not in (sys.stdout, sys.stdout.buffer, main, globals())
+assert not (vars(sys.stdout) or vars(sys.stdout.buffer) or sys.stdin.closed)
+names = sorted(set(globals()) - {{"io", "sys", "kept", "main"}})
+{OK}print(sys.stdout.encoding, sys.stdout.errors, sys.stdout.line_buffering, names)"""
+    before = run(look).body
+    with contextlib.suppress(ScriptFailed):
+        run(f"import io, sys\n{OK}{source}")
+    assert run(look).body == before
+    assert run(f"{OK}print('x' * 900)").body == b"x" * 900 + b"\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "io.BytesIO.close(sys.stdout.buffer)",
+        "view = sys.stdout.buffer.getbuffer(); print(view); sys.stdout.buffer.view = view",
+    ],
+)
+def test_output_that_cannot_be_read_is_the_scripts_failure(run: Run, source: str) -> None:
+    with pytest.raises(ScriptFailed, match="output cannot be read"):
+        run(f"import io, sys\n{OK}{source}")
+
+
 def test_leftovers_are_finalised_before_the_answer(run: Run, tmp_path: Path) -> None:
     run(f"""
 class Last:
@@ -351,6 +426,76 @@ print(len(compiled))
         [sys.executable, "-c", source], capture_output=True, text=True, check=False, cwd=Path.cwd()
     )
     assert done.stdout.strip() == ("1" if code_cache else "3"), done.stderr
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bytes]:
+    """Ask for the script `a.py`, which has been run before; return what it prints."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    interpreter = Embedded(1000)
+    (tmp_path / "a.py").write_text(f"{OK}print(1)")
+    request = request_for(tmp_path, b"GET /a.py HTTP/1.1\r\nHost: t\r\n\r\n")
+
+    def ask() -> bytes:
+        return interpreter.run(request, {}).body
+
+    assert ask() == ask() == b"1\n"
+    return ask
+
+
+def test_a_change_that_its_writer_conceals_is_noticed(
+    ask: Callable[[], bytes], tmp_path: Path
+) -> None:
+    before = (tmp_path / "a.py").stat()
+    (tmp_path / "a.py").write_text(f"{OK}print(2)")
+    os.utime(tmp_path / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert ask() == b"2\n"
+
+
+def test_a_file_in_the_place_of_a_script_is_noticed(
+    ask: Callable[[], bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "b").write_text(f"{OK}print(2)")
+    (tmp_path / "b").replace(tmp_path / "a.py")
+    assert ask() == b"2\n"
+    (tmp_path / "a.py").rename(tmp_path / "b")
+    with pytest.raises(FileNotFoundError):
+        ask()
+    (tmp_path / "a.py").symlink_to("b")
+    with pytest.raises(OSError, match="symbolic links"):
+        ask()
+
+
+@needs_root
+def test_permission_is_that_of_the_moment(ask: Callable[[], bytes], tmp_path: Path) -> None:
+    """What one user may read, or could read before, another may not, or not any more."""
+    for place in (tmp_path, *tmp_path.parents[:2]):
+        place.chmod(0o711)
+    script = tmp_path / "a.py"
+
+    def refused(uid: int) -> bool:
+        os.seteuid(uid)
+        try:
+            ask()
+        except PermissionError:
+            return True
+        finally:
+            os.seteuid(0)
+        return False
+
+    os.chown(script, 47_001, 47_001)
+    script.chmod(0o400)
+    assert [refused(uid) for uid in (47_001, 47_001, 47_002, 47_001)] == [False, False, True, False]
+    script.chmod(0o000)
+    assert refused(47_001)
+    script.chmod(0o400)
+    assert not refused(47_001)
+    tmp_path.chmod(0o600)
+    assert refused(47_001)
+    tmp_path.chmod(0o711)
+    os.chown(script, 47_002, 47_002)
+    assert [refused(47_001), refused(47_002)] == [True, False]
 
 
 def test_kept_code_has_an_end(tmp_path: Path) -> None:
