@@ -428,34 +428,39 @@ print(len(compiled))
     assert done.stdout.strip() == ("1" if code_cache else "3"), done.stderr
 
 
+AskIn = Callable[[Path], Callable[[], bytes]]
+
+
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bytes]:
-    """Ask for the script `a.py`, which has been run before; return what it prints."""
+def ask_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AskIn:
+    """Put `a.py` into a directory; return what asks for it, as it did before, for what it says."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
-    interpreter = Embedded(1000)
-    (tmp_path / "a.py").write_text(f"{OK}print(1)")
-    request = request_for(tmp_path, b"GET /a.py HTTP/1.1\r\nHost: t\r\n\r\n")
 
-    def ask() -> bytes:
-        return interpreter.run(request, {}).body
+    def ask_in(directory: Path) -> Callable[[], bytes]:
+        interpreter = Embedded(1000)
+        (directory / "a.py").write_text(f"{OK}print(1)")
+        request = request_for(directory, b"GET /a.py HTTP/1.1\r\nHost: t\r\n\r\n")
 
-    assert ask() == ask() == b"1\n"
-    return ask
+        def ask() -> bytes:
+            return interpreter.run(request, {}).body
+
+        assert ask() == ask() == b"1\n"
+        return ask
+
+    return ask_in
 
 
-def test_a_change_that_its_writer_conceals_is_noticed(
-    ask: Callable[[], bytes], tmp_path: Path
-) -> None:
+def test_a_change_that_its_writer_conceals_is_noticed(ask_in: AskIn, tmp_path: Path) -> None:
+    ask = ask_in(tmp_path)
     before = (tmp_path / "a.py").stat()
     (tmp_path / "a.py").write_text(f"{OK}print(2)")
     os.utime(tmp_path / "a.py", ns=(before.st_atime_ns, before.st_mtime_ns))
     assert ask() == b"2\n"
 
 
-def test_a_file_in_the_place_of_a_script_is_noticed(
-    ask: Callable[[], bytes], tmp_path: Path
-) -> None:
+def test_a_file_in_the_place_of_a_script_is_noticed(ask_in: AskIn, tmp_path: Path) -> None:
+    ask = ask_in(tmp_path)
     (tmp_path / "b").write_text(f"{OK}print(2)")
     (tmp_path / "b").replace(tmp_path / "a.py")
     assert ask() == b"2\n"
@@ -468,11 +473,9 @@ def test_a_file_in_the_place_of_a_script_is_noticed(
 
 
 @needs_root
-def test_permission_is_that_of_the_moment(ask: Callable[[], bytes], tmp_path: Path) -> None:
+def test_permission_is_that_of_the_moment(ask_in: AskIn, reachable: Path) -> None:
     """What one user may read, or could read before, another may not, or not any more."""
-    for place in (tmp_path, *tmp_path.parents[:2]):
-        place.chmod(0o711)
-    script = tmp_path / "a.py"
+    ask, script = ask_in(reachable), reachable / "a.py"
 
     def refused(uid: int) -> bool:
         os.seteuid(uid)
@@ -491,9 +494,9 @@ def test_permission_is_that_of_the_moment(ask: Callable[[], bytes], tmp_path: Pa
     assert refused(47_001)
     script.chmod(0o400)
     assert not refused(47_001)
-    tmp_path.chmod(0o600)
+    reachable.chmod(0o600)
     assert refused(47_001)
-    tmp_path.chmod(0o711)
+    reachable.chmod(0o711)
     os.chown(script, 47_002, 47_002)
     assert [refused(47_001), refused(47_002)] == [True, False]
 
