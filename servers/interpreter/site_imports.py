@@ -61,16 +61,16 @@ class _LastingModules:
             self._known.update(modules)
             self._note()
         # A script was interrupted, or left a thread; or the server itself has imported something.
-        if not self._seem_unchanged():
+        if not self.seem_unchanged():
             self._put_back(library)
 
     def end(self, library: Iterable[str]) -> None:
         """Forget what has been imported but the library, and put back what is missing of that."""
-        if not self._seem_unchanged():
-            self._count = -1  # the next one begins with this, should it be interrupted
-            self._put_back(library)
+        self._count = -1  # the next one begins with this, should it be interrupted
+        self._put_back(library)
 
-    def _seem_unchanged(self) -> bool:
+    def seem_unchanged(self) -> bool:
+        """Return whether there is nothing to be done; False before the first script."""
         modules = self._modules
         return (
             sys.modules is modules
@@ -174,21 +174,21 @@ class _LastingFinders:
         if self._first is None:
             self._first = dict(self._cache), self._meta_path[:], self._hooks[:]
 
-    def end(self, library: Collection[str]) -> None:
-        """Put them back, where a change is noticed: lists compare by identity first."""
+    def seem_unchanged(self) -> bool:
+        """Return whether there is nothing to put back: lists compare by identity first."""
         assert self._first is not None
         cache, (first, meta_path, hooks) = self._cache, self._first
-        if not (
+        return (
             sys.meta_path is self._meta_path
             and sys.path_hooks is self._hooks
             and sys.path_importer_cache is cache
             and len(cache) == len(first)
             and self._meta_path == meta_path
             and self._hooks == hooks
-        ):
-            self._put_back(library)
+        )
 
-    def _put_back(self, library: Collection[str]) -> None:
+    def end(self, library: Collection[str]) -> None:
+        """Put them back."""
         assert self._first is not None
         first, self._meta_path[:], self._hooks[:] = self._first
         sys.meta_path, sys.path_hooks = self._meta_path, self._hooks
@@ -205,22 +205,28 @@ _finders: Final = _LastingFinders()
 
 
 class SiteImports:
-    """The import path of one script after the other, from `begin` to `end`."""
+    """The import path of one script after the other, from `begin` to `end`.
+
+    Few functions, since with cold caches each costs a request about a microsecond.
+    """
 
     def begin(self, directory: str) -> None:
         """Let a script import what is in its directory, and have that compiled as usual there."""
         self._path = path = sys.path
         self._library = path[:]
         self._writes_nothing = sys.dont_write_bytecode
-        _modules.begin(self._library)
-        _finders.begin()
+        if not _modules.seem_unchanged():
+            _modules.begin(self._library)
+            _finders.begin()
         sys.dont_write_bytecode = False
         path.append(directory)
 
     def forget(self) -> None:
         """Forget what the script has imported but the library. Still with its credentials."""
-        _modules.end(self._library)
-        _finders.end(self._library)
+        if not _modules.seem_unchanged():
+            _modules.end(self._library)
+        if not _finders.seem_unchanged():
+            _finders.end(self._library)
 
     def end(self) -> None:
         """Put the import path back."""
