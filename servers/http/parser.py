@@ -7,7 +7,7 @@ httptools parses the fields of a head. What a server owes beyond a parser is her
 from __future__ import annotations
 
 from servers.http.authority import is_authority
-from servers.http.chunked import Chunks, Malformed, TooLong, TooMuch
+from servers.http.chunked import TEXT, Chunks, Malformed, TooLong, TooMuch
 from servers.http.framing import (
     FRAMING,
     Sized,
@@ -17,7 +17,7 @@ from servers.http.framing import (
     length_of,
 )
 from servers.http.messages import BadRequest, Request
-from servers.http.plain import END, HEAD_BYTES, plain_request
+from servers.http.plain import END, plain_request
 from servers.http.request_line import (
     IN_TARGETS,
     PARSED_METHODS,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 _MOST_EMPTY_LINES: Final = 10
+_HEAD_BYTES: Final = TEXT + b"\r\n"
 
 
 class RequestParser:
@@ -170,7 +171,7 @@ class RequestParser:
         checked = head if len(head) <= self._head_limit else head[: self._head_limit]
         ends = checked.count(b"\r\n")
         returns = checked.count(b"\r") - checked.endswith(b"\r")
-        if checked.count(b"\n") != ends or returns != ends or checked.translate(None, HEAD_BYTES):
+        if checked.count(b"\n") != ends or returns != ends or checked.translate(None, _HEAD_BYTES):
             raise BadRequest(400, "malformed request: control characters in its head")
         if checked is not head:
             raise BadRequest(431, "the request's head is too large")

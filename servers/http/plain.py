@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 END: Final = b"\r\n\r\n"
 """Ends a head."""
-HEAD_BYTES: Final = TEXT + b"\r\n"
-"""What a head may consist of."""
 
 
 def plain_request(data: bytes, longest_head: int, longest_target: int) -> Request | None:
@@ -28,21 +26,18 @@ def plain_request(data: bytes, longest_head: int, longest_target: int) -> Reques
     Its price is what counts: a worker that finds other processes' memory in the caches pays for
     each function and object that a request meets, not for the bytes.
     """
-    end = data.find(END)
-    if end < 0 or end + len(END) != len(data) or len(data) > longest_head:
+    if len(data) > longest_head or data[-len(END) :] != END:
         return None
-    first, *lines = data[:end].split(b"\r\n")
-    ends = len(lines) + 2
-    if (
-        data.count(b"\n") != ends
-        or data.count(b"\r") != ends
-        or data.translate(None, HEAD_BYTES)
-        or first[-9:] != b" HTTP/1.1"
-    ):
+    lines = data.split(b"\r\n")
+    if data.translate(None, TEXT) != b"\r\n" * (len(lines) - 1):
         return None
-    method, _, target = first[:-9].partition(b" ")
+    words = lines[0].split(b" ")
+    if len(words) != 3:
+        return None
+    method, target, version = words
     if (
-        method not in _PLAIN_METHODS
+        version != b"HTTP/1.1"
+        or method not in _PLAIN_METHODS
         or target[:1] != b"/"
         or len(target) > longest_target
         or target.translate(None, IN_TARGETS)
@@ -51,7 +46,7 @@ def plain_request(data: bytes, longest_head: int, longest_target: int) -> Reques
     host = b""
     keep_alive: bool | None = None
     headers = []
-    for line in lines:
+    for line in lines[1:-2]:
         name, _, value = line.partition(b":")
         kind = _kinds[name]
         value = value.strip(b" \t")
@@ -64,7 +59,7 @@ def plain_request(data: bytes, longest_head: int, longest_target: int) -> Reques
                     return None
             else:
                 return None
-        if not value:  # be it that there is no colon
+        if not value:  # be it that there is no colon, or that the head ends here
             return None
         headers.append((name, value))
     if not host or not is_authority(host):
