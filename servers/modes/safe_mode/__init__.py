@@ -45,7 +45,7 @@ class _GuardedScripts(Embedded):
         """Run a script's code, and finalise what it leaves in its frames, while the guard is on."""
         self._guard.enter(request.script.site)
         try:
-            return super().perform(stage, code, request)
+            return stage.perform(code)
         except BaseException as error:
             forget_origin(error)
             raise

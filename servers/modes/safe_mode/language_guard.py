@@ -70,7 +70,7 @@ class LanguageGuard:
         self._library = tuple(f"{os.path.abspath(entry)}/" for entry in sys.path)
         self._roots: dict[Site, str] = {}
         self._rules = self._all_rules()
-        sys.addaudithook(self._hook)
+        sys.addaudithook(self._hook())
 
     def enter(self, site: Site) -> None:
         """Confine what follows to `site`."""
@@ -84,15 +84,23 @@ class LanguageGuard:
         """Let the server's own work go on without a guard."""
         self._root = ""
 
-    def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Judge an event. Called before it happens, in its thread; must not cause any itself."""
-        rule = self._rules.get(event)
-        if rule is None:
-            return
-        if get_ident() != self._main:
-            raise _refusal("thread", "only the script's first thread may do that", event)
-        if self._root:
-            rule(*arguments)
+    def _hook(self) -> Callable[[str, tuple[Any, ...]], None]:
+        """Return what judges an event: before it happens, in its thread, and must not cause any.
+
+        A function and no method, since the interpreter looks for an attribute of it at each event.
+        """
+        rules, main = self._rules, self._main
+
+        def judge(event: str, arguments: tuple[Any, ...]) -> None:
+            rule = rules.get(event)
+            if rule is None:
+                return
+            if get_ident() != main:
+                raise _refusal("thread", "only the script's first thread may do that", event)
+            if self._root:
+                rule(*arguments)
+
+        return judge
 
     def _all_rules(self) -> dict[str, Rule]:
         rules: dict[str, Rule] = {
