@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +30,10 @@ _COUNTED_S = 5.0
 _STARTED_S = 120.0
 _GOING_S = 0.5
 _ANSWERED_S = 20.0
+
+_giving = threading.Lock()
+_given: dict[int, float] = {}
+"""When each port was given to a server, on the monotonic clock; under `_giving`."""
 
 
 class ServerFailed(IsobenchError):
@@ -256,19 +262,29 @@ class Server:
 def free_port(candidates: Iterable[int]) -> int:
     """Return the first of these ports at which nobody listens; 0, any free one, if there is none.
 
-    Somebody else may take it before the server does; the trial is then void, and says so.
+    One that was given to a server lately counts as taken: that may not listen yet, as many start
+    together. Another program may take a port before the server does; the trial is then
+    void, and says so. May be called from several threads.
     """
-    for port in candidates:
-        with socket.socket() as probe:
-            # As the server does it: what lingers of an earlier connection is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((_LOOPBACK, port))
-                probe.listen(1)
-            except OSError:
-                continue
-            return port
+    with _giving:
+        now = time.monotonic()
+        for port in candidates:
+            if now - _given.get(port, -math.inf) >= _STARTED_S and _nobody_listens(port):
+                _given[port] = now
+                return port
     return 0
+
+
+def _nobody_listens(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does it: what lingers of an earlier connection is no obstacle.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((_LOOPBACK, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
 
 
 @dataclass(frozen=True)

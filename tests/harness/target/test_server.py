@@ -5,6 +5,7 @@ import signal
 import socket
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,16 @@ def test_a_port_where_somebody_listens_is_passed_over() -> None:
         lapsed.close()
         assert free_port([taken.getsockname()[1], port]) == port
         assert free_port([taken.getsockname()[1]]) == 0
+
+
+def test_servers_that_start_together_get_different_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.target.server._given", {})
+    ports = range(20_000, 20_100)
+    with ThreadPoolExecutor(8) as threads:
+        given = list(threads.map(lambda _: free_port(ports), range(40)))
+    assert len(set(given)) == 40
+    monkeypatch.setattr("harness.target.server._STARTED_S", 0.0)
+    assert free_port(given) == given[0]
 
 
 def test_one_that_cannot_start_says_why(resources: RunResources, site: Site, dso: Target) -> None:
