@@ -80,9 +80,9 @@ def test_a_known_module_stays_the_same_one_whatever_a_script_does_to_it(tmp_path
 def test_what_the_library_found_in_the_place_of_its_own_goes_too(tmp_path: Path) -> None:
     replaced = FAKE.format(name="re") + (
         "import re as real\nfake.__dict__.update(real.__dict__, evil=True)\n"
-        "sys.modules['re'] = fake\nimport string"
+        "sys.modules['re'] = fake\nimport textwrap"
     )
-    look = "import string\nprint(hasattr(string._re, 'evil'))"
+    look = "import textwrap\nprint(hasattr(textwrap.re, 'evil'))"
     assert last_words(tmp_path, "import re", replaced, look) == "False"
 
 
