@@ -3,11 +3,11 @@
 import os
 import resource
 import signal
-import time
 from collections.abc import Callable
 
 import pytest
 
+from harness.host.polling import wait_until
 from servers.front.master.oversight import Condition, Oversight
 from servers.kernel import syscalls
 from servers.kernel.process_table import status_of
@@ -28,14 +28,6 @@ CHANGES: dict[str, Callable[[], object]] = {
 def handle() -> None:
     signal.signal(signal.SIGUSR1, lambda *_: None)
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for what a process does on a signal: no file descriptor and no end tells of it."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -71,7 +63,7 @@ def test_signals_that_are_blocked_while_programs_begin_are_no_fault() -> None:
 
     def turn(child: int, number: int, *, blocked: bool) -> None:
         os.kill(child, number)
-        wait_until(lambda: is_blocked(child) is blocked)
+        assert wait_until(lambda: is_blocked(child) is blocked, 30)
 
     with process(handle) as first, process(change) as other:
         oversight = Oversight(listener=0)
@@ -91,7 +83,7 @@ def test_a_stop_counts_at_the_second_look() -> None:
         oversight = Oversight(listener=0)
         oversight.note_first(child)
         os.kill(child, signal.SIGSTOP)
-        wait_until(lambda: status_of(child)[b"State"][:1] == b"T")
+        assert wait_until(lambda: status_of(child)[b"State"][:1] == b"T", 30)
         looks = [oversight.finds_fault(child, 0, idle=True) for _ in range(2)]
         assert looks[0] == ""
         assert looks[1] != ""
