@@ -175,7 +175,8 @@ class ResultsFolder:
     def summary(self, baseline: str = BASELINE) -> pd.DataFrame:
         """Return the frame of summary.csv, made anew from the trials."""
         effect = self.manifest.plan.get("smallest_effect", SMALLEST_EFFECT)
-        return summarise(self.trials(), self.latency(), baseline, float(effect))
+        trials, latency = self.trials(), self.latency()
+        return summarise(trials, latency, baseline, float(effect), self.manifest.server_cores())
 
     def write_summary(self, baseline: str = BASELINE) -> pd.DataFrame:
         """Write summary.csv and summary.md, and return the frame.

@@ -75,6 +75,11 @@ class Manifest:
     continued_by: tuple[Facts, ...] = ()
     also: Facts = field(default_factory=dict)
 
+    def server_cores(self) -> int:
+        """Return how many processors the servers had to themselves; 0 where that is not known."""
+        server, generator = (_whole(self.cores.get(name)) for name in ("server", "generator"))
+        return len(server) if generator and not server & generator else 0
+
     def to_json(self) -> str:
         """Return the text of run.json. Raises ValueError for NaN, which JSON does not have."""
         content = {"schema": SCHEMA, **asdict(self)}
@@ -114,6 +119,12 @@ class Manifest:
             return cls(**(content | _records(content)))
         except TypeError as error:
             raise _damaged(source, str(error)) from error
+
+
+def _whole(numbers: object) -> frozenset[int]:
+    """Return the whole numbers of a list; none where run.json has something else."""
+    listed = numbers if isinstance(numbers, list | tuple) else ()
+    return frozenset(one for one in listed if isinstance(one, int))
 
 
 _TARGET = Needed(name=str, kind=str, precedent=str, runs_as=str, summary=str)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -45,9 +45,12 @@ from harness.stats.moderation import UNKNOWN, Scatter
 from harness.stats.significance import SMALLEST_EFFECT
 
 # Above this share of the generator's ceiling a rate measures the generator: the target may be
-# faster. Where no ceiling was measured, its CPU tells: above this, it had no time left.
+# faster. Where no ceiling was measured, its CPU tells: above this, it had no time left. But a server
+# that used this share of its own processors was at its own limit: with any generator, it could be a
+# tenth faster at most.
 GENERATOR_SHARE = 0.70
 GENERATOR_LIMIT = 0.95
+SERVER_LIMIT = 0.90
 # Wider than this, or more of the processor stolen by the hypervisor, and a row is "noisy".
 WIDTH_LIMIT = 0.15
 STEAL_LIMIT = 0.05
@@ -67,7 +70,7 @@ def columns(baseline: str = BASELINE) -> list[str]:
         *("errors", "verdict"),
         *("tenants", "popularity", "p999_ms", "p99_ms_sample_low", "p99_ms_sample_high"),
         *("context_switches_per_request", "page_faults_per_request"),
-        *("generator_cpu_share", "steal_share", "startup_s"),
+        *("server_cpu_share", "generator_cpu_share", "steal_share", "startup_s"),
         *("offered_per_second", "late", "late_worst_ms", "dropped"),
         *("ceiling_per_second", "ceiling_share"),
         *("p_value", "p_adjusted", "difference"),
@@ -81,6 +84,7 @@ def summarise(
     latency: pd.DataFrame,
     baseline: str = BASELINE,
     smallest_effect: float = SMALLEST_EFFECT,
+    server_cores: int = 0,
 ) -> pd.DataFrame:
     """Return a row for each target and condition, best rate first within a condition.
 
@@ -88,7 +92,8 @@ def summarise(
     (harness.stats.intervals says why); other numbers are medians over blocks. Void trials count in
     `errors` and nowhere else. Unknown values are NaN: every ratio where the baseline is missing,
     every interval from one block. A difference below `smallest_effect`, a share, does not matter
-    (see `significance`).
+    (see `significance`). `server_cores` is how many processors the servers had to themselves; 0
+    where that is not known, or the load generator had them too.
     """
     trials = counted(trials)
     ceilings, trials = trials[trials["kind"] == CEILING], of_targets(trials)
@@ -106,6 +111,7 @@ def summarise(
             merged.get(key),
             baseline,
             UNKNOWN if key[0] == baseline else scatters.get(key[1], UNKNOWN),
+            server_cores,
         )
         | _below_ceiling(group, key[1], ceilings)
         for key, group in by_target(trials)
@@ -114,8 +120,8 @@ def summarise(
         if is_open(row["load"]):  # where the rate is given, it does not depend on the target
             row |= _named(name, NOTHING)
             row |= verdicts.tested((), baseline, UNKNOWN, is_baseline=False)
-        if row["ceiling_share"] > GENERATOR_SHARE:
-            row["verdict"] = "generator-bound"
+        if row["trials"] and _generator_bound(row):
+            row["verdict"] = verdicts.BOUND
     verdicts.find_differences(rows, baseline, smallest_effect)
     rows.sort(key=_order)
     return pd.DataFrame(rows, columns=columns(baseline))
@@ -137,6 +143,7 @@ def _row(
     histogram: Histogram | None,
     baseline: str,
     scatter: Scatter,
+    server_cores: int,
 ) -> dict[str, Any]:
     valid = group[group["verdict"] == "ok"]
     rate = geometric_interval(per_block(valid, "requests_per_second").tolist())
@@ -158,6 +165,7 @@ def _row(
         **_named("p99_ms", p99),
         "server_cpu_us_per_request": cpu,
         "capacity_per_core": 1e6 / cpu,
+        "server_cpu_share": _server_share(valid, server_cores),
         **verdicts.tested(ratios, baseline, scatter, is_baseline=target == baseline),
         **verdicts.troubles(group, valid),
         "errors": _errors(group),
@@ -181,6 +189,18 @@ def _row(
 
 def _named(name: str, interval: Interval) -> dict[str, float]:
     return {name: interval.mid, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _server_share(valid: pd.DataFrame, cores: int) -> float:
+    """Return how much of their own processors the servers used, in the median block."""
+    used = valid["requests_per_second"] * valid["server_cpu_us_per_request"].astype(float) / 1e6
+    return float(used.median()) / cores if cores else math.nan
+
+
+def _generator_bound(row: Mapping[str, Any]) -> bool:
+    """Return whether the load generator may have been the limit, and the server was not."""
+    near = row["ceiling_share"] > GENERATOR_SHARE or row["generator_cpu_share"] > GENERATOR_LIMIT
+    return bool(near and not row["server_cpu_share"] >= SERVER_LIMIT)
 
 
 def _below_ceiling(
@@ -244,8 +264,6 @@ def _to_be_steady(valid: pd.DataFrame, rate: Interval, ratio: Interval) -> Inter
 def _verdict(group: pd.DataFrame, valid: pd.DataFrame, rate: Interval) -> str:
     if valid.empty:
         return str(group["verdict"].mode().iloc[0])
-    if valid["generator_cpu_share"].median() > GENERATOR_LIMIT:
-        return "generator-bound"
     if rate.width > WIDTH_LIMIT:
         return "noisy"
     if _interleaved(valid):

@@ -13,7 +13,7 @@ from harness.plan.loads import Sweep
 from harness.plan.stopping import FIRST_LOOK
 from harness.results.conditions import BASELINE
 from harness.results.format import percent
-from harness.results.summary import GENERATOR_LIMIT, GENERATOR_SHARE, WIDTH_LIMIT
+from harness.results.summary import GENERATOR_LIMIT, GENERATOR_SHARE, SERVER_LIMIT, WIDTH_LIMIT
 from harness.slo.promise import QUANTILES
 from harness.stats.significance import SMALLEST_EFFECT
 
@@ -148,7 +148,8 @@ VERDICT = Topic(
             (
                 "generator-bound",
                 f"the load generator was near its own limit (over {percent(GENERATOR_SHARE)} of "
-                f"its ceiling, or {percent(GENERATOR_LIMIT)} of its core busy): the target may be "
+                f"its ceiling, or {percent(GENERATOR_LIMIT)} of its core busy), and the server was "
+                f"not (under {percent(SERVER_LIMIT)} of its own processors busy): the target may be "
                 "faster. Compare CPU per request.",
             ),
             (

@@ -34,6 +34,23 @@ def test_round_trip() -> None:
     assert json.loads(MANIFEST.to_json())["schema"] == SCHEMA
 
 
+@pytest.mark.parametrize(
+    ("cores", "own"),
+    [
+        ({"server": [0], "generator": [1]}, 1),
+        ({"server": (2, 3), "generator": (0,)}, 2),
+        ({"server": [0], "generator": [0]}, 0),
+        ({"server": [0]}, 0),
+        ({}, 0),
+        ({"server": "0", "generator": "1"}, 0),
+        ({"server": [[0]], "generator": [1]}, 0),
+        ({"server": None, "generator": 1}, 0),
+    ],
+)
+def test_the_servers_own_processors(cores: dict[str, object], own: int) -> None:
+    assert replace(MANIFEST, cores=cores).server_cores() == own
+
+
 def test_every_member_is_checked() -> None:
     assert set(SHAPES) == {field.name for field in fields(Manifest)}
 

@@ -292,6 +292,20 @@ def test_a_rate_near_the_ceiling_is_the_generators() -> None:
     assert summary.loc["dso", "ceiling_per_second"] == pytest.approx(1000 * math.sqrt(2))
 
 
+@pytest.mark.parametrize(
+    ("cores", "cpu_us", "bound"),
+    [(1, 1180, False), (1, 1000, True), (2, 1180, True), (2, 2300, False), (0, 1180, True)],
+)
+def test_a_server_without_time_left_is_its_own_limit(cores: int, cpu_us: int, bound: bool) -> None:
+    rows = [row("dso", 1, 800, server_cpu_us_per_request=float(cpu_us)), ceiling_row(1, 1000)]
+    found = only(summarise(frame(rows), NO_LATENCY, server_cores=cores), "dso")
+    assert (found["verdict"] == "generator-bound") is bound
+    if cores:
+        assert found["server_cpu_share"] == pytest.approx(800 * cpu_us / 1e6 / cores)
+    else:
+        assert math.isnan(found["server_cpu_share"])
+
+
 def test_clients_with_identities_are_held_against_their_own_ceiling() -> None:
     rows = [row("suzuki", 1, 800, runs_as="client"), row("dso", 1, 800), ceiling_row(1, 2000)]
     summary = summarise(frame(rows), NO_LATENCY).set_index("target")
