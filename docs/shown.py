@@ -27,8 +27,7 @@ from rich.console import Console, RenderableType
 from docs import pictures
 from harness.results.folder import ResultsFolder
 from harness.results.manifest import Manifest
-from reports.terminal import render_table
-from reports.words.attacks import terminal_matrix
+from reports.terminal import render_attacks, render_table
 from tests import checked_against
 
 ROOT: Final = Path(__file__).parents[1]
@@ -75,7 +74,7 @@ def renewed_readme(
     text = re.sub(
         r"the share of \d+ hostile scripts", f"the share of {number} hostile scripts", text
     )
-    shown = _plain(terminal_matrix(attacks, WIDTH)) + _counted(attacks)
+    shown = _plain(render_attacks(attacks, WIDTH)) + _counted(attacks)
     return _ATTACKS.sub(lambda _: f"```\n{shown}```\n", text)
 
 

@@ -13,6 +13,7 @@ from harness.results.analysis.neighbour import effects
 from harness.results.conditions import BASELINE, by_condition
 from harness.results.format import readable
 from reports.words import neighbour
+from reports.words.attacks import Stopped, modes_beside, standings
 from reports.words.costs import creation_table, heap_table, launch_table, worker_table
 
 # The columns of `readable` that fit, in order.
@@ -33,6 +34,9 @@ _HEAP = ("in a CPython process", "time", "page faults")
 _WORKERS = ("a tenant's worker in", "start", "memory (PSS)")
 _LAUNCH = ("interpreter", "started with", "to first line", "to exit", "system calls", "memory")
 _NAMES = ("target", "runs as", "verdict")
+# What the table of attacks has room for.
+_ROOM_FOR_COUNTS = 110
+_ROOM_FOR_NAME = 26
 _STYLES = {"ok": "green", "noisy": "yellow", "generator-bound": "yellow"}
 
 
@@ -77,6 +81,60 @@ def render_neighbour(windows: pd.DataFrame) -> RenderableType:
         title = neighbour.TITLES.get(limits, limits)
         parts += [Text(title, style="italic"), _plain("", neighbour.matrix(found, limits))]
     return Group(*parts)
+
+
+def render_attacks(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
+    """Return for each target how many attacks of each family it stopped, best first.
+
+    In percent where `width`, in columns, has no room for counts.
+    """
+    narrow = width < _ROOM_FOR_COUNTS
+    found, beside = standings(attacks), modes_beside(attacks)
+    families = list(found[0].families)
+    table = Table(
+        title="attacks stopped, of those that apply" + (" (in percent)" if narrow else ""),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1 if narrow else 2, 0, 0),
+    )
+    table.add_column("target", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    for family in families:
+        table.add_column(family[:3] if narrow else family, justify="right", no_wrap=True)
+    for one in found:
+        cells = [
+            Text(_shortest(part) if narrow else str(part), style=_style_of(part))
+            for part in one.families.values()
+        ]
+        name = "  " * (one.target in beside) + one.target
+        share = _share_alone(one.percent) if narrow else one.percent
+        table.add_row(Text(_in_lines(name) if narrow else name), Text(share), *cells)
+    return table
+
+
+def _shortest(part: Stopped) -> str:
+    """Return a percentage without its sign; with a question mark where an outcome is unknown."""
+    return _share_alone(part.percent).rstrip("%") + ("?" if part.errors else "")
+
+
+def _share_alone(percent: str) -> str:
+    number, sign, _ = percent.partition("%")
+    return number + sign
+
+
+def _in_lines(name: str) -> str:
+    """Return a name with its factor on a line of its own, where there is no room for both."""
+    target, colon, factor = name.partition(":")
+    return f"{target}\n    :{factor}" if colon and len(name) > _ROOM_FOR_NAME else name
+
+
+def _style_of(found: Stopped) -> str:
+    if found.errors:
+        return "magenta"
+    if not found.counted:
+        return "dim"
+    return "green" if found.blocked == found.counted else "red" if not found.blocked else "yellow"
 
 
 def _without_imports(launches: pd.DataFrame) -> pd.DataFrame:

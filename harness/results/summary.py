@@ -45,9 +45,9 @@ from harness.stats.moderation import UNKNOWN, Scatter
 from harness.stats.significance import SMALLEST_EFFECT
 
 # Above this share of the generator's ceiling a rate measures the generator: the target may be
-# faster. Where no ceiling was measured, its CPU tells: above this, it had no time left. But a server
-# that used this share of its own processors was at its own limit: with any generator, it could be a
-# tenth faster at most.
+# faster. Where no ceiling was measured, its CPU tells: above this, it had no time left. But a
+# server that used this share of its own processors was at its own limit: with any generator, it
+# could be a tenth faster at most.
 GENERATOR_SHARE = 0.70
 GENERATOR_LIMIT = 0.95
 SERVER_LIMIT = 0.90

@@ -20,8 +20,7 @@ from harness.results.format import percent, percent_range, span
 from harness.results.summary import WIDTH_LIMIT
 from harness.stats.intervals import Interval
 from reports.scope import Scope
-from reports.words import attacks as hostility
-from reports.words import findings
+from reports.words import attack_answer, findings
 
 Row = Mapping[Any, Any]  # of a summary; pandas types the names as Hashable
 
@@ -139,7 +138,7 @@ def _slowest(answer: Answer) -> Iterator[str]:
 def _security(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     if attacks.empty:
         return []
-    return hostility.verdict(attacks, summary) or hostility.sentences(attacks, summary)[:1]
+    return attack_answer.verdict(attacks, summary) or attack_answer.sentences(attacks, summary)[:1]
 
 
 def _first(rows: Sequence[Row], column: str, value: str) -> Row | None:

@@ -1,4 +1,4 @@
-"""What the attacks showed: counts, shares, who is dominated, and the same in words. Pure.
+"""What the attacks showed: counts, shares, and which targets are dominated. Pure.
 
 An attack counts as stopped where it was blocked. It does not count where it had no object
 (not-applicable); where it gave no result (error), that is counted by itself. A family's share is of
@@ -15,21 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from harness.results.conditions import BASELINE, Condition, by_condition
-from harness.results.format import NONE, connection_words, count, join, percent
-
-SAFE = "harache"
-"""The target that the others' safety is compared with; `BASELINE` is the one for speed."""
-
-AS_FAST = 0.97
-"""From this share of the baseline's rate on a target is as fast as it."""
-
-_ROOM_FOR_COUNTS = 110
-_ROOM_FOR_NAME = 26
+from harness.results.format import NONE, percent
 
 MARKS: Mapping[str, str] = {
     "succeeded": "\N{MULTIPLICATION SIGN}",
@@ -205,118 +193,6 @@ def placed(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[tuple[Condition
     return [(condition, of_targets) for condition, of_targets in found if of_targets]
 
 
-def sentences(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    """Return what the attacks say, and what security costs where speed was measured as well."""
-    return [_overview(attacks), *_without_result(attacks), *verdict(attacks, summary)]
-
-
-def verdict(attacks: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    """Return whether a target can be fast and safe; nothing where dso or harache is missing.
-
-    It is asked under the first condition, and again where only the handling of connections differs.
-    """
-    found = [
-        (condition, of_targets)
-        for condition, of_targets in placed(attacks, summary)
-        if {BASELINE, SAFE} <= {place.target for place in of_targets}
-    ]
-    if not found:
-        return []
-    (first, of_first), *others = found
-    answer, edge = _answer(of_first, first)
-    alike = [
-        _with_other_connections(of, one)
-        for one, of in others
-        if one == first._replace(connection=one.connection)
-    ]
-    return ["; ".join([answer.removesuffix("."), *alike]) + ".", edge]
-
-
-def _overview(attacks: pd.DataFrame) -> str:
-    found = [one for one in standings(attacks) if one.total.counted]
-    number = attacks["attack"].nunique()
-    if not found:
-        return f"None of the {number} attacks gave a result on any target."
-    found = sorted(found, key=lambda one: -one.share)
-    best, worst = found[0], found[-1]
-    if len(found) == 1:
-        return (
-            f"Of {number} attacks {best.total.counted} applied to {best.target}, which stopped "
-            f"{best.total.blocked}."
-        )
-    return (
-        f"Of {number} attacks in {attacks['family'].nunique()} families, {best.target} stopped the "
-        f"largest share, {percent(best.share)} ({best.total} that apply to it), and {worst.target} "
-        f"the smallest, {percent(worst.share)} ({worst.total})."
-    )
-
-
-def _without_result(attacks: pd.DataFrame) -> Iterator[str]:
-    errors = attacks[attacks["outcome"] == "error"]
-    if len(errors):
-        what, where = (join(list(errors[column].unique())) for column in ("attack", "target"))
-        yield (
-            f"{len(errors)} of {len(attacks)} attempts gave no result and are not counted: {what} "
-            f"on {where}."
-        )
-
-
-def _answer(found: Sequence[Place], condition: Condition) -> list[str]:
-    """Answer in two sentences whether one can be as fast as the baseline and as safe as harache."""
-    by_name = {place.target: place for place in found}
-    safe, baseline = by_name[SAFE], by_name[BASELINE]
-    as_safe = _as_safe(found)
-    both = [place for place in as_safe if place.ratio >= AS_FAST]
-    at_least = "at least " if baseline.verdict == "generator-bound" else ""
-    if both:
-        first = (
-            f"A target can be as fast as {BASELINE} and stop as large a share of the attacks as "
-            f"{SAFE} ({percent(safe.share)}): {join([place.target for place in both])}."
-        )
-    else:
-        fastest = max(as_safe, key=lambda place: place.rate)
-        first = (
-            f"No target that was attacked is as fast as {BASELINE} "
-            f"({at_least}{count(baseline.rate)} requests per second, {percent(baseline.share)} of "
-            f"the attacks stopped) and stops as large a share as {SAFE} ({count(safe.rate)}, "
-            f"{percent(safe.share)}): the fastest that does is {fastest.target}, with "
-            f"{count(fastest.rate)} requests per second, {percent(fastest.ratio)} of {BASELINE}, "
-            f"and {percent(fastest.share)} stopped."
-        )
-    edge = undominated([(place.target, place.rate, place.share) for place in found])
-    if len(edge) == len(found):
-        second = (
-            f"Each of {join(edge)} is a trade-off of speed and security: of two, the slower stops "
-            f"more ({condition.words()})."
-        )
-    else:
-        second = (
-            f"The best trade-offs of speed and security are {join(edge)}: each of the rest is "
-            f"slower than one of these that stops no less ({condition.words()})."
-        )
-    return [first, second]
-
-
-def _with_other_connections(found: Sequence[Place], condition: Condition) -> str:
-    fastest = max(_as_safe(found), key=lambda place: place.rate)
-    connections = connection_words(condition.connection)
-    if fastest.ratio >= AS_FAST:
-        return (
-            f"with {connections} {fastest.target} is as fast as {BASELINE}: "
-            f"{count(fastest.rate)}, {percent(fastest.ratio)} of {BASELINE}"
-        )
-    return (
-        f"with {connections} the fastest is {fastest.target}, with "
-        f"{count(fastest.rate)}, {percent(fastest.ratio)} of {BASELINE}"
-    )
-
-
-def _as_safe(found: Sequence[Place]) -> list[Place]:
-    """Return those that stop as large a share of the attacks as harache, itself among them."""
-    safe = next(place for place in found if place.target == SAFE)
-    return [one for one in found if one.share >= safe.share and one.target != BASELINE]
-
-
 @dataclass(frozen=True)
 class Cell:
     """An attack on one target, as the page shows it."""
@@ -367,57 +243,3 @@ def shown(attacks: pd.DataFrame, targets: Sequence[str]) -> dict[str, list[Shown
             Shown(str(name), str(first["title"]), control, cells, evidence)
         )
     return found
-
-
-def terminal_matrix(attacks: pd.DataFrame, width: int = 100) -> RenderableType:
-    """Return for each target how many attacks of each family it stopped, best first.
-
-    In percent where `width`, in columns, has no room for counts.
-    """
-    narrow = width < _ROOM_FOR_COUNTS
-    found, beside = standings(attacks), modes_beside(attacks)
-    families = list(found[0].families)
-    table = Table(
-        title="attacks stopped, of those that apply" + (" (in percent)" if narrow else ""),
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        padding=(0, 1 if narrow else 2, 0, 0),
-    )
-    table.add_column("target", no_wrap=True)
-    table.add_column("share", justify="right", no_wrap=True)
-    for family in families:
-        table.add_column(family[:3] if narrow else family, justify="right", no_wrap=True)
-    for one in found:
-        cells = [
-            Text(_shortest(part) if narrow else str(part), style=_style(part))
-            for part in one.families.values()
-        ]
-        name = "  " * (one.target in beside) + one.target
-        share = _share_alone(one.percent) if narrow else one.percent
-        table.add_row(Text(_in_lines(name) if narrow else name), Text(share), *cells)
-    return table
-
-
-def _shortest(part: Stopped) -> str:
-    """Return a percentage without its sign; with a question mark where an outcome is unknown."""
-    return _share_alone(part.percent).rstrip("%") + ("?" if part.errors else "")
-
-
-def _share_alone(percent: str) -> str:
-    number, sign, _ = percent.partition("%")
-    return number + sign
-
-
-def _in_lines(name: str) -> str:
-    """Return a name with its factor on a line of its own, where there is no room for both."""
-    target, colon, factor = name.partition(":")
-    return f"{target}\n    :{factor}" if colon and len(name) > _ROOM_FOR_NAME else name
-
-
-def _style(found: Stopped) -> str:
-    if found.errors:
-        return "magenta"
-    if not found.counted:
-        return "dim"
-    return "green" if found.blocked == found.counted else "red" if not found.blocked else "yellow"

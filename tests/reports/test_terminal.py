@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from rich.console import Console
 
 from harness.results.folder import ResultsFolder
-from reports.terminal import render_table
+from reports.terminal import render_attacks, render_table
+from tests.reports.attacked import attacks, beside
+from workloads.attacks import every
 
 MakeFolder = Callable[..., Path]
 
@@ -64,3 +67,55 @@ def test_an_open_load_has_fewer_columns(make_folder: MakeFolder) -> None:
 
 def test_nothing_yet(make_folder: MakeFolder) -> None:
     assert "No trial has ended." in printed(ResultsFolder.open(make_folder(blocks=0)).summary())
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_attacks_have_a_line_for_each_target(width: int) -> None:
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(render_attacks(attacks(a="x...", b="...."), width))
+    lines = captured.get().splitlines()
+    assert [line.split()[0] for line in lines[-2:]] == ["b", "a"]
+    counts = ["100", "100"] if width == 80 else ["3/3", "1/1"]
+    assert lines[-2].split()[1:] == ["100%", *counts]
+
+
+def test_80_columns_are_enough_for_attacks() -> None:
+    families = dict.fromkeys(one.family for one in every())
+    found = pd.DataFrame(
+        {
+            "target": "process_security_shipped",
+            "attack": list(families),
+            "family": list(families),
+            "outcome": "blocked",
+        }
+    )
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(render_attacks(found, 80))
+    assert "\N{HORIZONTAL ELLIPSIS}" not in captured.get()
+    assert captured.get().splitlines()[-1].split()[2:] == ["100"] * len(families)
+
+
+def test_80_columns_are_enough_for_products_with_factors_and_unknown_outcomes() -> None:
+    names = ("safe_mode", "apache-php-open-basedir", "apache-php-open-basedir:opcache=checked")
+    families = dict.fromkeys(one.family for one in every())
+    found = pd.DataFrame(
+        {
+            "target": name,
+            "attack": f"{family}-{number}",
+            "family": family,
+            "outcome": "error" if number == 1 and family == "sharing" else "blocked",
+        }
+        for name in names
+        for family in families
+        for number in range(2)
+    )
+    found = beside(found, **dict.fromkeys(names[1:], "safe_mode"))
+    console = Console(width=80)
+    with console.capture() as captured:
+        console.print(render_attacks(found, 80))
+    shown = captured.get()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert ":opcache=checked" in shown
+    assert shown.count("100?") == len(names)

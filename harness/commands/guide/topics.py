@@ -148,9 +148,9 @@ VERDICT = Topic(
             (
                 "generator-bound",
                 f"the load generator was near its own limit (over {percent(GENERATOR_SHARE)} of "
-                f"its ceiling, or {percent(GENERATOR_LIMIT)} of its core busy), and the server was "
-                f"not (under {percent(SERVER_LIMIT)} of its own processors busy): the target may be "
-                "faster. Compare CPU per request.",
+                f"its ceiling, or {percent(GENERATOR_LIMIT)} of its core busy), and the server "
+                f"was not (under {percent(SERVER_LIMIT)} of its own processors busy): the target "
+                "may be faster. Compare CPU per request.",
             ),
             (
                 "noisy",

@@ -38,8 +38,8 @@ from harness.target.run_resources import RunResources
 from harness.target.sites import settle
 from harness.target.targets import Target, choose, peers_beside
 from harness.terminal import Terminal
+from reports.terminal import render_attacks
 from reports.words import attack_peers
-from reports.words.attacks import terminal_matrix
 from workloads.attacks import LANGUAGES, Attack, every
 
 COMMAND: Final = "attack"
@@ -281,7 +281,7 @@ def _conclude(
     """Make the report, show the matrix, and fail where the attacks cannot be believed."""
     page = make_report(path, wanted=report)
     made = ResultsFolder.open(path).table("attacks")
-    console.print(terminal_matrix(made, console.width))
+    console.print(render_attacks(made, console.width))
     if found := attack_peers.pairings(made):
         console.print(attack_peers.terminal_table(found, console.width))
     counted = Counter(attempt.outcome for attempt in findings.attempts)

@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 from reports.scope import Scope
 from reports.section import Results, Section
 from reports.sections.conclusions.answer import Answer
-from reports.words import attacks, certainty, findings, loads
+from reports.words import attack_answer, certainty, findings, loads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Findings(Section):
 
 def _of_attacks(results: Results) -> list[str]:
     made = results.table("attacks")
-    return [] if made.empty else attacks.sentences(made, results.common)
+    return [] if made.empty else attack_answer.sentences(made, results.common)
 
 
 def _of_load(results: Results) -> list[str]:

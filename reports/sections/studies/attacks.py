@@ -11,7 +11,7 @@ import pandas as pd
 
 from reports.figures import attacks as figures
 from reports.section import Results, Section, Shown
-from reports.words import attack_peers
+from reports.words import attack_answer, attack_peers
 from reports.words import attacks as words
 
 
@@ -75,7 +75,7 @@ class Attacks(Section):
     def _of(cls, attacks: pd.DataFrame, results: Results) -> Self:
         standings = words.standings(attacks)
         return cls(
-            title=words.sentences(attacks, results.common)[0].removesuffix("."),
+            title=attack_answer.sentences(attacks, results.common)[0].removesuffix("."),
             standings=standings,
             shown=words.shown(attacks, [one.target for one in standings]),
             beside_products=list(attack_peers.sentences(attack_peers.pairings(attacks))),
