@@ -214,6 +214,13 @@ static struct area {
 } areas[MOST_AREAS];
 static int area_count;
 static uint64_t lowest, highest;        /* of what is written to */
+
+/* Pages that the kernel may empty at any time (MAP_DROPPABLE, Linux 6.11), and no userfaultfd takes.
+   The vDSO's state of getrandom(2) is in such, with glibc 2.41 and later: whoever knew or chose it
+   would know the next visitor's random numbers. So they are emptied with each request. */
+#define MOST_DROPPABLE 256
+static struct iovec droppable[MOST_DROPPABLE], emptiness[MOST_DROPPABLE];
+static int droppable_count;
 static int since_protected;             /* requests */
 
 /* What the last scan has found, and until when that holds: see `may_have_written`. */
@@ -224,6 +231,7 @@ static uint64_t faults_then, letter_then;
 static pid_t worker, reference;
 static int channel, faults, told, counters, death, pagemap, maps, memory, memory_before, listing,
      flags_of[FIRST_FREE_DESCRIPTOR];
+static FILE *details;
 static uint64_t inbox, inbox_size, longest, letter_length;
 static unsigned long break_at;
 static struct user_regs_struct registers;       /* as they are when a rest is over */
@@ -620,11 +628,57 @@ static void keep_written(const struct area *area, int is_first)
     }
 }
 
-static void watch(uint64_t start, uint64_t end)
+/* What proc_pid_smaps(5) says of the mapping that begins there. */
+static int is_droppable(uint64_t start)
 {
-    struct uffdio_register range = {{start, end - start}, WRITE_PROTECTED, 0};
-    if (ioctl(faults, UFFDIO_REGISTER, &range))
+    static char *line;
+    static size_t room;
+    int is_there = 0;
+    uint64_t from, to;
+    rewind(details);
+    while (getline(&line, &room, details) > 0)
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            is_there = from == start;
+        else if (is_there && !strncmp(line, "VmFlags:", 8))
+            return strstr(line, " dp") != NULL;
+    return 0;
+}
+
+/* Return whether what is written there is known from now on. */
+static int watch(const struct mapping *mapping)
+{
+    struct uffdio_register range = {{mapping->start, mapping->end - mapping->start},
+                                    WRITE_PROTECTED, 0};
+    if (!ioctl(faults, UFFDIO_REGISTER, &range))
+        return 1;
+    int reason = errno;
+    if (reason != EINVAL || mapping->of_file || !is_droppable(mapping->start)) {
+        errno = reason;
         give_up("cannot watch the worker's memory");
+    }
+    return 0;
+}
+
+static void note_droppable(uint64_t start, uint64_t end)
+{
+    static char zeros[PAGE];
+    for (uint64_t at = start; at < end; at += PAGE) {
+        if (droppable_count == MOST_DROPPABLE) {
+            errno = E2BIG;
+            give_up("too much memory that the kernel may drop");
+        }
+        emptiness[droppable_count] = (struct iovec){zeros, PAGE};
+        droppable[droppable_count++] = (struct iovec){(void *)at, PAGE};
+    }
+}
+
+/* The kernel writes zeros, so that it need not be told to drop them. */
+static void empty_droppable(void)
+{
+    if (droppable_count
+        && process_vm_writev(worker, emptiness, droppable_count, droppable, droppable_count, 0)
+               != droppable_count * (ssize_t)PAGE)
+        give_up("cannot empty the worker's memory");
 }
 
 /* Begin with what is known of an area: each page is zeros, or as it was in the snapshot before. */
@@ -656,7 +710,10 @@ static void keep_area(struct area *area, const struct mapping *mapping, const st
         area->low = area->end - MOST_STACK;
     if (!mapping->writable || mapping->shared)
         return;
-    watch(area->start, area->end);
+    if (!watch(mapping)) {
+        note_droppable(area->start, area->end);
+        return;
+    }
     make_slots(area, old, old_count);
     if (mapping->of_file && !old_count)
         /* Pages that are not there yet are the file's. */
@@ -688,6 +745,7 @@ static void take_snapshot(void)
     memcpy(old, areas, sizeof areas);
     keep_registers();
     area_count = read_mappings(maps, mappings, MOST_AREAS);
+    droppable_count = 0;
     lowest = ~0UL;
     highest = 0;
     for (int i = 0; i < area_count; i++) {
@@ -698,6 +756,7 @@ static void take_snapshot(void)
     for (int i = 0; i < old_count; i++)
         if (old[i].slots)
             munmap(old[i].slots, (old[i].end - old[i].low) / PAGE * sizeof *old[i].slots);
+    empty_droppable();
     protect_all();
     set_registers(&registers);
     memset(&seen, 0, sizeof seen);
@@ -978,6 +1037,7 @@ static void undo(void)
     if (seen.mapped)
         put_mappings_back();
     put_memory_back();
+    empty_droppable();
     if (seen.handled)
         put_handlers_back();
     if (seen.timed)
@@ -1218,6 +1278,9 @@ static void get_ready(int socket)
     death = syscall(__NR_pidfd_open, worker, 0);
     pagemap = open_of(worker, "pagemap", O_RDONLY);
     maps = open_of(worker, "maps", O_RDONLY);
+    details = fdopen(open_of(worker, "smaps", O_RDONLY), "r");
+    if (!details)
+        give_up("cannot read the worker's mappings");
     memory = open_of(worker, "mem", O_RDONLY);
     memory_before = open_of(reference, "mem", O_RDONLY);
     listing = open_of(worker, "fd", O_RDONLY | O_DIRECTORY);

@@ -150,7 +150,20 @@ def compiled(folder: Path) -> Path:
 _SIZES = (0, 1, 4096, 8192, 1 << 16, 1 << 20, 2 << 20, 1 << 63, (1 << 64) - 1)
 _SCRATCH = tuple((IN_SCRATCH, at) for at in (0, 64, 128, 192, 224, 256, 288, 320, 352, 384, 448))
 _DESCRIPTORS = (0, 1, 2, 3, 4, 5, 1 << 32, (1 << 32) + 1, 0xFFFFFFFF)
-_FLAGS_OF_MAPPINGS = (0x22, 0x32, 0x21, 0x31, 0x100022, 0x4022, 0x44022, 0x40022, 0x44032, 0x122)
+_FLAGS_OF_MAPPINGS = (
+    0x22,
+    0x28,
+    0x32,
+    0x21,
+    0x31,
+    0x100022,
+    0x4022,
+    0x44022,
+    0x40022,
+    0x44032,
+    0x122,
+)
+_PLACES = 11
 _POPULATE = 0x8000  # what takes memory at once
 _OPTIONS_OF_PROCESSES = (1, 3, 4, 7, 8, 15, 22, 23, 28, 29, 36, 38, 40, 41, 42, 65, 0x53564D41)
 
@@ -168,7 +181,19 @@ _ANY = """
     sched_setscheduler capset setuid mount bpf ptrace process_vm_writev modify_ldt
 """
 
-_STACK, _DATA, _HEAP, _INBOX, _POOL, _CODE, _BELOW_STACK, _POOLS_END, _LIBRARY, _HUGE = range(10)
+(
+    _STACK,
+    _DATA,
+    _HEAP,
+    _INBOX,
+    _POOL,
+    _CODE,
+    _BELOW_STACK,
+    _POOLS_END,
+    _LIBRARY,
+    _HUGE,
+    _DROPPABLE,
+) = range(_PLACES)
 
 
 def place(which: int, offset: int = 0) -> Argument:
@@ -251,6 +276,15 @@ KNOWN: dict[str, Case] = {
         call("brk", result(0, 1 << 20)),
         Deed(STORE, 0, (result(0, 4096), (PLAIN, 77))),
     ),
+    "memory that the kernel may drop": (
+        Deed(STORE, 0, (place(_DROPPABLE), (PLAIN, 1))),
+        Deed(STORE, 0, (place(_DROPPABLE, 2 * 4096), (PLAIN, 1))),
+    ),
+    "a mapping of its own that the kernel may drop": (
+        call("mmap", 0, 8192, 3, 0x28, -1, 0),
+        Deed(STORE, 0, (result(0), (PLAIN, 77))),
+    ),
+    "that memory, mapped away": (call("munmap", place(_DROPPABLE), 4096),),
     "many mappings": tuple(
         call("mmap", 0, 4096 * (1 + number % 3), number % 4, 0x22, -1, 0) for number in range(60)
     ),
@@ -306,7 +340,7 @@ def _address(chance: random.Random) -> Argument:
     kind = chance.random()
     if kind < 0.4:
         offset = chance.choice((0, 0, 4096, -4096, 8192, chance.randrange(-1 << 20, 1 << 20)))
-        return place(chance.randrange(10), offset)
+        return place(chance.randrange(_PLACES), offset)
     if kind < 0.7:
         return result(chance.randrange(6), chance.choice((0, 0, 4096, 64)))
     return chance.choice((*_SCRATCH, scratch(chance.randrange(65536)), (PLAIN, 0)))

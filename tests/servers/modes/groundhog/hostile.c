@@ -30,7 +30,10 @@
 #define SANITIZERS_STATUS 77
 #define HEAD 8        /* what a message begins with: kind, number, and what nobody reads here */
 #define RESULTS 64
-#define PLACES 10
+#define PLACES 11
+#ifndef MAP_DROPPABLE
+#define MAP_DROPPABLE 8       /* linux/mman.h of 6.11 */
+#endif
 
 /* What a request has the worker do. `forms` has four bits for each argument. */
 struct deed { uint64_t what, call, forms, arguments[6]; };
@@ -226,6 +229,18 @@ static void fill_scratch(void)
     strcpy(scratch + 448, "/tmp/file");
 }
 
+/* Such as glibc has for random numbers; before Linux 6.11, which lacks it, any other. */
+static char *droppable_memory(void)
+{
+    char *at = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_DROPPABLE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        at = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        _exit(1);
+    memset(at, 77, PAGE + 1);
+    return at;
+}
+
 static struct sock_fprog scripts_filter;
 
 static void live(int socket, char *ours, char *its)
@@ -252,6 +267,7 @@ static void live(int socket, char *ours, char *its)
     places[7] = (uint64_t)its + POOL - PAGE;
     places[8] = (uint64_t)write & ~4095UL;
     places[9] = ((uint64_t)its & ~((2UL << 20) - 1)) + (2UL << 20);
+    places[10] = (uint64_t)droppable_memory();
     if (submit(FIRST_FREE_DESCRIPTOR))
         _exit(1);
     if (syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &scripts_filter))

@@ -38,6 +38,7 @@ REPLACED = {
     "a lock on a standard descriptor",
     "a lock of an open file",
     "keys that forbid everything",
+    "that memory, mapped away",
     "words that are not there",
     "words without an end",
     "words of no kind",
@@ -45,7 +46,11 @@ REPLACED = {
 OF_KEYS = {"keys that allow one", "keys that forbid everything"}
 HAS_KEYS = "ospke" in Path("/proc/cpuinfo").read_text().split()
 """Whether this processor has protection keys (pkeys(7)); to write them ends a worker elsewhere."""
-EITHER = {"a larger page over its own", "a neighbour of its own that is as it"}
+EITHER = {
+    "a larger page over its own",
+    "a neighbour of its own that is as it",
+    "a mapping of its own that the kernel may drop",
+}
 
 
 @pytest.fixture(name="folder", scope="module")
