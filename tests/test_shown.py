@@ -10,7 +10,7 @@ from docs import shown
 from harness.results.folder import ResultsFolder
 from tests import checked_against
 from tests.harness import folders
-from tests.reports.words.test_attacks import attacks
+from tests.reports.attacked import attacks
 
 README = shown.README.read_text()
 MANIFEST = replace(folders.BASE, started_at="2031-05-06T07:08:09+00:00", commit="0123456789ab")

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 
 from servers.http import Request, Response
-from servers.interpreter import pinned_pages
+from servers.interpreter import frozen_heap, pinned_pages
 from servers.interpreter.child import (
     ANSWERED,
     LARGEST_KEPT_CODE,
@@ -97,6 +97,7 @@ class ForkedScripts:
         """Prepare this process for its children. Once, with the identity that it has now."""
         rehearsal = Rehearsal(lambda: become(current()))
         rehearsal.until_warm()
+        frozen_heap.freeze()
         pinned_pages.arrange(rehearsal.once)
 
     def kill(self) -> None:

@@ -6,10 +6,10 @@ their forks copy (`servers.interpreter.pinned_pages`).
 
 from __future__ import annotations
 
-import gc
 import os
 
 from servers.http import Request, Response
+from servers.interpreter import frozen_heap
 from servers.interpreter.forked import ForkedScripts
 from servers.kernel.reaping import await_end
 from servers.modes import dso
@@ -23,7 +23,7 @@ class Mode(dso.Mode):
         self._scripts = ForkedScripts(self.setting.limits.output, self.setting.code_cache)
         self._scripts.rehearse()
         super().child_init()
-        gc.freeze()
+        frozen_heap.freeze()
 
     def handle(self, request: Request) -> Response:
         """Run the script, and a child."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import gc
-
 from servers.http import Request
+from servers.interpreter import frozen_heap
 from servers.interpreter.embedded import Embedded, server_environment
 from servers.interpreter.forked import ForkedScripts
 from servers.mechanisms import fork
@@ -37,7 +36,7 @@ class Mode(fork.Mode):
         self._scripts = ForkedScripts(limits.output, self.setting.code_cache)
         self._scripts.rehearse()
         self._walls.enter()
-        gc.freeze()
+        frozen_heap.freeze()
 
     def fork(self) -> int:
         """Make the child, in new namespaces."""

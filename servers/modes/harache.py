@@ -7,11 +7,9 @@ securebits, a Landlock domain, and no_new_privs, which the children inherit.
 
 from __future__ import annotations
 
-import gc
-
 from servers import host_checks
 from servers.http import Request, Response
-from servers.interpreter import pinned_pages
+from servers.interpreter import frozen_heap, pinned_pages
 from servers.interpreter.embedded import environment_of, server_environment
 from servers.interpreter.forked import ForkedScripts
 from servers.kernel import keyring, syscalls
@@ -96,12 +94,12 @@ class Mode(IsolationMode):
         if self._by_connection:
             pinned_pages.arrange(lambda: self.rehearse(self._rehearsal))
             restrain(self.setting.sites, _NEEDED, kept=self._interpreter.directory)
-            gc.freeze()
+            frozen_heap.freeze()
             return
         self._scripts = ForkedScripts(self.setting.limits.output, self.setting.code_cache)
         self._scripts.rehearse()
         restrain(self.setting.sites, _NEEDED)
-        gc.freeze()
+        frozen_heap.freeze()
 
     def handle(self, request: Request) -> Response | Answered:
         """Fork; the child becomes the owner for good and runs the script.

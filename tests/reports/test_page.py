@@ -21,8 +21,8 @@ from reports import markup, page
 from reports.section import Results
 from reports.sections import measured
 from reports.sections.trials import numbers
+from tests.reports.attacked import attacks
 from tests.reports.browser import CHROMIUM, QUIET, WITHOUT
-from tests.reports.words.test_attacks import attacks
 
 MakeFolder = Callable[..., Path]
 

@@ -16,7 +16,6 @@ tracer may hold its end back: SIGCHLD tells, also of the children that scripts g
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import select
 import signal
@@ -28,6 +27,7 @@ from functools import partial
 from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from servers.errors import Unavailable
+from servers.interpreter import frozen_heap
 from servers.interpreter.embedded import ScriptFailed
 from servers.kernel import detach, keyring, open_files, syscalls
 from servers.kernel.confinement import restrain
@@ -126,8 +126,7 @@ def _live(
         door.send(f"{error}\n{error.hint}".encode()[:_LONGEST_ANSWER])
         return 1
     _die_with_the_parent()  # a change of identity undoes it (prctl(2))
-    gc.collect()
-    gc.freeze()  # or a collection in a worker would copy every page of objects
+    frozen_heap.freeze()
     service.run()
     return 0
 

@@ -6,7 +6,6 @@ That is what Apache's prefork MPM does: a keep-alive connection holds its worker
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import sys
 import time
@@ -22,7 +21,7 @@ from servers.http import (
     plain_response,
     render,
 )
-from servers.interpreter import pinned_pages
+from servers.interpreter import frozen_heap, pinned_pages
 from servers.interpreter.child import REHEARSALS, WARMUP_SCRIPT
 from servers.interpreter.embedded import ScriptTimeout, on_compiling
 from servers.kernel import detach, syscalls
@@ -109,10 +108,7 @@ class Worker:
         for _ in range(REHEARSALS):
             self._rehearse()
         os.chdir(here)
-        gc.collect()
-        # Nothing that exists now will be garbage; without this a collection in a forked process
-        # would write to, and so copy, every page of objects (gc.freeze).
-        gc.freeze()
+        frozen_heap.freeze()
         if self._mode.max_requests == 1:
             pinned_pages.arrange(self._serve_ourselves)
 

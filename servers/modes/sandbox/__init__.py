@@ -7,9 +7,8 @@ Each layer can be left out (`sandbox:net=off`), so that its price and its use ca
 
 from __future__ import annotations
 
-import gc
-
 from servers.http import Request, Response
+from servers.interpreter import frozen_heap
 from servers.interpreter.embedded import environment_of, server_environment
 from servers.interpreter.forked import ForkedScripts
 from servers.mode import IsolationMode, RunsAs, Setting
@@ -84,7 +83,7 @@ class Mode(IsolationMode):
         self._scripts.rehearse()
         self._environment = server_environment()
         self._walls.enter()
-        gc.freeze()
+        frozen_heap.freeze()
 
     def handle(self, request: Request) -> Response:
         """Fork into new namespaces; the child puts on the other layers and runs the script."""

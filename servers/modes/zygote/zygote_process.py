@@ -26,12 +26,11 @@ Imports next to nothing, as `context`; hence `_socket`.
 from __future__ import annotations
 
 import _socket
-import gc
 import marshal
 import os
 import sys
 
-from servers.interpreter import pinned_pages
+from servers.interpreter import frozen_heap, pinned_pages
 from servers.interpreter.child import (
     LENGTH,
     REFUSED,
@@ -77,8 +76,7 @@ def main() -> None:
     stage = Stage(int(limit), ends_process=True)
     rehearsal = Rehearsal(lambda: set_all_ids(os.geteuid(), os.getegid()))
     rehearsal.until_warm()
-    gc.collect()
-    gc.freeze()  # a collection in a child would write to, and so copy, every page of objects
+    frozen_heap.freeze()
     pinned_pages.arrange(rehearsal.once)
     control = _socket.socket(fileno=CONTROL)
     control.send(READY)

@@ -9,7 +9,7 @@ from harness.results.folder import ResultsFolder
 from reports.figures import attacks as attack_figures
 from reports.figures import style
 from reports.words.attacks import placed
-from tests.reports.words.test_attacks import attacks
+from tests.reports.attacked import attacks
 
 MakeFolder = Callable[..., Path]
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness.results.folder import ResultsFolder
 from reports.words import answer
-from tests.reports.words.test_attacks import attacks
+from tests.reports.attacked import attacks
 
 MakeFolder = Callable[..., Path]
 NONE = pd.DataFrame()

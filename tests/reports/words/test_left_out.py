@@ -11,8 +11,8 @@ import pandas as pd
 from harness.results.folder import ResultsFolder
 from reports import page
 from reports.words import left_out
+from tests.reports.attacked import attacks
 from tests.reports.conftest import manifest
-from tests.reports.words.test_attacks import attacks
 
 RUN = ("isobench", "run", "--quick")
 PLAN = {"connections": ["close"], "mechanisms": []}
