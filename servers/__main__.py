@@ -223,7 +223,7 @@ def _in_containment(
         log_limit=arguments.log_mib * 1024 * 1024,
         tally=tally,
     )
-    return execute(orders)
+    return execute(orders, mode.variables)
 
 
 def _ready(

@@ -17,6 +17,7 @@ from servers.typed import NamedTuple
 
 TYPE_CHECKING = False  # what mypy believes to be true, as that of `typing`
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Final, NoReturn
 
 _PROGRAM: Final = "from servers.server_main import main; main()"
@@ -98,12 +99,12 @@ def environment() -> dict[str, str]:
     return kept | BIND_NOW | {"PYTHONPATH": os.pathsep.join(import_path())}
 
 
-def execute(orders: Orders) -> NoReturn:
-    """Become the server. Raises OSError."""
+def execute(orders: Orders, variables: Mapping[str, str]) -> NoReturn:
+    """Become the server, with these variables in its environment as well. Raises OSError."""
     file = orders.written()
     for descriptor in (file, *orders.descriptors()):
         os.set_inheritable(descriptor, True)
-    os.execve(sys.executable, command(file), environment())
+    os.execve(sys.executable, command(file), {**environment(), **variables})
 
 
 def refuse(error: Exception, control: bool) -> int:

@@ -111,6 +111,8 @@ class IsolationMode(ABC):
     """
     own_addresses: ClassVar[bool] = False
     """Whether each tenant is asked at an address of its own (`workloads/addresses.py`)."""
+    variables: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What the interpreters of its processes find in their environment besides the usual."""
     recipe: ClassVar[tuple[str, ...] | None] = None
     """What a request costs beyond one in `dso`: the names of mechanisms that a report adds up.
 

@@ -39,6 +39,13 @@ class Mode(router.Mode):
         "bound": ("256", "1", "2", "4", "16", "64", "1024"),  # each is three processes
     }
 
+    # All that malloc(3) hands out lies below the break, and that stays: what the interpreter had
+    # before a script, such as a table that grows, can be freed and put back. A mapping could not.
+    variables = {  # noqa: RUF012 - read-only, see IsolationMode
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+    }
+
     recipe = None  # of pages copied and faults, which no mechanism is
     kept_workers = ()  # each is three processes
     _performer: Performer

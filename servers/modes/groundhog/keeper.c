@@ -1021,7 +1021,7 @@ static int flags_now(int number)
 /* Put the stopped worker back into the state of the snapshot; or end, if that cannot be done. */
 static void undo(void)
 {
-    if (seen.doomed)
+    if (seen.doomed || waitpid(reference, NULL, WNOHANG))   /* a script can kill the reference */
         _exit(0);
     if (ptrace(PTRACE_SETSIGMASK, worker, (void *)8, &no_signals))
         give_up("cannot set the mask of signals");

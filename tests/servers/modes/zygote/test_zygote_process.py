@@ -211,6 +211,7 @@ def test_it_is_lean() -> None:
         f"servers.{name}"
         for name in (
             "interpreter",
+            "interpreter.frozen_heap",
             "interpreter.child",
             "interpreter.context",
             "interpreter.pinned_pages",
