@@ -98,6 +98,12 @@ def _by_verdict(summary: pd.DataFrame) -> Iterator[Caution]:
             summary[summary["requests_per_second"] < LEAST_SHARE * summary["offered_per_second"]],
         ),
         (
+            "not all tenants were requested before the measurement, so these were also starting "
+            "workers for first requests",
+            "measure with fewer tenants, or with isobench density --wake, which gives them time",
+            summary[summary["asked_first"] < summary["tenants"]],
+        ),
+        (
             "requests were still unanswered 5 s after the window",
             "read quantiles of five seconds and more as lower bounds",
             summary[summary["dropped"] > 0],

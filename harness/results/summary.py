@@ -75,7 +75,7 @@ def columns(baseline: str = BASELINE) -> list[str]:
         *("ceiling_per_second", "ceiling_share"),
         *("p_value", "p_adjusted", "difference"),
         *(f"{ratio}_bootstrap_low", f"{ratio}_bootstrap_high"),
-        *("unsteady", "disturbed", "checked", "failed_checks"),
+        *("unsteady", "disturbed", "checked", "failed_checks", "asked_first"),
     ]
 
 
@@ -175,6 +175,7 @@ def _row(
         ).mid,
         "late": valid["late"].astype(float).sum(min_count=1),
         "late_worst_ms": valid["late_worst_ms"].astype(float).max(),
+        "asked_first": valid["asked_first"].astype(float).min(),
         "dropped": valid["dropped"].astype(float).sum(min_count=1),
         **sample,
         **{

@@ -128,6 +128,15 @@ def test_another_baseline_names_its_column() -> None:
     assert only(summary, "dso")["ratio_to_cgi"] == pytest.approx(10)
 
 
+@pytest.mark.parametrize(("asked", "warned"), [(500, True), (1000, False), (None, False)])
+def test_that_tenants_were_first_requested_while_measuring_is_said(
+    asked: int | None, warned: bool
+) -> None:
+    rows = [replace(one, tenants=1000, asked_first=asked) for one in FIVE]
+    found = cautions(summarise(frame(rows), NO_LATENCY))
+    assert any("first requests" in caution.about for caution in found) is warned
+
+
 def test_one_block() -> None:
     summary = summarise(frame(FIVE[:2]), NO_LATENCY)
     cgi = only(summary, "cgi")
