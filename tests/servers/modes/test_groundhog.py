@@ -315,7 +315,14 @@ def differences(before: list[str], after: list[str]) -> list[tuple[str, str]]:
 def test_the_worker_is_put_back_after(server: Server, name: str) -> None:
     before, kept = look(server), keepers(server)
     assert server.get(f"/{file_of(name)}").status in (200, 500), server.log()
-    assert differences(before, look(server)) == []
+    changed = [was for was, _ in differences(before, look(server))]
+    if changed:  # to learn a script may take one more of Python's arenas, once
+        assert [
+            line for line in changed if not line.startswith(("('mappings'", "('writable'"))
+        ] == []
+        before = look(server)
+        assert server.get(f"/{file_of(name)}").status in (200, 500), server.log()
+        assert differences(before, look(server)) == []
     assert keepers(server) == kept, "the worker was replaced"
 
 
