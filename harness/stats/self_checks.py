@@ -18,11 +18,12 @@ time to reach the lower bound.
 it takes its latency: in a trial without errors both counts are the same.
 
 **Little's law** (Little 1961): of N users who never rest, N = X R, the rate times the mean latency.
-A user does rest, for as long as the client needs to check a reply and to make the next request:
-more than nothing, less than all the processor time that the generator used for a request, and
-waited for. So
+A user does rest, for as long as the client needs to check a reply and to make the next request, and
+works for other users meanwhile. The compiled client measures that; of another it is more than
+nothing, and less than all the processor time that the generator used for a request, and waited for.
+So
 
-    X R  <=  N  <=  X (R + generator CPU and waiting for it per request)
+    X R  <=  N  <=  X (R + rest, or generator CPU and waiting for it per request)
 
 each within 5%. At the window's edges a latency is cut: what was sent before it counts in full, what
 is answered after it not at all. For each user that is at most the longest latency out of the
@@ -64,9 +65,10 @@ class Counts:
 class Closed:
     """The terms of Little's law: a closed load, its rate, and where its users' time went.
 
-    `client_s` is the CPU time that the generator used for a request, or could have used and had no
-    processor; `longest_s` is the longest latency, `window_s` the length of the window. Users send
-    in `sending_share` of it; in the rest requests on their way come to their end.
+    `client_s` is a user's rest between two requests or, where it was not measured, the CPU time
+    that the generator used for a request, or could have used and had no processor; `longest_s` is
+    the longest latency, `window_s` the length of the window. Users send in `sending_share` of it;
+    in the rest requests on their way come to their end.
     """
 
     users: int

@@ -115,7 +115,8 @@ class Outcome:
     the window ended. `retries` and `connections` are None where the client does not tell.
     `verified` counts the replies whose check passed, where it was made and not where replies are
     recorded: both counts must agree. `generator_waited_s` is how long this process could run within
-    the window, and had no processor.
+    the window, and had no processor. `rest_s` is the mean time between a reply and its user's next
+    request, None where the client does not measure it.
     """
 
     requests_total: int
@@ -130,6 +131,7 @@ class Outcome:
     window: tuple[float, float]
     generator_cpu_s: float
     generator_waited_s: float
+    rest_s: float | None
     stopped_early: bool
     file: str
 
@@ -244,6 +246,7 @@ def measure(
         window=(start, end),
         generator_cpu_s=after.cpu_s - before.cpu_s,
         generator_waited_s=after.waited_s - before.waited_s,
+        rest_s=plan.rest_s,
         stopped_early=stop.is_set(),
         file=str(trial.output),
     )

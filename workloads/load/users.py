@@ -48,7 +48,8 @@ class Plan:
     `timetable` is there if the load takes turns with others.
     `loop` is there if the load is the compiled client's, which does the counting then.
     `sent` counts requests begun, so a server may have served `sent + retries` at most.
-    `verified` counts replies that passed their check.
+    `verified` counts replies that passed their check. `rest_s` is the mean time (s) between a reply
+    and its user's next request, None where the client does not measure it.
     """
 
     load: Load
@@ -61,6 +62,7 @@ class Plan:
     verified: int = 0
     retries: int = 0
     connections: int = 0
+    rest_s: float | None = None
 
     @classmethod
     def of(cls, load: Load, timetable: Timetable | None = None) -> "Plan":
@@ -72,6 +74,8 @@ class Plan:
         """Take over what a loop that has ended has counted."""
         self.sent, self.verified = loop.counts.sent, loop.counts.verified
         self.retries, self.connections = loop.counts.retries, loop.counts.connections
+        if loop.counts.rests:
+            self.rest_s = loop.counts.rested_ns / loop.counts.rests / 1e9
 
 
 def _schedule(load: Load) -> Schedule | None:

@@ -90,5 +90,8 @@ def closed_in_slices(seen: Seen, own: interleaved.Portions) -> self_checks.Close
 
 
 def _client_s(done: Mapping[str, Any]) -> float:
+    """Return for how long a user rested between two requests; at most, where it is not measured."""
+    if (rest_s := done.get("rest_s")) is not None:
+        return float(rest_s)
     used_s = float(done["generator_cpu_s"]) + float(done["generator_waited_s"])
     return used_s / max(1, int(done["requests"]))

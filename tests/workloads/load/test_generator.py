@@ -123,6 +123,7 @@ def test_a_trial(
     assert not done["stopped_early"]
     assert done["generator_cpu_s"] > 0
     assert done["generator_waited_s"] >= 0
+    assert (done["rest_s"] is None) is (client != "compiled")
     assert done["requests_total"] <= done["sent"] <= done["requests_total"] + 4
     assert done["verified"] == done["requests_total"]
     assert done["asked_first"] == 2

@@ -98,6 +98,8 @@ struct counts {
     uint64_t retries;
     uint64_t connections;
     uint64_t kept;
+    uint64_t rests; /* of a user between a reply and its next request, within a slice */
+    uint64_t rested_ns;
     int32_t failure; /* errno of what ended the loop itself */
 };
 
@@ -498,6 +500,7 @@ struct user {
     bool again; /* it is sent for the second time */
     size_t sent;
     int64_t began, attempted, resumes;
+    int64_t completed; /* its last request; 0: none, or without a reply */
     struct reply reply;
     uint32_t resting_length;
     struct resting resting[MOST_RESTING]; /* the one that has rested longest comes first */
@@ -659,6 +662,7 @@ static void note(struct loop *loop, struct user *user, enum outcome outcome, int
     };
     user->state = IDLE;
     user->resumes = answered ? 0 : completed + loop->settings.pause_ns;
+    user->completed = answered ? completed : 0;
     if (outcome == RIGHT)
         loop->counts.verified++;
     else if (++loop->counts.errors > loop->settings.most_errors)
@@ -740,8 +744,19 @@ static void attempt(struct loop *loop, struct user *user)
         send_rest(loop, user);
 }
 
+/* A user rests while this thread works for the others. What comes between two slices is no rest. */
+static void count_rest(struct loop *loop, const struct user *user, int64_t now)
+{
+    int64_t from = loop->settings.slices_length ? loop->settings.slices[2 * loop->slice] : 0;
+    if (!user->completed || user->completed < from)
+        return;
+    loop->counts.rests++;
+    loop->counts.rested_ns += (uint64_t)(now - user->completed);
+}
+
 static void begin(struct loop *loop, struct user *user, int64_t now)
 {
+    count_rest(loop, user, now);
     user->request = loop->settings.order[loop->cursor++ % loop->settings.order_length];
     user->began = now;
     user->again = false;

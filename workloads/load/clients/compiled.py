@@ -98,6 +98,8 @@ class Counts(ctypes.Structure):
         ("retries", ctypes.c_uint64),
         ("connections", ctypes.c_uint64),
         ("kept", ctypes.c_uint64),
+        ("rests", ctypes.c_uint64),
+        ("rested_ns", ctypes.c_uint64),
         ("failure", ctypes.c_int32),
     )
 

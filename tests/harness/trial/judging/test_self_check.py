@@ -9,7 +9,7 @@ from harness.plan.loads import Closed
 from harness.results.rows import TrialRow
 from harness.trial.judging.assess import assess
 from harness.trial.judging.self_check import checked
-from harness.trial.outcome import Seen
+from harness.trial.outcome import Seen, Trial
 from tests.harness.trial.judging.test_assess import (
     FIRST,
     LAST,
@@ -21,10 +21,13 @@ from tests.harness.trial.judging.test_assess import (
 )
 
 
-def self_checked(**changes: Any) -> TrialRow:
+def assessed() -> Trial:
     trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
-    trial = replace(trial, row=replace(trial.row, served=2402))
-    return checked(seen(Closed(2), **changes), trial, None).row
+    return replace(trial, row=replace(trial.row, served=2402))
+
+
+def self_checked(**changes: Any) -> TrialRow:
+    return checked(seen(Closed(2), **changes), assessed(), None).row
 
 
 def seen(load: Closed, **changes: Any) -> Seen:
@@ -44,9 +47,17 @@ def test_counts_that_contradict_make_a_trial_void() -> None:
     assert row.sent == 2402
 
 
+def test_a_rest_that_was_measured_decides_instead_of_processor_time() -> None:
+    busy = {"generator_cpu_s": 2.0}  # as long as requests take: nothing could contradict it
+    row = checked(seen(Closed(3), **busy), assessed(), None).row
+    assert row.self_checks == "passed"
+    row = checked(seen(Closed(3), rest_s=1e-6, **busy), assessed(), None).row
+    assert (row.self_checks or "").startswith("Little's law: 3 users")
+    row = checked(seen(Closed(3), rest_s=1e-3), assessed(), None).row
+    assert row.self_checks == "passed"
+
+
 def test_a_contradiction_of_littles_law_is_kept_in_words() -> None:
-    trial = assess(ROW, STEADY_DONE, loop(evenly((9.6, 12.0, 1000))), FIRST, LAST)
-    trial = replace(trial, row=replace(trial.row, served=2402))
-    row = checked(seen(Closed(3)), trial, None).row
+    row = checked(seen(Closed(3)), assessed(), None).row
     assert row.verdict == "ok"
     assert (row.self_checks or "").startswith("Little's law: 3 users")

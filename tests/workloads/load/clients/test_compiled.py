@@ -222,6 +222,21 @@ def test_in_turns_it_sends_within_its_slices_only(
     assert made
     for one in made:
         assert any(begin <= one.began < end for begin, end in slices)
+    # Two users rest no longer than all slices together; what lies between these is no rest.
+    assert loop.counts.rested_ns <= 2 * sum(turns.lengths) * 1e9
+
+
+def test_a_users_time_is_that_of_its_requests_and_its_rests(
+    stub: Callable[[str], int], load: MakeLoad
+) -> None:
+    made, loop = by_loop(load(stub("hello"), users=3), 300)
+    assert loop.counts.rests == loop.counts.sent - 3
+    requests = sum(one.completed - one.began for one in made)
+    began, ended = min(one.began for one in made), max(one.completed for one in made)
+    known = requests + loop.counts.rested_ns / 1e9
+    # Of each user the last request, which has no reply, is missing.
+    longest = max(one.completed - one.began for one in made)
+    assert 3 * (ended - began) - 3 * longest - 0.02 <= known <= 3 * (ended - began) + 0.02
 
 
 def test_popularity_and_seed_decide_who_is_asked(
