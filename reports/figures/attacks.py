@@ -9,6 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from harness.results.conditions import Condition
@@ -40,6 +41,9 @@ _TOP = 1.03
 _NAME_PT, _RADIUS_PT = 7.2, 3.75
 # A panel has room for a few names; each more makes it higher.
 _PANEL_IN, _NAME_IN, _FEW = 3.0, 0.06, 8
+_RING, _BOTH = "white", (0, (4, 2))
+_KEEPS_BOTH = "keeps a tenant's requests apart, too; the best of these"
+_KEEPS_ONE = "between tenants only; the best of all"
 _MARKERS = {"succeeded": ("s", _BAD), "blocked": (".", _GOOD), "error": ("X", INK)}
 
 
@@ -105,7 +109,10 @@ def _name_columns(panel: Axes, names: Sequence[str]) -> None:
 
 
 def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:
-    """Draw the share of attacks stopped against rate and p99, two panels a condition."""
+    """Draw the share of attacks between tenants stopped against rate and p99, by condition.
+
+    Two panels a condition. A full mark keeps a tenant's requests apart as well, a ring does not.
+    """
     with mpl.rc_context(STYLE):
         heights = [
             _PANEL_IN + _NAME_IN * max(len(placed) - _FEW, 0) for _, placed in found for _ in "rp"
@@ -116,6 +123,17 @@ def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:
             against_rate, against_p99 = panels[2 * number : 2 * number + 2]
             named += [_against_rate(against_rate, condition, placed)]
             named += [_against_p99(against_p99, placed)]
+        if any(hostility.keep_requests_apart(placed) for _, placed in found):
+            figure.legend(
+                handles=[
+                    Line2D([], [], color=INK, marker="o", lw=1.1, ls=_BOTH, label=_KEEPS_BOTH),
+                    Line2D([], [], color=INK, marker="o", lw=1.1, mfc=_RING, label=_KEEPS_ONE),
+                ],
+                loc="outside lower center",
+                ncols=2,
+                frameon=False,
+                fontsize=8.5,
+            )
         settle(figure)
         # Only now is it known where the points are.
         for panel, (points, edge) in zip(panels, named, strict=True):
@@ -125,10 +143,16 @@ def frontier(found: Sequence[tuple[Condition, Sequence[Place]]]) -> Figure:
 
 @dataclass(frozen=True)
 class _Point:
-    """A target in a panel; `x` is what the horizontal axis shows."""
+    """A target in a panel; `x` is what the horizontal axis shows.
+
+    `is_full` says that it keeps a tenant's requests apart, too; `is_best` that no other one beats
+    it, of all or of those that do.
+    """
 
     place: Place
     x: float
+    is_full: bool
+    is_best: bool
 
     @property
     def name(self) -> str:
@@ -137,18 +161,23 @@ class _Point:
 
     @property
     def y(self) -> float:
-        """The share of attacks that it stopped."""
+        """The share of attacks between tenants that it stopped."""
         return self.place.share
 
 
 _Named = tuple[Sequence[_Point], Sequence[str]]
-"""The points of a panel, and the names of those that no other one beats."""
+"""The points of a panel, and the names of those that no other one beats of all."""
 
 
 def _against_rate(panel: Axes, condition: Condition, placed: Sequence[Place]) -> _Named:
-    edge = hostility.undominated([(one.target, one.rate, one.share) for one in placed])
-    points = [_Point(one, one.rate) for one in placed]
-    _points(panel, points, edge)
+    apart = hostility.keep_requests_apart(placed)
+    edge, edge_of_both = (
+        hostility.undominated([(one.target, one.rate, one.share) for one in some])
+        for some in (placed, apart)
+    )
+    best = {*edge, *edge_of_both}
+    points = [_Point(one, one.rate, one in apart, one.target in best) for one in placed]
+    _points(panel, points, edge, edge_of_both)
     panel.set_title(condition.words())
     panel.set_xlabel("requests per second (log scale): right is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
@@ -160,32 +189,44 @@ def _against_p99(panel: Axes, placed: Sequence[Place]) -> _Named:
     if not known:
         panel.set_axis_off()
         return [], []
-    edge = hostility.undominated([(one.target, -one.p99_ms, one.share) for one in known])
-    points = [_Point(one, one.p99_ms) for one in known]
-    _points(panel, points, edge)
+    apart = hostility.keep_requests_apart(known)
+    edge, edge_of_both = (
+        hostility.undominated([(one.target, -one.p99_ms, one.share) for one in some])
+        for some in (known, apart)
+    )
+    best = {*edge, *edge_of_both}
+    points = [_Point(one, one.p99_ms, one in apart, one.target in best) for one in known]
+    _points(panel, points, edge, edge_of_both)
     panel.set_xlabel("p99 latency (log scale): left is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
     return points, edge
 
 
-def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
+def _points(
+    panel: Axes, points: Sequence[_Point], edge: Sequence[str], edge_of_both: Sequence[str]
+) -> None:
     style = looks([point.name for point in points])
-    joined = _joined(points, edge)
     panel.set_xscale("log")
-    panel.plot(*zip(*joined, strict=True), color=INK, lw=1.1, zorder=1.5)
+    for names, line in ((edge, "-"), (edge_of_both, _BOTH)):
+        if names:
+            joined = _joined(points, names)
+            panel.plot(*zip(*joined, strict=True), color=INK, lw=1.1, ls=line, zorder=1.5)
+    # A ring means something only where there are full marks.
+    are_rings = any(point.is_full for point in points)
     for point in points:
-        on_edge = point.name in edge
         drawn = panel.plot(
             *(point.x, point.y, "o"),
             color=style[point.name].colour,
-            markersize=7.5 if on_edge else 6,
-            alpha=1.0 if on_edge else 0.6,
+            markerfacecolor=_RING if are_rings and not point.is_full else None,
+            markeredgewidth=1.6,
+            markersize=7.5 if point.is_best else 6,
+            alpha=1.0 if point.is_best else 0.6,
         )
         mark(drawn, point.name, _said(point.place))
     low, high = min(point.x for point in points), max(point.x for point in points)
     panel.set_xlim(low / 1.9, high * 1.9)
     panel.set_ylim(max(min(point.y for point in points) - 0.1, -0.05), _TOP)
-    panel.set_ylabel("attacks stopped, mean over\nfamilies: up is better")
+    panel.set_ylabel("attacks between tenants stopped,\nmean over families: up is better")
     panel.xaxis.set_major_locator(log_ticks(panel.get_xlim()))
     panel.xaxis.set_minor_locator(NullLocator())
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
@@ -194,7 +235,8 @@ def _points(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
 def _said(place: Place) -> str:
     return said_of(
         place.target,
-        f"{place.stopped} attacks stopped, {count(place.rate)} requests/s, "
+        f"{place.stopped} attacks between tenants stopped, {place.requests} between requests, "
+        f"{count(place.rate)} requests/s, "
         f"p99 {duration(1000 * place.p99_ms)}",
     )
 
@@ -207,7 +249,7 @@ def _name(panel: Axes, points: Sequence[_Point], edge: Sequence[str]) -> None:
     """Write each name and its counts beside its point, over nothing that is drawn."""
     pixel = panel.figure.dpi / 72
     texts = [
-        (f"{point.name} {point.place.stopped}", "bold" if point.name in edge else "normal")
+        (f"{point.name} {point.place.stopped}", "bold" if point.is_best else "normal")
         for point in points
     ]
     pixels = [_pixels(panel, (point.x, point.y)) for point in points]

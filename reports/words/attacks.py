@@ -4,13 +4,17 @@ An attack counts as stopped where it was blocked. It does not count where it had
 (not-applicable); where it gave no result (error), that is counted by itself. A family's share is of
 its attacks that count; a target's share is the mean over its families, each with the same weight,
 since a family is one kind of harm however many attacks show it.
+
+Isolation is two promises (docs/security.md). Between requests: nothing that one leaves behind
+reaches the next of the same tenant; the family `BETWEEN_REQUESTS` is about that. Between tenants:
+all other families.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +22,12 @@ import pandas as pd
 
 from harness.results.conditions import BASELINE, Condition, by_condition
 from harness.results.format import NONE, percent
+
+SAFE = "harache"
+"""The target that the others' safety is compared with; `BASELINE` is the one for speed."""
+
+BETWEEN_REQUESTS = "next_request"
+"""The family of attacks on the same tenant's next request."""
 
 MARKS: Mapping[str, str] = {
     "succeeded": "\N{MULTIPLICATION SIGN}",
@@ -42,6 +52,12 @@ class Stopped:
         """Count outcomes as attacks.parquet names them."""
         found = Counter(outcomes)
         return cls(found["blocked"], found["blocked"] + found["succeeded"], found["error"])
+
+    @classmethod
+    def all_of(cls, parts: Iterable[Stopped]) -> Stopped:
+        """Add some up."""
+        sums = [(part.blocked, part.counted, part.errors) for part in parts]
+        return cls(*map(sum, zip(*sums, strict=True))) if sums else cls(0, 0)
 
     @property
     def share(self) -> float:
@@ -73,8 +89,22 @@ class Standing:
     @property
     def share(self) -> float:
         """The mean over families that have attacks which count."""
-        shares = [found.share for found in self.families.values() if found.counted]
-        return sum(shares) / len(shares) if shares else math.nan
+        return _mean(self.families.values())
+
+    @property
+    def between_tenants(self) -> Mapping[str, Stopped]:
+        """The families that are about what tenants do to each other, and to the server."""
+        return {name: of for name, of in self.families.items() if name != BETWEEN_REQUESTS}
+
+    @property
+    def percent_between_tenants(self) -> str:
+        """The mean over these, in percent."""
+        return percent(_mean(self.between_tenants.values()))
+
+    @property
+    def between_requests(self) -> Stopped:
+        """Of the attacks on the same tenant's next request."""
+        return self.families.get(BETWEEN_REQUESTS, Stopped(0, 0))
 
     @property
     def percent(self) -> str:
@@ -82,6 +112,11 @@ class Standing:
         return (
             MARKS["error"] if self.total.errors and not self.total.counted else percent(self.share)
         )
+
+
+def _mean(families: Iterable[Stopped]) -> float:
+    shares = [found.share for found in families if found.counted]
+    return sum(shares) / len(shares) if shares else math.nan
 
 
 def standings(attacks: pd.DataFrame) -> list[Standing]:
@@ -126,11 +161,15 @@ def modes_beside(attacks: pd.DataFrame) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a target stands between security and speed, under one condition."""
+    """Where a target stands between security and speed, under one condition.
+
+    `share` and `stopped` are of the attacks between tenants, `requests` of those between requests.
+    """
 
     target: str
     share: float
     stopped: Stopped
+    requests: Stopped
     rate: float
     p99_ms: float
     ratio: float
@@ -140,14 +179,17 @@ class Place:
 def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
     """Return the places of the targets that were both attacked and measured, the fastest first.
 
-    One of which no attack counts has none.
+    One of which no attack between tenants counts has none.
     """
-    of_target = {one.target: one for one in standings(attacks)}
+    of_target = {
+        one.target: one for one in standings(attacks) if not math.isnan(_between_tenants(one))
+    }
     found = [
         Place(
             row["target"],
-            of_target[row["target"]].share,
-            of_target[row["target"]].total,
+            _between_tenants(of_target[row["target"]]),
+            Stopped.all_of(of_target[row["target"]].between_tenants.values()),
+            of_target[row["target"]].between_requests,
             row["requests_per_second"],
             row["p99_ms"],
             1.0 if row["target"] == BASELINE else row[f"ratio_to_{BASELINE}"],
@@ -155,9 +197,21 @@ def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
         )
         for row in rows.to_dict("records")
         if row["target"] in of_target and row["trials"] > 0
-        if of_target[row["target"]].total.counted
     ]
     return sorted(found, key=lambda place: -place.rate)
+
+
+def _between_tenants(standing: Standing) -> float:
+    return _mean(standing.between_tenants.values())
+
+
+def keep_requests_apart(found: Sequence[Place]) -> list[Place]:
+    """Return those that stop as large a share of the attacks between requests as `SAFE` does.
+
+    Where that is not among them, those that stop all; none where no such attack counts.
+    """
+    least = next((one.requests.share for one in found if one.target == SAFE), 1.0)
+    return [one for one in found if one.requests.counted and one.requests.share >= least > 0]
 
 
 def undominated(points: Sequence[tuple[str, float, float]]) -> list[str]:

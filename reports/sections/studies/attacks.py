@@ -28,8 +28,10 @@ class Frontier(Section):
         shown = Shown(
             "frontier",
             "Security against speed",
-            "The line joins the targets that no other one beats in both. A target below or "
-            "behind it loses in one without gaining in the other.",
+            "Of the attacks between tenants. The line joins the targets that no other one beats in "
+            "both. A target below or behind it loses in one without gaining in the other. A full "
+            "mark also keeps a tenant's requests from each other, as harache does; the broken line "
+            "joins the best of these. A ring does not.",
             partial(figures.frontier, placed),
         )
         return cls(figures=[shown])

@@ -32,6 +32,29 @@ def test_the_frontier_sets_security_against_rate_and_p99(make_folder: MakeFolder
     assert names == {"dso 0/4", "harache 4/4", "ruid2 3/4"}
 
 
+def test_the_frontier_tells_the_two_promises_apart(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    made = attacks(dso="xxxx", harache="....", ruid2="x..x")
+    made = made.replace({"family": {"writing": "next_request"}})
+    figure = attack_figures.frontier(placed(made, summary))
+    assert {text.get_text() for text in figure.axes[0].texts} == {
+        "dso 0/3",
+        "harache 3/3",
+        "ruid2 2/3",
+    }
+    marks = {
+        line.get_gid(): line.get_markerfacecolor()
+        for line in figure.axes[0].lines
+        if line.get_marker() == "o"
+    }
+    assert sum(face == "white" for face in marks.values()) == 2
+    assert len(marks) == 3
+    (legend,) = figure.legends
+    assert "keeps a tenant's requests apart" in legend.get_texts()[0].get_text()
+    alike = attack_figures.frontier(placed(attacks(dso="xxxx", harache="...."), summary))
+    assert not alike.legends
+
+
 def test_without_measurements_there_is_no_frontier(make_folder: MakeFolder) -> None:
     summary = ResultsFolder.open(make_folder(targets=("cgi",), blocks=1)).summary()
     assert placed(attacks(dso="xxxx"), summary) == []

@@ -26,7 +26,49 @@ def test_the_question_is_answered_in_two_sentences(make_folder: MakeFolder) -> N
     assert "suexec stopped the largest share, 100% (4/4 that apply to it), and dso" in overview
     assert answer.startswith("No target that was attacked is as fast as dso (14,200 r")
     assert "the fastest that does is ruid2" in answer
-    assert edge.startswith("The best trade-offs of speed and security are dso, ruid2 and suexec:")
+    assert edge.startswith(
+        "The best trade-offs of speed and security between tenants are dso, ruid2 and"
+    )
+
+
+def promises(**targets: str) -> pd.DataFrame:
+    """Return a table whose last attack is on the same tenant's next request."""
+    return attacks(**targets).replace({"family": {"writing": "next_request"}})
+
+
+def test_the_two_promises_are_told_apart(make_folder: MakeFolder) -> None:
+    """What is only safe between tenants is no answer where requests are to be kept apart."""
+    summary = ResultsFolder.open(make_folder(connections=("close", "keep-alive"))).summary()
+    rows = promises(cgi="xx..", suexec="....", dso="xxxx", harache=".x..", ruid2=".x.x")
+    _overview, tenants, requests, edge = attack_answer.sentences(rows, summary)
+    assert "0% of the attacks between tenants stopped) and stops as large a share of" in tenants
+    assert "67%): the fastest that does is ruid2, with" in tenants
+    assert requests.startswith(
+        "Of those that also keep a tenant's requests from each other, as harache does (100% of "
+        "the attacks on them stopped), the fastest is harache, with 1,050 requests per second"
+    )
+    assert "; with connections kept alive the fastest is harache, with" in requests
+    assert edge.startswith("The best trade-offs of speed and security between tenants are dso, r")
+
+
+def test_the_fastest_between_tenants_may_keep_the_other_promise(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    rows = promises(dso="xxxx", harache=".x..", ruid2=".x..")
+    _overview, _tenants, requests, _edge = attack_answer.sentences(rows, summary)
+    assert requests == (
+        "ruid2 also keeps a tenant's requests from each other, as harache does (100% of the "
+        "attacks on them stopped)."
+    )
+
+
+def test_a_promise_that_harache_does_not_keep_is_not_asked_for(make_folder: MakeFolder) -> None:
+    summary = ResultsFolder.open(make_folder(connections=("close",))).summary()
+    for letters in (".x.x", ".x.?", ".x. "):
+        rows = promises(dso="xxxx", harache=letters, ruid2=".x..")
+        assert len(attack_answer.sentences(rows, summary)) in (3, 4)
+        assert not [
+            text for text in attack_answer.verdict(rows, summary) if "from each other" in text
+        ]
 
 
 def test_no_rest_is_spoken_of_where_each_is_a_trade_off(make_folder: MakeFolder) -> None:
