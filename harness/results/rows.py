@@ -221,6 +221,7 @@ class AttackRow:
     took_s: float | None = None
     language: str | None = None
     beside: str | None = None
+    precedent: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -266,6 +266,7 @@ class Shown:
     name: str
     title: str
     control: str
+    precedent: str
     cells: Sequence[Cell]
     evidence: Sequence[tuple[str, str, str]]
 
@@ -292,8 +293,11 @@ def shown(attacks: pd.DataFrame, targets: Sequence[str]) -> dict[str, list[Shown
             key=lambda one: list(MARKS).index(one[1]),
         )
         first = next(iter(of_target.values()))
-        control = first["control"] if isinstance(first["control"], str) else ""
+        control, precedent = (
+            first[name] if isinstance(first.get(name), str) else ""
+            for name in ("control", "precedent")
+        )
         found.setdefault(str(family), []).append(
-            Shown(str(name), str(first["title"]), control, cells, evidence)
+            Shown(str(name), str(first["title"]), control, precedent, cells, evidence)
         )
     return found

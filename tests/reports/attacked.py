@@ -25,6 +25,7 @@ def attacks(**targets: str) -> pd.DataFrame:
                 "took_s": 0.1,
                 "language": "python",
                 "beside": None,
+                "precedent": "CVE-2000-1234: a hole" if name == "one" else None,
             }
             for target, letters in targets.items()
             for name, letter in zip(NAMES, letters, strict=True)

@@ -297,6 +297,7 @@ def test_each_cell_of_the_matrix_leads_to_its_evidence(make_folder: MakeFolder) 
     assert anchors == {"#attack-one", "#attack-two", "#attack-three", "#attack-four"}
     assert {anchor[1:] for anchor in anchors} <= set(parser.ids)
     assert "evidence of succeeded" in text
+    assert text.count("CVE-2000-1234: a hole") == 1
     assert {"frontier", "attacks"} <= figures_of(folder)
 
 

@@ -37,6 +37,22 @@ def test_there_are_many_in_every_family() -> None:
     assert {attack.family for attack in every()} == set(attacks.FAMILIES)
 
 
+def test_what_they_re_enact_is_in_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    named = {
+        (precedent.removeprefix("| "), name.strip("` |"))
+        for precedent, *names in rows
+        if len(names) == 1
+        for name in names[0].split(", ")
+    }
+    told = {(attack.precedent, attack.name) for attack in every() if attack.precedent}
+    assert len(told) >= 30
+    assert told <= named
+    cited = [attack.precedent for attack in every() if re.match("C[VW]E", attack.precedent)]
+    assert all(re.match(r"(CVE-\d{4}-\d{4,}|CWE-\d+)[: ]", precedent) for precedent in cited)
+
+
 def test_no_folder_is_forgotten() -> None:
     folders = {path.parent.name for path in attacks.FOLDER.glob("*/__init__.py")}
     assert folders == set(attacks.FAMILIES)

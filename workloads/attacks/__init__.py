@@ -85,7 +85,8 @@ class Attack:
     refused, so that the same server does for the next attack. With `profiled` the server stamps,
     which takes a server of its own with one worker. `of_ours` says that its Python looks for
     objects of isobench's own servers, which no product has. `control` is the double on which it
-    must succeed, `php_control` the one for its version in PHP; that for Perl is `PERL_CONTROL`. The
+    must succeed, `php_control` the one for its version in PHP; that for Perl is `PERL_CONTROL`.
+    `precedent` is the CVE, the weakness or the documented hole that it re-enacts, "" for none. The
     functions are those of the module; docs/adding-an-attack.md explains each.
     """
 
@@ -110,6 +111,7 @@ class Attack:
     instead: Callable[[Scene], str] | None
     source: Path
     in_python: bool = True
+    precedent: str = ""
 
     def program(self, interpreter: str) -> str:
         """Return the text of the attacker's script; `interpreter` is what follows `#!`."""
@@ -215,6 +217,7 @@ def _attack(family: str, file: Path) -> Attack:
         before=getattr(module, "before", None),
         instead=getattr(module, "instead", None),
         source=file,
+        precedent=getattr(module, "PRECEDENT", ""),
         in_python=any(callable(getattr(module, name, None)) for name in ("attack", "instead")),
     )
 

@@ -269,6 +269,7 @@ def _rows(
                 took_s=one.took_s,
                 language=one.language,
                 beside=target_of[one.target].beside,
+                precedent=one.attack.precedent or None,
             )
         )
         for one in sorted(attempts, key=lambda one: (one.target, place[one.attack.name]))

@@ -71,7 +71,7 @@ COLUMNS = {
     """,
     "attacks": """
         target:text attack:text outcome:text evidence:text family:text? title:text?
-        runs_as:text? control:text? took_s:float? language:text? beside:text?
+        runs_as:text? control:text? took_s:float? language:text? beside:text? precedent:text?
     """,
     "density": """
         target:text tenants:int popularity:text requests_per_second:float? p50_ms:float?

@@ -90,6 +90,7 @@ def test_the_same_evidence_is_shown_once() -> None:
     assert [cell.mark for cell in one.cells] == ["\N{MULTIPLICATION SIGN}"] * 2 + ["\N{MIDDLE DOT}"]
     assert one.evidence[0] == ("a, b", "succeeded", "evidence of succeeded")
     assert (one.control, found["writing"][0].control) == ("dso", "")
+    assert (one.precedent, found["writing"][0].precedent) == ("CVE-2000-1234: a hole", "")
 
 
 def test_a_product_follows_the_mode_that_re_enacts_it() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-271: identities that stay when the effective one changes"
 ONE_STEP = True
 PHP_CONTROL = "careless_php_switch"
 # glibc ends a process whose threads do not agree on their credentials (nptl_setxid.c).

@@ -1,4 +1,4 @@
-"""Get what a careless site cached for the visitor before: web cache deception, CWE-524."""
+"""Get what a careless site cached for the visitor before."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-524: web cache deception"
 _SITE = """
 import os, sys
 remembered = vars(sys).setdefault("session", {})

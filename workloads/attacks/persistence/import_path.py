@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-427: an import path that others can write to"
 CONTROL = "careless_rest"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-770: no limit on what one user takes"
 MAY_BE_ENDED = True
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-226: memory that is used again without having been cleared"
 ONE_STEP = True
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-61: a symbolic link in a place that another user writes to"
 SHARED = True
 
 

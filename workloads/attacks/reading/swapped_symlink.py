@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "Apache's documentation of SymLinksIfOwnerMatch: its check can be outrun"
 HANDS = 2
 SHARED = True
 

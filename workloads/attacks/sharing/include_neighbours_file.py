@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CVE-2015-8994: PHP's opcache gave any user's script the cached files of others"
 ONE_STEP = True
 
 # What a cache of compiled code hands out is not opened, and nobody asks who may.

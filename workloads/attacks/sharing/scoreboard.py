@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CVE-2019-0211 and CVE-2012-0031 in Apache's scoreboard, CVE-2021-21703 in php-fpm's"
 OF_OURS = True
 MAY_BE_ENDED = True
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-403: a descriptor that a program inherits"
 ONE_STEP = True
 EVIDENCE = "the neighbour's visitor was answered by the attacker"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-113: line breaks in a header"
 MAY_BE_ENDED = True
 CONTROL = "careless_output"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "suEXEC's security model, step 3: who may call it"
 SHARED = True
 CONTROL = "careless_wrapper"
 

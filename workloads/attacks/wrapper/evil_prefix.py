@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Scene
 
+PRECEDENT = "CVE-2007-1742: suEXEC compared only the beginning of the directory's name"
 SHARED = True
 CONTROL = "careless_wrapper"
 

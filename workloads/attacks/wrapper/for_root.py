@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Scene
 
+PRECEDENT = "suEXEC's security model, step 7: not for root"
 SHARED = True
 CONTROL = "careless_wrapper"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Scene
 
+PRECEDENT = "suEXEC's security model, step 18: only the owner's own"
 SHARED = True
 CONTROL = "careless_wrapper"
 

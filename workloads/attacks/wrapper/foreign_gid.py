@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Scene
 
+PRECEDENT = "CVE-2007-1743: suEXEC did not look whether user and group belong together"
 SHARED = True
 CONTROL = "careless_wrapper"
 

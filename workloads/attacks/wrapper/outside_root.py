@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Scene
 
+PRECEDENT = "suEXEC's security model, step 13: only below the document root"
 SHARED = True
 CONTROL = "careless_wrapper"
 

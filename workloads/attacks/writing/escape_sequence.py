@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CVE-2003-0020: Apache wrote escape sequences into its log"
 ONE_STEP = True
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CWE-377: names in /tmp that others can foresee"
+
 
 def attack(given: Given) -> object:
     import os

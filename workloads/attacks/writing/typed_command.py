@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads.attacks.scene import Given, Scene
 
+PRECEDENT = "CVE-2017-5226: a program in bubblewrap typed into its terminal (TIOCSTI)"
 ONE_STEP = True
 
 
