@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+# Not from `typing`: a server notices that a script was the first to load a module.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from workloads.attacks.scene import Given, Scene
 
 CONTROL = "careless_rest"
@@ -18,10 +20,9 @@ def before(scene: Scene) -> None:
 
 def attack(given: Given) -> object:
     import sys
-    import types
 
-    module = types.ModuleType("locale")
-    module.localeconv = lambda word=given.token: {"decimal_point": word}  # type: ignore[attr-defined]
+    module: Any = type(sys)("locale")
+    module.localeconv = lambda word=given.token: {"decimal_point": word}
     sys.modules["locale"] = module
     return "replaced"
 
