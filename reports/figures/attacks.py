@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -170,18 +170,11 @@ _Named = tuple[Sequence[_Point], Sequence[str]]
 
 
 def _against_rate(panel: Axes, condition: Condition, placed: Sequence[Place]) -> _Named:
-    apart = hostility.keep_requests_apart(placed)
-    edge, edge_of_both = (
-        hostility.undominated([(one.target, one.rate, one.share) for one in some])
-        for some in (placed, apart)
-    )
-    best = {*edge, *edge_of_both}
-    points = [_Point(one, one.rate, one in apart, one.target in best) for one in placed]
-    _points(panel, points, edge, edge_of_both)
+    named = _against(panel, placed, lambda one: one.rate, 1)
     panel.set_title(condition.words())
     panel.set_xlabel("requests per second (log scale): right is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value)))
-    return points, edge
+    return named
 
 
 def _against_p99(panel: Axes, placed: Sequence[Place]) -> _Named:
@@ -189,16 +182,24 @@ def _against_p99(panel: Axes, placed: Sequence[Place]) -> _Named:
     if not known:
         panel.set_axis_off()
         return [], []
-    apart = hostility.keep_requests_apart(known)
-    edge, edge_of_both = (
-        hostility.undominated([(one.target, -one.p99_ms, one.share) for one in some])
-        for some in (known, apart)
-    )
-    best = {*edge, *edge_of_both}
-    points = [_Point(one, one.p99_ms, one in apart, one.target in best) for one in known]
-    _points(panel, points, edge, edge_of_both)
+    named = _against(panel, known, lambda one: one.p99_ms, -1)
     panel.set_xlabel("p99 latency (log scale): left is better")
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(1000 * value)))
+    return named
+
+
+def _against(
+    panel: Axes, placed: Sequence[Place], x: Callable[[Place], float], sign: int
+) -> _Named:
+    """Draw places by `x`, of which more is better, or less with a `sign` of -1."""
+    apart = hostility.keep_requests_apart(placed)
+    edge, edge_of_both = (
+        hostility.undominated([(one.target, sign * x(one), one.share) for one in some])
+        for some in (placed, apart)
+    )
+    best = {*edge, *edge_of_both}
+    points = [_Point(one, x(one), one in apart, one.target in best) for one in placed]
+    _points(panel, points, edge, edge_of_both)
     return points, edge
 
 

@@ -97,9 +97,14 @@ class Standing:
         return {name: of for name, of in self.families.items() if name != BETWEEN_REQUESTS}
 
     @property
+    def share_between_tenants(self) -> float:
+        """The mean over these, as `share`."""
+        return _mean(self.between_tenants.values())
+
+    @property
     def percent_between_tenants(self) -> str:
-        """The mean over these, in percent."""
-        return percent(_mean(self.between_tenants.values()))
+        """The same in percent."""
+        return percent(self.share_between_tenants)
 
     @property
     def between_requests(self) -> Stopped:
@@ -182,12 +187,12 @@ def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
     One of which no attack between tenants counts has none.
     """
     of_target = {
-        one.target: one for one in standings(attacks) if not math.isnan(_between_tenants(one))
+        one.target: one for one in standings(attacks) if not math.isnan(one.share_between_tenants)
     }
     found = [
         Place(
             row["target"],
-            _between_tenants(of_target[row["target"]]),
+            of_target[row["target"]].share_between_tenants,
             Stopped.all_of(of_target[row["target"]].between_tenants.values()),
             of_target[row["target"]].between_requests,
             row["requests_per_second"],
@@ -199,10 +204,6 @@ def places(attacks: pd.DataFrame, rows: pd.DataFrame) -> list[Place]:
         if row["target"] in of_target and row["trials"] > 0
     ]
     return sorted(found, key=lambda place: -place.rate)
-
-
-def _between_tenants(standing: Standing) -> float:
-    return _mean(standing.between_tenants.values())
 
 
 def keep_requests_apart(found: Sequence[Place]) -> list[Place]:

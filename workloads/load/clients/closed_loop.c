@@ -906,6 +906,7 @@ static void come_and_go(struct loop *loop)
         struct user *user = loop->users[--loop->active];
         disconnect_all(user);
         user->state = IDLE;
+        user->completed = 0; /* who comes back has not rested meanwhile */
     }
     while (loop->active < wanted) {
         if (loop->active == loop->made && !another_user(loop)) {
